@@ -1,0 +1,58 @@
+//! Who may change a request on its way, or refuse it: one file each, and one list.
+//!
+//! Place in the straight line: `mutate admission → kind rules → validate admission`.
+//!
+//! Must not know: HTTP, the store. Other objects are read through [`Lookup`].
+
+use async_trait::async_trait;
+use meta::{Attributes, Gvk, Key, Object, Status};
+
+/// What a request does to the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are upstream's and say it")]
+pub enum Operation {
+    Create,
+    Update,
+    Delete,
+    Connect,
+}
+
+/// One request as plug-ins see it.
+pub struct Request<'a> {
+    /// Who asks, and for what.
+    pub attributes: &'a Attributes,
+    /// Kind of `object`.
+    pub gvk: &'a Gvk,
+    /// What happens.
+    pub operation: Operation,
+    /// The object as it will be; absent for Delete.
+    pub object: Option<&'a mut Object>,
+    /// The object as it is; absent for Create.
+    pub old: Option<&'a Object>,
+    /// Nothing will be stored.
+    pub dry_run: bool,
+}
+
+/// Reads other objects, from the watch cache.
+#[async_trait]
+pub trait Lookup: Send + Sync {
+    /// One object of a resource in the core or a named group, as of now.
+    async fn get(&self, group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status>;
+    /// All objects of a resource, optionally of one namespace.
+    async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Object>, Status>;
+}
+
+/// One admission plug-in.
+#[async_trait]
+pub trait Plugin: Send + Sync + 'static {
+    /// Upstream's name, for example `NamespaceLifecycle`.
+    fn name(&self) -> &'static str;
+    /// Changes the object, or refuses the request.
+    async fn mutate(&self, _request: &mut Request<'_>, _lookup: &dyn Lookup) -> Result<(), Status> {
+        Ok(())
+    }
+    /// Refuses the request, or lets it pass.
+    async fn validate(&self, _request: &Request<'_>, _lookup: &dyn Lookup) -> Result<(), Status> {
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! Informers: a copy of one kind's objects, kept current by one watch.

@@ -1,0 +1,15 @@
+//! The kinds that the API serves: one file of rules each, and one list.
+//!
+//! Place in the straight line: `decode+default → … → kind rules (prepare, validate) → …`.
+//! Routes, discovery, OpenAPI, tables and storage are derived from [`Descriptor`]s. A custom
+//! resource builds the same descriptor at run time and takes the same path.
+//!
+//! Invariants: rules are pure and synchronous; they read and change only the objects they are given.
+//!
+//! Must not know: HTTP, the store, who is asking, other objects.
+
+pub mod descriptor;
+pub mod rules;
+
+pub use descriptor::{Descriptor, Subresource, Verbs};
+pub use rules::{Column, Rules};

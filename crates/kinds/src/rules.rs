@@ -1,0 +1,160 @@
+//! What makes one kind differ from another.
+
+use jiff::Timestamp;
+use meta::field::Errors;
+use meta::{Object, Status};
+use serde_json::Value;
+
+/// One column of `kubectl get` (upstream: `metav1.TableColumnDefinition`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Heading in title case.
+    pub name: &'static str,
+    /// `string`, `integer`, `date` …
+    pub kind: &'static str,
+    /// `name` for the first column, else empty.
+    pub format: &'static str,
+    /// For `kubectl explain`-like readers.
+    pub description: &'static str,
+    /// 0: always shown; 1: with `-o wide`.
+    pub priority: i32,
+}
+
+/// A kind's own behaviour. The generic life cycle (names, uid, timestamps, generation, finalizers,
+/// resourceVersion) is not its business. Every method has the behaviour of the simplest kinds as default.
+pub trait Rules: Send + Sync + 'static {
+    /// Fills in defaults beyond those of the schema. Idempotent. Runs after decoding, after mutating
+    /// admission, and on every embedded template.
+    fn default(&self, _object: &mut Object) {}
+
+    /// Makes a new object fit to be stored: clears what a client may not set at creation (status).
+    fn prepare_create(&self, _object: &mut Object) {}
+
+    /// The same for an update of the main resource: restores what it may not touch (status).
+    fn prepare_update(&self, _new: &mut Object, _old: &Object) {}
+
+    /// The same for an update of a subresource: `status` restores everything but the status.
+    fn prepare_subresource(&self, _subresource: &str, _new: &mut Object, _old: &Object) {}
+
+    /// All that is wrong with a new object; `metadata` is checked before by the life cycle.
+    fn validate(&self, _object: &Object) -> Errors {
+        Errors::new()
+    }
+
+    /// All that is wrong with a change of the main resource, `validate(new)` included.
+    fn validate_update(&self, new: &Object, _old: &Object) -> Errors {
+        self.validate(new)
+    }
+
+    /// All that is wrong with a change of a subresource.
+    fn validate_subresource(&self, _subresource: &str, _new: &Object, _old: &Object) -> Errors {
+        Errors::new()
+    }
+
+    /// What is wrong with `metadata.name`, one message each. The default is a DNS subdomain;
+    /// `prefix`: the value is a `generateName`.
+    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        meta::text::dns1123_subdomain(name, prefix)
+    }
+
+    /// Warnings for the client about a new or changed object.
+    fn warnings(&self, _new: &Object, _old: Option<&Object>) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether a change raises `metadata.generation`. The default: anything outside `metadata` and `status`
+    /// changed, for kinds that have generations at all (`has_generation`).
+    fn generation_changes(&self, new: &Object, old: &Object) -> bool {
+        let spec = |o: &Object| {
+            let mut fields = o.fields().clone();
+            fields.remove("metadata");
+            fields.remove("status");
+            fields
+        };
+        spec(new) != spec(old)
+    }
+
+    /// Whether objects carry `metadata.generation`, 1 at creation.
+    fn has_generation(&self) -> bool {
+        false
+    }
+
+    /// Whether PUT on an absent name creates it.
+    fn create_on_update(&self) -> bool {
+        false
+    }
+
+    /// Whether PUT without resourceVersion is allowed.
+    fn unconditional_update(&self) -> bool {
+        true
+    }
+
+    /// How long a deletion of the object is to be graceful, in seconds, given what the client asked for.
+    /// `None`: this kind has no graceful deletion, it goes at once.
+    fn grace_period(&self, _object: &Object, _asked: Option<i64>) -> Option<i64> {
+        None
+    }
+
+    /// What deletion does to dependents when the client does not say: `true` orphans them.
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
+
+    /// Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name, with
+    /// the object's values.
+    fn selectable(&self, _object: &Object) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// Columns of the table. The default is Name and Age.
+    fn columns(&self) -> &'static [Column] {
+        &NAME_AND_AGE
+    }
+
+    /// The cells, one a column.
+    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+        vec![object.name().into(), crate::rules::age(object, now).into()]
+    }
+
+    /// Turns the stored form into this version's. The default: they are the same.
+    fn from_storage(&self, object: Object) -> Result<Object, Status> {
+        Ok(object)
+    }
+
+    /// Turns this version's form into the stored one.
+    fn to_storage(&self, object: Object) -> Result<Object, Status> {
+        Ok(object)
+    }
+}
+
+/// Name and Age.
+pub static NAME_AND_AGE: [Column; 2] = [
+    Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 0 },
+    Column { name: "Age", kind: "string", format: "", description: "Time since creation", priority: 0 },
+];
+
+/// The object's age as kubectl shows it; `<unknown>` without a creation time.
+pub fn age(object: &Object, now: Timestamp) -> String {
+    let created = meta::time::parse(object.str_at("metadata.creationTimestamp"));
+    created.map_or_else(|| "<unknown>".to_owned(), |at| human_duration(now.duration_since(at).as_secs()))
+}
+
+/// A duration as kubectl shows it: `5s`, `2m5s`, `3h`, `4d2h`, `2y11d`
+/// (upstream: `apimachinery/pkg/util/duration.HumanDuration`).
+pub fn human_duration(seconds: i64) -> String {
+    let pair = |a: i64, x: &str, b: i64, y: &str| if b == 0 { format!("{a}{x}") } else { format!("{a}{x}{b}{y}") };
+    let (minutes, hours) = (seconds / 60, seconds / 3600);
+    match seconds {
+        s if s < -1 => "<invalid>".to_owned(),
+        s if s < 0 => "0s".to_owned(),
+        s if s < 120 => format!("{s}s"),
+        s if minutes < 10 => pair(minutes, "m", s % 60, "s"),
+        _ if minutes < 180 => format!("{minutes}m"),
+        _ if hours < 8 => pair(hours, "h", minutes % 60, "m"),
+        _ if hours < 48 => format!("{hours}h"),
+        _ if hours < 192 => pair(hours / 24, "d", hours % 24, "h"),
+        _ if hours < 24 * 365 * 2 => format!("{}d", hours / 24),
+        _ if hours < 24 * 365 * 8 => pair(hours / 24 / 365, "y", hours / 24 % 365, "d"),
+        _ => format!("{}y", hours / 24 / 365),
+    }
+}

@@ -1,0 +1,30 @@
+//! The vocabulary that every other crate speaks: objects, names, errors, identities.
+//!
+//! Place in the straight line: everywhere; it is what the stations hand to each other.
+//!
+//! Invariants:
+//! - pure and synchronous: no clock, no I/O, no task;
+//! - the JSON tree inside [`Object`] is reached through its methods, so that its
+//!   representation can change without touching another crate;
+//! - an [`Encoded`] never changes after it was built: store, cache, readers and watchers share it.
+//!
+//! Must not know: kinds, schemas, HTTP, the store.
+
+pub mod encoded;
+pub mod field;
+pub mod identity;
+pub mod names;
+pub mod object;
+pub mod quantity;
+pub mod random;
+pub mod selector;
+pub mod status;
+pub mod text;
+pub mod time;
+
+pub use encoded::Encoded;
+pub use identity::{Attributes, User};
+pub use names::{Gvk, Gvr, Key};
+pub use object::Object;
+pub use quantity::Quantity;
+pub use status::{Reason, Status};

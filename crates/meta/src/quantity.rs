@@ -1,0 +1,217 @@
+//! Amounts of resources: `100m`, `1.5Gi`, `2e3` (upstream: `apimachinery/pkg/api/resource`).
+
+use std::cmp::Ordering;
+use std::fmt;
+
+/// How the amount was written, and so how it is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `k`, `M`, `G` … and `m`, `u`, `n`.
+    DecimalSi,
+    /// `Ki`, `Mi`, `Gi` …
+    BinarySi,
+    /// `e3`, `E6` …
+    DecimalExponent,
+}
+
+/// An exact amount in billionths. Finer ones round up, away from zero, as upstream's do.
+#[derive(Clone, Copy, Debug)]
+pub struct Quantity {
+    nano: i128,
+    format: Format,
+}
+
+/// Text that is no quantity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
+pub struct ParseError;
+
+const NANO: i128 = 1_000_000_000;
+const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+
+impl Quantity {
+    /// Nothing, printed as `0`.
+    pub const ZERO: Quantity = Quantity { nano: 0, format: Format::DecimalSi };
+
+    /// A whole amount.
+    pub fn from_units(units: i64, format: Format) -> Self {
+        Quantity { nano: i128::from(units) * NANO, format }
+    }
+
+    /// An amount in thousandths.
+    pub fn from_milli(milli: i64, format: Format) -> Self {
+        Quantity { nano: i128::from(milli) * (NANO / 1000), format }
+    }
+
+    /// Reads the string form.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let digits_end = text
+            .char_indices()
+            .find(|(i, c)| !(c.is_ascii_digit() || *c == '.' || (*i == 0 && matches!(c, '+' | '-'))))
+            .map_or(text.len(), |(i, _)| i);
+        let (number, suffix) = text.split_at(digits_end);
+        let (format, factor_num, factor_den) = scale(suffix).ok_or(ParseError)?;
+        let (negative, number) = match number.as_bytes().first() {
+            Some(b'-') => (true, &number[1..]),
+            Some(b'+') => (false, &number[1..]),
+            _ => (false, number),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
+            return Err(ParseError);
+        }
+        let fraction = &fraction[..fraction.len().min(18)];
+        let mantissa: i128 = format!("{whole}{fraction}").parse().map_err(|_| ParseError)?;
+        let denominator = factor_den * 10i128.pow(fraction.len() as u32);
+        // Beyond the range of i64 units upstream clamps; so do we.
+        let limit = i128::from(i64::MAX) * NANO;
+        let nano = match mantissa.checked_mul(factor_num).and_then(|n| n.checked_mul(NANO)) {
+            Some(n) => ((n + denominator - 1) / denominator).min(limit),
+            None => limit,
+        };
+        Ok(Quantity { nano: if negative { -nano } else { nano }, format })
+    }
+
+    /// Whole units, rounded up.
+    pub fn value(&self) -> i64 {
+        self.ceil_div(NANO)
+    }
+
+    /// Thousandths, rounded up.
+    pub fn milli_value(&self) -> i64 {
+        self.ceil_div(NANO / 1000)
+    }
+
+    /// Whether it is nothing.
+    pub fn is_zero(&self) -> bool {
+        self.nano == 0
+    }
+
+    /// -1, 0 or 1.
+    pub fn sign(&self) -> i32 {
+        self.nano.signum() as i32
+    }
+
+    /// How it was written.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The sum; printed as the left side, or as the right if the left is zero.
+    pub fn plus(self, other: Quantity) -> Quantity {
+        let format = if self.nano == 0 { other.format } else { self.format };
+        Quantity { nano: self.nano + other.nano, format }
+    }
+
+    /// The difference, printed as the left side.
+    pub fn minus(self, other: Quantity) -> Quantity {
+        let format = if self.nano == 0 { other.format } else { self.format };
+        Quantity { nano: self.nano - other.nano, format }
+    }
+
+    fn ceil_div(&self, unit: i128) -> i64 {
+        let up = self.nano.div_euclid(unit) + i128::from(self.nano.rem_euclid(unit) != 0);
+        up.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
+    }
+}
+
+/// (format, numerator, denominator) of a suffix.
+fn scale(suffix: &str) -> Option<(Format, i128, i128)> {
+    if let Some((_, shift)) = BINARY.iter().find(|(s, _)| *s == suffix) {
+        return Some((Format::BinarySi, 1 << shift, 1));
+    }
+    if let Some((_, exponent)) = DECIMAL.iter().find(|(s, _)| *s == suffix) {
+        let (num, den) = power(*exponent);
+        return Some((Format::DecimalSi, num, den));
+    }
+    let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
+    if !(-18..=18).contains(&exponent) {
+        return None;
+    }
+    let (num, den) = power(exponent);
+    Some((Format::DecimalExponent, num, den))
+}
+
+fn power(exponent: i32) -> (i128, i128) {
+    let magnitude = 10i128.pow(exponent.unsigned_abs());
+    if exponent < 0 { (1, magnitude) } else { (magnitude, 1) }
+}
+
+impl fmt::Display for Quantity {
+    /// The canonical form: no fraction, the largest suffix that keeps the number whole.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.nano == 0 {
+            return f.write_str("0");
+        }
+        let whole = self.nano % NANO == 0;
+        // Binary amounts below 1024 and fractions of them are printed in the decimal form.
+        if self.format == Format::BinarySi && whole && (self.nano / NANO).abs() >= 1024 {
+            let units = self.nano / NANO;
+            let best = BINARY.iter().rev().find(|(_, shift)| units % (1 << shift) == 0);
+            return match best {
+                Some((suffix, shift)) => write!(f, "{}{suffix}", units >> shift),
+                None => write!(f, "{units}"),
+            };
+        }
+        for (suffix, exponent) in DECIMAL.iter().rev() {
+            let unit = 10i128.pow((exponent + 9) as u32);
+            if self.nano % unit == 0 {
+                let number = self.nano / unit;
+                return match self.format {
+                    Format::DecimalExponent if *exponent != 0 => write!(f, "{number}e{exponent}"),
+                    _ => write!(f, "{number}{suffix}"),
+                };
+            }
+        }
+        unreachable!("one billionth divides every amount")
+    }
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.nano == other.nano
+    }
+}
+
+impl Eq for Quantity {}
+
+impl PartialOrd for Quantity {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.nano.cmp(&other.nano)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_forms() {
+        for (text, want) in [
+            ("0.5", "500m"), ("1500m", "1500m"), ("1000m", "1"), ("1024", "1024"), ("1024Ki", "1Mi"), ("1.5Gi", "1536Mi"),
+            ("0.5Gi", "512Mi"), ("2000", "2k"), ("1e3", "1e3"), ("0Mi", "0"), ("-1", "-1"), ("100Mi", "100Mi"),
+            ("1.1Ki", "1126400m"), ("512", "512"), (".5", "500m"), ("5.", "5"),
+        ] {
+            assert_eq!(Quantity::parse(text).map(|q| q.to_string()), Ok(want.to_owned()), "{text}");
+        }
+        for bad in ["", "x", "1.2.3", "1KiB", "1 Mi", "e3", "."] {
+            assert_eq!(Quantity::parse(bad).err(), Some(ParseError), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn values_round_up() {
+        let q = Quantity::parse("1500m").expect("parses");
+        assert_eq!((q.value(), q.milli_value()), (2, 1500));
+        assert_eq!(Quantity::parse("1n").map(|q| q.milli_value()), Ok(1));
+        assert!(Quantity::parse("1Gi").ok() > Quantity::parse("1G").ok());
+    }
+}

@@ -1,0 +1,13 @@
+//! The life cycle of objects, generic over all kinds, and the watch cache.
+//!
+//! Place in the straight line: `mutate admission → kind rules → validate admission → commit → store → cache → watch`.
+//!
+//! Invariants:
+//! - the only crate that touches the store;
+//! - an object is encoded once, at its commit; get, list and watch hand out those bytes;
+//! - a LIST shows exactly one revision, however many pages it has;
+//! - a watcher gets every event once and in order, or is disconnected.
+//!
+//! Must not know: HTTP, authentication.
+
+pub mod api;

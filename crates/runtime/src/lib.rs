@@ -1,0 +1,15 @@
+//! Pods and containers on one node, behind a trait in the shape of the CRI.
+//!
+//! Place in the straight line: the kubelet's executor calls it.
+//!
+//! Invariants:
+//! - pods outlive the process that started them: each has a shim process of its own, and a new
+//!   [`Runtime`] on the same directory finds all of them with their exit codes;
+//! - exit codes, reasons and logs are kept until the container is removed;
+//! - the process that hosts the runtime never forks without exec, changes directory, or becomes non-dumpable.
+//!
+//! Must not know: Kubernetes objects, pod addresses.
+
+pub mod api;
+
+pub use api::*;
