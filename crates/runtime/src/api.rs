@@ -269,7 +269,7 @@ pub struct Streams {
     /// Terminal sizes (columns, rows).
     pub resize: tokio::sync::mpsc::Sender<(u16, u16)>,
     /// The exit code, once.
-    pub exit: tokio::sync::oneshot::Receiver<Result<i32, Error>>,
+    pub exit: tokio::sync::oneshot::Receiver<Result<i32>>,
 }
 
 /// The output of a finished exec.
