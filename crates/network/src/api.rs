@@ -1,0 +1,63 @@
+//! What the node agent asks of pod networking.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use async_trait::async_trait;
+
+/// A port of the node that leads to a port of the pod.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct HostPort {
+    /// Node address it listens at; `None` for every address.
+    pub host_ip: Option<IpAddr>,
+    /// Port of the node.
+    pub host_port: u16,
+    /// Port of the pod.
+    pub container_port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+}
+
+/// A transport protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Protocol {
+    /// TCP.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+    /// SCTP.
+    Sctp,
+}
+
+/// Why a pod could not be attached or detached.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    /// The node has no pod range yet; worth another try when it gets one.
+    #[error("the node has no pod address range yet")]
+    NotReady,
+    /// No free address in the node's range.
+    #[error("no free address in {0}")]
+    Exhausted(String),
+    /// The operation and what the system said.
+    #[error("{0}")]
+    System(String),
+}
+
+/// Result of a networking call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Interfaces, addresses and host ports of the pods of one node.
+///
+/// Every call is idempotent and allocations survive a restart of the process: attaching a pod
+/// again returns the addresses it has.
+#[async_trait]
+pub trait PodNetwork: Send + Sync + 'static {
+    /// Gives the namespace at `netns` an interface, addresses and routes, and opens the host ports.
+    /// Returns the addresses, the primary one first.
+    async fn attach(&self, pod_uid: &str, netns: &Path, host_ports: &[HostPort]) -> Result<Vec<IpAddr>>;
+    /// Takes interface, addresses and host ports away; no error for an unknown pod.
+    async fn detach(&self, pod_uid: &str) -> Result<()>;
+    /// The addresses of an attached pod, the primary one first; empty for an unknown pod.
+    fn addresses(&self, pod_uid: &str) -> Vec<IpAddr>;
+}
