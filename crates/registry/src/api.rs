@@ -98,6 +98,9 @@ pub struct WatchOptions {
     /// `sendInitialEvents=true`: current objects, then a bookmark with
     /// `k8s.io/initial-events-end`, then changes.
     pub send_initial_events: bool,
+    /// The watch ends by itself after this time, with a last bookmark when bookmarks are wanted.
+    /// `None`: it ends when its reader drops it.
+    pub timeout: Option<std::time::Duration>,
 }
 
 /// One frame of a watch.

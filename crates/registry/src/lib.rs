@@ -11,3 +11,6 @@
 //! Must not know: HTTP, authentication.
 
 pub mod api;
+pub mod registry;
+
+pub use registry::{Config, Registry};
