@@ -11,9 +11,33 @@ use crate::rules::Rules;
 pub enum Verbs {
     /// Everything: create, delete, deletecollection, get, list, patch, update, watch.
     All,
-    /// Only create: the review kinds.
+    /// All but deletecollection: namespaces.
+    NoDeleteCollection,
+    /// Only create: the review kinds and Binding.
     CreateOnly,
 }
+
+impl Verbs {
+    /// The verbs in the order of discovery.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            Verbs::All => &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
+            Verbs::NoDeleteCollection => &["create", "delete", "get", "list", "patch", "update", "watch"],
+            Verbs::CreateOnly => &["create"],
+        }
+    }
+}
+
+/// Subresource verbs of an endpoint that only reads.
+pub const READ: &[&str] = &["get"];
+/// Subresource verbs of an endpoint that only takes.
+pub const CREATE: &[&str] = &["create"];
+/// Subresource verbs of a part of the object.
+pub const CHANGE: &[&str] = &["get", "patch", "update"];
+/// Subresource verbs of a stream.
+pub const CONNECT: &[&str] = &["create", "get"];
+/// Subresource verbs of an HTTP proxy.
+pub const PROXY: &[&str] = &["create", "delete", "get", "patch", "update"];
 
 /// A path below an object, for example `pods/status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +82,80 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// A built-in, namespaced, fully served kind, stored under `/registry/<resource>/`. The methods below
+    /// say what is different.
+    pub(crate) fn builtin(api_version: &str, kind: &str, resource: &str, rules: impl Rules) -> Self {
+        let gvk = Gvk::from_api_version(api_version, kind);
+        let Some(schema) = schema::Schema::builtin(&gvk) else { unreachable!("the tables have every kind of 1.36: {gvk}") };
+        Descriptor {
+            gvk,
+            resource: resource.into(),
+            singular: kind.to_lowercase().into(),
+            short_names: Vec::new(),
+            categories: Vec::new(),
+            namespaced: true,
+            verbs: Verbs::All,
+            subresources: Vec::new(),
+            storage: format!("/registry/{resource}/").into(),
+            lazy: false,
+            schema,
+            rules: Arc::new(rules),
+        }
+    }
+
+    /// Objects live outside of namespaces.
+    pub(crate) fn cluster_scoped(mut self) -> Self {
+        self.namespaced = false;
+        self
+    }
+
+    /// Adds an abbreviation.
+    pub(crate) fn short(mut self, name: &str) -> Self {
+        self.short_names.push(name.into());
+        self
+    }
+
+    /// `kubectl get all` shows it.
+    pub(crate) fn in_all(mut self) -> Self {
+        self.categories.push("all".into());
+        self
+    }
+
+    /// Serves fewer verbs.
+    pub(crate) fn verbs(mut self, verbs: Verbs) -> Self {
+        self.verbs = verbs;
+        self
+    }
+
+    /// Stored under another prefix than its resource name says.
+    pub(crate) fn stored_at(mut self, prefix: &str) -> Self {
+        self.storage = prefix.into();
+        self
+    }
+
+    /// Writes may be acknowledged before they are on disk.
+    pub(crate) fn lazy(mut self) -> Self {
+        self.lazy = true;
+        self
+    }
+
+    /// Adds a subresource that takes and gives the parent's kind.
+    pub(crate) fn sub(mut self, name: &'static str, verbs: &'static [&'static str]) -> Self {
+        self.subresources.push(Subresource { name, gvk: None, verbs });
+        self
+    }
+
+    /// Adds a subresource of another kind: its group, version and kind.
+    pub(crate) fn sub_of(
+        mut self,
+        name: &'static str,
+        gvk: (&'static str, &'static str, &'static str),
+        verbs: &'static [&'static str],
+    ) -> Self {
+        self.subresources.push(Subresource { name, gvk: Some(gvk), verbs });
+        self
+    }
+
     /// Group, version, resource.
     pub fn gvr(&self) -> Gvr {
         Gvr { group: self.gvk.group.clone(), version: self.gvk.version.clone(), resource: self.resource.clone() }

@@ -9,7 +9,15 @@
 //! Must not know: HTTP, the store, who is asking, other objects.
 
 pub mod descriptor;
+pub mod kinds;
 pub mod rules;
+pub mod validate;
 
 pub use descriptor::{Descriptor, Subresource, Verbs};
+pub use kinds::ALL;
 pub use rules::{Column, Rules};
+
+/// All built-in kinds.
+pub fn all() -> Vec<Descriptor> {
+    ALL.iter().map(|descriptor| descriptor()).collect()
+}
