@@ -10,6 +10,16 @@
 //!
 //! Must not know: objects, kinds, JSON.
 
+mod core;
+pub mod disk;
+mod memory;
+#[cfg(any(test, feature = "suite"))]
+#[allow(clippy::missing_panics_doc, reason = "a test suite fails by panicking")]
+pub mod suite;
+
+pub use disk::Disk;
+pub use memory::Memory;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

@@ -1,0 +1,293 @@
+//! What every engine keeps in memory: all keys with their history, and the watchers.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use tokio::sync::mpsc;
+
+use crate::{Entry, Error, Event, Expect, Op, Page, Revision, Template, Watch, Write};
+
+/// Events that a watcher may be behind before it is cut off.
+const WATCH_BUFFER: usize = 16_384;
+
+/// One key's values since the oldest readable revision, oldest first; `None` is a deletion.
+#[derive(Default)]
+struct History(Vec<(Revision, Option<Entry>)>);
+
+impl History {
+    fn current(&self) -> Option<&Entry> {
+        self.0.last().and_then(|(_, entry)| entry.as_ref())
+    }
+
+    fn at(&self, revision: Revision) -> Option<&Entry> {
+        let (_, entry) = self.0.iter().rev().find(|(r, _)| *r <= revision)?;
+        entry.as_ref()
+    }
+
+    /// Drops what no revision from `oldest` on can see; says whether anything is left.
+    fn compact(&mut self, oldest: Revision) -> bool {
+        let seen = self.0.iter().rposition(|(r, _)| *r <= oldest).unwrap_or(0);
+        self.0.drain(..seen);
+        if let [(r, None)] = self.0[..] {
+            return r > oldest;
+        }
+        true
+    }
+}
+
+struct Watcher {
+    prefix: String,
+    events: mpsc::Sender<Event>,
+    lagged: Arc<AtomicBool>,
+}
+
+struct State {
+    keys: BTreeMap<Arc<str>, History>,
+    /// Every event after `oldest`, for watches that start in the past.
+    events: VecDeque<Event>,
+    /// Keys whose history has more than its current value: what a compaction has to look at.
+    touched: HashMap<Arc<str>, Revision>,
+    revision: Revision,
+    oldest: Revision,
+    live_bytes: u64,
+    watchers: Vec<Watcher>,
+}
+
+/// Keys, history and watchers behind one lock that is never held over I/O.
+pub(crate) struct Core(RwLock<State>);
+
+/// Writes of one batch that are checked but not yet visible.
+#[derive(Default)]
+pub(crate) struct Staged {
+    latest: HashMap<Arc<str>, Option<Entry>>,
+    /// Events in revision order.
+    pub(crate) events: Vec<Event>,
+}
+
+impl Core {
+    /// A core that holds these entries, all of its history before `revision` unknown.
+    pub(crate) fn new(entries: Vec<Entry>, revision: Revision) -> Self {
+        let live_bytes = entries.iter().map(size).sum();
+        let keys = entries.into_iter().map(|e| (e.key.clone(), History(vec![(e.modified, Some(e))]))).collect();
+        Core(RwLock::new(State {
+            keys,
+            events: VecDeque::new(),
+            touched: HashMap::new(),
+            revision,
+            oldest: revision,
+            live_bytes,
+            watchers: Vec::new(),
+        }))
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        self.read().revision
+    }
+
+    pub(crate) fn oldest(&self) -> Revision {
+        self.read().oldest
+    }
+
+    /// Bytes of all current keys and values.
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.read().live_bytes
+    }
+
+    /// All current entries, in key order, and the revision that they show.
+    pub(crate) fn live(&self) -> (Vec<Entry>, Revision) {
+        let state = self.read();
+        (state.keys.values().filter_map(History::current).cloned().collect(), state.revision)
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Entry> {
+        self.read().keys.get(key).and_then(History::current).cloned()
+    }
+
+    pub(crate) fn range(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+        at: Option<Revision>,
+    ) -> Result<Page, Error> {
+        let state = self.read();
+        let revision = at.unwrap_or(state.revision);
+        if revision > state.revision {
+            return Err(Error::Future { asked: revision, current: state.revision });
+        }
+        if revision < state.oldest {
+            return Err(Error::Compacted { asked: revision, oldest: state.oldest });
+        }
+        let from = match after {
+            Some(key) if key >= prefix => Bound::Excluded(key),
+            _ => Bound::Included(prefix),
+        };
+        let newest = revision == state.revision;
+        let mut found = state
+            .keys
+            .range::<str, _>((from, Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .filter_map(|(_, history)| if newest { history.current() } else { history.at(revision) });
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let entries: Vec<Entry> = found.by_ref().take(limit).cloned().collect();
+        let remaining = found.count() as u64;
+        Ok(Page { entries, revision, more: remaining > 0, remaining })
+    }
+
+    /// Checks a write against the current keys and the batch so far, and adds it to the batch
+    /// under the given revision.
+    pub(crate) fn stage(&self, staged: &mut Staged, write: Write, revision: Revision) -> Result<Entry, Error> {
+        let previous = match staged.latest.get(&write.key) {
+            Some(entry) => entry.clone(),
+            None => self.get(&write.key),
+        };
+        let holds = match write.expect {
+            Expect::Absent => previous.is_none(),
+            Expect::Revision(r) => previous.as_ref().is_some_and(|e| e.modified == r),
+        };
+        if !holds {
+            return Err(Error::Unexpected(previous));
+        }
+        let key = previous.as_ref().map_or(write.key, |e| e.key.clone());
+        let entry = match write.op {
+            Op::Delete => None,
+            Op::Put(template) => {
+                let created = previous.as_ref().map_or(revision, |e| e.created);
+                Some(Entry { key: key.clone(), value: print(&template, revision), created, modified: revision })
+            }
+        };
+        staged.latest.insert(key.clone(), entry.clone());
+        let answer = entry.clone().or_else(|| previous.clone());
+        staged.events.push(Event { revision, key, entry, previous });
+        answer.ok_or(Error::Unexpected(None))
+    }
+
+    /// Makes a batch visible and tells the watchers.
+    pub(crate) fn publish(&self, staged: Staged) {
+        let mut state = self.write();
+        for event in staged.events {
+            state.apply(event);
+        }
+    }
+
+    /// Events after a revision: those kept, then those to come.
+    pub(crate) fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, Error> {
+        let mut state = self.write();
+        if after > state.revision {
+            return Err(Error::Future { asked: after, current: state.revision });
+        }
+        if after < state.oldest {
+            return Err(Error::Compacted { asked: after, oldest: state.oldest });
+        }
+        let start = state.events.partition_point(|e| e.revision <= after);
+        let past: Vec<Event> = state.events.range(start..).filter(|e| e.key.starts_with(prefix)).cloned().collect();
+        let (events, receiver) = mpsc::channel(WATCH_BUFFER);
+        let lagged = Arc::new(AtomicBool::new(false));
+        state.watchers.push(Watcher { prefix: prefix.to_owned(), events, lagged: lagged.clone() });
+        drop(state);
+        let live = futures::stream::unfold((receiver, lagged, false), |(mut receiver, lagged, ended)| async move {
+            if ended {
+                return None;
+            }
+            match receiver.recv().await {
+                Some(event) => Some((Ok(event), (receiver, lagged, false))),
+                None if lagged.load(Ordering::Acquire) => Some((Err(Error::Lagged), (receiver, lagged, true))),
+                None => None,
+            }
+        });
+        Ok(futures::stream::iter(past.into_iter().map(Ok)).chain(live).boxed())
+    }
+
+    pub(crate) fn compact(&self, revision: Revision) -> Result<(), Error> {
+        let mut state = self.write();
+        if revision > state.revision {
+            return Err(Error::Future { asked: revision, current: state.revision });
+        }
+        if revision < state.oldest {
+            return Err(Error::Compacted { asked: revision, oldest: state.oldest });
+        }
+        state.compact(revision);
+        Ok(())
+    }
+
+    /// Ends all watches; nothing will be published any more.
+    pub(crate) fn close(&self) {
+        self.write().watchers.clear();
+    }
+}
+
+impl State {
+    fn apply(&mut self, event: Event) {
+        self.revision = event.revision;
+        self.live_bytes += event.entry.as_ref().map_or(0, size);
+        self.live_bytes -= event.previous.as_ref().map_or(0, size);
+        let history = self.keys.entry(event.key.clone()).or_default();
+        history.0.push((event.revision, event.entry.clone()));
+        self.touched.insert(event.key.clone(), event.revision);
+        self.watchers.retain(|w| w.offer(&event));
+        self.events.push_back(event);
+    }
+
+    fn compact(&mut self, oldest: Revision) {
+        self.oldest = oldest;
+        let gone = self.events.partition_point(|e| e.revision <= oldest);
+        self.events.drain(..gone);
+        // Give the memory of a burst back.
+        if self.events.capacity() > 4 * self.events.len() + 1024 {
+            self.events.shrink_to_fit();
+        }
+        let keys = &mut self.keys;
+        self.touched.retain(|key, newest| {
+            if let Some(history) = keys.get_mut(key)
+                && !history.compact(oldest)
+            {
+                keys.remove(key);
+            }
+            *newest > oldest
+        });
+    }
+}
+
+impl Watcher {
+    /// Whether the watcher stays.
+    fn offer(&self, event: &Event) -> bool {
+        if !event.key.starts_with(&self.prefix) {
+            return !self.events.is_closed();
+        }
+        match self.events.try_send(event.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                self.lagged.store(true, Ordering::Release);
+                false
+            }
+        }
+    }
+}
+
+fn size(entry: &Entry) -> u64 {
+    (entry.key.len() + entry.value.len()) as u64
+}
+
+/// The template with the revision printed in.
+fn print(template: &Template, revision: Revision) -> Bytes {
+    let Some(at) = template.revision_at else { return template.bytes.clone() };
+    let digits = revision.to_string();
+    let mut out = BytesMut::with_capacity(template.bytes.len() + digits.len());
+    out.extend_from_slice(&template.bytes[..at]);
+    out.extend_from_slice(digits.as_bytes());
+    out.extend_from_slice(&template.bytes[at..]);
+    out.freeze()
+}

@@ -1,0 +1,107 @@
+//! What only the disk engine promises.
+
+use super::*;
+use crate::suite::{delete, put};
+use crate::{Durability, Expect};
+use std::fs;
+use std::path::PathBuf;
+
+fn log_of(dir: &Path) -> PathBuf {
+    let logs = fs::read_dir(dir).expect("dir").filter_map(|e| Some(e.ok()?.path()));
+    logs.filter(|p| p.extension().is_some_and(|e| e == "log")).max().expect("a log")
+}
+
+async fn fill(dir: &Path, n: usize) -> Revision {
+    let s = Disk::open(dir).expect("opens");
+    for i in 0..n {
+        s.commit(put(&format!("/k/{i:03}"), "value", Expect::Absent)).await.expect("put");
+    }
+    s.revision()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conforms() {
+    let dirs = std::cell::RefCell::new(Vec::new());
+    crate::suite::run(|| {
+        let dir = tempfile::tempdir().expect("dir");
+        let store = Disk::open(dir.path()).expect("opens");
+        dirs.borrow_mut().push(dir);
+        store
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_clean_restart_keeps_everything_and_the_revision() {
+    let dir = tempfile::tempdir().expect("dir");
+    let revision = fill(dir.path(), 5).await;
+    let s = Disk::open(dir.path()).expect("opens");
+    assert_eq!(s.revision(), revision);
+    let e = s.get("/k/003").await.expect("get").expect("exists");
+    s.commit(delete("/k/003", e.modified)).await.expect("delete");
+    drop(s);
+    let s = Disk::open(dir.path()).expect("opens");
+    let keys: Vec<_> = s.range("/k/", None, 0, None).await.expect("range").entries;
+    assert_eq!(keys.iter().map(|e| &*e.key).collect::<Vec<_>>(), ["/k/000", "/k/001", "/k/002", "/k/004"]);
+    assert_eq!(s.revision(), revision + 1);
+}
+
+#[tokio::test]
+async fn after_a_crash_no_revision_is_used_again() {
+    let dir = tempfile::tempdir().expect("dir");
+    let crashed = tempfile::tempdir().expect("dir");
+    let s = Disk::open(dir.path()).expect("opens");
+    s.commit(put("/a", "1", Expect::Absent)).await.expect("put");
+    let mut lazy = put("/lease", "1", Expect::Absent);
+    lazy.durability = Durability::Lazy;
+    let (seen, _) = s.commit(lazy).await.expect("put");
+    // What a power cut would leave: the files without what was not synced.
+    fs::copy(log_of(dir.path()), crashed.path().join(log_of(dir.path()).file_name().expect("name"))).expect("copy");
+    let s = Disk::open(crashed.path()).expect("opens");
+    assert!(s.get("/a").await.expect("get").is_some() && s.get("/lease").await.expect("get").is_none());
+    let (next, _) = s.commit(put("/b", "1", Expect::Absent)).await.expect("put");
+    assert!(next > seen, "{next} was seen before as {seen}");
+}
+
+#[tokio::test]
+async fn a_torn_tail_is_cut_and_damage_is_reported() {
+    let dir = tempfile::tempdir().expect("dir");
+    fill(dir.path(), 20).await;
+    let log = log_of(dir.path());
+    let good = fs::read(&log).expect("read");
+    for cut in 1..90 {
+        fs::write(&log, &good[..good.len() - cut]).expect("write");
+        let s = Disk::open(dir.path()).expect("a torn tail is no damage");
+        assert!(s.range("/k/", None, 0, None).await.expect("range").entries.len() >= 18);
+    }
+    let mut bad = good.clone();
+    bad[good.len() / 2] ^= 1;
+    fs::write(&log, &bad).expect("write");
+    let error = Disk::open(dir.path()).err().expect("damage is reported");
+    assert!(matches!(&error, Error::Corrupt(text) if text.contains("is damaged at byte")), "{error}");
+    assert_eq!(fs::read(&log).expect("read"), bad, "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_directory_has_one_owner() {
+    let dir = tempfile::tempdir().expect("dir");
+    let _s = Disk::open(dir.path()).expect("opens");
+    let error = Disk::open(dir.path()).err().expect("refused");
+    assert!(error.to_string().contains("in use by another process"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_replaces_a_long_log() {
+    let dir = tempfile::tempdir().expect("dir");
+    let s = Disk::open(dir.path()).expect("opens");
+    let value = "x".repeat(1 << 20);
+    let mut at = s.commit(put("/big", &value, Expect::Absent)).await.expect("put").0;
+    for _ in 0..70 {
+        at = s.commit(put("/big", &value, Expect::Revision(at))).await.expect("put").0;
+    }
+    drop(s);
+    let bytes: u64 = fs::read_dir(dir.path()).expect("dir").filter_map(|e| Some(e.ok()?.metadata().ok()?.len())).sum();
+    assert!(bytes < 40 << 20, "{bytes} bytes for one of a megabyte");
+    let s = Disk::open(dir.path()).expect("opens");
+    assert_eq!(s.get("/big").await.expect("get").map(|e| (e.modified, e.value.len())), Some((at, 1 << 20)));
+}
