@@ -4,8 +4,12 @@
 //!
 //! Must not know: HTTP, the store. Other objects are read through [`Lookup`].
 
+pub mod plugins;
+
 use async_trait::async_trait;
-use meta::{Attributes, Gvk, Key, Object, Status};
+use meta::{Attributes, Gvk, Object, Status};
+
+pub use auth::Lookup;
 
 /// What a request does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +35,6 @@ pub struct Request<'a> {
     pub old: Option<&'a Object>,
     /// Nothing will be stored.
     pub dry_run: bool,
-}
-
-/// Reads other objects, from the watch cache.
-#[async_trait]
-pub trait Lookup: Send + Sync {
-    /// One object of a resource in the core or a named group, as of now.
-    async fn get(&self, group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status>;
-    /// All objects of a resource, optionally of one namespace.
-    async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Object>, Status>;
 }
 
 /// One admission plug-in.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::selector::Fields;
+
 /// An authenticated caller (upstream: `user.Info`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
@@ -50,6 +52,8 @@ pub struct Attributes {
     pub name: String,
     /// URL path.
     pub path: String,
+    /// Field selector of a list, watch or deletecollection: a node may list its own pods alone.
+    pub fields: Fields,
 }
 
 impl Attributes {
