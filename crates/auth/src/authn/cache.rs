@@ -38,7 +38,14 @@ impl Cache {
     }
 
     /// Keeps a verdict, at most until the token ends.
-    pub(super) fn put(&self, key: Digest, user: User, audiences: Vec<String>, now: Timestamp, expires: Timestamp) {
+    pub(super) fn put(
+        &self,
+        key: Digest,
+        user: User,
+        audiences: Vec<String>,
+        now: Timestamp,
+        expires: Timestamp,
+    ) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= CAPACITY {
             entries.retain(|_, (_, _, until)| now < *until);

@@ -41,7 +41,11 @@ pub trait Authenticator: Send + Sync + 'static {
     /// For the log and metrics.
     fn name(&self) -> &'static str;
     /// `None`: these credentials are none of mine.
-    async fn authenticate(&self, credentials: &Credentials<'_>, now: Timestamp) -> Result<Option<User>, Unauthorized>;
+    async fn authenticate(
+        &self,
+        credentials: &Credentials<'_>,
+        now: Timestamp,
+    ) -> Result<Option<User>, Unauthorized>;
 }
 
 /// All authenticators together.
@@ -57,7 +61,11 @@ impl Authentication {
         let certificates = Arc::new(certificates);
         let tokens = Arc::new(ServiceAccounts::new(tokens, lookup, Cache::default()));
         let members: Vec<Arc<dyn Authenticator>> = vec![certificates.clone(), tokens.clone()];
-        Authentication { certificates, tokens, members }
+        Authentication {
+            certificates,
+            tokens,
+            members,
+        }
     }
 
     /// Checks the certificate chain that a client showed in its handshake (end entity first).
@@ -68,7 +76,11 @@ impl Authentication {
 
     /// Who sent the request. The first authenticator that knows wins; credentials that all of them
     /// refuse are an error, no credentials make the caller anonymous.
-    pub async fn authenticate(&self, credentials: &Credentials<'_>, now: Timestamp) -> Result<User, Unauthorized> {
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials<'_>,
+        now: Timestamp,
+    ) -> Result<User, Unauthorized> {
         let mut refused = Vec::new();
         for member in &self.members {
             match member.authenticate(credentials, now).await {
@@ -77,7 +89,11 @@ impl Authentication {
                 Err(Unauthorized(why)) => refused.push(format!("{}: {why}", member.name())),
             }
         }
-        if refused.is_empty() { Ok(anonymous::user()) } else { Err(Unauthorized(refused.join("; "))) }
+        if refused.is_empty() {
+            Ok(anonymous::user())
+        } else {
+            Err(Unauthorized(refused.join("; ")))
+        }
     }
 
     /// What TokenReview answers: the token's user and the audiences it shares with those asked for

@@ -54,7 +54,8 @@ impl Graph {
             ("", "pods") => self.put_pod(object),
             ("", "persistentvolumes") => self.put_volume(object),
             ("storage.k8s.io", "volumeattachments") => {
-                self.attachments.insert(object.key().name, object.str_at("spec.nodeName").to_owned());
+                self.attachments
+                    .insert(object.key().name, object.str_at("spec.nodeName").to_owned());
             }
             _ => {}
         }
@@ -89,15 +90,22 @@ impl Graph {
     /// Whether the object leads to the node.
     pub(super) fn leads_to(&self, kind: Kind, key: &Key, node: &str) -> bool {
         let by_pod = |kind: Kind, key: &Key| {
-            self.nodes.get(&(kind, key.clone())).is_some_and(|nodes| nodes.contains_key(node))
+            self.nodes
+                .get(&(kind, key.clone()))
+                .is_some_and(|nodes| nodes.contains_key(node))
         };
-        let by_volume = |name: &Arc<str>| self.volumes.get(name).is_some_and(|v| by_pod(Kind::Claim, &v.claim));
+        let by_volume = |name: &Arc<str>| {
+            self.volumes
+                .get(name)
+                .is_some_and(|v| by_pod(Kind::Claim, &v.claim))
+        };
         match kind {
             Kind::Volume => by_volume(&key.name),
             Kind::Attachment => self.attachments.get(&key.name).is_some_and(|n| n == node),
-            Kind::Secret if !by_pod(kind, key) => {
-                self.volumes_of_secret.get(key).is_some_and(|volumes| volumes.iter().any(by_volume))
-            }
+            Kind::Secret if !by_pod(kind, key) => self
+                .volumes_of_secret
+                .get(key)
+                .is_some_and(|volumes| volumes.iter().any(by_volume)),
             _ => by_pod(kind, key),
         }
     }
@@ -108,22 +116,39 @@ impl Graph {
             return;
         }
         let vertices = references::of_pod(object);
-        let unchanged = |old: &Pod| old.uid == object.uid() && &*old.node == node && old.vertices == vertices;
+        let unchanged =
+            |old: &Pod| old.uid == object.uid() && &*old.node == node && old.vertices == vertices;
         if self.pods.get(&key).is_some_and(unchanged) {
             return;
         }
         self.remove_pod(&key);
         let node: Arc<str> = node.into();
         for vertex in &vertices {
-            *self.nodes.entry(vertex.clone()).or_default().entry(node.clone()).or_insert(0) += 1;
+            *self
+                .nodes
+                .entry(vertex.clone())
+                .or_default()
+                .entry(node.clone())
+                .or_insert(0) += 1;
         }
-        self.pods.insert(key, Pod { uid: object.uid().to_owned(), node, vertices });
+        self.pods.insert(
+            key,
+            Pod {
+                uid: object.uid().to_owned(),
+                node,
+                vertices,
+            },
+        );
     }
 
     fn remove_pod(&mut self, key: &Key) {
-        let Some(pod) = self.pods.remove(key) else { return };
+        let Some(pod) = self.pods.remove(key) else {
+            return;
+        };
         for vertex in &pod.vertices {
-            let Some(nodes) = self.nodes.get_mut(vertex) else { continue };
+            let Some(nodes) = self.nodes.get_mut(vertex) else {
+                continue;
+            };
             if let Some(count) = nodes.get_mut(&pod.node) {
                 *count -= 1;
                 if *count == 0 {
@@ -139,19 +164,27 @@ impl Graph {
     fn put_volume(&mut self, object: &Object) {
         let name = object.key().name;
         self.remove_volume(&name);
-        let claim = Key::new(object.str_at("spec.claimRef.namespace"), object.str_at("spec.claimRef.name"));
+        let claim = Key::new(
+            object.str_at("spec.claimRef.namespace"),
+            object.str_at("spec.claimRef.name"),
+        );
         if claim.name.is_empty() {
             return;
         }
         let secrets = references::secrets_of_volume(object);
         for secret in &secrets {
-            self.volumes_of_secret.entry(secret.clone()).or_default().insert(name.clone());
+            self.volumes_of_secret
+                .entry(secret.clone())
+                .or_default()
+                .insert(name.clone());
         }
         self.volumes.insert(name, Volume { claim, secrets });
     }
 
     fn remove_volume(&mut self, name: &Arc<str>) {
-        let Some(volume) = self.volumes.remove(name) else { return };
+        let Some(volume) = self.volumes.remove(name) else {
+            return;
+        };
         for secret in &volume.secrets {
             if let Some(volumes) = self.volumes_of_secret.get_mut(secret) {
                 volumes.remove(name);

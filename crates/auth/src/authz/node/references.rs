@@ -19,9 +19,17 @@ pub(super) fn of_pod(pod: &Object) -> Vec<(Kind, Key)> {
         }
     };
     add(Kind::ServiceAccount, pod.str_at("spec.serviceAccountName"));
-    pod.list_at("spec.imagePullSecrets").iter().for_each(|s| add(Kind::Secret, text(s, "/name")));
-    for list in ["spec.initContainers", "spec.containers", "spec.ephemeralContainers"] {
-        pod.list_at(list).iter().for_each(|container| of_container(container, &mut add));
+    pod.list_at("spec.imagePullSecrets")
+        .iter()
+        .for_each(|s| add(Kind::Secret, text(s, "/name")));
+    for list in [
+        "spec.initContainers",
+        "spec.containers",
+        "spec.ephemeralContainers",
+    ] {
+        pod.list_at(list)
+            .iter()
+            .for_each(|container| of_container(container, &mut add));
     }
     for volume in pod.list_at("spec.volumes") {
         of_volume(volume, pod.name(), &mut add);
@@ -37,7 +45,10 @@ fn of_container(container: &Value, add: &mut impl FnMut(Kind, &str)) {
     }
     for variable in items(container, "/env") {
         add(Kind::Secret, text(variable, "/valueFrom/secretKeyRef/name"));
-        add(Kind::ConfigMap, text(variable, "/valueFrom/configMapKeyRef/name"));
+        add(
+            Kind::ConfigMap,
+            text(variable, "/valueFrom/configMapKeyRef/name"),
+        );
     }
 }
 
@@ -56,13 +67,18 @@ const SECRETS: &[&str] = &[
 ];
 
 fn of_volume(volume: &Value, pod: &str, add: &mut impl FnMut(Kind, &str)) {
-    SECRETS.iter().for_each(|path| add(Kind::Secret, text(volume, path)));
+    SECRETS
+        .iter()
+        .for_each(|path| add(Kind::Secret, text(volume, path)));
     add(Kind::ConfigMap, text(volume, "/configMap/name"));
     for source in items(volume, "/projected/sources") {
         add(Kind::Secret, text(source, "/secret/name"));
         add(Kind::ConfigMap, text(source, "/configMap/name"));
     }
-    add(Kind::Claim, text(volume, "/persistentVolumeClaim/claimName"));
+    add(
+        Kind::Claim,
+        text(volume, "/persistentVolumeClaim/claimName"),
+    );
     if volume.get("ephemeral").is_some_and(Value::is_object) {
         add(Kind::Claim, &format!("{pod}-{}", text(volume, "/name")));
     }
@@ -73,11 +89,19 @@ fn of_claims(pod: &Object, add: &mut impl FnMut(Kind, &str)) {
     for claim in pod.list_at("spec.resourceClaims") {
         add(Kind::ResourceClaim, text(claim, "/resourceClaimName"));
         if !text(claim, "/resourceClaimTemplateName").is_empty() {
-            let status = made.iter().find(|s| text(s, "/name") == text(claim, "/name"));
-            add(Kind::ResourceClaim, status.map_or("", |s| text(s, "/resourceClaimName")));
+            let status = made
+                .iter()
+                .find(|s| text(s, "/name") == text(claim, "/name"));
+            add(
+                Kind::ResourceClaim,
+                status.map_or("", |s| text(s, "/resourceClaimName")),
+            );
         }
     }
-    add(Kind::ResourceClaim, pod.str_at("status.extendedResourceClaimStatus.resourceClaimName"));
+    add(
+        Kind::ResourceClaim,
+        pod.str_at("status.extendedResourceClaimStatus.resourceClaimName"),
+    );
 }
 
 /// Where a volume names a secret that the kubelet reads; the namespace is beside the name, or the claim's.
@@ -97,13 +121,21 @@ const VOLUME_SECRETS: &[(&str, &str, &str)] = &[
 
 /// The secrets through which a bound volume is mounted.
 pub(super) fn secrets_of_volume(volume: &Object) -> Vec<Key> {
-    let Some(spec) = volume.at("spec") else { return Vec::new() };
+    let Some(spec) = volume.at("spec") else {
+        return Vec::new();
+    };
     let claim = volume.str_at("spec.claimRef.namespace");
     let mut found = Vec::new();
     for (path, name, namespace) in VOLUME_SECRETS {
-        let Some(source) = spec.pointer(path) else { continue };
+        let Some(source) = spec.pointer(path) else {
+            continue;
+        };
         let field = |field: &str| source.get(field).and_then(Value::as_str).unwrap_or("");
-        let namespace = if field(namespace).is_empty() { claim } else { field(namespace) };
+        let namespace = if field(namespace).is_empty() {
+            claim
+        } else {
+            field(namespace)
+        };
         if !field(name).is_empty() {
             found.push(Key::new(namespace, field(name)));
         }
@@ -116,5 +148,9 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }

@@ -37,7 +37,10 @@ fn sample() -> Rbac {
     let ann = json!({"kind": "User", "name": "ann"});
     let robot = json!({"kind": "ServiceAccount", "name": "robot"});
     let staff = json!({"kind": "Group", "name": "staff"});
-    rbac.replace("clusterrolebindings", &[binding("", "staff-reads", ("ClusterRole", "reader"), staff)]);
+    rbac.replace(
+        "clusterrolebindings",
+        &[binding("", "staff-reads", ("ClusterRole", "reader"), staff)],
+    );
     rbac.replace(
         "rolebindings",
         &[
@@ -55,17 +58,37 @@ fn bindings_reach_users_groups_and_service_accounts() {
     let (ann, bob) = (User::new("ann", &[]), User::new("bob", &["staff"]));
     let robot = crate::identity::service_account("a", "robot");
     let table = [
-        (request(&ann, "create", "pods", "a"), true, r#"RBAC: allowed by RoleBinding "ann-writes/a" of Role "writer" to User "ann""#),
+        (
+            request(&ann, "create", "pods", "a"),
+            true,
+            r#"RBAC: allowed by RoleBinding "ann-writes/a" of Role "writer" to User "ann""#,
+        ),
         (request(&ann, "create", "pods", "c"), false, ""),
-        (request(&ann, "create", "pods", "b"), false, r#"RBAC: role.rbac.authorization.k8s.io "nobody" not found"#),
-        (request(&bob, "list", "pods", ""), true, r#"RBAC: allowed by ClusterRoleBinding "staff-reads" of ClusterRole "reader" to Group "staff""#),
+        (
+            request(&ann, "create", "pods", "b"),
+            false,
+            r#"RBAC: role.rbac.authorization.k8s.io "nobody" not found"#,
+        ),
+        (
+            request(&bob, "list", "pods", ""),
+            true,
+            r#"RBAC: allowed by ClusterRoleBinding "staff-reads" of ClusterRole "reader" to Group "staff""#,
+        ),
         (request(&bob, "create", "pods", "a"), false, ""),
-        (request(&robot, "get", "pods", "a"), true, r#"RBAC: allowed by RoleBinding "robot-reads/a" of ClusterRole "reader" to ServiceAccount "robot/a""#),
+        (
+            request(&robot, "get", "pods", "a"),
+            true,
+            r#"RBAC: allowed by RoleBinding "robot-reads/a" of ClusterRole "reader" to ServiceAccount "robot/a""#,
+        ),
         (request(&robot, "get", "pods", "b"), false, ""),
     ];
     for (request, allowed, reason) in table {
         let decision = rbac.authorize(&request);
-        assert_eq!((decision.allowed(), decision.reason.as_str()), (allowed, reason), "{request:?}");
+        assert_eq!(
+            (decision.allowed(), decision.reason.as_str()),
+            (allowed, reason),
+            "{request:?}"
+        );
     }
 }
 
@@ -74,17 +97,37 @@ fn changes_take_effect_one_by_one() {
     let rbac = sample();
     let bob = User::new("bob", &["staff"]);
     let list = request(&bob, "list", "pods", "");
-    rbac.observe("clusterrolebindings", Event::Gone(&meta::Key::new("", "staff-reads")));
+    rbac.observe(
+        "clusterrolebindings",
+        Event::Gone(&meta::Key::new("", "staff-reads")),
+    );
     assert!(!rbac.authorize(&list).allowed());
-    let mine = binding("", "x", ("ClusterRole", "reader"), json!({"kind": "User", "name": "bob"}));
+    let mine = binding(
+        "",
+        "x",
+        ("ClusterRole", "reader"),
+        json!({"kind": "User", "name": "bob"}),
+    );
     rbac.observe("clusterrolebindings", Event::Put(&mine));
     assert!(rbac.authorize(&list).allowed());
-    let yours = binding("", "x", ("ClusterRole", "reader"), json!({"kind": "User", "name": "eve"}));
+    let yours = binding(
+        "",
+        "x",
+        ("ClusterRole", "reader"),
+        json!({"kind": "User", "name": "eve"}),
+    );
     rbac.observe("clusterrolebindings", Event::Put(&yours));
     assert!(!rbac.authorize(&list).allowed());
     rbac.replace("rolebindings", &[]);
-    assert!(!rbac.authorize(&request(&User::new("ann", &[]), "create", "pods", "a")).allowed());
-    assert!(rbac.authorize(&request(&User::new("eve", &[]), "get", "pods", "a")).allowed());
+    assert!(
+        !rbac
+            .authorize(&request(&User::new("ann", &[]), "create", "pods", "a"))
+            .allowed()
+    );
+    assert!(
+        rbac.authorize(&request(&User::new("eve", &[]), "get", "pods", "a"))
+            .allowed()
+    );
 }
 
 #[test]
@@ -96,10 +139,29 @@ fn sums_of_sums_follow_their_parts() {
             "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {label: "true"}}]},
         }))
     };
-    let mut part = role("", "part", json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]));
+    let mut part = role(
+        "",
+        "part",
+        json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]),
+    );
     part.set("metadata.labels", json!({"to-view": "true"}));
-    rbac.replace("clusterroles", &[sum("admin", "to-admin", json!({})), sum("view", "to-view", json!({"to-admin": "true"})), part]);
-    rbac.replace("clusterrolebindings", &[binding("", "b", ("ClusterRole", "admin"), json!({"kind": "User", "name": "ann"}))]);
+    rbac.replace(
+        "clusterroles",
+        &[
+            sum("admin", "to-admin", json!({})),
+            sum("view", "to-view", json!({"to-admin": "true"})),
+            part,
+        ],
+    );
+    rbac.replace(
+        "clusterrolebindings",
+        &[binding(
+            "",
+            "b",
+            ("ClusterRole", "admin"),
+            json!({"kind": "User", "name": "ann"}),
+        )],
+    );
     let get = request(&User::new("ann", &[]), "get", "pods", "a");
     assert!(rbac.authorize(&get).allowed());
     rbac.observe("clusterroles", Event::Gone(&meta::Key::new("", "part")));
@@ -111,7 +173,9 @@ fn granting_more_than_one_holds_is_refused() {
     let rbac = sample();
     let bob = User::new("bob", &["staff"]);
     let rules = |value: serde_json::Value| Rule::all_of(&role("", "r", value));
-    let held = rules(json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["x"]}]));
+    let held = rules(
+        json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["x"]}]),
+    );
     assert_eq!(rbac.confirm_no_escalation(&bob, "a", &held), Ok(()));
     let more = rules(json!([
         {"verbs": ["get", "create", "delete"], "apiGroups": [""], "resources": ["pods", "pods/log"]},
@@ -121,5 +185,8 @@ fn granting_more_than_one_holds_is_refused() {
                 {APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"create\" \"delete\"]}\n\
                 {APIGroups:[\"\"], Resources:[\"pods/log\"], Verbs:[\"get\" \"create\" \"delete\"]}\n\
                 {NonResourceURLs:[\"/x\"], Verbs:[\"get\"]}";
-    assert_eq!(rbac.confirm_no_escalation(&bob, "a", &more), Err(text.to_owned()));
+    assert_eq!(
+        rbac.confirm_no_escalation(&bob, "a", &more),
+        Err(text.to_owned())
+    );
 }
