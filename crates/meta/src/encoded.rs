@@ -1,5 +1,7 @@
 //! A committed object in its wire form, made once and shared by everybody.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 
 use crate::names::Key;
@@ -14,4 +16,39 @@ pub struct Encoded {
     pub revision: u64,
     /// The object as JSON, in schema order, without a trailing newline.
     pub json: Bytes,
+    facts: OnceLock<Box<Facts>>,
+}
+
+/// What selectors ask about an object, in a compact form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Labels.
+    pub labels: Box<[(Box<str>, Box<str>)]>,
+    /// The kind's selectable fields beyond name and namespace.
+    pub fields: Box<[(&'static str, Box<str>)]>,
+}
+
+impl Encoded {
+    /// Wraps bytes.
+    pub fn new(key: Key, revision: u64, json: Bytes) -> Self {
+        Encoded { key, revision, json, facts: OnceLock::new() }
+    }
+
+    /// The facts; `read` finds them out of the bytes when they are asked for the first time. They are
+    /// kept, so that an object which no selector ever looks at costs nothing.
+    pub fn facts(&self, read: impl FnOnce(&[u8]) -> Facts) -> &Facts {
+        self.facts.get_or_init(|| Box::new(read(&self.json)))
+    }
+}
+
+impl Facts {
+    /// One label's value.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(k, _)| **k == *key).map(|(_, v)| &**v)
+    }
+
+    /// One field's value; empty when the kind has no such selectable field.
+    pub fn field(&self, path: &str) -> &str {
+        self.fields.iter().find(|(f, _)| *f == path).map_or("", |(_, v)| v)
+    }
 }

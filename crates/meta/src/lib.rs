@@ -22,7 +22,7 @@ pub mod status;
 pub mod text;
 pub mod time;
 
-pub use encoded::Encoded;
+pub use encoded::{Encoded, Facts};
 pub use identity::{Attributes, User};
 pub use names::{Gvk, Gvr, Key};
 pub use object::Object;

@@ -1,5 +1,6 @@
 //! Names of types and of objects.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -26,8 +27,8 @@ pub struct Gvr {
 }
 
 /// Namespace and name of an object within its resource. Cluster-scoped objects
-/// have an empty namespace. The order is that of the store's keys.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// have an empty namespace. The order is that of the store's keys: of the text `namespace/name`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     /// Namespace, or empty.
     pub namespace: Arc<str>,
@@ -73,6 +74,25 @@ impl Key {
     }
 }
 
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (self.namespace.as_bytes(), other.namespace.as_bytes());
+        if a == b {
+            return self.name.cmp(&other.name);
+        }
+        // The shorter namespace goes on with a slash, which sorts after `-` and `.`.
+        let shared = a.len().min(b.len());
+        let next = |ns: &[u8]| ns.get(shared).copied().unwrap_or(b'/');
+        a[..shared].cmp(&b[..shared]).then_with(|| next(a).cmp(&next(b)))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.namespace.is_empty() {
@@ -102,4 +122,21 @@ pub fn join_api_version(group: &str, version: &str) -> String {
 /// `resource` or `resource.group`.
 pub fn group_resource(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_sort_like_their_paths() {
+        let names = [("a", "z"), ("a-b", "x"), ("a", "b"), ("ab", "x"), ("a.b", "x"), ("", "n"), ("", "m")];
+        let mut keys: Vec<Key> = names[..5].iter().map(|(ns, n)| Key::new(ns, n)).collect();
+        keys.sort();
+        let mut paths: Vec<String> = keys.iter().map(Key::to_string).collect();
+        let sorted = paths.clone();
+        paths.sort();
+        assert_eq!(paths, sorted);
+        assert!(Key::new("", "m") < Key::new("", "n"));
+    }
 }

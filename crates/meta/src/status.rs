@@ -113,6 +113,8 @@ pub struct Status {
     pub causes: Vec<Cause>,
     /// Seconds after which to try again; 0 for none.
     pub retry_after: u32,
+    /// A token with which an expired list can be continued inconsistently, or empty.
+    pub continue_token: String,
 }
 
 impl Status {
@@ -128,6 +130,7 @@ impl Status {
             uid: String::new(),
             causes: Vec::new(),
             retry_after: 0,
+            continue_token: String::new(),
         }
     }
 
@@ -249,6 +252,9 @@ impl Status {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "code": self.code,
         });
+        if !self.continue_token.is_empty() {
+            out["metadata"]["continue"] = self.continue_token.as_str().into();
+        }
         if self.reason != Reason::Unknown {
             out["reason"] = self.reason.as_str().into();
         }
