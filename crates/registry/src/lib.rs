@@ -11,6 +11,15 @@
 //! Must not know: HTTP, authentication.
 
 pub mod api;
+mod cache;
+mod error;
+mod kind;
+mod lookup;
+mod read;
 pub mod registry;
+pub mod reservation;
+mod splice;
+mod subresource;
+mod write;
 
 pub use registry::{Config, Registry};

@@ -1,13 +1,25 @@
 //! The registry as its callers see it: one method a verb.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use admission::Plugin;
 use kinds::Descriptor;
 use meta::{Attributes, Encoded, Object, Status};
 use store::Store;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Patch, Scope, WatchOptions, WatchStream, Written};
+use crate::cache::{Cache, Feed};
+use crate::error::{parse_revision, too_large};
+use crate::kind::{self, Kind, Kinds};
+use crate::read::list::Reader;
+use crate::read::select::Selection;
+use crate::reservation::{self, Reservation};
+use crate::subresource;
+use crate::write::patch::Patching;
+use crate::write::update::Replace;
 
 /// What differs between clusters.
 #[derive(Clone, Debug)]
@@ -15,7 +27,7 @@ pub struct Config {
     /// Where cluster IPs come from.
     pub service_cidr: ipnet::IpNet,
     /// Where node ports come from.
-    pub node_ports: std::ops::RangeInclusive<u16>,
+    pub node_ports: RangeInclusive<u16>,
 }
 
 impl Default for Config {
@@ -28,45 +40,164 @@ impl Default for Config {
 /// All objects of all kinds. Shared by `Arc`. Every method is about the resource, namespace, name
 /// and subresource that its attributes name; an empty subresource means the object itself.
 pub struct Registry {
-    _p: (),
+    store: Arc<dyn Store>,
+    feed: Arc<Feed>,
+    kinds: RwLock<Arc<Kinds>>,
+    /// One change of the list of kinds at a time.
+    changing: tokio::sync::Mutex<()>,
+    plugins: Vec<Arc<dyn Plugin>>,
+    reservations: Vec<Arc<dyn Reservation>>,
+    _stop: DropGuard,
 }
 
-#[allow(unused_variables, clippy::unused_async)]
 impl Registry {
-    /// Loads the watch cache and starts to follow the store.
+    /// Loads the watch cache and starts to follow the store, until the registry is dropped.
     pub async fn open(
         store: Arc<dyn Store>,
         kinds: Vec<Descriptor>,
         plugins: Vec<Arc<dyn Plugin>>,
         config: Config,
     ) -> Result<Arc<Registry>, store::Error> {
-        Ok(Arc::new(Registry { _p: () }))
+        let stop = CancellationToken::new();
+        let feed = Feed::start(store.clone(), stop.clone()).await?;
+        let registry = Registry {
+            store,
+            feed,
+            kinds: RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+            plugins,
+            reservations: reservation::all(&config),
+            _stop: stop.drop_guard(),
+        };
+        registry.set_kinds(kinds).await?;
+        registry.adopt_reservations();
+        Ok(Arc::new(registry))
+    }
+
+    fn adopt_reservations(&self) {
+        let kinds = self.served();
+        for descriptor in kinds.list.iter() {
+            let holders = self.reservations.iter().filter(|r| r.concerns(descriptor));
+            let Some(kind) = kinds.find(&descriptor.gvk.group, &descriptor.gvk.version, &descriptor.resource) else {
+                continue;
+            };
+            for holder in holders {
+                let (objects, _) = kind.cache.snapshot();
+                objects.values().filter_map(|o| kind::parse(&o.json).ok()).for_each(|o| holder.adopt(&o));
+            }
+        }
+    }
+
+    /// Serves exactly these kinds from now on.
+    async fn set_kinds(&self, list: Vec<Descriptor>) -> Result<(), store::Error> {
+        let mut fresh: HashMap<Arc<str>, Arc<Cache>> = HashMap::new();
+        let kinds = Kinds::new(list, |descriptor| {
+            let known = self.feed.cache(&descriptor.storage);
+            let new = || fresh.entry(descriptor.storage.clone()).or_insert_with(|| Cache::new(descriptor)).clone();
+            known.unwrap_or_else(new)
+        });
+        for cache in fresh.into_values() {
+            self.feed.add(cache.clone());
+            cache.load(&*self.store).await?;
+        }
+        *self.kinds.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kinds);
+        Ok(())
+    }
+
+    pub(crate) fn served(&self) -> Arc<Kinds> {
+        self.kinds.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn plugins(&self) -> &[Arc<dyn Plugin>] {
+        &self.plugins
+    }
+
+    pub(crate) fn reservations(&self) -> &[Arc<dyn Reservation>] {
+        &self.reservations
+    }
+
+    pub(crate) fn any_version(&self, group: &str, resource: &str) -> Option<Arc<Kind>> {
+        self.served().find_any(group, resource).cloned()
+    }
+
+    fn target(&self, attributes: &Attributes) -> Result<Arc<Kind>, Status> {
+        let found = self.served().find(&attributes.group, &attributes.version, &attributes.resource).cloned();
+        found.ok_or_else(Status::no_such_resource)
+    }
+
+    /// The revision of the newest acknowledged write.
+    pub fn revision(&self) -> u64 {
+        self.store.revision()
     }
 
     /// The served kinds as of now, in the order of the list (added ones last).
     pub fn kinds(&self) -> Arc<[Descriptor]> {
-        Arc::new([])
+        self.served().list.clone()
     }
 
     /// The kind that serves the resource, if any.
     pub fn kind(&self, group: &str, version: &str, resource: &str) -> Option<Arc<Descriptor>> {
-        None
+        let served = self.served();
+        if let Some(kind) = served.find(group, version, resource) {
+            return Some(kind.descriptor.clone());
+        }
+        let is = |d: &&Descriptor| *d.gvk.group == *group && *d.gvk.version == *version && *d.resource == *resource;
+        served.list.iter().find(is).cloned().map(Arc::new)
     }
 
     /// Serves one more kind, or replaces the one with the same group, version and resource.
-    pub fn add_kind(&self, descriptor: Descriptor) {}
+    pub async fn add_kind(&self, descriptor: Descriptor) -> Result<(), store::Error> {
+        let _one = self.changing.lock().await;
+        let mut list = self.kinds().to_vec();
+        match list.iter_mut().find(|d| d.gvr() == descriptor.gvr()) {
+            Some(known) => *known = descriptor,
+            None => list.push(descriptor),
+        }
+        self.set_kinds(list).await
+    }
 
-    /// Ends serving a kind. Its stored objects stay.
-    pub fn remove_kind(&self, group: &str, version: &str, resource: &str) {}
+    /// Ends serving a kind, and its watches. Its stored objects stay.
+    pub async fn remove_kind(&self, group: &str, version: &str, resource: &str) -> Result<(), store::Error> {
+        let _one = self.changing.lock().await;
+        let is = |d: &Descriptor| *d.gvk.group == *group && *d.gvk.version == *version && *d.resource == *resource;
+        let (gone, left): (Vec<_>, Vec<_>) = self.kinds().iter().cloned().partition(is);
+        let unused: Vec<_> = gone.iter().filter(|g| left.iter().all(|d| d.storage != g.storage)).collect();
+        let caches: Vec<_> = unused.iter().filter_map(|d| self.feed.cache(&d.storage)).collect();
+        self.set_kinds(left).await?;
+        for cache in caches {
+            self.feed.remove(&cache.prefix);
+            cache.disconnect();
+        }
+        Ok(())
+    }
 
     /// One object as it is now (or its `scale`). `resource_version` as in the query: a future one is refused.
     pub async fn get(&self, attributes: &Attributes, resource_version: &str) -> Result<Arc<Encoded>, Status> {
-        Err(Status::internal("registry"))
+        let kind = self.target(attributes)?;
+        let part = subresource::find(&kind, &attributes.subresource)?;
+        let invalid = |why| Status::bad_request(format!("invalid resource version: {why}"));
+        let least = parse_revision(resource_version).map_err(invalid)?;
+        if least > self.store.revision() && !self.feed.reach(least).await {
+            return Err(too_large(least, self.store.revision()));
+        }
+        let key = kind.store_key(&attributes.namespace, &attributes.name);
+        let entry = self.read(&key).await?.ok_or_else(|| kind.not_found(&attributes.name))?;
+        part.get(self, &kind, kind.encoded(entry)?).await
     }
 
     /// One page of a list.
     pub async fn list(&self, attributes: &Attributes, scope: &Scope, options: &ListOptions) -> Result<List, Status> {
-        Err(Status::internal("registry"))
+        self.list_objects(&*self.target(attributes)?, scope, options).await
+    }
+
+    pub(crate) async fn list_objects(&self, kind: &Kind, scope: &Scope, options: &ListOptions) -> Result<List, Status> {
+        let selection = Selection::new(kind, scope)?;
+        let reader = Reader { store: &*self.store, feed: &self.feed, kind, selection: &selection };
+        reader.list(options).await
     }
 
     /// Changes as they happen. An error before the first frame is returned here, a later one is the last frame.
@@ -76,27 +207,53 @@ impl Registry {
         scope: Scope,
         options: WatchOptions,
     ) -> Result<WatchStream, Status> {
-        Err(Status::internal("registry"))
+        let kind = self.target(attributes)?;
+        let selection = Selection::new(&kind, &scope)?;
+        crate::read::watch::start(&self.feed, self.store.revision(), kind, selection, &options).await
     }
 
     /// Creates an object, or posts to a subresource (`binding`, `eviction`).
     pub async fn create(&self, call: &Call, object: Object) -> Result<Written, Status> {
-        Err(Status::internal("registry"))
+        let a = &call.attributes;
+        if &*a.resource == "bindings" && a.group.is_empty() {
+            // The old form of `pods/binding`.
+            let mut call = call.clone();
+            call.attributes.resource = "pods".to_owned();
+            call.attributes.subresource = "binding".to_owned();
+            call.attributes.name = object.name().to_owned();
+            return Box::pin(self.create(&call, object)).await;
+        }
+        let kind = self.target(a)?;
+        if a.subresource.is_empty() {
+            return self.create_object(call, &kind, object).await;
+        }
+        subresource::find(&kind, &a.subresource)?.create(self, call, &kind, object).await
     }
 
     /// Replaces an object (`status`, `scale`, `finalize`: that part of it).
     pub async fn update(&self, call: &Call, object: Object) -> Result<Written, Status> {
-        Err(Status::internal("registry"))
+        let kind = self.target(&call.attributes)?;
+        if call.attributes.subresource.is_empty() {
+            let creates = kind.descriptor.rules.create_on_update();
+            return self.change(call, &kind, "", &mut Replace { object, creates }).await;
+        }
+        subresource::find(&kind, &call.attributes.subresource)?.update(self, call, &kind, object).await
     }
 
     /// Changes an object or a subresource by a patch.
     pub async fn patch(&self, call: &Call, patch: Patch) -> Result<Written, Status> {
-        Err(Status::internal("registry"))
+        let kind = self.target(&call.attributes)?;
+        if call.attributes.subresource.is_empty() {
+            let mut edit = Patching::new(&kind.descriptor.schema, &patch, call.field_validation)?;
+            return self.change(call, &kind, "", &mut edit).await;
+        }
+        subresource::find(&kind, &call.attributes.subresource)?.patch(self, call, &kind, patch).await
     }
 
     /// Deletes an object, or marks it for deletion.
     pub async fn delete(&self, call: &Call, options: DeleteOptions) -> Result<Deleted, Status> {
-        Err(Status::internal("registry"))
+        let kind = self.target(&call.attributes)?;
+        self.delete_object(call, &kind, options).await
     }
 
     /// Deletes what is selected; answers with the list of it.
@@ -107,19 +264,7 @@ impl Registry {
         list: &ListOptions,
         options: DeleteOptions,
     ) -> Result<List, Status> {
-        Err(Status::internal("registry"))
-    }
-}
-
-/// Plug-ins read other objects from the watch cache.
-#[async_trait::async_trait]
-#[allow(unused_variables)]
-impl admission::Lookup for Registry {
-    async fn get(&self, group: &str, resource: &str, key: &meta::Key) -> Result<Option<Object>, Status> {
-        Ok(None)
-    }
-
-    async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Object>, Status> {
-        Ok(Vec::new())
+        let kind = self.target(&call.attributes)?;
+        self.delete_selected(call, &kind, scope, list, options).await
     }
 }

@@ -1,0 +1,104 @@
+//! Who hears of which changes: a change costs what its audience costs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use meta::{Encoded, Key};
+use tokio::sync::mpsc;
+
+use super::Cache;
+use super::change::Change;
+
+/// A part of the objects that a watcher is interested in. It may hear of more than it selects, never of less.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Audience {
+    All,
+    Namespace(Arc<str>),
+    Object(Key),
+    /// Objects whose `spec.nodeName` is or was this.
+    Node(Box<str>),
+}
+
+/// All watchers of a cache.
+#[derive(Default)]
+pub(super) struct Audiences {
+    next: u64,
+    members: HashMap<Audience, Vec<(u64, mpsc::Sender<Arc<Change>>)>>,
+    nodes: usize,
+}
+
+impl Audiences {
+    pub fn join(&mut self, audience: Audience, sender: mpsc::Sender<Arc<Change>>) -> u64 {
+        self.next += 1;
+        self.nodes += usize::from(matches!(audience, Audience::Node(_)));
+        self.members.entry(audience).or_default().push((self.next, sender));
+        self.next
+    }
+
+    pub fn leave(&mut self, audience: &Audience, id: u64) {
+        let Some(members) = self.members.get_mut(audience) else { return };
+        let before = members.len();
+        members.retain(|(member, _)| *member != id);
+        if members.len() < before && matches!(audience, Audience::Node(_)) {
+            self.nodes -= 1;
+        }
+        if members.is_empty() {
+            self.members.remove(audience);
+        }
+    }
+
+    /// Offers a change to everyone whom it may concern. `node` finds an object's node, if such objects have one.
+    pub fn tell<'a>(&mut self, change: &'a Arc<Change>, node: impl Fn(&'a Encoded) -> Option<&'a str>) {
+        if self.members.is_empty() {
+            return;
+        }
+        self.offer(&Audience::All, change);
+        let key = change.key();
+        if !key.namespace.is_empty() {
+            self.offer(&Audience::Namespace(key.namespace.clone()), change);
+        }
+        self.offer(&Audience::Object(key.clone()), change);
+        if self.nodes > 0 {
+            let was = change.old.as_deref().and_then(&node).unwrap_or("");
+            let is = change.new.as_deref().and_then(&node).unwrap_or("");
+            self.offer(&Audience::Node(is.into()), change);
+            if was != is {
+                self.offer(&Audience::Node(was.into()), change);
+            }
+        }
+    }
+
+    /// A member that cannot take it is disconnected.
+    fn offer(&mut self, audience: &Audience, change: &Arc<Change>) {
+        let Some(members) = self.members.get_mut(audience) else { return };
+        let before = members.len();
+        members.retain(|(_, sender)| sender.try_send(change.clone()).is_ok());
+        if matches!(audience, Audience::Node(_)) {
+            self.nodes -= before - members.len();
+        }
+        if members.is_empty() {
+            self.members.remove(audience);
+        }
+    }
+}
+
+/// A watcher's place in an audience. Leaves it when dropped.
+pub(crate) struct Seat {
+    cache: Weak<Cache>,
+    audience: Audience,
+    id: u64,
+}
+
+impl Seat {
+    pub(super) fn new(cache: Weak<Cache>, audience: Audience, id: u64) -> Self {
+        Seat { cache, audience, id }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if let Some(cache) = self.cache.upgrade() {
+            cache.leave(&self.audience, self.id);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The watch cache: all objects under one storage prefix as of now, the changes that led there, and
+//! who wants to hear of the next ones.
+//!
+//! The writer never waits for readers: it inserts into a persistent map, and offers each change to the
+//! bounded channels of its audience; a channel that is full is closed, which its watcher notices.
+
+mod audience;
+mod change;
+mod feed;
+mod ring;
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use imbl::OrdMap;
+use kinds::{Descriptor, Rules};
+use meta::{Encoded, Facts, Key};
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use audience::{Audience, Seat};
+use audience::Audiences;
+pub(crate) use change::Change;
+pub(crate) use feed::Feed;
+use ring::Ring;
+
+/// Objects in key order. Cloning takes a snapshot.
+pub(crate) type Objects = OrdMap<Key, Arc<Encoded>>;
+
+/// The cache of one storage prefix.
+pub(crate) struct Cache {
+    pub prefix: Arc<str>,
+    namespaced: bool,
+    rules: Arc<dyn Rules>,
+    /// Whether pods' nodes (or the like) are an audience.
+    by_node: bool,
+    state: Mutex<State>,
+    loaded: watch::Sender<bool>,
+    /// One load at a time.
+    loading: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    objects: Objects,
+    /// The revision of the newest change taken in.
+    last: u64,
+    ring: Ring,
+    audiences: Audiences,
+    /// Events that arrive while the objects are being loaded.
+    pending: Option<Vec<store::Event>>,
+    /// One string a namespace, shared by all keys.
+    namespaces: HashSet<Arc<str>>,
+}
+
+/// What a new watcher starts with.
+pub(crate) struct Start {
+    /// Objects as of now, when it asked for them.
+    pub objects: Option<Objects>,
+    /// Changes that it missed.
+    pub backlog: Vec<Arc<Change>>,
+    /// The revision up to which the two reach, from this cache's point of view.
+    pub revision: u64,
+    /// Changes to come.
+    pub changes: mpsc::Receiver<Arc<Change>>,
+    /// Leaves the audience when dropped.
+    pub seat: Seat,
+}
+
+impl Cache {
+    /// An empty cache that waits to be loaded. `descriptor` is the stored kind.
+    pub fn new(descriptor: &Descriptor) -> Arc<Self> {
+        let fields = descriptor.rules.selectable(&meta::Object::default());
+        Arc::new(Cache {
+            prefix: descriptor.storage.clone(),
+            namespaced: descriptor.namespaced,
+            rules: descriptor.rules.clone(),
+            by_node: fields.iter().any(|(field, _)| *field == NODE_FIELD),
+            state: Mutex::new(State {
+                objects: OrdMap::new(),
+                last: 0,
+                ring: Ring::default(),
+                audiences: Audiences::default(),
+                pending: Some(Vec::new()),
+                namespaces: HashSet::new(),
+            }),
+            loaded: watch::Sender::new(false),
+            loading: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Namespace and name out of a store key.
+    pub fn key(&self, store_key: &str) -> Key {
+        let rest = store_key.strip_prefix(&*self.prefix).unwrap_or(store_key);
+        match rest.split_once('/') {
+            Some((namespace, name)) if self.namespaced => Key::new(namespace, name),
+            _ => Key::new("", rest),
+        }
+    }
+
+    /// Whether watchers of one node are an audience of their own.
+    pub fn knows_nodes(&self) -> bool {
+        self.by_node
+    }
+
+    /// Takes in one event of the store.
+    pub fn take(&self, event: store::Event) {
+        let mut state = self.lock();
+        match &mut state.pending {
+            Some(pending) => pending.push(event),
+            None => state.apply(self, event),
+        }
+    }
+
+    /// (Re)loads all objects from the store while events go on arriving. Those who watch are
+    /// disconnected, since what happened in between is not known.
+    pub async fn load(&self, store: &dyn store::Store) -> Result<(), store::Error> {
+        let _alone = self.loading.lock().await;
+        self.lock().pending = Some(Vec::new());
+        let page = store.range(&self.prefix, None, 0, None).await?;
+        let mut state = self.lock();
+        state.audiences = Audiences::default();
+        state.ring = Ring::starting_at(page.revision);
+        state.last = page.revision;
+        let mut objects = Vec::with_capacity(page.entries.len());
+        for entry in page.entries {
+            let key = state.key(self, &entry.key);
+            objects.push((key.clone(), Arc::new(Encoded::new(key, entry.modified, entry.value))));
+        }
+        state.objects = objects.into_iter().collect();
+        for event in state.pending.take().into_iter().flatten() {
+            state.apply(self, event);
+        }
+        drop(state);
+        self.loaded.send_replace(true);
+        Ok(())
+    }
+
+    /// Ends all watches.
+    pub fn disconnect(&self) {
+        self.lock().audiences = Audiences::default();
+    }
+
+    /// Waits for the first load.
+    pub async fn loaded(&self) {
+        // The sender lives as long as self: an error is impossible.
+        let _ = self.loaded.subscribe().wait_for(|loaded| *loaded).await;
+    }
+
+    /// All objects as of now, and the revision of the newest change among them.
+    pub fn snapshot(&self) -> (Objects, u64) {
+        let state = self.lock();
+        (state.objects.clone(), state.last)
+    }
+
+    /// One object as of now.
+    pub fn get(&self, key: &Key) -> Option<Arc<Encoded>> {
+        self.lock().objects.get(key).cloned()
+    }
+
+    /// Starts a watch after a revision (`None`: with all objects). `Err` holds the oldest revision that a
+    /// watch can still start after.
+    pub fn subscribe(self: &Arc<Self>, after: Option<u64>, audience: Audience, room: usize) -> Result<Start, u64> {
+        let mut state = self.lock();
+        let backlog = match after {
+            Some(after) => state.ring.after(after).ok_or(state.ring.floor())?,
+            None => Vec::new(),
+        };
+        let objects = after.is_none().then(|| state.objects.clone());
+        let (sender, changes) = mpsc::channel(room);
+        let id = state.audiences.join(audience.clone(), sender);
+        let seat = Seat::new(Arc::downgrade(self), audience, id);
+        Ok(Start { objects, backlog, revision: state.last, changes, seat })
+    }
+
+    /// Lets a watcher leave.
+    fn leave(&self, audience: &Audience, id: u64) {
+        self.lock().audiences.leave(audience, id);
+    }
+
+    /// What selectors ask about an object.
+    fn node_of<'a>(&self, encoded: &'a Encoded) -> &'a str {
+        facts(encoded, &*self.rules).field(NODE_FIELD)
+    }
+}
+
+/// The field by which node agents watch.
+pub(crate) const NODE_FIELD: &str = "spec.nodeName";
+
+/// What selectors ask about an object, read once.
+pub(crate) fn facts<'a>(encoded: &'a Encoded, rules: &dyn Rules) -> &'a Facts {
+    encoded.facts(|json| {
+        let Ok(object) = crate::kind::parse(json) else { return Facts::default() };
+        let fields = rules.selectable(&object).into_iter().map(|(field, value)| (field, value.into()));
+        Facts { labels: object.labels().map(|(k, v)| (k.into(), v.into())).collect(), fields: fields.collect() }
+    })
+}
+
+impl State {
+    /// The key, its namespace string shared with the other keys.
+    fn key(&mut self, cache: &Cache, store_key: &str) -> Key {
+        let mut key = cache.key(store_key);
+        match self.namespaces.get(&key.namespace) {
+            Some(known) => key.namespace = known.clone(),
+            None => {
+                self.namespaces.insert(key.namespace.clone());
+            }
+        }
+        key
+    }
+
+    fn apply(&mut self, cache: &Cache, event: store::Event) {
+        if event.revision <= self.last {
+            return;
+        }
+        self.last = event.revision;
+        let key = self.key(cache, &event.key);
+        let (old, new) = match event.entry {
+            Some(entry) => {
+                let new = Arc::new(Encoded::new(key.clone(), entry.modified, entry.value));
+                (self.objects.insert(key.clone(), new.clone()), Some(new))
+            }
+            None => (self.objects.remove(&key), None),
+        };
+        if old.is_none() && new.is_none() {
+            return;
+        }
+        let change = Arc::new(Change::new(event.revision, old, new));
+        self.ring.push(change.clone());
+        self.audiences.tell(&change, |encoded| cache.by_node.then(|| cache.node_of(encoded)));
+    }
+}

@@ -1,0 +1,77 @@
+//! The `continue` token, in upstream's form (`apiserver/pkg/storage/continue.go`).
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use meta::Status;
+use serde::{Deserialize, Serialize};
+
+const VERSION: &str = "meta.k8s.io/v1";
+
+/// Where a list goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    /// The revision of the list; `None`: whatever is newest (an inconsistent list).
+    pub revision: Option<u64>,
+    /// The last key that was handed out, relative to the list's prefix.
+    pub after: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    #[serde(default)]
+    v: String,
+    #[serde(default)]
+    rv: i64,
+    #[serde(default)]
+    start: String,
+}
+
+impl Token {
+    pub fn encode(&self) -> String {
+        // The next key in order is the last one with a zero byte after it.
+        let rv = self.revision.map_or(-1, u64::cast_signed);
+        let wire = Wire { v: VERSION.to_owned(), rv, start: format!("{}\0", self.after) };
+        BASE64_URL_SAFE_NO_PAD.encode(serde_json::to_vec(&wire).unwrap_or_default())
+    }
+
+    pub fn decode(text: &str) -> Result<Self, Status> {
+        let wire = read(text).and_then(check);
+        let wire = wire.map_err(|why| Status::bad_request(format!("invalid continue token: continue key is not valid{why}")))?;
+        let after = wire.start.strip_suffix('\0').unwrap_or(&wire.start).to_owned();
+        Ok(Token { revision: u64::try_from(wire.rv).ok(), after })
+    }
+}
+
+fn read(text: &str) -> Result<Wire, String> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|e| format!(": {e}"))?;
+    serde_json::from_slice(&bytes).map_err(|e| format!(": {e}"))
+}
+
+fn check(wire: Wire) -> Result<Wire, String> {
+    let traverses = |start: &str| start.split('/').any(|part| matches!(part, "" | "." | ".."));
+    match &wire {
+        w if w.v != VERSION => Err(format!(": server does not recognize this encoded version {}", w.v)),
+        Wire { rv: 0, .. } => Err(format!(": incorrect encoded start resourceVersion (version {VERSION})")),
+        w if w.start.is_empty() => Err(format!(": encoded start key empty (version {VERSION})")),
+        w if traverses(w.start.trim_start_matches('/')) => Err(format!(": {}", w.start)),
+        _ => Ok(wire),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes_and_nothing_else() {
+        for revision in [Some(7), None] {
+            let token = Token { revision, after: "default/a".to_owned() };
+            assert_eq!(Token::decode(&token.encode()), Ok(token));
+        }
+        let of = |json: &str| Token::decode(&BASE64_URL_SAFE_NO_PAD.encode(json)).map_err(|s| s.message);
+        assert!(Token::decode("!").is_err());
+        assert!(of(r#"{"v":"x","rv":1,"start":"a"}"#).is_err_and(|m| m.contains("does not recognize this encoded version")));
+        assert!(of(r#"{"v":"meta.k8s.io/v1","rv":0,"start":"a"}"#).is_err_and(|m| m.contains("start resourceVersion")));
+        assert!(of(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}"#).is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! One watch: what exists, what was missed, what happens, and bookmarks.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{Stream, StreamExt};
+use meta::{Encoded, Status};
+use rand::Rng;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, Sleep};
+
+use super::select::Selection;
+use crate::api::{WatchEvent, WatchOptions, WatchStream};
+use crate::cache::{Change, Feed, Objects, Seat};
+use crate::error::{parse_revision, too_large};
+use crate::kind::Kind;
+
+/// Changes that a watcher may be behind before it is disconnected.
+const ROOM: usize = 4096;
+/// Between bookmarks, plus up to a quarter of it so that they spread.
+const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
+
+/// Starts a watch.
+pub(crate) async fn start(
+    feed: &Feed,
+    newest: u64,
+    kind: Arc<Kind>,
+    selection: Selection,
+    options: &WatchOptions,
+) -> Result<WatchStream, Status> {
+    let invalid = |why| Status::bad_request(format!("invalid resource version: {why}"));
+    let asked = parse_revision(&options.resource_version).map_err(invalid)?;
+    kind.cache.loaded().await;
+    // Those who start with the objects see at least what was acknowledged before, or what they name.
+    let least = match options.resource_version.as_str() {
+        "" => newest,
+        _ if options.send_initial_events => asked,
+        _ => 0,
+    };
+    if !feed.reach(least).await {
+        return Err(too_large(least, feed.revision()));
+    }
+    let initial = options.send_initial_events || asked == 0;
+    let reached = feed.revision();
+    let audience = selection.audience(kind.descriptor.namespaced);
+    let start = kind.cache.subscribe((!initial).then_some(asked), audience, ROOM);
+    let start = start.map_err(|floor| Status::expired(format!("too old resource version: {asked} ({floor})")))?;
+    let revision = if initial { reached.max(start.revision) } else { asked };
+    let now = Instant::now();
+    let initial_objects = start.objects.map(|objects| select(&objects, &selection, kind.descriptor.namespaced));
+    let watcher = Watcher {
+        kind,
+        selection,
+        initial: initial_objects.unwrap_or_default().into_iter(),
+        initial_end: (options.send_initial_events && options.bookmarks).then_some(revision),
+        backlog: start.backlog.into_iter(),
+        changes: start.changes,
+        progress: feed.progress(),
+        sent: revision,
+        bookmark: None,
+        next_bookmark: options.bookmarks.then(|| now + period()),
+        deadline: options.timeout.map(|timeout| now + timeout),
+        timer: None,
+        ended: false,
+        _seat: start.seat,
+    };
+    Ok(watcher.into_stream().boxed())
+}
+
+/// The stored objects that may be selected, in key order. Those of a kind in another form are looked at later.
+fn select(objects: &Objects, selection: &Selection, namespaced: bool) -> Vec<Arc<Encoded>> {
+    match selection.object(namespaced) {
+        Some(key) => objects.get(&key).cloned().into_iter().collect(),
+        None => match &selection.namespace {
+            Some(namespace) => {
+                let from = meta::Key { namespace: namespace.clone(), name: "".into() };
+                let inside = objects.range(from..).take_while(|(key, _)| key.namespace == *namespace);
+                inside.map(|(_, o)| o.clone()).collect()
+            }
+            None => objects.values().cloned().collect(),
+        },
+    }
+}
+
+fn period() -> Duration {
+    BOOKMARK_PERIOD.mul_f64(1.0 + rand::rng().random_range(0.0..0.25))
+}
+
+struct Watcher {
+    kind: Arc<Kind>,
+    selection: Selection,
+    initial: std::vec::IntoIter<Arc<Encoded>>,
+    /// The revision of the bookmark that ends the initial events.
+    initial_end: Option<u64>,
+    backlog: std::vec::IntoIter<Arc<Change>>,
+    changes: mpsc::Receiver<Arc<Change>>,
+    progress: watch::Receiver<u64>,
+    /// Everything up to this revision was sent.
+    sent: u64,
+    /// A bookmark that is due when the backlog is sent.
+    bookmark: Option<u64>,
+    next_bookmark: Option<Instant>,
+    deadline: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+    ended: bool,
+    _seat: Seat,
+}
+
+impl Watcher {
+    fn into_stream(self) -> impl Stream<Item = WatchEvent> + Send + 'static {
+        futures::stream::unfold(self, |mut watcher| async move { watcher.next().await.map(|event| (event, watcher)) })
+    }
+
+    async fn next(&mut self) -> Option<WatchEvent> {
+        loop {
+            if let Some(event) = self.ready() {
+                return Some(event);
+            }
+            if self.ended {
+                return None;
+            }
+            self.arm();
+            let change = match &mut self.timer {
+                None => self.changes.recv().await,
+                Some(timer) => tokio::select! {
+                    biased;
+                    change = self.changes.recv() => change,
+                    () = timer => {
+                        self.ring();
+                        continue;
+                    }
+                },
+            };
+            match change {
+                Some(change) => {
+                    if let Some(event) = self.frame(&change) {
+                        return Some(event);
+                    }
+                }
+                // Too slow, or the cache was loaded anew: the client resumes by itself.
+                None => return None,
+            }
+        }
+    }
+
+    /// What can be sent without waiting.
+    fn ready(&mut self) -> Option<WatchEvent> {
+        while let Some(object) = self.initial.next() {
+            match self.kind.present(&object) {
+                Ok(shown) if self.selection.matches(&shown) => return Some(WatchEvent::Added(shown)),
+                Ok(_) => {}
+                Err(status) => return Some(self.fail(status)),
+            }
+        }
+        if let Some(revision) = self.initial_end.take() {
+            return Some(WatchEvent::Bookmark { revision, initial_end: true });
+        }
+        while let Some(change) = self.backlog.next() {
+            if let Some(event) = self.frame(&change) {
+                return Some(event);
+            }
+        }
+        let revision = self.bookmark.take()?;
+        self.sent = self.sent.max(revision);
+        Some(WatchEvent::Bookmark { revision: self.sent, initial_end: false })
+    }
+
+    /// The timer stands at whatever comes first.
+    fn arm(&mut self) {
+        let at = self.next_bookmark.into_iter().chain(self.deadline).min();
+        match (at, &mut self.timer) {
+            (None, timer) => *timer = None,
+            (Some(at), None) => self.timer = Some(Box::pin(tokio::time::sleep_until(at))),
+            (Some(at), Some(timer)) if timer.deadline() != at => timer.as_mut().reset(at),
+            _ => {}
+        }
+    }
+
+    /// The timer has rung: everything that the feed had for us before now goes out, then a bookmark says so.
+    fn ring(&mut self) {
+        let now = Instant::now();
+        self.ended = self.deadline.is_some_and(|deadline| deadline <= now);
+        let Some(due) = self.next_bookmark else { return };
+        if due > now && !self.ended {
+            return;
+        }
+        self.next_bookmark = Some(now + period());
+        self.bookmark = Some(*self.progress.borrow());
+        let mut waiting = Vec::new();
+        while let Ok(change) = self.changes.try_recv() {
+            waiting.push(change);
+        }
+        self.backlog = waiting.into_iter();
+    }
+
+    fn fail(&mut self, status: Status) -> WatchEvent {
+        self.initial = Vec::new().into_iter();
+        self.backlog = Vec::new().into_iter();
+        self.initial_end = None;
+        self.bookmark = None;
+        self.ended = true;
+        WatchEvent::Error(status)
+    }
+
+    /// What a change means for this selection; `None` if nothing.
+    fn frame(&mut self, change: &Change) -> Option<WatchEvent> {
+        if change.revision <= self.sent {
+            return None;
+        }
+        self.sent = change.revision;
+        match self.judge(change) {
+            Ok(event) => event,
+            Err(status) => Some(self.fail(status)),
+        }
+    }
+
+    fn judge(&self, change: &Change) -> Result<Option<WatchEvent>, Status> {
+        let selected = |side: &Option<Arc<Encoded>>| -> Result<Option<Arc<Encoded>>, Status> {
+            let shown = side.as_ref().map(|o| self.kind.present(o)).transpose()?;
+            Ok(shown.filter(|o| self.selection.matches(o)))
+        };
+        Ok(match (selected(&change.old)?, selected(&change.new)?) {
+            (None, None) => None,
+            (None, Some(new)) => Some(WatchEvent::Added(new)),
+            (Some(_), Some(new)) => Some(WatchEvent::Modified(new)),
+            (Some(_), None) => change.gone().map(|gone| self.kind.present(gone)).transpose()?.map(WatchEvent::Deleted),
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! What an object may hold exclusively: cluster IPs, node ports. One file each, and one list.
+//!
+//! A reservation is taken before the commit and given back when the commit does not happen, when the
+//! object gives it up, and when the object is gone.
+
+mod cluster_ip;
+mod node_port;
+mod pool;
+
+use std::sync::Arc;
+
+use kinds::Descriptor;
+use meta::field::Errors;
+use meta::{Object, Status};
+
+use crate::registry::Config;
+
+/// One sort of thing that objects hold exclusively.
+pub trait Reservation: Send + Sync + 'static {
+    /// Whether objects of the kind can hold it.
+    fn concerns(&self, kind: &Descriptor) -> bool;
+
+    /// Counts what a stored object holds: called once an object at start.
+    fn adopt(&self, object: &Object);
+
+    /// Takes what the new object asks for and fills in what it leaves to the server. With `old`, what both
+    /// have is kept. Returns how to undo it. In a dry run nothing is held afterwards.
+    fn take(&self, new: &mut Object, old: Option<&Object>) -> Result<Taken, Errors>;
+
+    /// What `old` held and `new` (if there is one) does not any more: given back after the commit.
+    fn release(&self, old: &Object, new: Option<&Object>);
+}
+
+/// What was taken for an object that is not committed yet. Dropping it gives it back.
+#[must_use]
+pub struct Taken(Option<Box<dyn FnOnce() + Send>>);
+
+impl Taken {
+    /// Nothing was taken.
+    pub fn nothing() -> Self {
+        Taken(None)
+    }
+
+    /// `undo` gives it back.
+    pub fn new(undo: impl FnOnce() + Send + 'static) -> Self {
+        Taken(Some(Box::new(undo)))
+    }
+
+    /// The commit happened: the object holds it now.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(undo) = self.0.take() {
+            undo();
+        }
+    }
+}
+
+/// Every sort.
+pub fn all(config: &Config) -> Vec<Arc<dyn Reservation>> {
+    vec![
+        Arc::new(cluster_ip::ClusterIps::new(config.service_cidr)),
+        Arc::new(node_port::NodePorts::new(config.node_ports.clone())),
+    ]
+}
+
+/// Takes all that a new state of an object needs.
+pub(crate) fn take(
+    all: &[Arc<dyn Reservation>],
+    kind: &Descriptor,
+    new: &mut Object,
+    old: Option<&Object>,
+) -> Result<Vec<Taken>, Status> {
+    let mut taken = Vec::new();
+    for one in all.iter().filter(|one| one.concerns(kind)) {
+        let held = one.take(new, old);
+        taken.push(held.map_err(|errors| Status::invalid(&kind.gvk.group, &kind.gvk.kind, new.name(), &errors))?);
+    }
+    Ok(taken)
+}
+
+/// Gives back what an object holds no longer.
+pub(crate) fn release(all: &[Arc<dyn Reservation>], kind: &Descriptor, old: &Object, new: Option<&Object>) {
+    all.iter().filter(|one| one.concerns(kind)).for_each(|one| one.release(old, new));
+}

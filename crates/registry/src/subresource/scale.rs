@@ -1,0 +1,110 @@
+//! `scale` of what has replicas: a small object of its own kind.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use meta::field::{Error, Path};
+use meta::selector::Labels;
+use meta::{Encoded, Gvk, Object, Status};
+use schema::Schema;
+use serde_json::{Value, json};
+
+use super::Subresource;
+use crate::api::{Call, Patch, Written};
+use crate::kind::{self, Kind};
+use crate::registry::Registry;
+use crate::write::lifecycle::check_name;
+use crate::write::patch::Patching;
+use crate::write::update::Edit;
+
+pub(super) struct Scale;
+
+#[async_trait]
+impl Subresource for Scale {
+    fn name(&self) -> &'static str {
+        "scale"
+    }
+
+    async fn get(&self, _registry: &Registry, _kind: &Kind, object: Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
+        shown(&object)
+    }
+
+    async fn update(&self, registry: &Registry, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
+        let mut edit = Rescale { change: |_: Object| Ok((object.clone(), Vec::new())), warnings: Vec::new() };
+        answer(registry.change(call, kind, "scale", &mut edit).await?)
+    }
+
+    async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Patch) -> Result<Written, Status> {
+        let schema = schema()?;
+        let mut patching = Patching::new(&schema, &patch, call.field_validation)?;
+        let change = |old: Object| Ok((patching.patched(old)?, patching.take_warnings()));
+        answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)
+    }
+}
+
+fn schema() -> Result<Schema, Status> {
+    Schema::builtin(&Gvk::new("autoscaling", "v1", "Scale")).ok_or_else(Status::no_such_resource)
+}
+
+fn answer(written: Written) -> Result<Written, Status> {
+    Ok(Written { object: shown(&written.object)?, ..written })
+}
+
+fn shown(object: &Encoded) -> Result<Arc<Encoded>, Status> {
+    let scale = scale_of(&kind::parse(&object.json)?);
+    let (json, _) = schema()?.encode(&scale, false);
+    Ok(Arc::new(Encoded::new(object.key.clone(), object.revision, json)))
+}
+
+/// The Scale that shows an object.
+fn scale_of(object: &Object) -> Object {
+    let mut scale = Object::default();
+    scale.set_gvk(&Gvk::new("autoscaling", "v1", "Scale"));
+    for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
+        let path = format!("metadata.{field}");
+        if let Some(value) = object.at(&path) {
+            scale.set(&path, value.clone());
+        }
+    }
+    // A zero is left out of the spec, not out of the status.
+    let spec = object.i64_at("spec.replicas").unwrap_or(0);
+    scale.set("spec", if spec == 0 { json!({}) } else { json!({ "replicas": spec }) });
+    scale.set("status.replicas", object.i64_at("status.replicas").unwrap_or(0));
+    let selector = Labels::from_value(object.at("spec.selector")).map(|s| s.to_string()).unwrap_or_default();
+    if !selector.is_empty() {
+        scale.set("status.selector", selector);
+    }
+    scale
+}
+
+/// Changes an object by changing its Scale.
+struct Rescale<F> {
+    change: F,
+    warnings: Vec<String>,
+}
+
+impl<F: FnMut(Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<F> {
+    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
+        let Some(old) = old else { return Err(Status::no_such_resource()) };
+        let (scale, warnings) = (self.change)(scale_of(old))?;
+        self.warnings = warnings;
+        check_name(&scale, old.name(), old.namespace())?;
+        let replicas = scale.at("spec.replicas").and_then(Value::as_i64).unwrap_or(0);
+        if replicas < 0 {
+            let path = Path::new("spec").child("replicas");
+            let error = Error::invalid(&path, replicas, "must be greater than or equal to 0");
+            return Err(Status::invalid("autoscaling", "Scale", old.name(), &[error]));
+        }
+        let mut new = old.clone();
+        new.set("spec.replicas", replicas);
+        new.set("metadata.resourceVersion", scale.resource_version());
+        if !scale.uid().is_empty() {
+            new.set("metadata.uid", scale.uid());
+        }
+        Ok(new)
+    }
+
+    fn warnings(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.warnings)
+    }
+}

@@ -1,0 +1,69 @@
+//! The last station: one conditional write.
+
+use std::sync::Arc;
+
+use admission::Request;
+use meta::{Object, Status};
+use store::{Durability, Entry, Expect, Op, Write};
+
+use crate::api::Call;
+use crate::error::from_store;
+use crate::kind::Kind;
+use crate::registry::Registry;
+
+/// How a conditional write ended.
+pub(crate) enum Outcome {
+    /// It happened; this is the entry after it (after a deletion: before it), and the revision.
+    Done(Entry, u64),
+    /// The key has this now.
+    Changed(Option<Entry>),
+}
+
+impl Registry {
+    /// One conditional write.
+    pub(crate) async fn commit(&self, kind: &Kind, key: Arc<str>, expect: Expect, op: Op) -> Result<Outcome, Status> {
+        let durability = if kind.descriptor.lazy { Durability::Lazy } else { Durability::Sync };
+        match self.store().commit(Write { key, expect, op, durability }).await {
+            Ok((revision, entry)) => Ok(Outcome::Done(entry, revision)),
+            Err(store::Error::Unexpected(now)) => Ok(Outcome::Changed(now)),
+            Err(error) => Err(from_store(error)),
+        }
+    }
+
+    /// What a key has now.
+    pub(crate) async fn read(&self, key: &str) -> Result<Option<Entry>, Status> {
+        self.store().get(key).await.map_err(from_store)
+    }
+
+    /// Lets every plug-in change the object or refuse the request.
+    pub(crate) async fn mutate(&self, request: &mut Request<'_>) -> Result<(), Status> {
+        for plugin in self.plugins() {
+            plugin.mutate(request, self).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets every plug-in refuse the request.
+    pub(crate) async fn approve(&self, request: &Request<'_>) -> Result<(), Status> {
+        for plugin in self.plugins() {
+            plugin.validate(request, self).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Fills in defaults.
+pub(crate) fn default(kind: &Kind, object: &mut Object) {
+    kind.descriptor.rules.default(object);
+}
+
+/// A request to plug-ins about an object of the kind itself.
+pub(crate) fn request<'a>(
+    call: &'a Call,
+    kind: &'a Kind,
+    operation: admission::Operation,
+    object: Option<&'a mut Object>,
+    old: Option<&'a Object>,
+) -> Request<'a> {
+    Request { attributes: &call.attributes, gvk: &kind.descriptor.gvk, operation, object, old, dry_run: call.dry_run }
+}

@@ -1,0 +1,113 @@
+//! Create.
+
+use admission::Operation;
+use jiff::Timestamp;
+use kinds::validate::metadata::metadata;
+use meta::{Object, Reason, Status};
+use store::{Expect, Op};
+
+use super::commit::{Outcome, default, request};
+use super::{lifecycle, namespace};
+use crate::api::{Call, Written};
+use crate::kind::Kind;
+use crate::registry::Registry;
+use crate::reservation::{self, Taken};
+
+/// Names tried for a `generateName` (as upstream).
+const NAMES: usize = 8;
+
+impl Registry {
+    /// Creates an object; tries other names when a generated one is taken.
+    pub(crate) async fn create_object(&self, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
+        let prefix = object.str_at("metadata.generateName");
+        if prefix.is_empty() || !object.name().is_empty() {
+            return self.create_named(call, kind, object).await;
+        }
+        let mut last = None;
+        for _ in 0..NAMES {
+            match self.create_named(call, kind, object.clone()).await {
+                Err(status) if status.reason == Reason::AlreadyExists => last = Some(status),
+                other => return other,
+            }
+        }
+        Err(last.map_or_else(Status::no_such_resource, |taken| name_conflict(kind, &taken.name)))
+    }
+
+    /// Creates an object once. Also the end of an update that creates.
+    pub(super) async fn create_named(&self, call: &Call, kind: &Kind, mut object: Object) -> Result<Written, Status> {
+        let rules = &*kind.descriptor.rules;
+        lifecycle::wipe_system_fields(&mut object);
+        lifecycle::ensure_namespace(&mut object, kind.descriptor.namespaced, &call.attributes.namespace)?;
+        default(kind, &mut object);
+        self.mutate(&mut request(call, kind, Operation::Create, Some(&mut object), None)).await?;
+        default(kind, &mut object);
+        prepare(kind, &mut object);
+        let mut errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
+        errors.extend(rules.validate(&object));
+        if !errors.is_empty() {
+            return Err(Status::invalid(kind.group(), &kind.descriptor.gvk.kind, object.name(), &errors));
+        }
+        let warnings = rules.warnings(&object, None);
+        self.approve(&request(call, kind, Operation::Create, Some(&mut object), None)).await?;
+        let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None)?;
+        if !matches!(object.resource_version(), "" | "0") {
+            let why = "resourceVersion should not be set on objects to be created";
+            return Err(Status::new(Reason::Unknown, why));
+        }
+        self.store_new(call, kind, object, taken).await.map(|object| Written { object, created: true, warnings })
+    }
+
+    async fn store_new(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        object: Object,
+        taken: Vec<Taken>,
+    ) -> Result<std::sync::Arc<meta::Encoded>, Status> {
+        let key = kind.store_key(object.namespace(), object.name());
+        if call.dry_run {
+            return match self.read(&key).await? {
+                Some(entry) => Err(exists(kind, &object, kind.object(&entry).ok().as_ref())),
+                None => Ok(kind.encode(object.key(), 0, &object)),
+            };
+        }
+        let template = kind.template(&object)?;
+        match self.commit(kind, key, Expect::Absent, Op::Put(template)).await? {
+            Outcome::Done(entry, _) => {
+                taken.into_iter().for_each(Taken::keep);
+                kind.encoded(entry)
+            }
+            Outcome::Changed(now) => {
+                let there = now.and_then(|entry| kind.object(&entry).ok());
+                Err(exists(kind, &object, there.as_ref()))
+            }
+        }
+    }
+}
+
+/// Everything between admission and validation.
+fn prepare(kind: &Kind, object: &mut Object) {
+    lifecycle::fill_system_fields(object, Timestamp::now());
+    if kind.descriptor.rules.has_generation() {
+        object.set("metadata.generation", 1);
+    }
+    if namespace::is_namespace(kind) {
+        namespace::prepare_create(object);
+    }
+    kind.descriptor.rules.prepare_create(object);
+}
+
+fn exists(kind: &Kind, object: &Object, there: Option<&Object>) -> Status {
+    let mut status = Status::already_exists(kind.group(), kind.resource(), object.name());
+    if there.is_some_and(|o| o.deletion_timestamp().is_some()) {
+        status.message = format!("object is being deleted: {}", status.message);
+    }
+    status
+}
+
+fn name_conflict(kind: &Kind, name: &str) -> Status {
+    let mut status = Status::already_exists(kind.group(), kind.resource(), name);
+    status.message.push_str(", the server was not able to generate a unique name for the object");
+    status.retry_after = 1;
+    status
+}

@@ -1,0 +1,108 @@
+//! What the life cycle does to an object on its way: pure functions.
+
+use jiff::Timestamp;
+use meta::{Object, Status, random, time};
+use serde_json::Value;
+
+/// Fields that only the server sets.
+const SYSTEM: [&str; 5] = ["creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"];
+
+/// Clears what a client may not set at creation.
+pub(crate) fn wipe_system_fields(object: &mut Object) {
+    if let Some(metadata) = object.at_mut("metadata").and_then(Value::as_object_mut) {
+        SYSTEM.iter().for_each(|field| {
+            metadata.remove(*field);
+        });
+    }
+}
+
+/// Gives a new object its identity, and its name if it asks for one.
+pub(crate) fn fill_system_fields(object: &mut Object, now: Timestamp) {
+    object.set("metadata.uid", uuid::Uuid::new_v4().to_string());
+    object.set("metadata.creationTimestamp", time::seconds(now));
+    let generate = object.str_at("metadata.generateName");
+    if object.name().is_empty() && !generate.is_empty() {
+        let name = random::name_from(generate);
+        object.set("metadata.name", name);
+    }
+}
+
+/// Puts the request's namespace into the object; 400 if it names another one.
+pub(crate) fn ensure_namespace(object: &mut Object, namespaced: bool, requested: &str) -> Result<(), Status> {
+    let wanted = if namespaced { requested } else { "" };
+    if object.namespace() == wanted {
+        return Ok(());
+    }
+    if wanted.is_empty() {
+        object.remove("metadata.namespace");
+    } else if object.namespace().is_empty() {
+        object.set("metadata.namespace", wanted);
+    } else {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    Ok(())
+}
+
+/// 400 if the object is not the one that the URL names.
+pub(crate) fn check_name(object: &Object, name: &str, namespace: &str) -> Result<(), Status> {
+    let (is, in_namespace) = (object.name(), object.namespace());
+    if is.is_empty() {
+        let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
+        return Err(Status::bad_request(why));
+    }
+    if is != name {
+        let why = format!("the name of the object ({is}) does not match the name on the URL ({name})");
+        return Err(Status::bad_request(why));
+    }
+    if !namespace.is_empty() && !in_namespace.is_empty() && in_namespace != namespace {
+        let why = format!(
+            "the namespace of the object ({in_namespace}) does not match the namespace on the request ({namespace})"
+        );
+        return Err(Status::bad_request(why));
+    }
+    Ok(())
+}
+
+/// Restores in an update what only the server changes.
+pub(crate) fn keep_system_fields(new: &mut Object, old: &Object) {
+    new.remove("metadata.selfLink");
+    let keep = |new: &mut Object, path: &str| match old.at(path) {
+        Some(value) => new.set(path, value.clone()),
+        None => {
+            new.remove(path);
+        }
+    };
+    keep(new, "metadata.generation");
+    if new.uid().is_empty() {
+        keep(new, "metadata.uid");
+    }
+    if old.at("metadata.creationTimestamp").is_some() {
+        keep(new, "metadata.creationTimestamp");
+    }
+    if old.deletion_timestamp().is_some() {
+        keep(new, "metadata.deletionTimestamp");
+    }
+    if new.at("metadata.deletionGracePeriodSeconds").is_none_or(Value::is_null) {
+        keep(new, "metadata.deletionGracePeriodSeconds");
+    }
+    if new.at("metadata.managedFields").is_none() && old.at("metadata.managedFields").is_some() {
+        keep(new, "metadata.managedFields");
+    }
+}
+
+/// Whether an update that leaves an object like this completes its deletion.
+pub(crate) fn deleted_by_update(new: &Object, old: &Object) -> bool {
+    new.finalizers().next().is_none()
+        && old.deletion_timestamp().is_some()
+        && old.i64_at("metadata.deletionGracePeriodSeconds").unwrap_or(0) == 0
+}
+
+/// Raises the generation of an object that has one.
+pub(crate) fn raise_generation(object: &mut Object) {
+    let generation = object.generation();
+    if generation > 0 {
+        object.set("metadata.generation", generation + 1);
+    }
+}

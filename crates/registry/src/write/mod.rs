@@ -1,0 +1,10 @@
+//! Writing: the life cycle that all kinds share.
+
+pub(crate) mod collection;
+pub(crate) mod commit;
+pub(crate) mod create;
+pub(crate) mod delete;
+pub(crate) mod lifecycle;
+mod namespace;
+pub(crate) mod patch;
+pub(crate) mod update;

@@ -1,0 +1,279 @@
+//! Update of an object or of a part of it: read, change, check, write, and again if somebody was faster.
+
+use std::sync::Arc;
+
+use admission::Operation;
+use kinds::validate::metadata::{metadata, metadata_update};
+use meta::field::{Error, Path};
+use meta::{Encoded, Object, Reason, Status};
+use store::{Entry, Expect, Op, Template};
+
+use super::commit::{Outcome, default, request};
+use super::{lifecycle, namespace};
+use crate::api::{Call, Written};
+use crate::kind::Kind;
+use crate::registry::Registry;
+use crate::reservation::{self, Taken};
+
+/// What is to become of an object. Called anew when the object changed meanwhile.
+pub(crate) trait Edit: Send {
+    /// The new state, given the present one; `None`: the object does not exist.
+    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status>;
+
+    /// The uid that the present object must have.
+    fn uid(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether the object is created if it does not exist.
+    fn creates(&self) -> bool {
+        false
+    }
+
+    /// Whether plug-ins see the change. Those that the server itself makes on behalf of another request, which
+    /// they have seen, pass.
+    fn admitted(&self) -> bool {
+        true
+    }
+
+    /// Warnings about what the client sent.
+    fn warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// A whole new state, as PUT sends it.
+pub(crate) struct Replace {
+    pub object: Object,
+    pub creates: bool,
+}
+
+impl Edit for Replace {
+    fn apply(&mut self, _old: Option<&Object>) -> Result<Object, Status> {
+        Ok(self.object.clone())
+    }
+
+    fn uid(&self) -> Option<&str> {
+        Some(self.object.uid()).filter(|uid| !uid.is_empty())
+    }
+
+    fn creates(&self) -> bool {
+        self.creates
+    }
+}
+
+/// A change of the server itself: a function of the present state.
+pub(crate) struct Internal<F>(pub F);
+
+impl<F: FnMut(&Object) -> Result<Object, Status> + Send> Edit for Internal<F> {
+    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
+        old.map_or_else(|| Err(Status::no_such_resource()), &mut self.0)
+    }
+
+    fn admitted(&self) -> bool {
+        false
+    }
+}
+
+/// A checked change.
+enum Step {
+    /// Nothing changes.
+    Same,
+    /// Write it.
+    Put(Template),
+    /// The last finalizer is gone: the object goes.
+    Remove,
+}
+
+impl Registry {
+    /// Changes an object. `subresource` names the part that may change; empty for the object itself.
+    pub(crate) async fn change(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        subresource: &str,
+        edit: &mut impl Edit,
+    ) -> Result<Written, Status> {
+        let (namespace, name) = (&*call.attributes.namespace, &*call.attributes.name);
+        let key = kind.store_key(namespace, name);
+        let mut current = self.read(&key).await?;
+        loop {
+            let Some(entry) = current else {
+                if !edit.creates() {
+                    return Err(kind.not_found(name));
+                }
+                check_uid(kind, &key, name, edit.uid(), "")?;
+                let mut object = edit.apply(None)?;
+                lifecycle::check_name(&object, name, namespace)?;
+                // Upstream ignores the version of an object that turns out to be new.
+                object.remove("metadata.resourceVersion");
+                match self.create_named(call, kind, object).await {
+                    Err(status) if status.reason == Reason::AlreadyExists && !call.dry_run => {
+                        current = self.read(&key).await?;
+                        continue;
+                    }
+                    other => return other,
+                }
+            };
+            match self.try_change(call, kind, subresource, edit, &key, &entry).await? {
+                Ok(written) => return Ok(written),
+                Err(now) => current = now,
+            }
+        }
+    }
+
+    /// One attempt on one state. The inner error is the state that the object has got meanwhile.
+    async fn try_change(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        subresource: &str,
+        edit: &mut impl Edit,
+        key: &Arc<str>,
+        entry: &Entry,
+    ) -> Result<Result<Written, Option<Entry>>, Status> {
+        let old = kind.object(entry)?;
+        let name = &*call.attributes.name;
+        check_uid(kind, key, name, edit.uid(), old.uid())?;
+        let mut new = edit.apply(Some(&old))?;
+        let mut warnings = edit.warnings();
+        lifecycle::check_name(&new, name, &call.attributes.namespace)?;
+        if edit.admitted() {
+            default(kind, &mut new);
+            self.mutate(&mut request(call, kind, Operation::Update, Some(&mut new), Some(&old))).await?;
+            default(kind, &mut new);
+        }
+        check_version(kind, name, &mut new, entry.modified)?;
+        prepare(call, kind, subresource, &mut new, &old)?;
+        validate(kind, subresource, &new, &old)?;
+        warnings.extend(kind.descriptor.rules.warnings(&new, Some(&old)));
+        if edit.admitted() {
+            self.approve(&request(call, kind, Operation::Update, Some(&mut new), Some(&old))).await?;
+        }
+        let taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(&old))?;
+        let written = |object| Ok(Written { object, created: false, warnings });
+        let step = next_step(kind, &new, &old, entry)?;
+        if matches!(step, Step::Same) {
+            return written(kind.encoded(entry.clone())?).map(Ok);
+        }
+        if call.dry_run {
+            return written(kind.encode(new.key(), entry.modified, &new)).map(Ok);
+        }
+        let op = match step {
+            Step::Put(template) => Op::Put(template),
+            Step::Same | Step::Remove => Op::Delete,
+        };
+        let removes = matches!(op, Op::Delete);
+        match self.commit(kind, key.clone(), Expect::Revision(entry.modified), op).await? {
+            Outcome::Changed(now) => Ok(Err(now)),
+            Outcome::Done(after, _) => {
+                taken.into_iter().for_each(Taken::keep);
+                let left = (!removes).then_some(&new);
+                reservation::release(self.reservations(), &kind.descriptor, &old, left);
+                let object: Arc<Encoded> =
+                    if removes { kind.encode(new.key(), entry.modified, &new) } else { kind.encoded(after)? };
+                written(object).map(Ok)
+            }
+        }
+    }
+}
+
+/// 409 if the client means another object of the same name.
+fn check_uid(kind: &Kind, key: &str, name: &str, wanted: Option<&str>, is: &str) -> Result<(), Status> {
+    match wanted {
+        Some(wanted) if wanted != is => {
+            let why = format!(
+                "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: \
+                 Precondition failed: UID in precondition: {wanted}, UID in object meta: {is}"
+            );
+            Err(Status::conflict(kind.group(), kind.resource(), name, &why))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// 409 if the client changed an older state; 422 if it must say which one and does not.
+fn check_version(kind: &Kind, name: &str, new: &mut Object, current: u64) -> Result<(), Status> {
+    let asked = crate::error::parse_revision(new.resource_version()).map_err(|why| {
+        let path = Path::new("metadata").child("resourceVersion");
+        let value = new.resource_version().to_owned();
+        let why = why.rsplit_once("strconv").map_or(why.clone(), |(_, rest)| format!("strconv{rest}"));
+        Status::invalid(kind.group(), &kind.descriptor.gvk.kind, name, &[Error::invalid(&path, value, why)])
+    })?;
+    if asked == current {
+        return Ok(());
+    }
+    if asked != 0 {
+        return Err(Status::modified(kind.group(), kind.resource(), name));
+    }
+    if !kind.descriptor.rules.unconditional_update() {
+        let path = Path::new("metadata").child("resourceVersion");
+        let error = Error::invalid(&path, 0, "must be specified for an update");
+        return Err(Status::invalid(kind.group(), kind.resource(), name, &[error]));
+    }
+    new.set("metadata.resourceVersion", current.to_string());
+    Ok(())
+}
+
+fn prepare(call: &Call, kind: &Kind, subresource: &str, new: &mut Object, old: &Object) -> Result<(), Status> {
+    let rules = &*kind.descriptor.rules;
+    lifecycle::ensure_namespace(new, kind.descriptor.namespaced, &call.attributes.namespace)?;
+    lifecycle::keep_system_fields(new, old);
+    if namespace::is_namespace(kind) {
+        namespace::prepare_update(subresource, new, old);
+    }
+    match subresource {
+        "" => rules.prepare_update(new, old),
+        "status" => {
+            keep_all_but_status(new, old);
+            rules.prepare_subresource(subresource, new, old);
+        }
+        other => rules.prepare_subresource(other, new, old),
+    }
+    let is_wish = matches!(subresource, "" | "scale" | "resize" | "ephemeralcontainers");
+    if is_wish && rules.has_generation() && rules.generation_changes(new, old) {
+        lifecycle::raise_generation(new);
+    }
+    Ok(())
+}
+
+/// An update of the status may change the status and metadata.
+fn keep_all_but_status(new: &mut Object, old: &Object) {
+    let is_kept = |field: &str| !matches!(field, "metadata" | "status" | "apiVersion" | "kind");
+    new.fields_mut().retain(|field, _| !is_kept(field));
+    for (field, value) in old.fields().iter().filter(|(field, _)| is_kept(field)) {
+        new.fields_mut().insert(field.clone(), value.clone());
+    }
+}
+
+fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Result<(), Status> {
+    let rules = &*kind.descriptor.rules;
+    // Names were checked at creation; upstream only checks here that they fit into a path.
+    let mut errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
+    errors.extend(metadata_update(new, old));
+    errors.extend(match subresource {
+        "" => rules.validate_update(new, old),
+        other => rules.validate_subresource(other, new, old),
+    });
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Status::invalid(kind.group(), &kind.descriptor.gvk.kind, new.name(), &errors))
+}
+
+fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<Step, Status> {
+    let held = namespace::is_namespace(kind) && namespace::is_held(new);
+    if lifecycle::deleted_by_update(new, old) && !held {
+        return Ok(Step::Remove);
+    }
+    let template = kind.template(new)?;
+    Ok(if is_same(&template, entry) { Step::Same } else { Step::Put(template) })
+}
+
+/// Whether a template is what is stored, up to the revision.
+fn is_same(template: &Template, entry: &Entry) -> bool {
+    let Some(at) = template.revision_at else { return template.bytes == entry.value };
+    let Some(digits) = entry.value.len().checked_sub(template.bytes.len()) else { return false };
+    let (value, bytes) = (&entry.value, &template.bytes);
+    value[..at] == bytes[..at] && value[at + digits..] == bytes[at..] && value[at..at + digits].iter().all(u8::is_ascii_digit)
+}
