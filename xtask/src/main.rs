@@ -1,1 +1,33 @@
-fn main() {}
+//! Development tasks: `cargo xtask NAME`. Each is one file here and one variant below.
+
+mod codegen;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+/// Development tasks of Ironclad.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Writes the schema tables from upstream's published specification.
+    Codegen {
+        /// Only check that the committed files are fresh.
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
+    match Cli::parse().task {
+        Task::Codegen { check } => codegen::run(root, check),
+    }
+}

@@ -8,21 +8,34 @@
 //!
 //! Must not know: the behaviour of any kind.
 
+mod decode;
+mod default;
+mod encode;
+mod model;
+mod table;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use meta::{Gvk, Object};
+use serde_json::Value;
+
+pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Schema {
     gvk: Arc<Gvk>,
+    root: TypeRef,
 }
 
 /// A decoded document and what was odd in it.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The object, unknown fields dropped.
+    /// The object, unknown fields dropped. Fields that are left out when empty are absent when they were
+    /// null or empty, times are in UTC, quantities canonical: equal trees mean equal objects.
     pub object: Object,
     /// Unknown and duplicate fields, in upstream's wording without prefix: `unknown field "spec.x"`.
     pub strict_errors: Vec<String>,
@@ -34,22 +47,75 @@ pub struct Decoded {
 pub struct DecodeError(pub String);
 
 impl Schema {
-    /// The schema of a built-in kind; `None` if 1.36 has no such kind.
+    /// The schema of a built-in kind; `None` if 1.36 has no such kind. `DeleteOptions` and the other
+    /// option kinds exist in every group version.
     pub fn builtin(gvk: &Gvk) -> Option<Schema> {
-        Some(Schema { gvk: Arc::new(gvk.clone()) })
+        let row = table::builtin().kind(&format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind))?;
+        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row) })
+    }
+
+    /// The schema of a built-in type by its definition name, for example `io.k8s.api.core.v1.PodSpec`.
+    pub fn definition(name: &str) -> Option<Schema> {
+        let row = table::builtin().definition(name)?;
+        let kinds = table::builtin().kinds(row);
+        let mut parts = kinds.first().map_or("", String::as_str).split('/');
+        let mut part = || parts.next().unwrap_or("");
+        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row) })
+    }
+
+    /// The schema of a kind made at run time (a custom resource).
+    pub fn of(gvk: Gvk, root: Arc<Type>) -> Schema {
+        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root) }
+    }
+
+    /// The kind that it describes.
+    pub fn gvk(&self) -> &Gvk {
+        &self.gvk
+    }
+
+    /// Its fields.
+    pub fn root(&self) -> &Type {
+        self.root.get()
     }
 
     /// Decodes JSON.
     pub fn decode_json(&self, bytes: &[u8]) -> Result<Decoded, DecodeError> {
-        let value = serde_json::from_slice(bytes).map_err(|e| DecodeError(e.to_string()))?;
-        let object = Object::from_value(value).map_err(|_| DecodeError(format!("{} is not an object", self.gvk)))?;
-        Ok(Decoded { object, strict_errors: Vec::new() })
+        let (map, strict_errors) = decode::json(self.root(), bytes).map_err(DecodeError)?;
+        Ok(Decoded { object: object(map), strict_errors })
+    }
+
+    /// Decodes one YAML document.
+    pub fn decode_yaml(&self, bytes: &[u8]) -> Result<Decoded, DecodeError> {
+        let text = std::str::from_utf8(bytes).map_err(|e| {
+            DecodeError(format!("error converting YAML to JSON: yaml: invalid UTF-8 at byte {}", e.valid_up_to()))
+        })?;
+        let (value, mut strict_errors) = decode::yaml_to_json(text).map_err(DecodeError)?;
+        let decoded = self.decode_value(&value)?;
+        strict_errors.extend(decoded.strict_errors);
+        Ok(Decoded { object: decoded.object, strict_errors })
+    }
+
+    /// Decodes a tree, for example the result of a patch. A tree has no duplicate fields.
+    pub fn decode_value(&self, value: &Value) -> Result<Decoded, DecodeError> {
+        let bytes = serde_json::to_vec(value).map_err(|e| DecodeError(e.to_string()))?;
+        self.decode_json(&bytes)
+    }
+
+    /// Sets the defaults that the schema itself has (a kind's own defaults are its rules' matter).
+    pub fn default(&self, object: &mut Object) {
+        default::apply(self.root(), object.fields_mut());
     }
 
     /// Encodes in upstream's field order. With `splice` any `metadata.resourceVersion` is left out and the
     /// second value is the offset at which a decimal revision is to be inserted (inside the quotes).
     pub fn encode(&self, object: &Object, splice: bool) -> (Bytes, Option<usize>) {
-        let _ = splice;
-        (Bytes::from(serde_json::to_vec(object.fields()).unwrap_or_default()), None)
+        let (bytes, at) = encode::Writer::encode(self.root(), object.fields(), splice);
+        (Bytes::from(bytes), at)
     }
+}
+
+fn object(map: serde_json::Map<String, Value>) -> Object {
+    let mut object = Object::default();
+    *object.fields_mut() = map;
+    object
 }

@@ -1,0 +1,253 @@
+//! Decoding, guided by the fields of a type: one pass that drops and reports what is unknown, reports
+//! what is said twice, and checks types as Go's decoder does.
+//!
+//! What it leaves behind is what Go would print of the decoded struct, except that structs which are
+//! absent but always printed are not made up (encoding does that): null and empty values of fields that
+//! are left out when empty are gone, so that equal trees mean equal objects.
+
+mod path;
+mod scalar;
+mod scan;
+mod time;
+mod yaml;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use crate::model::{Field, Kind, Shape, Type};
+use path::Path;
+use scan::{Cursor, Syntax};
+
+pub use yaml::to_json as yaml_to_json;
+
+/// Upstream keeps no more strict errors than this.
+const MAX_STRICT: usize = 100;
+
+/// The decoded root and the unknown and duplicate fields; or a message.
+pub type Outcome = Result<(Map<String, Value>, Vec<String>), String>;
+
+/// Decodes a JSON document of the given type.
+pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
+    let mut walk = Walk { cursor: Cursor::new(bytes), strict: Vec::new(), error: None, fatal: None };
+    let map = walk.document(root).map_err(|Syntax(message)| {
+        // Upstream finds a broken document when it looks for the kind.
+        format!("couldn't get version/kind; json parse error: {message}")
+    })?;
+    match walk.fatal.or(walk.error) {
+        Some(message) => Err(message),
+        None => Ok((map, walk.strict)),
+    }
+}
+
+struct Walk<'a> {
+    cursor: Cursor<'a>,
+    strict: Vec<String>,
+    /// The first value of a wrong type.
+    error: Option<String>,
+    /// The first value that its own decoder refused; upstream stops there, and reports it alone.
+    fatal: Option<String>,
+}
+
+type Step<T> = Result<T, Syntax>;
+
+impl Walk<'_> {
+    fn document(&mut self, root: &Type) -> Step<Map<String, Value>> {
+        let path = Path::root();
+        let map = match self.cursor.peek() {
+            Some(b'{') => self.object(root, &path)?,
+            Some(b'n') => {
+                self.cursor.word("null")?;
+                Map::new()
+            }
+            _ => {
+                let value = self.cursor.any(&path, &mut |_, _| {})?;
+                self.mismatch(&path, word(&value), &root_type(root));
+                Map::new()
+            }
+        };
+        self.cursor.end()?;
+        Ok(map)
+    }
+
+    fn object(&mut self, owner: &Type, path: &Path) -> Step<Map<String, Value>> {
+        let mut map = Map::new();
+        let mut seen = Seen::default();
+        let mut first = true;
+        self.cursor.open()?;
+        while let Some(key) = self.cursor.key(first)? {
+            first = false;
+            let Some((index, field)) = owner.field(&key) else {
+                self.report("unknown field", &path.strict(&key));
+                self.cursor.skip()?;
+                continue;
+            };
+            if seen.again(index) {
+                self.report("duplicate field", &path.strict(&key));
+            }
+            match self.value(&field.shape, &path.field(owner, field))? {
+                Some(value) if !value.is_null() && !dropped(field, &value) => drop(map.insert(key, value)),
+                Some(_) => drop(map.remove(&key)),
+                None => {}
+            }
+        }
+        Ok(map)
+    }
+
+    /// A value; `None` for null and for a value of a wrong type.
+    fn value(&mut self, shape: &Shape, path: &Path) -> Step<Option<Value>> {
+        let next = self.cursor.peek();
+        match (&shape.kind, next) {
+            (_, Some(b'n')) => self.cursor.word("null").map(|()| None),
+            (Kind::Struct(t), Some(b'{')) => self.object(t.get(), path).map(|map| Some(Value::Object(map))),
+            (Kind::Map { value, .. }, Some(b'{')) => self.map(value, path).map(Some),
+            (Kind::List { item, .. }, Some(b'[')) => self.list(item, path).map(Some),
+            (Kind::String, Some(b'"')) => self.cursor.string().map(|s| Some(Value::String(s))),
+            (Kind::Bool, Some(b't')) => self.cursor.word("true").map(|()| Some(Value::Bool(true))),
+            (Kind::Bool, Some(b'f')) => self.cursor.word("false").map(|()| Some(Value::Bool(false))),
+            (Kind::Json, _) => {
+                let strict = &mut self.strict;
+                let mut report = |at: &Path, key: &str| push_strict(strict, "duplicate field", &at.strict(key));
+                self.cursor.any(path, &mut report).map(Some)
+            }
+            (Kind::SchemaOrArray(_) | Kind::SchemaOrBool(_) | Kind::SchemaOrStrings(_), Some(b'{' | b'[')) => {
+                self.schema_or(shape, path)
+            }
+            (_, Some(b'{' | b'[' | b'"' | b't' | b'f' | b'-' | b'0'..=b'9')) => self.scalar(shape, path),
+            _ => self.cursor.unexpected("looking for beginning of value"),
+        }
+    }
+
+    fn map(&mut self, shape: &Shape, path: &Path) -> Step<Value> {
+        let mut map = Map::new();
+        let mut first = true;
+        self.cursor.open()?;
+        while let Some(key) = self.cursor.key(first)? {
+            first = false;
+            if map.contains_key(&key) {
+                self.report("duplicate field", &path.strict(&key));
+            }
+            let value = self.value(shape, &path.key(&key))?;
+            map.insert(key, value.unwrap_or_else(|| zero(shape)));
+        }
+        Ok(Value::Object(map))
+    }
+
+    fn list(&mut self, shape: &Shape, path: &Path) -> Step<Value> {
+        let mut list = Vec::new();
+        self.cursor.open()?;
+        while self.cursor.element(list.is_empty())? {
+            let value = self.value(shape, &path.index(list.len()))?;
+            list.push(value.unwrap_or_else(|| zero(shape)));
+        }
+        Ok(Value::Array(list))
+    }
+
+    /// The unions of JSON schemas have decoders of their own upstream, which are not strict.
+    fn schema_or(&mut self, shape: &Shape, path: &Path) -> Step<Option<Value>> {
+        let strict = self.strict.len();
+        let object = self.cursor.peek() == Some(b'{');
+        let value = match &shape.kind {
+            Kind::SchemaOrArray(t) | Kind::SchemaOrBool(t) | Kind::SchemaOrStrings(t) if object => {
+                Some(Value::Object(self.object(t.get(), path)?))
+            }
+            Kind::SchemaOrArray(t) => Some(self.list(&Shape::of(Kind::Struct(t.clone())), path)?),
+            Kind::SchemaOrStrings(_) => Some(self.list(&Shape::of(Kind::String), path)?),
+            _ => self.scalar(shape, path)?,
+        };
+        self.strict.truncate(strict);
+        Ok(value)
+    }
+
+    fn report(&mut self, what: &str, path: &str) {
+        push_strict(&mut self.strict, what, path);
+    }
+
+    fn mismatch(&mut self, path: &Path, value: &str, go_type: &str) {
+        if self.error.is_none() {
+            self.error = Some(type_error(path, value, go_type));
+        }
+    }
+}
+
+fn push_strict(strict: &mut Vec<String>, what: &str, path: &str) {
+    let message = format!("{what} \"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""));
+    if strict.len() < MAX_STRICT && !strict.contains(&message) {
+        strict.push(message);
+    }
+}
+
+fn type_error(path: &Path, value: &str, go_type: &str) -> String {
+    let field = path.go_field();
+    if field.is_empty() {
+        format!("json: cannot unmarshal {value} into Go value of type {go_type}")
+    } else {
+        format!("json: cannot unmarshal {value} into Go struct field {field} of type {go_type}")
+    }
+}
+
+fn root_type(root: &Type) -> String {
+    let package = root.name.rsplit('.').nth(1).unwrap_or_default();
+    format!("{package}.{}", root.go_name)
+}
+
+/// What Go calls a JSON value in its errors.
+fn word(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Whether Go leaves the field out when it prints this value.
+pub fn dropped(field: &Field, value: &Value) -> bool {
+    if field.pointer || !field.omitempty {
+        return false;
+    }
+    match value {
+        Value::Null => true,
+        Value::Bool(b) => !b,
+        Value::String(s) => s.is_empty(),
+        Value::Array(a) => a.is_empty(),
+        Value::Object(o) => o.is_empty() && matches!(field.shape.kind, Kind::Map { .. }),
+        Value::Number(n) => {
+            let integer = matches!(field.shape.kind, Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float);
+            integer && n.as_f64() == Some(0.0)
+        }
+    }
+}
+
+/// The zero value, which null becomes inside of lists and maps.
+pub fn zero(shape: &Shape) -> Value {
+    match &shape.kind {
+        Kind::String => Value::String(String::new()),
+        Kind::Quantity => Value::String("0".to_owned()),
+        Kind::Bool => Value::Bool(false),
+        Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float | Kind::IntOrString => Value::from(0),
+        Kind::Struct(_) => Value::Object(Map::new()),
+        _ => Value::Null,
+    }
+}
+
+/// Which fields of an object were there already.
+#[derive(Default)]
+struct Seen {
+    low: u64,
+    high: BTreeSet<usize>,
+}
+
+impl Seen {
+    fn again(&mut self, index: usize) -> bool {
+        if index >= 64 {
+            return !self.high.insert(index);
+        }
+        let bit = 1 << index;
+        let again = self.low & bit != 0;
+        self.low |= bit;
+        again
+    }
+}

@@ -1,0 +1,246 @@
+//! Encoding in upstream's field order, byte for byte what Go's `encoding/json` prints of the struct:
+//! HTML characters escaped, map keys sorted, empty fields left out unless the struct prints them.
+
+use std::io::Write;
+
+use serde_json::{Map, Number, Value};
+
+use crate::decode::dropped;
+use crate::model::{Field, Kind, Shape, Type};
+
+/// Writes one document.
+pub struct Writer {
+    out: Vec<u8>,
+    /// Whether the revision is left open, and where.
+    splice: bool,
+    revision_at: Option<usize>,
+}
+
+impl Writer {
+    /// Encodes an object; see [`crate::Schema::encode`] for `splice`.
+    pub fn encode(root: &Type, object: &Map<String, Value>, splice: bool) -> (Vec<u8>, Option<usize>) {
+        let mut writer = Writer { out: Vec::with_capacity(1024), splice, revision_at: None };
+        writer.structure(root, Some(object), 0);
+        (writer.out, writer.revision_at)
+    }
+
+    fn structure(&mut self, t: &Type, map: Option<&Map<String, Value>>, depth: usize) {
+        self.out.push(b'{');
+        let mut first = true;
+        for field in &t.fields {
+            let value = map.and_then(|m| m.get(field.name.as_ref())).filter(|v| !v.is_null());
+            // The revision of an object, not of an object embedded in it.
+            let revision = self.splice && depth == 1 && field.name == "resourceVersion";
+            if !revision && !printed(field, value) {
+                continue;
+            }
+            if !first {
+                self.out.push(b',');
+            }
+            first = false;
+            self.key(&field.name);
+            if revision {
+                self.out.extend_from_slice(b"\"\"");
+                self.revision_at = Some(self.out.len() - 1);
+            } else {
+                let below = if depth == 0 && field.name != "metadata" { 2 } else { depth + 1 };
+                self.value(&field.shape, field.pointer, value, below);
+            }
+        }
+        self.out.push(b'}');
+    }
+
+    fn key(&mut self, name: &str) {
+        self.string(name);
+        self.out.push(b':');
+    }
+
+    fn value(&mut self, shape: &Shape, pointer: bool, value: Option<&Value>, depth: usize) {
+        let Some(value) = value else { return self.absent(shape, pointer, depth) };
+        match (&shape.kind, value) {
+            (Kind::Struct(t), Value::Object(map)) => self.structure(t.get(), Some(map), depth),
+            (Kind::List { item, .. }, Value::Array(list)) => self.list(item, list, depth),
+            (Kind::Map { value: shape, .. }, Value::Object(map)) => {
+                self.out.push(b'{');
+                for (i, (key, value)) in map.iter().enumerate() {
+                    self.comma(i);
+                    self.key(key);
+                    self.value(shape, false, Some(value), depth + 1);
+                }
+                self.out.push(b'}');
+            }
+            (Kind::SchemaOrArray(t) | Kind::SchemaOrBool(t) | Kind::SchemaOrStrings(t), Value::Object(map)) => {
+                self.structure(t.get(), Some(map), depth);
+            }
+            (Kind::SchemaOrArray(t), Value::Array(list)) => {
+                self.list(&Shape::of(Kind::Struct(t.clone())), list, depth);
+            }
+            _ => self.any(value),
+        }
+    }
+
+    fn list(&mut self, item: &Shape, list: &[Value], depth: usize) {
+        self.out.push(b'[');
+        for (i, value) in list.iter().enumerate() {
+            self.comma(i);
+            self.value(item, false, Some(value).filter(|v| !v.is_null()), depth + 1);
+        }
+        self.out.push(b']');
+    }
+
+    /// What Go prints of a field that was never set.
+    fn absent(&mut self, shape: &Shape, pointer: bool, depth: usize) {
+        match &shape.kind {
+            _ if pointer => self.out.extend_from_slice(b"null"),
+            Kind::Struct(t) => self.structure(t.get(), None, depth),
+            Kind::String => self.out.extend_from_slice(b"\"\""),
+            Kind::Quantity => self.out.extend_from_slice(b"\"0\""),
+            Kind::Bool => self.out.extend_from_slice(b"false"),
+            Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float | Kind::IntOrString => self.out.push(b'0'),
+            _ => self.out.extend_from_slice(b"null"),
+        }
+    }
+
+    fn comma(&mut self, index: usize) {
+        if index > 0 {
+            self.out.push(b',');
+        }
+    }
+
+    fn any(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.out.extend_from_slice(b"null"),
+            Value::Bool(b) => self.out.extend_from_slice(if *b { b"true" } else { b"false" }),
+            Value::Number(n) => number(&mut self.out, n),
+            Value::String(s) => self.string(s),
+            Value::Array(list) => {
+                self.out.push(b'[');
+                for (i, item) in list.iter().enumerate() {
+                    self.comma(i);
+                    self.any(item);
+                }
+                self.out.push(b']');
+            }
+            Value::Object(map) => {
+                self.out.push(b'{');
+                for (i, (key, item)) in map.iter().enumerate() {
+                    self.comma(i);
+                    self.key(key);
+                    self.any(item);
+                }
+                self.out.push(b'}');
+            }
+        }
+    }
+
+    fn string(&mut self, text: &str) {
+        string(&mut self.out, text);
+    }
+}
+
+/// Whether Go prints a field with this value.
+fn printed(field: &Field, value: Option<&Value>) -> bool {
+    match value {
+        Some(value) => !dropped(field, value) && !(field.omitzero && value.as_str() == Some("")),
+        // A struct that is no pointer is never empty for Go.
+        None if field.omitzero || field.pointer => !field.omitempty && !field.omitzero,
+        None => !field.omitempty || matches!(field.shape.kind, Kind::Struct(_) | Kind::Time | Kind::MicroTime | Kind::IntOrString | Kind::Quantity | Kind::Raw),
+    }
+}
+
+/// Appends a JSON string, escaped as Go does for HTML.
+pub fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let bytes = text.as_bytes();
+    let mut start = 0;
+    let mut at = 0;
+    while at < bytes.len() {
+        let byte = bytes[at];
+        if PLAIN[usize::from(byte)] {
+            at += 1;
+            continue;
+        }
+        if byte == 0xe2 {
+            // U+2028 and U+2029 end lines in JavaScript.
+            if let [0xe2, 0x80, last @ (0xa8 | 0xa9), ..] = bytes[at..] {
+                out.extend_from_slice(&bytes[start..at]);
+                out.extend_from_slice(if last == 0xa8 { b"\\u2028" } else { b"\\u2029" });
+                at += 3;
+                start = at;
+            } else {
+                at += 1;
+            }
+            continue;
+        }
+        out.extend_from_slice(&bytes[start..at]);
+        escape(out, byte);
+        at += 1;
+        start = at;
+    }
+    out.extend_from_slice(&bytes[start..]);
+    out.push(b'"');
+}
+
+/// Bytes that are printed as they are.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut i = 0;
+    while i < 0x20 {
+        plain[i] = false;
+        i += 1;
+    }
+    let special = [b'"', b'\\', b'<', b'>', b'&', 0xe2];
+    let mut i = 0;
+    while i < special.len() {
+        plain[special[i] as usize] = false;
+        i += 1;
+    }
+    plain
+};
+
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    let short = match byte {
+        b'"' => b'"',
+        b'\\' => b'\\',
+        b'\n' => b'n',
+        b'\r' => b'r',
+        b'\t' => b't',
+        8 => b'b',
+        12 => b'f',
+        _ => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            out.extend_from_slice(b"\\u00");
+            return out.extend_from_slice(&digits);
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+/// Appends a number as Go prints it.
+fn number(out: &mut Vec<u8>, number: &Number) {
+    if let Some(integer) = number.as_i64() {
+        out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+    } else if let Some(integer) = number.as_u64() {
+        out.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+    } else {
+        float(out, number.as_f64().unwrap_or(0.0));
+    }
+}
+
+/// Go prints a double without an exponent between 1e-6 and 1e21.
+fn float(out: &mut Vec<u8>, value: f64) {
+    let size = value.abs();
+    let written = if size != 0.0 && !(1e-6..1e21).contains(&size) {
+        let text = format!("{value:e}");
+        match text.split_once("e-") {
+            Some((digits, exponent)) => write!(out, "{digits}e-{exponent:0>2}"),
+            None => write!(out, "{}", text.replace('e', "e+")),
+        }
+    } else {
+        write!(out, "{value}")
+    };
+    if written.is_err() {
+        unreachable!("a Vec takes every write");
+    }
+}

@@ -1,0 +1,86 @@
+//! Upstream's own fixtures (`k8s.io/api`, `testdata/HEAD`: one filled object of every kind) go through
+//! every walk. They come from the module cache; `go mod download` in `tests/upstream` puts them there.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use meta::Gvk;
+use schema::Schema;
+
+/// The directory of fixtures.
+fn fixtures() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/upstream");
+    let output = Command::new("go")
+        .args(["mod", "download", "-json", "k8s.io/api"])
+        .current_dir(&manifest)
+        .output()
+        .expect("this test reads upstream's fixtures with `go mod download`: Go must be installed");
+    let record: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let dir = record["Dir"].as_str().unwrap_or_else(|| {
+        panic!("`go mod download k8s.io/api` in {} failed: {record} {}", manifest.display(), String::from_utf8_lossy(&output.stderr))
+    });
+    Path::new(dir).join("testdata/HEAD")
+}
+
+/// Every fixture with this extension: its schema, name and bytes.
+fn each(extension: &str, mut check: impl FnMut(&Schema, &str, Vec<u8>)) {
+    let mut count = 0;
+    for entry in std::fs::read_dir(fixtures()).expect("fixtures") {
+        let path = entry.expect("entry").path();
+        if path.extension().is_none_or(|e| e != extension) {
+            continue;
+        }
+        let name = path.file_stem().and_then(|n| n.to_str()).expect("name").to_owned();
+        let (group_version, kind) = name.rsplit_once('.').expect("a kind");
+        let (group, version) = group_version.rsplit_once('.').expect("a version");
+        let gvk = Gvk::new(if group == "core" { "" } else { group }, version, kind);
+        let schema = Schema::builtin(&gvk).unwrap_or_else(|| panic!("no schema for {gvk}"));
+        check(&schema, &name, std::fs::read(&path).expect("fixture"));
+        count += 1;
+    }
+    assert!(count > 100, "only {count} fixtures");
+}
+
+/// Without space between tokens.
+fn compact(json: &[u8]) -> String {
+    let mut out = String::new();
+    let (mut quoted, mut escaped) = (false, false);
+    for c in std::str::from_utf8(json).expect("UTF-8").chars() {
+        if quoted || !c.is_ascii_whitespace() {
+            out.push(c);
+        }
+        quoted ^= c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+    }
+    out
+}
+
+#[test]
+fn json_of_every_kind_is_printed_as_upstream_prints_it() {
+    let mut wrong = Vec::new();
+    each("json", |schema, name, bytes| {
+        let expected = compact(&bytes);
+        match schema.decode_json(&bytes) {
+            Ok(decoded) => {
+                let (encoded, _) = schema.encode(&decoded.object, false);
+                if encoded != expected.as_bytes() || !decoded.strict_errors.is_empty() {
+                    wrong.push(format!("{name}: {:?}\n{expected}\n{}", decoded.strict_errors, String::from_utf8_lossy(&encoded)));
+                }
+            }
+            Err(e) => wrong.push(format!("{name}: {e}")),
+        }
+    });
+    assert!(wrong.is_empty(), "{} kinds differ:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn yaml_of_every_kind_says_the_same_as_json() {
+    let dir = fixtures();
+    each("yaml", |schema, name, bytes| {
+        let from_yaml = schema.decode_yaml(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let json = std::fs::read(dir.join(format!("{name}.json"))).expect("its JSON");
+        let from_json = schema.decode_json(&json).expect("decodes");
+        assert_eq!(from_yaml.object, from_json.object, "{name}");
+        assert!(from_yaml.strict_errors.is_empty(), "{name}");
+    });
+}
