@@ -1,1 +1,23 @@
-//! scheduler
+//! Finds a node for every pod that has none.
+//!
+//! Place in the straight line: an actor like any other: `informer → queue → schedule → execute (bind)`.
+//!
+//! Invariants:
+//! - [`cycle::schedule`] is pure: a pod and a [`snapshot::Snapshot`] give a decision;
+//! - filters and scores are open lists: one file and one list line each;
+//! - the snapshot is kept current by changes, never rebuilt; an assumed pod counts until its binding
+//!   is confirmed or has failed;
+//! - a pod that fits nowhere waits for an event that can help it, not for a timer.
+//!
+//! Must not know: the store, containers, how nodes run pods.
+
+pub mod cycle;
+pub mod filters;
+pub mod queue;
+pub mod resources;
+//mod run;
+pub mod scores;
+pub mod selector;
+pub mod snapshot;
+
+//pub use run::run;

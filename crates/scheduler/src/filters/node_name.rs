@@ -1,0 +1,16 @@
+//! A pod that names its node goes nowhere else.
+
+use super::{Filter, Rejection};
+use crate::queue::Hint;
+use crate::snapshot::{NodeInfo, PodInfo};
+
+pub(super) const FILTER: Filter = Filter { name: "NodeName", check, helped_by: &[Hint::Node] };
+
+fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
+    let wanted = pod.pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or("");
+    let name = node.node.as_ref().and_then(|n| n.metadata.name.as_deref()).unwrap_or("");
+    if wanted.is_empty() || wanted == name {
+        return Ok(());
+    }
+    Err(Rejection::hard("node(s) didn't match the requested node name"))
+}

@@ -1,0 +1,16 @@
+//! More free CPU and memory is better (upstream: `NodeResourcesFit`, strategy LeastAllocated).
+
+use super::{MAX, Normal, Score};
+use crate::snapshot::{NodeInfo, PodInfo};
+
+pub(super) const SCORE: Score = Score { name: "NodeResourcesFit", weight: 1, score, normal: Normal::Done };
+
+fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
+    let free = |name: &str| {
+        let all = node.allocatable.get(name);
+        let used = node.nonzero.get(name) + pod.nonzero.get(name);
+        (all > 0).then(|| if used > all { 0 } else { (all - used) * MAX / all })
+    };
+    let known: Vec<i64> = ["cpu", "memory"].into_iter().filter_map(free).collect();
+    if known.is_empty() { 0 } else { known.iter().sum::<i64>() / known.len() as i64 }
+}

@@ -1,0 +1,18 @@
+//! Fewer untolerated taints of effect PreferNoSchedule are better.
+
+use k8s_openapi::api::core::v1::Toleration;
+
+use super::{Normal, Score};
+use crate::selector::tolerates;
+use crate::snapshot::{NodeInfo, PodInfo};
+
+pub(super) const SCORE: Score = Score { name: "TaintToleration", weight: 3, score, normal: Normal::Reversed };
+
+fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
+    let taints = node.node.as_ref().and_then(|n| n.spec.as_ref()?.taints.as_deref()).unwrap_or_default();
+    let tolerations = pod.pod.spec.as_ref().and_then(|s| s.tolerations.as_deref()).unwrap_or_default();
+    let soft: Vec<&Toleration> =
+        tolerations.iter().filter(|t| matches!(t.effect.as_deref(), None | Some("" | "PreferNoSchedule"))).collect();
+    let bad = taints.iter().filter(|t| t.effect == "PreferNoSchedule" && !soft.iter().any(|s| tolerates(s, t)));
+    bad.count() as i64
+}

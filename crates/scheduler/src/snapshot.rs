@@ -1,0 +1,123 @@
+//! The nodes with what runs on them, as one cycle sees them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use meta::Key;
+
+use crate::resources::{Amounts, nonzero_requests, requests};
+
+/// A port that a pod takes on its node: (host address, protocol, port).
+pub type HostPort = (String, String, i32);
+
+/// A pod with what the cycle needs of it, computed once.
+#[derive(Clone, Debug)]
+pub struct PodInfo {
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// What it asks for.
+    pub requests: Amounts,
+    /// The same with defaults, for scores.
+    pub nonzero: Amounts,
+    /// Ports on the node.
+    pub ports: Vec<HostPort>,
+}
+
+impl PodInfo {
+    /// Computes it.
+    pub fn new(pod: Arc<Pod>) -> Self {
+        PodInfo { requests: requests(&pod), nonzero: nonzero_requests(&pod), ports: host_ports(&pod), pod }
+    }
+}
+
+/// A node with the sum of its pods.
+#[derive(Clone, Debug, Default)]
+pub struct NodeInfo {
+    /// The node; absent while only pods are known of it.
+    pub node: Option<Arc<Node>>,
+    /// What it can give.
+    pub allocatable: Amounts,
+    /// What its pods ask for.
+    pub requested: Amounts,
+    /// The same with defaults, for scores.
+    pub nonzero: Amounts,
+    /// Its pods.
+    pub pods: BTreeMap<Key, Arc<PodInfo>>,
+}
+
+/// All nodes at one moment. Cheap to clone; unaffected by later changes.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    nodes: OrdMap<Arc<str>, Arc<NodeInfo>>,
+}
+
+impl Snapshot {
+    /// Nodes that exist, in name order.
+    pub fn nodes(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<NodeInfo>)> {
+        self.nodes.iter().filter(|(_, info)| info.node.is_some())
+    }
+
+    /// Takes in a node as it is now.
+    pub fn set_node(&mut self, node: Arc<Node>) {
+        let name: Arc<str> = node.metadata.name.as_deref().unwrap_or("").into();
+        self.change(&name, |info| {
+            info.allocatable = Amounts::read(node.status.as_ref().and_then(|s| s.allocatable.as_ref()));
+            info.node = Some(node);
+        });
+    }
+
+    /// Takes in the end of a node; its pods are remembered until they go.
+    pub fn remove_node(&mut self, name: &str) {
+        self.change(&Arc::from(name), |info| info.node = None);
+    }
+
+    /// Takes in a pod on a node, in place of what was known of it.
+    pub fn set_pod(&mut self, node: &str, key: &Key, pod: Arc<PodInfo>) {
+        self.change(&Arc::from(node), |info| {
+            info.take_away(key);
+            info.requested.add(&pod.requests, 1);
+            info.nonzero.add(&pod.nonzero, 1);
+            info.pods.insert(key.clone(), pod);
+        });
+    }
+
+    /// Takes in that a pod is no longer on a node.
+    pub fn remove_pod(&mut self, node: &str, key: &Key) {
+        self.change(&Arc::from(node), |info| info.take_away(key));
+    }
+
+    fn change(&mut self, name: &Arc<str>, change: impl FnOnce(&mut NodeInfo)) {
+        let mut info = self.nodes.get(name).map(|i| NodeInfo::clone(i)).unwrap_or_default();
+        change(&mut info);
+        if info.node.is_none() && info.pods.is_empty() {
+            self.nodes.remove(name);
+        } else {
+            self.nodes.insert(name.clone(), Arc::new(info));
+        }
+    }
+}
+
+impl NodeInfo {
+    fn take_away(&mut self, key: &Key) {
+        if let Some(pod) = self.pods.remove(key) {
+            self.requested.add(&pod.requests, -1);
+            self.nonzero.add(&pod.nonzero, -1);
+        }
+    }
+}
+
+fn host_ports(pod: &Pod) -> Vec<HostPort> {
+    let Some(spec) = &pod.spec else { return Vec::new() };
+    let sidecars =
+        spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+    let ports = spec.containers.iter().chain(sidecars).flat_map(|c| c.ports.iter().flatten());
+    let text = |t: &Option<String>, default: &str| match t.as_deref() {
+        None | Some("") => default.to_owned(),
+        Some(t) => t.to_owned(),
+    };
+    ports
+        .filter_map(|p| Some((text(&p.host_ip, "0.0.0.0"), text(&p.protocol, "TCP"), p.host_port.filter(|h| *h > 0)?)))
+        .collect()
+}
