@@ -1,9 +1,20 @@
-//! Pod networking and the service proxy of one node.
+//! Pod networking and services on one node.
 //!
-//! Place in the straight line: the kubelet's executor attaches pods; the proxy follows Services.
+//! Place in the straight line: the kubelet's executor attaches pods; the service proxy is an actor of its own.
 //!
-//! Must not know: how containers run.
+//! Invariants:
+//! - allocations live in files, links and rules in the kernel: a new process takes over what an
+//!   earlier one left, and running pods notice nothing;
+//! - no packet to a pod or service address that nobody has leaves the machine;
+//! - threads of the async runtime never change their network namespace.
+//!
+//! Must not know: containers, the store.
 
 pub mod api;
+pub mod bridge;
+pub mod ipam;
+pub mod link;
+mod sysctl;
 
 pub use api::{HostPort, PodNetwork, Protocol};
+pub use bridge::Bridge;

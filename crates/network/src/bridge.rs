@@ -1,0 +1,160 @@
+//! The embedded pod network: a bridge on the node, a veth pair for each pod.
+//!
+//! A pod's address is a /32 and its only way out is the gateway, so that also traffic between two
+//! pods of the node is routed and passes the service rules; otherwise answers would take the short
+//! way over the bridge and miss the translation back.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use ipnet::Ipv4Net;
+
+use crate::api::{Error, HostPort, PodNetwork, Result};
+use crate::ipam::Ipam;
+use crate::link::{Links, failed, inside};
+use crate::sysctl;
+
+/// The bridge's name.
+pub const BRIDGE: &str = "ironclad0";
+/// First letters of the node's ends of the veth pairs.
+pub const VETH_PREFIX: &str = "icv";
+/// The pod's end.
+const POD_LINK: &str = "eth0";
+
+/// What the bridge network needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where addresses are kept.
+    pub directory: PathBuf,
+    /// This node's part of the pod range.
+    pub pod_range: Ipv4Net,
+    /// The whole cluster's pod range.
+    pub cluster_range: Ipv4Net,
+    /// The range of service addresses.
+    pub service_range: Ipv4Net,
+}
+
+/// Tells whoever translates host ports which pod has which; called after every attach and detach.
+pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, (Ipv4Addr, Vec<HostPort>)>) + Send + Sync>;
+
+/// The network of this node.
+pub struct Bridge {
+    links: Links,
+    ipam: Ipam,
+    index: u32,
+    pods: Mutex<HashMap<String, (Ipv4Addr, Vec<HostPort>)>>,
+    changed: HostPortsChanged,
+}
+
+impl Bridge {
+    /// Makes the bridge and the routes. What an earlier process left is taken over.
+    pub async fn open(config: &Config, changed: HostPortsChanged) -> Result<Self> {
+        let ipam = Ipam::open(&config.directory, config.pod_range)?;
+        let links = Links::connect()?;
+        // A stray packet to an address of ours that nobody has must not leave the machine.
+        links.unreachable(config.cluster_range).await?;
+        links.unreachable(config.service_range).await?;
+        let index = links.bridge(BRIDGE, ipam.gateway(), config.pod_range.prefix_len()).await?;
+        sysctl::set(&config.directory.join(sysctl::SAVED))?;
+        let pods = Mutex::new(ipam.all().into_iter().map(|(uid, address)| (uid, (address, Vec::new()))).collect());
+        Ok(Bridge { links, ipam, index, pods, changed })
+    }
+
+    /// The gateway's address: what pods see of the node.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.ipam.gateway()
+    }
+
+    fn remember(&self, change: impl FnOnce(&mut HashMap<String, (Ipv4Addr, Vec<HostPort>)>)) {
+        let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut pods);
+        (self.changed)(&pods);
+    }
+}
+
+#[async_trait]
+impl PodNetwork for Bridge {
+    async fn attach(&self, pod_uid: &str, netns: &Path, host_ports: &[HostPort]) -> Result<Vec<IpAddr>> {
+        let address = self.ipam.take(pod_uid)?;
+        let (host_link, gateway) = (veth_name(address), self.ipam.gateway());
+        let home = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open the network namespace", e))?;
+        let name = host_link.clone();
+        inside(netns, async move |links: Links| {
+            if let Some(loopback) = links.index("lo").await? {
+                links.up(loopback).await?;
+            }
+            if links.index(POD_LINK).await?.is_none() {
+                links.veth(POD_LINK, &name, &home).await?;
+            }
+            let index = links.index(POD_LINK).await?.ok_or(Error::NotReady)?;
+            links.address(index, address, 32).await?;
+            links.up(index).await?;
+            links.route(Ipv4Net::from(gateway), index, None).await?;
+            links.route(Ipv4Net::default(), index, Some(gateway)).await
+        })
+        .await?;
+        let index = self.links.index(&host_link).await?;
+        let index = index.ok_or_else(|| Error::System(format!("link {host_link} did not arrive")))?;
+        self.links.plug(index, self.index).await?;
+        self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), (address, host_ports.to_vec()))));
+        Ok(vec![IpAddr::V4(address)])
+    }
+
+    async fn detach(&self, pod_uid: &str) -> Result<()> {
+        if let Some(address) = self.ipam.of(pod_uid) {
+            self.links.remove(&veth_name(address)).await?;
+            self.ipam.give_back(pod_uid)?;
+        }
+        self.remember(|pods| drop(pods.remove(pod_uid)));
+        Ok(())
+    }
+
+    fn addresses(&self, pod_uid: &str) -> Vec<IpAddr> {
+        let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
+        pods.get(pod_uid).map(|(address, _)| vec![IpAddr::V4(*address)]).unwrap_or_default()
+    }
+}
+
+/// Removes links, routes and addresses; returns what it removed, in words.
+pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory: &Path) -> Result<Vec<String>> {
+    let links = Links::connect()?;
+    let mut removed = Vec::new();
+    for name in links.names().await? {
+        if (name == BRIDGE || name.starts_with(VETH_PREFIX)) && links.remove(&name).await? {
+            removed.push(format!("link {name}"));
+        }
+    }
+    for range in [cluster_range, service_range] {
+        if links.remove_unreachable(range).await? {
+            removed.push(format!("route unreachable {range}"));
+        }
+    }
+    removed.extend(sysctl::restore(&directory.join(sysctl::SAVED))?);
+    match std::fs::remove_dir_all(directory) {
+        Ok(()) => removed.push(format!("addresses in {}", directory.display())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(failed(format!("remove {}", directory.display()), e)),
+    }
+    Ok(removed)
+}
+
+/// The node's end of a pod's pair: its address in hexadecimal, which is unique on the node.
+fn veth_name(address: Ipv4Addr) -> String {
+    format!("{VETH_PREFIX}{:08x}", u32::from(address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn link_names_fit_the_kernel() {
+        let name = veth_name(Ipv4Addr::new(10, 244, 255, 254));
+        assert_eq!(name, "icv0af4fffe");
+        assert!(name.len() < libc::IFNAMSIZ);
+    }
+}

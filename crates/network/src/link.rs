@@ -1,0 +1,167 @@
+//! Links, addresses and routes over netlink.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use futures::TryStreamExt;
+use ipnet::Ipv4Net;
+use nix::sched::{CloneFlags, setns};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::route::{RouteScope, RouteType};
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+
+use crate::api::{Error, Result};
+
+/// A netlink connection in the network namespace of the thread that made it. Its task ends with it.
+pub struct Links {
+    handle: Handle,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Links {
+    /// Connects. Must be called inside a tokio runtime.
+    pub fn connect() -> Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| failed("open netlink", e))?;
+        Ok(Links { handle, task: tokio::spawn(connection) })
+    }
+
+    /// A link's index, if it exists.
+    pub async fn index(&self, name: &str) -> Result<Option<u32>> {
+        let mut found = self.handle.link().get().match_name(name.to_owned()).execute();
+        match found.try_next().await {
+            Ok(link) => Ok(link.map(|l| l.header.index)),
+            Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ENODEV => Ok(None),
+            Err(e) => Err(failed(format!("look up link {name}"), e)),
+        }
+    }
+
+    /// Names of all links.
+    pub async fn names(&self) -> Result<Vec<String>> {
+        let links: Vec<LinkMessage> =
+            self.handle.link().get().execute().try_collect().await.map_err(|e| failed("list links", e))?;
+        let name = |l: LinkMessage| {
+            l.attributes.into_iter().find_map(|a| if let LinkAttribute::IfName(n) = a { Some(n) } else { None })
+        };
+        Ok(links.into_iter().filter_map(name).collect())
+    }
+
+    /// Makes a bridge with an address, if it is not there, and brings it up. Returns its index.
+    pub async fn bridge(&self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32> {
+        if self.index(name).await?.is_none() {
+            let made = self.handle.link().add(LinkBridge::new(name).build()).execute().await;
+            made.map_err(|e| failed(format!("create bridge {name}"), e))?;
+        }
+        let index = self.require(name).await?;
+        self.address(index, address, prefix).await?;
+        self.up(index).await?;
+        Ok(index)
+    }
+
+    /// Gives a link an address; no error if it has it.
+    pub async fn address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
+        let added = self.handle.address().add(index, IpAddr::V4(address), prefix).replace().execute().await;
+        added.map_err(|e| failed(format!("add address {address}/{prefix}"), e))
+    }
+
+    /// Brings a link up.
+    pub async fn up(&self, index: u32) -> Result<()> {
+        let up = LinkUnspec::new_with_index(index).up().build();
+        self.handle.link().change(up).execute().await.map_err(|e| failed("bring link up", e))
+    }
+
+    /// Makes a link a port of a bridge, and brings it up.
+    pub async fn plug(&self, index: u32, bridge: u32) -> Result<()> {
+        let port = LinkUnspec::new_with_index(index).controller(bridge).up().build();
+        self.handle.link().change(port).execute().await.map_err(|e| failed("plug link into bridge", e))
+    }
+
+    /// Makes a pair of links here, and moves the peer into another namespace.
+    pub async fn veth(&self, name: &str, peer: &str, peer_namespace: &File) -> Result<()> {
+        let made = self.handle.link().add(LinkVeth::new(name, peer).build()).execute().await;
+        made.map_err(|e| failed(format!("create veth {name}"), e))?;
+        let index = self.require(peer).await?;
+        let fd = peer_namespace.as_raw_fd();
+        let moved = LinkUnspec::new_with_index(index).setns_by_fd(fd).build();
+        self.handle.link().change(moved).execute().await.map_err(|e| failed(format!("move veth {peer}"), e))
+    }
+
+    /// Removes a link; no error if it is not there.
+    pub async fn remove(&self, name: &str) -> Result<bool> {
+        let Some(index) = self.index(name).await? else { return Ok(false) };
+        self.handle.link().del(index).execute().await.map_err(|e| failed(format!("remove link {name}"), e))?;
+        Ok(true)
+    }
+
+    /// Adds or replaces a route to `destination` over a link; without a gateway the destination is on the link.
+    pub async fn route(&self, destination: Ipv4Net, link: u32, gateway: Option<Ipv4Addr>) -> Result<()> {
+        let mut route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(destination.addr(), destination.prefix_len())
+            .output_interface(link);
+        route = match gateway {
+            Some(gateway) => route.gateway(gateway),
+            None => route.scope(RouteScope::Link),
+        };
+        let added = self.handle.route().add(route.build()).replace().execute().await;
+        added.map_err(|e| failed(format!("add route to {destination}"), e))
+    }
+
+    /// Packets to the destination that no narrower route takes go nowhere.
+    pub async fn unreachable(&self, destination: Ipv4Net) -> Result<()> {
+        let added = self.handle.route().add(unreachable_route(destination)).replace().execute().await;
+        added.map_err(|e| failed(format!("add unreachable route to {destination}"), e))
+    }
+
+    /// Removes the unreachable route; says whether there was one.
+    pub async fn remove_unreachable(&self, destination: Ipv4Net) -> Result<bool> {
+        match self.handle.route().del(unreachable_route(destination)).execute().await {
+            Ok(()) => Ok(true),
+            Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ESRCH => Ok(false),
+            Err(e) => Err(failed(format!("remove route to {destination}"), e)),
+        }
+    }
+
+    async fn require(&self, name: &str) -> Result<u32> {
+        self.index(name).await?.ok_or_else(|| Error::System(format!("link {name} is gone")))
+    }
+}
+
+/// Does netlink work inside another network namespace, on a thread of its own: threads of the
+/// runtime never change theirs.
+pub async fn inside<T, F, Fut>(namespace: &Path, work: F) -> Result<T>
+where
+    T: Send + 'static,
+    F: FnOnce(Links) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T>>,
+{
+    let file = File::open(namespace).map_err(|e| failed(format!("open {}", namespace.display()), e))?;
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let run = move || -> Result<T> {
+        setns(file.as_fd(), CloneFlags::CLONE_NEWNET).map_err(|e| failed("enter the network namespace", e))?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+        runtime.map_err(|e| failed("start a runtime", e))?.block_on(async { work(Links::connect()?).await })
+    };
+    let thread = std::thread::Builder::new().name("netns".to_owned()).spawn(move || drop(answer.send(run())));
+    thread.map_err(|e| failed("start a thread", e))?;
+    answered.await.map_err(|_| Error::System("the network namespace thread died".to_owned()))?
+}
+
+fn unreachable_route(destination: Ipv4Net) -> rtnetlink::packet_route::route::RouteMessage {
+    RouteMessageBuilder::<Ipv4Addr>::new()
+        .destination_prefix(destination.addr(), destination.prefix_len())
+        .kind(RouteType::Unreachable)
+        // Behind every other route to the same range.
+        .priority(4_278_198_272)
+        .build()
+}
+
+pub(crate) fn failed(operation: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
+    Error::System(format!("{operation}: {error}"))
+}

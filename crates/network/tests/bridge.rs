@@ -1,0 +1,111 @@
+//! Pods on the bridge, in network namespaces of the test's own. Needs root.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use network::api::PodNetwork;
+use network::bridge::{BRIDGE, Bridge, Config, teardown};
+use network::link::Links;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// A network namespace bound to a file, unbound at the end.
+struct Namespace(PathBuf);
+
+impl Namespace {
+    fn new(path: PathBuf) -> Self {
+        File::create(&path).expect("file");
+        let target = path.clone();
+        let make = move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("root");
+            mount(Some("/proc/thread-self/ns/net"), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("bind");
+        };
+        std::thread::spawn(make).join().expect("made");
+        Namespace(path)
+    }
+
+    fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
+        let file = File::open(&self.0).expect("namespace");
+        std::thread::spawn(move || {
+            setns(file.as_fd(), CloneFlags::CLONE_NEWNET).expect("enter");
+            work()
+        })
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
+}
+
+fn config(directory: &Path) -> Config {
+    Config {
+        directory: directory.join("ipam"),
+        pod_range: "10.244.0.0/24".parse().expect("range"),
+        cluster_range: "10.244.0.0/16".parse().expect("range"),
+        service_range: "10.96.0.0/12".parse().expect("range"),
+    }
+}
+
+#[test]
+fn pods_reach_each_other_and_nothing_is_left() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let dir = tempfile::tempdir().expect("dir");
+    runtime.block_on(async {
+        let links = Links::connect().expect("netlink");
+        links.up(links.index("lo").await.expect("index").expect("lo")).await.expect("up");
+        let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
+        let net = Bridge::open(&config(dir.path()), Box::new(|_| {})).await.expect("opens");
+        let ip_a = net.attach("a", &a.0, &[]).await.expect("attach")[0];
+        let ip_b = net.attach("b", &b.0, &[]).await.expect("attach")[0];
+        assert_ne!(ip_a, ip_b);
+        // A new process takes over; attaching again changes nothing.
+        drop(net);
+        let net = Bridge::open(&config(dir.path()), Box::new(|_| {})).await.expect("opens again");
+        assert_eq!(net.addresses("b"), [ip_b]);
+        assert_eq!(net.attach("a", &a.0, &[]).await.expect("attach"), [ip_a]);
+
+        talk(&a, &b, ip_b);
+        // An address that nobody has is unreachable, and at once.
+        let stray: SocketAddr = "10.244.7.7:80".parse().expect("address");
+        let error = b.run(move || TcpStream::connect_timeout(&stray, Duration::from_secs(5))).join().expect("ran");
+        let kind = error.expect_err("nobody is there").kind();
+        assert!(matches!(kind, std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable), "{kind}");
+
+        net.detach("a").await.expect("detach");
+        net.detach("a").await.expect("twice is no error");
+        drop(net);
+        let c = config(dir.path());
+        let removed = teardown(c.cluster_range, c.service_range, &c.directory).await.expect("teardown");
+        assert!(removed.iter().any(|r| r.contains(BRIDGE)), "{removed:?}");
+        assert_eq!(Links::connect().expect("netlink").names().await.expect("names"), ["lo"]);
+        assert!(teardown(c.cluster_range, c.service_range, &c.directory).await.expect("again").is_empty());
+    });
+}
+
+/// A connection from one pod to the other; the server sees the client's own address.
+fn talk(a: &Namespace, b: &Namespace, ip_b: IpAddr) {
+    let (ready, started) = std::sync::mpsc::channel();
+    let server = b.run(move || {
+        let listener = TcpListener::bind((ip_b, 0)).expect("listen");
+        ready.send(listener.local_addr().expect("address")).expect("sent");
+        let (mut stream, peer) = listener.accept().expect("accept");
+        stream.write_all(b"hello").expect("write");
+        peer
+    });
+    let address = started.recv().expect("listening");
+    let client = a.run(move || {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).expect("connect");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("read");
+        (text, stream.local_addr().expect("address"))
+    });
+    let (text, local) = client.join().expect("client");
+    assert_eq!((text.as_str(), server.join().expect("server")), ("hello", local));
+}
