@@ -10,8 +10,12 @@
 
 pub mod descriptor;
 pub mod kinds;
+pub mod podspec;
+pub mod print;
 pub mod rules;
+pub mod tree;
 pub mod validate;
+pub mod view;
 
 pub use descriptor::{Descriptor, Subresource, Verbs};
 pub use kinds::ALL;

@@ -1,7 +1,16 @@
 //! ClusterRole.
 
+use jiff::Timestamp;
+use meta::field::Errors;
+use meta::{Object, text};
+use serde_json::Value;
+
+use super::role::{name_and_created, policy_rule};
 use crate::descriptor::Descriptor;
-use crate::rules::Rules;
+use crate::print::NAME_AND_CREATED;
+use crate::rules::{Column, Rules};
+use crate::validate::selector::label_selector;
+use crate::view::View;
 
 struct ClusterRole;
 
@@ -10,4 +19,34 @@ pub fn descriptor() -> Descriptor {
     Descriptor::builtin("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", ClusterRole).cluster_scoped()
 }
 
-impl Rules for ClusterRole {}
+impl Rules for ClusterRole {
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        View::of(object, "rules").items().for_each(|rule| policy_rule(&rule, false, &mut errors));
+        let aggregation = View::of(object, "aggregationRule");
+        if aggregation.exists() {
+            let selectors = aggregation.at("clusterRoleSelectors");
+            if selectors.is_empty() {
+                errors.push(selectors.required("at least one clusterRoleSelector required if aggregationRule is non-nil"));
+            }
+            selectors.items().for_each(|s| label_selector(&s, &mut errors));
+        }
+        errors
+    }
+
+    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        text::path_segment(name, prefix)
+    }
+
+    fn create_on_update(&self) -> bool {
+        true
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &NAME_AND_CREATED
+    }
+
+    fn row(&self, object: &Object, _now: Timestamp) -> Vec<Value> {
+        name_and_created(object)
+    }
+}

@@ -1,7 +1,33 @@
 //! EndpointSlice.
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use meta::field::{Error, Errors};
+use meta::{Object, text};
+use serde_json::Value;
+
 use crate::descriptor::Descriptor;
-use crate::rules::Rules;
+use crate::print::{AGE, NAME, three_of};
+use crate::rules::{Column, Rules, age};
+use crate::tree::{default_absent, each_mut, same, same_at};
+use crate::validate::metadata::labels;
+use crate::validate::{dns_label, dns_subdomain, immutable_fields, ip, protocol, qualified_name};
+use crate::view::View;
+
+static COLUMNS: [Column; 5] = [
+    NAME,
+    crate::print::text("AddressType", "Sort of the addresses"),
+    crate::print::text("Ports", "Ports of every endpoint"),
+    crate::print::text("Endpoints", "Addresses"),
+    AGE,
+];
+
+const MAX_ENDPOINTS: usize = 1000;
+const MAX_ADDRESSES: usize = 100;
+const MAX_PORTS: usize = 20_000;
+const MAX_TOPOLOGY: usize = 16;
+const MAX_HINTS: usize = 8;
 
 struct EndpointSlice;
 
@@ -10,4 +36,182 @@ pub fn descriptor() -> Descriptor {
     Descriptor::builtin("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", EndpointSlice)
 }
 
-impl Rules for EndpointSlice {}
+impl Rules for EndpointSlice {
+    fn default(&self, object: &mut Object) {
+        for port in each_mut(object.fields_mut(), "ports") {
+            default_absent(port, "name", "");
+            default_absent(port, "protocol", "TCP");
+        }
+    }
+
+    /// The old topology is not taken from clients of v1.
+    fn prepare_create(&self, object: &mut Object) {
+        each_mut(object.fields_mut(), "endpoints").for_each(|e| drop(e.remove("deprecatedTopology")));
+    }
+
+    fn prepare_update(&self, new: &mut Object, old: &Object) {
+        if !same_at(new, old, "endpoints") {
+            self.prepare_create(new);
+        }
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn generation_changes(&self, new: &Object, old: &Object) -> bool {
+        let changed = |path: &str| !same(new.at(path), old.at(path));
+        ["addressType", "endpoints", "ports", "metadata.labels"].into_iter().any(changed)
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        check_type_and_ports(object, &mut errors);
+        endpoints(object, &mut errors);
+        errors
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = Errors::new();
+        check_type_and_ports(new, &mut errors);
+        if !same_at(new, old, "endpoints") {
+            endpoints(new, &mut errors);
+        }
+        immutable_fields(new, old, &["addressType"], &mut errors);
+        errors
+    }
+
+    fn warnings(&self, new: &Object, old: Option<&Object>) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if old.is_none() && new.str_at("addressType") == "FQDN" {
+            warnings.push("spec.addressType: FQDN endpoints are deprecated".to_owned());
+        }
+        let by = new.label("endpointslice.kubernetes.io/managed-by").unwrap_or("");
+        if !matches!(by, "endpointslice-controller.k8s.io" | "endpointslicemirroring-controller.k8s.io") {
+            let addresses = View::of(new, "endpoints").items().flat_map(|e| e.each("addresses"));
+            warnings.extend(addresses.filter_map(|a| ip::warning(&a.path.to_string(), a.str())));
+        }
+        warnings
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+        let port = |p: View<'_>| match p.at("port").int() {
+            Some(number) => number.to_string(),
+            None => p.get("name").map_or("*", |n| n.str()).to_owned(),
+        };
+        let ports: Vec<String> = View::of(object, "ports").items().map(port).collect();
+        let endpoints = View::of(object, "endpoints");
+        let addresses: Vec<String> = endpoints.items().flat_map(|e| e.each("addresses")).map(|a| a.str().to_owned()).collect();
+        vec![
+            object.name().into(),
+            object.str_at("addressType").into(),
+            three_of(&ports).into(),
+            three_of(&addresses).into(),
+            age(object, now).into(),
+        ]
+    }
+}
+
+fn check_type_and_ports(object: &Object, errors: &mut Errors) {
+    let address_type = View::of(object, "addressType");
+    if address_type.str().is_empty() {
+        errors.push(address_type.required(""));
+    } else {
+        address_type.one_of(&["FQDN", "IPv4", "IPv6"], errors);
+    }
+    let ports = View::of(object, "ports");
+    if ports.list().len() > MAX_PORTS {
+        errors.push(Error::too_many(&ports.path, ports.list().len(), MAX_PORTS));
+        return;
+    }
+    let mut names = HashSet::new();
+    for port in ports.items() {
+        let name = port.at("name");
+        if !name.str().is_empty() {
+            dns_label(&name, errors);
+        }
+        if !names.insert(name.str()) {
+            errors.push(name.duplicate());
+        }
+        protocol(&port.at("protocol"), errors);
+        if let Some(application) = port.get("appProtocol") {
+            qualified_name(&application, errors);
+        }
+    }
+}
+
+fn endpoints(object: &Object, errors: &mut Errors) {
+    let list = View::of(object, "endpoints");
+    if list.list().len() > MAX_ENDPOINTS {
+        errors.push(Error::too_many(&list.path, list.list().len(), MAX_ENDPOINTS));
+        return;
+    }
+    for endpoint in list.items() {
+        let addresses = endpoint.at("addresses");
+        match addresses.list().len() {
+            0 => errors.push(addresses.required("must contain at least 1 address")),
+            n if n > MAX_ADDRESSES => errors.push(Error::too_many(&addresses.path, n, MAX_ADDRESSES)),
+            _ => {}
+        }
+        addresses.items().for_each(|a| address(&a, &addresses, object.str_at("addressType"), errors));
+        if let Some(node) = endpoint.get("nodeName") {
+            dns_subdomain(&node, errors);
+        }
+        let topology = endpoint.at("deprecatedTopology");
+        if topology.map().len() > MAX_TOPOLOGY {
+            errors.push(Error::too_many(&topology.path, topology.map().len(), MAX_TOPOLOGY));
+        }
+        errors.extend(labels(topology.value(), &topology.path));
+        if let Some(name) = endpoint.get("hostname") {
+            dns_label(&name, errors);
+        }
+        if let Some(hints) = endpoint.get("hints") {
+            check_hints(&hints, errors);
+        }
+    }
+}
+
+fn address(address: &View<'_>, list: &View<'_>, address_type: &str, errors: &mut Errors) {
+    match address_type {
+        "IPv4" | "IPv6" => {
+            let Some(parsed) = ip::address(address, address_type == "IPv6", errors) else { return };
+            if parsed.is_ipv4() != (address_type == "IPv4") {
+                let detail = format!("must be an {address_type} address");
+                errors.push(Error::invalid(&list.path, address.str(), detail));
+            }
+            ip::endpoint(address, errors);
+        }
+        "FQDN" if address.str().is_empty() => errors.push(address.required("")),
+        "FQDN" => {
+            let wrong = text::fully_qualified_domain(address.str());
+            if !wrong.is_empty() {
+                errors.push(address.invalid(wrong.join(",")));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_hints(hints: &View<'_>, errors: &mut Errors) {
+    for field in ["forZones", "forNodes"] {
+        let list = hints.at(field);
+        if list.list().len() > MAX_HINTS {
+            errors.push(Error::too_many(&list.path, list.list().len(), MAX_HINTS));
+            return;
+        }
+        let mut seen = HashSet::new();
+        for hint in list.items() {
+            let name = hint.at("name");
+            if !seen.insert(name.str()) {
+                errors.push(name.duplicate());
+            }
+            let zone = field == "forZones";
+            let wrong = if zone { text::label_value(name.str()) } else { text::dns1123_subdomain(name.str(), false) };
+            name.all_invalid(wrong, errors);
+        }
+    }
+}

@@ -1,7 +1,40 @@
 //! Event, in two forms over one storage: core `v1` (stored) and `events.k8s.io/v1`.
 
+use jiff::Timestamp;
+use meta::field::{Error, Errors, Path};
+use meta::{Object, Status, text};
+use serde_json::Value;
+
 use crate::descriptor::Descriptor;
-use crate::rules::Rules;
+use crate::print::{or, since, wide};
+use crate::rules::{Column, Rules};
+use crate::tree::same_at;
+use crate::validate::immutable;
+use crate::view::View;
+
+static COLUMNS: [Column; 10] = [
+    crate::print::text("Last Seen", "Time since the last occurrence"),
+    crate::print::text("Type", "Normal or Warning"),
+    crate::print::text("Reason", "Why it happened, in one word"),
+    crate::print::text("Object", "What it is about"),
+    wide("Subobject", "The part of the object it is about"),
+    wide("Source", "Who reported it"),
+    crate::print::text("Message", "What happened"),
+    wide("First Seen", "Time since the first occurrence"),
+    wide("Count", "Number of occurrences"),
+    Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 1 },
+];
+
+/// (core name, events.k8s.io name) of the fields that differ.
+const NAMES: [(&str, &str); 7] = [
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+    ("reportingComponent", "reportingController"),
+];
 
 struct Event {
     core: bool,
@@ -17,9 +50,226 @@ pub fn events_v1() -> Descriptor {
     Descriptor::builtin("events.k8s.io/v1", "Event", "events", Event { core: false }).short("ev").lazy()
 }
 
+impl Event {
+    /// The name that this form has for a field of the core form.
+    fn name(&self, core: &'static str) -> &'static str {
+        let newer = NAMES.iter().find(|(c, _)| *c == core).map(|(_, n)| *n);
+        newer.filter(|_| !self.core).unwrap_or(core)
+    }
+
+    fn at<'a>(&self, object: &'a Object, core: &'static str) -> View<'a> {
+        View::of(object, self.name(core))
+    }
+
+    /// A field as messages name it: upstream validates its internal form, which is a mixture of both.
+    fn text<'a>(&self, object: &'a Object, core: &'static str) -> &'a str {
+        self.at(object, core).str()
+    }
+
+    /// What holds for both forms.
+    fn common(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        let regarding = self.at(object, "involvedObject");
+        let (own, other) = (object.namespace(), regarding.text("namespace"));
+        let mismatch = if object.str_at("eventTime").is_empty() {
+            if other.is_empty() { !matches!(own, "" | "default") } else { own != other }
+        } else {
+            other.is_empty() && !matches!(own, "default" | "kube-system")
+        };
+        if mismatch {
+            let path = Path::new("involvedObject").child("namespace");
+            errors.push(Error::invalid(&path, other, "does not match event.namespace"));
+        }
+        if !object.str_at("eventTime").is_empty() {
+            self.modern(object, &mut errors);
+        }
+        let wrong = text::dns1123_subdomain(own, false).into_iter();
+        errors.extend(wrong.map(|m| Error::invalid(&Path::new("namespace"), own, m)));
+        errors
+    }
+
+    /// What an event with an `eventTime` must have.
+    fn modern(&self, object: &Object, errors: &mut Errors) {
+        let controller = self.text(object, "reportingComponent");
+        let path = Path::new(if self.core { "reportingComponent" } else { "reportingController" });
+        if controller.is_empty() {
+            errors.push(Error::required(&path, ""));
+        }
+        errors.extend(text::qualified_name(controller).into_iter().map(|m| Error::invalid(&path, controller, m)));
+        let limits = [("reportingInstance", 128), ("action", 128), ("reason", 128), ("message", 1024)];
+        for (name, limit) in limits {
+            let (value, path) = (self.text(object, name), Path::new(name));
+            if value.is_empty() && name != "message" {
+                errors.push(Error::required(&path, ""));
+            }
+            if value.len() > limit {
+                errors.push(Error::invalid(&path, "", format!("can have at most {limit} characters")));
+            }
+        }
+    }
+}
+
 impl Rules for Event {
-    fn has_generation(&self) -> bool {
-        let _ = self.core;
-        false
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = self.common(object);
+        if self.core {
+            return errors;
+        }
+        series(object, &mut errors);
+        if object.str_at("eventTime").is_empty() {
+            errors.push(Error::required(&Path::new("eventTime"), ""));
+        }
+        let sort = object.str_at("type");
+        if !matches!(sort, "Normal" | "Warning") {
+            errors.push(Error::invalid(&Path::new("type"), "", format!("has invalid value: {sort}")));
+        }
+        for name in ["firstTimestamp", "lastTimestamp", "count", "source"] {
+            if self.at(object, name).value().is_some_and(|v| !crate::tree::is_zero(v)) {
+                errors.push(Error::invalid(&Path::new(name), "", "needs to be unset"));
+            }
+        }
+        errors
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = self.common(new);
+        if self.core {
+            return errors;
+        }
+        if !same_at(new, old, "series") {
+            series(new, &mut errors);
+        }
+        let fixed = ["involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type"];
+        let rest = ["eventTime", "action", "related", "reportingController", "reportingInstance"];
+        for name in fixed.into_iter().chain(rest) {
+            let view = |o| View::new(self.at(o, name).value(), Path::new(name));
+            immutable(&view(new), &view(old), &mut errors);
+        }
+        errors
+    }
+
+    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        if self.core { text::path_segment(name, prefix) } else { text::dns1123_subdomain(name, prefix) }
+    }
+
+    fn create_on_update(&self) -> bool {
+        true
+    }
+
+    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+        const REGARDING: [(&str, &str, &str); 7] = [
+            ("involvedObject.kind", "regarding.kind", "kind"),
+            ("involvedObject.namespace", "regarding.namespace", "namespace"),
+            ("involvedObject.name", "regarding.name", "name"),
+            ("involvedObject.uid", "regarding.uid", "uid"),
+            ("involvedObject.apiVersion", "regarding.apiVersion", "apiVersion"),
+            ("involvedObject.resourceVersion", "regarding.resourceVersion", "resourceVersion"),
+            ("involvedObject.fieldPath", "regarding.fieldPath", "fieldPath"),
+        ];
+        let regarding = self.at(object, "involvedObject");
+        let name = |core, newer| if self.core { core } else { newer };
+        let of = REGARDING.iter().map(|(core, newer, field)| (name(*core, *newer), regarding.text(field).to_owned()));
+        let controller = self.text(object, "reportingComponent");
+        let mut fields: Vec<(&'static str, String)> = of.collect();
+        fields.push(("reason", object.str_at("reason").to_owned()));
+        fields.push((name("reportingComponent", "reportingController"), controller.to_owned()));
+        fields.push(("type", object.str_at("type").to_owned()));
+        if self.core {
+            fields.push(("source", or(self.at(object, "source").text("component"), controller).to_owned()));
+        }
+        fields
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+        let first = since(or(self.text(object, "firstTimestamp"), object.str_at("eventTime")), now);
+        let last = self.text(object, "lastTimestamp");
+        let mut last = if last.is_empty() { first.clone() } else { since(last, now) };
+        let mut count = self.at(object, "count").int().filter(|n| *n != 0).unwrap_or(1);
+        let series = View::of(object, "series");
+        if series.exists() {
+            last = since(series.text("lastObservedTime"), now);
+            count = series.number("count");
+        }
+        let regarding = self.at(object, "involvedObject");
+        let (kind, name) = (regarding.text("kind").to_lowercase(), regarding.text("name"));
+        let target = if name.is_empty() { kind } else { format!("{kind}/{name}") };
+        let source = self.at(object, "source");
+        let component = or(source.text("component"), self.text(object, "reportingComponent"));
+        let instance = or(source.text("host"), object.str_at("reportingInstance"));
+        let source = if instance.is_empty() { component.to_owned() } else { format!("{component}, {instance}") };
+        vec![
+            last.into(),
+            object.str_at("type").into(),
+            object.str_at("reason").into(),
+            target.into(),
+            regarding.text("fieldPath").into(),
+            source.into(),
+            self.text(object, "message").trim().into(),
+            first.into(),
+            count.into(),
+            object.name().into(),
+        ]
+    }
+
+    fn from_storage(&self, object: Object) -> Result<Object, Status> {
+        Ok(if self.core { object } else { renamed(object, "events.k8s.io/v1", |(core, newer)| (core, newer)) })
+    }
+
+    fn to_storage(&self, object: Object) -> Result<Object, Status> {
+        Ok(if self.core { object } else { renamed(object, "v1", |(core, newer)| (newer, core)) })
+    }
+}
+
+/// Writes an event in the other form.
+fn renamed(
+    mut object: Object,
+    api_version: &str,
+    way: fn((&'static str, &'static str)) -> (&'static str, &'static str),
+) -> Object {
+    let fields = object.fields_mut();
+    for (from, to) in NAMES.into_iter().map(way) {
+        if let Some(value) = fields.remove(from) {
+            fields.insert(to.to_owned(), value);
+        }
+    }
+    fields.insert("apiVersion".to_owned(), api_version.into());
+    object
+}
+
+fn series(object: &Object, errors: &mut Errors) {
+    let series = View::of(object, "series");
+    if series.exists() {
+        if series.number("count") < 2 {
+            errors.push(Error::invalid(&Path::new("series.count"), "", "should be at least 2"));
+        }
+        if series.text("lastObservedTime").is_empty() {
+            errors.push(Error::required(&Path::new("series.lastObservedTime"), ""));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn one_event_has_two_forms() {
+        let stored = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "a", "namespace": "x"}, "message": "m",
+            "involvedObject": {"kind": "Pod", "namespace": "x", "name": "p"}, "reportingComponent": "k", "count": 2});
+        let (core, newer) = (Event { core: true }, Event { core: false });
+        let stored = Object::from_value(stored).unwrap_or_default();
+        let shown = newer.from_storage(stored.clone()).unwrap_or_default();
+        assert_eq!(shown.str_at("note"), "m");
+        assert_eq!(shown.str_at("regarding.name"), "p");
+        assert_eq!(shown.api_version(), "events.k8s.io/v1");
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(core.row(&stored, now), newer.row(&shown, now));
+        assert!(newer.selectable(&shown).contains(&("regarding.name", "p".to_owned())));
+        assert_eq!(newer.to_storage(shown).ok(), Some(stored));
     }
 }

@@ -1,7 +1,13 @@
-//! LocalSubjectAccessReview.
+//! LocalSubjectAccessReview: may somebody do this in this namespace?
 
+use meta::Object;
+use meta::field::Errors;
+use serde_json::json;
+
+use super::subjectaccessreview::{empty_metadata, review};
 use crate::descriptor::{Descriptor, Verbs};
 use crate::rules::Rules;
+use crate::view::View;
 
 struct LocalSubjectAccessReview;
 
@@ -16,4 +22,24 @@ pub fn descriptor() -> Descriptor {
     .verbs(Verbs::CreateOnly)
 }
 
-impl Rules for LocalSubjectAccessReview {}
+impl Rules for LocalSubjectAccessReview {
+    /// The answer is the server's to give.
+    fn prepare_create(&self, object: &mut Object) {
+        object.set("status", json!({"allowed": false}));
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        let spec = View::of(object, "spec");
+        review(&spec, &mut errors);
+        empty_metadata(object, &["namespace"], "must be empty except for namespace", &mut errors);
+        let resource = spec.at("resourceAttributes");
+        if resource.exists() && resource.text("namespace") != object.namespace() {
+            errors.push(resource.at("namespace").invalid("must match metadata.namespace"));
+        }
+        if let Some(other) = spec.get("nonResourceAttributes") {
+            errors.push(other.invalid("disallowed on this kind of request"));
+        }
+        errors
+    }
+}

@@ -25,6 +25,7 @@ pub mod service;
 pub mod serviceaccount;
 pub mod subjectaccessreview;
 pub mod tokenreview;
+mod workload;
 
 use crate::Descriptor;
 

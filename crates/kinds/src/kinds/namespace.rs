@@ -1,7 +1,18 @@
 //! Namespace.
 
+use jiff::Timestamp;
+use meta::field::{Error, Errors, Path};
+use meta::{Object, text};
+use serde_json::{Value, json};
+
 use crate::descriptor::{CHANGE, Descriptor, Verbs};
-use crate::rules::Rules;
+use crate::print::{AGE, NAME};
+use crate::rules::{Column, Rules, age};
+use crate::tree::{only_status, restore};
+use crate::validate::finalizer;
+use crate::view::View;
+
+static COLUMNS: [Column; 3] = [NAME, crate::print::text("Status", "Phase of its life"), AGE];
 
 struct Namespace;
 
@@ -15,4 +26,97 @@ pub fn descriptor() -> Descriptor {
         .sub("status", CHANGE)
 }
 
-impl Rules for Namespace {}
+impl Rules for Namespace {
+    fn default(&self, object: &mut Object) {
+        let name = object.name().to_owned();
+        if !name.is_empty() {
+            let metadata = crate::tree::child_or_new(object.fields_mut(), "metadata");
+            crate::tree::child_or_new(metadata, "labels").insert("kubernetes.io/metadata.name".to_owned(), name.into());
+        }
+        if object.str_at("status.phase").is_empty() {
+            object.set("status.phase", "Active");
+        }
+        object.set_default("spec", json!({}));
+    }
+
+    fn prepare_create(&self, object: &mut Object) {
+        object.set("status", json!({"phase": "Active"}));
+        let mut finalizers = object.list_at("spec.finalizers").to_vec();
+        if !finalizers.iter().any(|f| f == "kubernetes") {
+            finalizers.push("kubernetes".into());
+        }
+        object.set("spec.finalizers", finalizers);
+        // A name that was generated has not been in the label yet.
+        self.default(object);
+    }
+
+    fn prepare_update(&self, new: &mut Object, old: &Object) {
+        restore(new, old, "spec.finalizers");
+        restore(new, old, "status");
+    }
+
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+        match subresource {
+            "status" => only_status(new, old),
+            _ => restore(new, old, "status"),
+        }
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        let finalizers = View::of(object, "spec").at("finalizers");
+        finalizers.strings().for_each(|name| finalizer(&finalizers, name, &mut errors));
+        errors
+    }
+
+    fn validate_subresource(&self, subresource: &str, new: &Object, _old: &Object) -> Errors {
+        let mut errors = Errors::new();
+        if subresource == "status" {
+            let path = Path::new("status").child("Phase");
+            let phase = new.str_at("status.phase");
+            let wrong = match new.deletion_timestamp() {
+                None => (phase != "Active").then_some("may only be 'Active' if `deletionTimestamp` is empty"),
+                Some(_) => (phase != "Terminating").then_some("may only be 'Terminating' if `deletionTimestamp` is not empty"),
+            };
+            errors.extend(wrong.map(|detail| Error::invalid(&path, phase, detail)));
+        } else {
+            for name in View::of(new, "spec").each("finalizers") {
+                finalizer(&name, name.str(), &mut errors);
+            }
+        }
+        errors
+    }
+
+    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        text::dns1123_label(name, prefix)
+    }
+
+    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+        vec![("status.phase", object.str_at("status.phase").to_owned())]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+        vec![object.name().into(), object.str_at("status.phase").into(), age(object, now).into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_namespace_is_active_and_final() {
+        let mut ns =
+            Object::from_value(json!({"metadata": {"name": "a"}, "status": {"phase": "Terminating"}})).unwrap_or_default();
+        Namespace.prepare_create(&mut ns);
+        let want = json!({
+            "metadata": {"name": "a", "labels": {"kubernetes.io/metadata.name": "a"}},
+            "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
+        });
+        assert_eq!(ns.into_value(), want);
+    }
+}

@@ -1,7 +1,34 @@
 //! Node.
 
+use std::collections::{BTreeSet, HashSet};
+
+use jiff::Timestamp;
+use meta::Object;
+use meta::field::{Error, Errors, Path};
+use serde_json::{Value, json};
+
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
-use crate::rules::Rules;
+use crate::podspec::resources::canonical;
+use crate::print::{AGE, NAME, or, wide};
+use crate::rules::{Column, Rules, age};
+use crate::tree::{child_mut, child_or_new, default_absent, only_status, restore};
+use crate::validate::ip;
+use crate::validate::resources::amount;
+use crate::validate::taint::taints;
+use crate::view::View;
+
+static COLUMNS: [Column; 10] = [
+    NAME,
+    crate::print::text("Status", "Whether it can run pods"),
+    crate::print::text("Roles", "Roles by label"),
+    AGE,
+    crate::print::text("Version", "Version of its agent"),
+    wide("Internal-IP", "Address within the cluster"),
+    wide("External-IP", "Address from outside"),
+    wide("OS-Image", "Operating system"),
+    wide("Kernel-Version", "Kernel"),
+    wide("Container-Runtime", "Container runtime"),
+];
 
 struct Node;
 
@@ -15,4 +42,175 @@ pub fn descriptor() -> Descriptor {
         .sub("status", CHANGE)
 }
 
-impl Rules for Node {}
+impl Rules for Node {
+    fn default(&self, object: &mut Object) {
+        object.set_default("spec", json!({}));
+        pod_cidrs(object);
+        let status = child_or_new(object.fields_mut(), "status");
+        for list in ["capacity", "allocatable"] {
+            if let Some(list) = child_mut(status, list) {
+                canonical(list);
+            }
+        }
+        if let Some(capacity) = status.get("capacity").cloned() {
+            default_absent(status, "allocatable", capacity);
+        }
+        let endpoint = child_or_new(child_or_new(status, "daemonEndpoints"), "kubeletEndpoint");
+        default_absent(endpoint, "Port", 0);
+        let info = child_or_new(status, "nodeInfo");
+        for name in [
+            "machineID",
+            "systemUUID",
+            "bootID",
+            "kernelVersion",
+            "osImage",
+            "containerRuntimeVersion",
+            "kubeletVersion",
+            "kubeProxyVersion",
+            "operatingSystem",
+            "architecture",
+        ] {
+            default_absent(info, name, "");
+        }
+    }
+
+    fn prepare_create(&self, object: &mut Object) {
+        object.remove("spec.configSource");
+        object.remove("status.config");
+    }
+
+    fn prepare_update(&self, new: &mut Object, old: &Object) {
+        restore(new, old, "status");
+        if old.at("spec.configSource").is_none() {
+            new.remove("spec.configSource");
+        }
+    }
+
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+        if subresource == "status" {
+            only_status(new, old);
+        }
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        let spec = View::of(object, "spec");
+        taints(&spec.at("taints"), &Path::new("metadata").child("taints"), &mut errors);
+        amounts(object, &mut errors);
+        let ranges = spec.at("podCIDRs");
+        let nets: Vec<_> = ranges.items().filter_map(|r| ip::range(&r, false, &mut errors)).collect();
+        let families: HashSet<bool> = nets.iter().map(|n| n.addr().is_ipv4()).collect();
+        if nets.len() > 1 && (nets.len() > 2 || families.len() != nets.len()) {
+            errors.push(ranges.invalid("may specify no more than one CIDR for each IP family"));
+        }
+        errors
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = self.validate(new);
+        errors.extend(self.validate_subresource("status", new, old));
+        errors
+    }
+
+    /// `status`, and what updates of both halves have in common.
+    fn validate_subresource(&self, _subresource: &str, new: &Object, old: &Object) -> Errors {
+        let mut errors = Errors::new();
+        amounts(new, &mut errors);
+        let mut seen = HashSet::new();
+        for address in View::of(new, "status").each("addresses") {
+            if !seen.insert((address.text("type"), address.text("address"))) {
+                let shown = json!({"Type": address.text("type"), "Address": address.text("address")});
+                errors.push(Error::duplicate(&address.path, shown));
+            }
+        }
+        let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
+        let forbid = |field: &str, detail: &str| Error::forbidden(&is.path.child(field), detail);
+        if !was.at("podCIDRs").is_empty() && was.at("podCIDRs").list() != is.at("podCIDRs").list() {
+            errors.push(forbid("podCIDRs", "node updates may not change podCIDR except from \"\" to valid"));
+        }
+        if !was.text("providerID").is_empty() && was.text("providerID") != is.text("providerID") {
+            errors.push(forbid("providerID", "node updates may not change providerID except from \"\" to valid"));
+        }
+        if is.text("externalID") != was.text("externalID") {
+            errors.push(forbid("externalID", "may not be updated"));
+        }
+        errors
+    }
+
+    fn warnings(&self, new: &Object, _old: Option<&Object>) -> Vec<String> {
+        let externally = !new.str_at("spec.externalID").is_empty();
+        let warning = "spec.externalID: this field is deprecated, and is unused by Kubernetes";
+        externally.then(|| warning.to_owned()).into_iter().collect()
+    }
+
+    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+        vec![("spec.unschedulable", object.bool_at("spec.unschedulable").unwrap_or(false).to_string())]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &COLUMNS
+    }
+
+    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+        let info = View::of(object, "status").at("nodeInfo");
+        let known = |field| or(info.text(field), "<unknown>");
+        let kernel = match info.text("architecture") {
+            "" => known("kernelVersion").to_owned(),
+            architecture => format!("{} ({architecture})", known("kernelVersion")),
+        };
+        vec![
+            object.name().into(),
+            status(object).into(),
+            roles(object).into(),
+            age(object, now).into(),
+            info.text("kubeletVersion").into(),
+            address(object, "InternalIP").into(),
+            address(object, "ExternalIP").into(),
+            known("osImage").into(),
+            kernel.into(),
+            known("containerRuntimeVersion").into(),
+        ]
+    }
+}
+
+/// Keeps the singular field equal to the first of the plural one.
+fn pod_cidrs(object: &mut Object) {
+    let one = object.str_at("spec.podCIDR").to_owned();
+    let first = object.list_at("spec.podCIDRs").first().and_then(Value::as_str).unwrap_or("").to_owned();
+    if !one.is_empty() && one != first {
+        object.set("spec.podCIDRs", json!([one]));
+    } else if one.is_empty() && !first.is_empty() {
+        object.set("spec.podCIDR", first);
+    }
+}
+
+fn amounts(object: &Object, errors: &mut Errors) {
+    for list in ["capacity", "allocatable"] {
+        let list = View::of(object, "status").at(list);
+        for (name, value) in list.map() {
+            amount(name, &View::new(Some(value), list.path.child(name)), errors);
+        }
+    }
+}
+
+fn status(object: &Object) -> String {
+    let mut conditions = View::of(object, "status").each("conditions");
+    let ready = conditions.find(|c| c.text("type") == "Ready");
+    let word = ready.map_or("Unknown", |c| if c.text("status") == "True" { "Ready" } else { "NotReady" });
+    let cordoned = object.bool_at("spec.unschedulable") == Some(true);
+    format!("{word}{}", if cordoned { ",SchedulingDisabled" } else { "" })
+}
+
+fn roles(object: &Object) -> String {
+    let role = |(key, value): (&str, &str)| match key.strip_prefix("node-role.kubernetes.io/") {
+        Some(role) => Some(role.to_owned()).filter(|r| !r.is_empty()),
+        None => (key == "kubernetes.io/role" && !value.is_empty()).then(|| value.to_owned()),
+    };
+    let roles: BTreeSet<String> = object.labels().filter_map(role).collect();
+    or(&roles.into_iter().collect::<Vec<_>>().join(","), "<none>").to_owned()
+}
+
+fn address<'a>(object: &'a Object, sort: &str) -> &'a str {
+    let mut addresses = View::of(object, "status").each("addresses");
+    addresses.find(|a| a.text("type") == sort).map_or("<none>", |a| a.text("address"))
+}

@@ -1,7 +1,14 @@
-//! Role.
+//! Role. Its rules of content are shared with ClusterRole.
+
+use jiff::Timestamp;
+use meta::field::Errors;
+use meta::{Object, text};
+use serde_json::Value;
 
 use crate::descriptor::Descriptor;
-use crate::rules::Rules;
+use crate::print::NAME_AND_CREATED;
+use crate::rules::{Column, Rules};
+use crate::view::View;
 
 struct Role;
 
@@ -10,4 +17,54 @@ pub fn descriptor() -> Descriptor {
     Descriptor::builtin("rbac.authorization.k8s.io/v1", "Role", "roles", Role)
 }
 
-impl Rules for Role {}
+impl Rules for Role {
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        View::of(object, "rules").items().for_each(|rule| policy_rule(&rule, true, &mut errors));
+        errors
+    }
+
+    fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
+        text::path_segment(name, prefix)
+    }
+
+    fn create_on_update(&self) -> bool {
+        true
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &NAME_AND_CREATED
+    }
+
+    fn row(&self, object: &Object, _now: Timestamp) -> Vec<Value> {
+        name_and_created(object)
+    }
+}
+
+/// The cells of [`NAME_AND_CREATED`].
+pub(super) fn name_and_created(object: &Object) -> Vec<Value> {
+    vec![object.name().into(), object.str_at("metadata.creationTimestamp").into()]
+}
+
+/// One rule of a role.
+pub(super) fn policy_rule(rule: &View<'_>, namespaced: bool, errors: &mut Errors) {
+    if rule.at("verbs").is_empty() {
+        errors.push(rule.at("verbs").required("verbs must contain at least one value"));
+    }
+    let urls = rule.at("nonResourceURLs");
+    if !urls.is_empty() {
+        if namespaced {
+            errors.push(urls.invalid("namespaced rules cannot apply to non-resource URLs"));
+        }
+        if ["apiGroups", "resources", "resourceNames"].iter().any(|f| !rule.at(f).is_empty()) {
+            errors.push(urls.invalid("rules cannot apply to both regular resources and non-resource URLs"));
+        }
+        return;
+    }
+    if rule.at("apiGroups").is_empty() {
+        errors.push(rule.at("apiGroups").required("resource rules must supply at least one api group"));
+    }
+    if rule.at("resources").is_empty() {
+        errors.push(rule.at("resources").required("resource rules must supply at least one resource"));
+    }
+}

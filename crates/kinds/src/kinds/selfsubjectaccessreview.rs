@@ -1,7 +1,13 @@
-//! SelfSubjectAccessReview.
+//! SelfSubjectAccessReview: may I do this?
 
+use meta::Object;
+use meta::field::Errors;
+use serde_json::json;
+
+use super::subjectaccessreview::{empty_metadata, one_of_both};
 use crate::descriptor::{Descriptor, Verbs};
 use crate::rules::Rules;
+use crate::view::View;
 
 struct SelfSubjectAccessReview;
 
@@ -12,4 +18,16 @@ pub fn descriptor() -> Descriptor {
         .verbs(Verbs::CreateOnly)
 }
 
-impl Rules for SelfSubjectAccessReview {}
+impl Rules for SelfSubjectAccessReview {
+    /// The answer is the server's to give.
+    fn prepare_create(&self, object: &mut Object) {
+        object.set("status", json!({"allowed": false}));
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        one_of_both(&View::of(object, "spec"), &mut errors);
+        empty_metadata(object, &[], "must be empty", &mut errors);
+        errors
+    }
+}

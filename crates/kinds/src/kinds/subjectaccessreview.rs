@@ -1,7 +1,14 @@
-//! SubjectAccessReview.
+//! SubjectAccessReview: may somebody do this?
+
+use meta::Object;
+use meta::field::{Error, Errors};
+use serde_json::{Value, json};
 
 use crate::descriptor::{Descriptor, Verbs};
 use crate::rules::Rules;
+use crate::tree::is_zero;
+use crate::validate::selector::{field_requirement, requirement};
+use crate::view::View;
 
 struct SubjectAccessReview;
 
@@ -12,4 +19,71 @@ pub fn descriptor() -> Descriptor {
         .verbs(Verbs::CreateOnly)
 }
 
-impl Rules for SubjectAccessReview {}
+impl Rules for SubjectAccessReview {
+    /// The answer is the server's to give.
+    fn prepare_create(&self, object: &mut Object) {
+        object.set("status", json!({"allowed": false}));
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        let mut errors = Errors::new();
+        review(&View::of(object, "spec"), &mut errors);
+        empty_metadata(object, &[], "must be empty", &mut errors);
+        errors
+    }
+}
+
+/// A question about somebody.
+pub(super) fn review(spec: &View<'_>, errors: &mut Errors) {
+    exclusive(spec, errors);
+    if spec.text("user").is_empty() && spec.at("groups").is_empty() {
+        errors.push(spec.at("user").invalid("at least one of user or group must be specified"));
+    }
+    attributes(spec, errors);
+}
+
+/// A question about oneself.
+pub(super) fn one_of_both(spec: &View<'_>, errors: &mut Errors) {
+    exclusive(spec, errors);
+    attributes(spec, errors);
+}
+
+fn exclusive(spec: &View<'_>, errors: &mut Errors) {
+    let (resource, other) = (spec.at("resourceAttributes"), spec.at("nonResourceAttributes"));
+    if resource.exists() && other.exists() {
+        errors.push(other.invalid("cannot be specified in combination with resourceAttributes"));
+    }
+    if !resource.exists() && !other.exists() {
+        let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
+        errors.push(Error::invalid(&resource.path, Value::Null, detail));
+    }
+}
+
+fn attributes(spec: &View<'_>, errors: &mut Errors) {
+    let resource = spec.at("resourceAttributes");
+    for (name, fields) in [("fieldSelector", true), ("labelSelector", false)] {
+        let Some(selector) = resource.get(name) else { continue };
+        let (raw, requirements) = (selector.at("rawSelector"), selector.at("requirements"));
+        if !raw.str().is_empty() && !requirements.is_empty() {
+            errors.push(raw.invalid("may not specified at the same time as requirements"));
+        }
+        if raw.str().is_empty() && requirements.is_empty() {
+            let detail = format!("when {} is specified, requirements or rawSelector is required", selector.path);
+            errors.push(requirements.required(detail));
+        }
+        for r in requirements.items() {
+            if fields { field_requirement(&r, errors) } else { requirement(&r, true, errors) }
+        }
+    }
+}
+
+/// A question has no name or labels.
+pub(super) fn empty_metadata(object: &Object, except: &[&str], detail: &str, errors: &mut Errors) {
+    let metadata = View::of(object, "metadata");
+    let ours = ["managedFields", "creationTimestamp", "uid", "resourceVersion"];
+    let filled =
+        |(name, value): (&String, &Value)| !except.contains(&name.as_str()) && !ours.contains(&name.as_str()) && !is_zero(value);
+    if metadata.map().iter().any(filled) {
+        errors.push(metadata.invalid(detail));
+    }
+}

@@ -1,0 +1,131 @@
+//! Pod.
+
+mod prepare;
+mod table;
+mod update;
+
+use jiff::Timestamp;
+use meta::field::Errors;
+use meta::{Object, text};
+use serde_json::Value;
+
+use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY, READ};
+use crate::podspec::{defaults, validate, warnings};
+use crate::rules::{Column, Rules};
+use crate::tree::{child_or_new, same_at};
+use crate::view::View;
+
+struct Pod;
+
+/// What is served.
+pub fn descriptor() -> Descriptor {
+    Descriptor::builtin("v1", "Pod", "pods", Pod)
+        .short("po")
+        .in_all()
+        .sub_of("attach", ("", "v1", "PodAttachOptions"), CONNECT)
+        .sub_of("binding", ("", "v1", "Binding"), CREATE)
+        .sub("ephemeralcontainers", CHANGE)
+        .sub_of("eviction", ("policy", "v1", "Eviction"), CREATE)
+        .sub_of("exec", ("", "v1", "PodExecOptions"), CONNECT)
+        .sub("log", READ)
+        .sub_of("portforward", ("", "v1", "PodPortForwardOptions"), CONNECT)
+        .sub_of("proxy", ("", "v1", "PodProxyOptions"), PROXY)
+        .sub("resize", CHANGE)
+        .sub("status", CHANGE)
+}
+
+impl Rules for Pod {
+    fn default(&self, object: &mut Object) {
+        defaults::pod(child_or_new(object.fields_mut(), "spec"));
+        prepare::pod_ips(object);
+    }
+
+    fn prepare_create(&self, object: &mut Object) {
+        prepare::create(object);
+    }
+
+    fn prepare_update(&self, new: &mut Object, old: &Object) {
+        crate::tree::restore(new, old, "status");
+    }
+
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+        match subresource {
+            "status" => prepare::status(new, old),
+            "ephemeralcontainers" => prepare::ephemeral_containers(new, old),
+            "resize" => prepare::resize(new, old),
+            _ => {}
+        }
+    }
+
+    fn has_generation(&self) -> bool {
+        true
+    }
+
+    fn generation_changes(&self, new: &Object, old: &Object) -> bool {
+        !same_at(new, old, "spec")
+    }
+
+    fn validate(&self, object: &Object) -> Errors {
+        validate::pod(object)
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        update::main(new, old)
+    }
+
+    fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
+        match subresource {
+            "status" => update::status(new, old),
+            "ephemeralcontainers" => update::ephemeral_containers(new, old),
+            "resize" => update::resize(new, old),
+            _ => Errors::new(),
+        }
+    }
+
+    fn warnings(&self, new: &Object, old: Option<&Object>) -> Vec<String> {
+        if old.is_some() {
+            return Vec::new();
+        }
+        let mut warnings = Vec::new();
+        let messages = text::dns1123_label(new.name(), false);
+        if !messages.is_empty() {
+            warnings.push(format!(
+                "metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is \
+                 recommended: [{}]",
+                messages.join(" ")
+            ));
+        }
+        warnings.extend(warnings::of(&View::of(new, "metadata"), &View::of(new, "spec")));
+        warnings
+    }
+
+    /// What the client asks, or the pod's own period; nothing to wait for without a node or after the end.
+    fn grace_period(&self, object: &Object, asked: Option<i64>) -> Option<i64> {
+        let period = asked.or_else(|| object.i64_at("spec.terminationGracePeriodSeconds")).unwrap_or(0);
+        let over = matches!(object.str_at("status.phase"), "Failed" | "Succeeded");
+        let period = if object.str_at("spec.nodeName").is_empty() || over { 0 } else { period };
+        Some(if period < 0 { 1 } else { period })
+    }
+
+    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+        let text = |path| object.str_at(path).to_owned();
+        vec![
+            ("spec.nodeName", text("spec.nodeName")),
+            ("spec.restartPolicy", text("spec.restartPolicy")),
+            ("spec.schedulerName", text("spec.schedulerName")),
+            ("spec.serviceAccountName", text("spec.serviceAccountName")),
+            ("spec.hostNetwork", object.bool_at("spec.hostNetwork").unwrap_or(false).to_string()),
+            ("status.phase", text("status.phase")),
+            ("status.podIP", text("status.podIP")),
+            ("status.nominatedNodeName", text("status.nominatedNodeName")),
+        ]
+    }
+
+    fn columns(&self) -> &'static [Column] {
+        &table::COLUMNS
+    }
+
+    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+        table::row(object, now)
+    }
+}

@@ -1,0 +1,38 @@
+//! Names of images, as far as defaults need them.
+
+/// The tag of an image name: `latest` if it has neither tag nor digest, empty if it has a digest alone
+/// (upstream: `pkg/util/parsers.ParseImageName`).
+pub fn tag(image: &str) -> &str {
+    let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    match (last.split_once(':'), digest) {
+        (Some((_, tag)), _) => tag,
+        (None, Some(_)) => "",
+        (None, None) => "latest",
+    }
+}
+
+/// When to pull, if the container does not say.
+pub fn pull_policy(image: &str) -> &'static str {
+    if !image.is_empty() && tag(image) == "latest" { "Always" } else { "IfNotPresent" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_latest_is_pulled_always() {
+        for (image, want) in [
+            ("nginx", "Always"),
+            ("nginx:latest", "Always"),
+            ("nginx:1.27", "IfNotPresent"),
+            ("localhost:5000/a", "Always"),
+            ("localhost:5000/a:1", "IfNotPresent"),
+            ("a@sha256:00", "IfNotPresent"),
+            ("", "IfNotPresent"),
+        ] {
+            assert_eq!(pull_policy(image), want, "{image}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Lists of resources: their canonical form, defaults among them, and sums.
+
+use std::collections::BTreeMap;
+
+use meta::Quantity;
+use serde_json::{Map, Value};
+
+use crate::tree::{Fields, child_mut, child_or_new};
+
+/// Amounts by resource name.
+pub type Amounts = BTreeMap<String, Quantity>;
+
+/// Writes each quantity in its canonical form, rounded up to thousandths.
+pub fn canonical(list: &mut Fields) {
+    for value in list.values_mut() {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => continue,
+        };
+        let Ok(quantity) = Quantity::parse(&text) else { continue };
+        let rounded = Quantity::from_milli(quantity.milli_value(), quantity.format());
+        let exact = quantity.milli_value() == i64::MAX || rounded == quantity;
+        *value = if exact { quantity.to_string() } else { rounded.to_string() }.into();
+    }
+}
+
+/// The same for `limits` and `requests`.
+pub fn canonical_both(resources: &mut Fields) {
+    for name in ["limits", "requests"] {
+        if let Some(list) = child_mut(resources, name) {
+            canonical(list);
+        }
+    }
+}
+
+/// A container that has a limit and no request for a resource requests the limit.
+pub fn requests_from_limits(container: &mut Fields) {
+    let Some(resources) = child_mut(container, "resources") else { return };
+    let Some(Value::Object(limits)) = resources.get("limits").cloned() else { return };
+    if limits.is_empty() {
+        return;
+    }
+    let requests = child_or_new(resources, "requests");
+    for (name, value) in limits {
+        requests.entry(name).or_insert(value);
+    }
+}
+
+/// Requests and huge-page limits of a pod that has resources of its own.
+pub fn pod_level(spec: &mut Fields) {
+    let Some(own) = spec.get("resources").and_then(Value::as_object) else { return };
+    let empty = Map::new();
+    let list = |name: &str| own.get(name).and_then(Value::as_object).unwrap_or(&empty).clone();
+    let (mut limits, mut requests) = (list("limits"), list("requests"));
+    if limits.is_empty() && requests.is_empty() {
+        return;
+    }
+    let whole = Value::Object(spec.clone());
+    for (name, amount) in of_containers(&whole, "limits") {
+        if name.starts_with("hugepages-") && !requests.contains_key(&name) && !limits.contains_key(&name) {
+            limits.insert(name, amount.to_string().into());
+        }
+    }
+    if !limits.is_empty() {
+        for (name, amount) in of_containers(&whole, "requests") {
+            if matches!(name.as_str(), "cpu" | "memory") && !requests.contains_key(&name) {
+                requests.insert(name, amount.to_string().into());
+            }
+        }
+        for (name, value) in &limits {
+            if (matches!(name.as_str(), "cpu" | "memory") || name.starts_with("hugepages-")) && !requests.contains_key(name) {
+                requests.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    let own = child_or_new(spec, "resources");
+    for (name, list) in [("limits", limits), ("requests", requests)] {
+        if !list.is_empty() {
+            own.insert(name.to_owned(), Value::Object(list));
+        }
+    }
+}
+
+/// Reads one list of resources; what is no quantity is left out.
+pub fn amounts(list: Option<&Value>) -> Amounts {
+    let list = list.and_then(Value::as_object).into_iter().flatten();
+    list.filter_map(|(name, v)| Some((name.clone(), Quantity::parse(v.as_str()?).ok()?))).collect()
+}
+
+/// What the containers of a pod need together: the sum over the running ones and sidecars, or what the
+/// init phase needs at its peak (upstream: `component-helpers/resource.AggregateContainerRequests`).
+pub fn of_containers(spec: &Value, which: &str) -> Amounts {
+    let own = |container: &Value| amounts(container.get("resources").and_then(|r| r.get(which)));
+    let containers = |list: &str| spec.get(list).and_then(Value::as_array).into_iter().flatten();
+    let mut sum = Amounts::new();
+    containers("containers").for_each(|c| add(&mut sum, &own(c)));
+    let (mut sidecars, mut peak) = (Amounts::new(), Amounts::new());
+    for container in containers("initContainers") {
+        let mut now = own(container);
+        if container.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
+            add(&mut sum, &now);
+            add(&mut sidecars, &now);
+            now = sidecars.clone();
+        } else {
+            add(&mut now, &sidecars);
+        }
+        raise(&mut peak, &now);
+    }
+    raise(&mut sum, &peak);
+    sum
+}
+
+/// Adds amount by amount.
+pub fn add(to: &mut Amounts, more: &Amounts) {
+    for (name, amount) in more {
+        to.entry(name.clone()).and_modify(|a| *a = a.plus(*amount)).or_insert(*amount);
+    }
+}
+
+fn raise(to: &mut Amounts, least: &Amounts) {
+    for (name, amount) in least {
+        to.entry(name.clone()).and_modify(|a| *a = (*a).max(*amount)).or_insert(*amount);
+    }
+}

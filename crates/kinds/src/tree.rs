@@ -1,0 +1,127 @@
+//! Changes to, and comparisons of, the JSON trees that objects are.
+
+use meta::Object;
+use serde_json::{Map, Value};
+
+/// Fields by name.
+pub type Fields = Map<String, Value>;
+
+/// Sets a field that is absent or null (upstream: a nil pointer).
+pub fn default_absent(fields: &mut Fields, name: &str, value: impl Into<Value>) {
+    if fields.get(name).is_none_or(Value::is_null) {
+        fields.insert(name.to_owned(), value.into());
+    }
+}
+
+/// Sets a field that is absent, null, empty or zero (upstream: a zero value).
+pub fn default_zero(fields: &mut Fields, name: &str, value: impl Into<Value>) {
+    if fields.get(name).is_none_or(is_zero) {
+        fields.insert(name.to_owned(), value.into());
+    }
+}
+
+/// The fields of a present object below.
+pub fn child_mut<'a>(fields: &'a mut Fields, name: &str) -> Option<&'a mut Fields> {
+    fields.get_mut(name)?.as_object_mut()
+}
+
+/// The fields of an object below, made if it is not there.
+pub fn child_or_new<'a>(fields: &'a mut Fields, name: &str) -> &'a mut Fields {
+    let slot = fields.entry(name).or_insert(Value::Null);
+    if !slot.is_object() {
+        *slot = Value::Object(Map::new());
+    }
+    let Value::Object(child) = slot else { unreachable!("made an object above") };
+    child
+}
+
+/// The objects in a list below.
+pub fn each_mut<'a>(fields: &'a mut Fields, name: &str) -> impl Iterator<Item = &'a mut Fields> {
+    let list = fields.get_mut(name).and_then(Value::as_array_mut);
+    list.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+/// Puts `old`'s value in place of `new`'s, also when it is absent.
+pub fn restore(new: &mut Object, old: &Object, path: &str) {
+    match old.at(path) {
+        Some(value) => new.set(path, value.clone()),
+        None => {
+            new.remove(path);
+        }
+    }
+}
+
+/// What an update of `status` starts with: everything of the old object but `metadata` and `status`.
+pub fn only_status(new: &mut Object, old: &Object) {
+    let (status, metadata) = (new.remove("status"), new.remove("metadata"));
+    let mut fields = old.fields().clone();
+    for (name, value) in [("status", status), ("metadata", metadata)] {
+        match value {
+            Some(value) => fields.insert(name.to_owned(), value),
+            None => fields.remove(name),
+        };
+    }
+    *new.fields_mut() = fields;
+}
+
+/// What upstream's `ResetObjectMetaForStatus` restores.
+pub fn restore_metadata_for_status(new: &mut Object, old: &Object) {
+    for name in ["deletionTimestamp", "generation", "selfLink", "labels", "annotations", "finalizers", "ownerReferences"] {
+        restore(new, old, &format!("metadata.{name}"));
+    }
+}
+
+/// Absent, null, empty or zero.
+pub fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(b) => !b,
+        Value::Number(n) => n.as_f64() == Some(0.0),
+        Value::String(s) => s.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.values().all(Value::is_null),
+    }
+}
+
+/// Upstream's semantic equality: what is absent equals what is null, empty or false, and quantities are
+/// not looked at closer (they were made canonical when they were decoded).
+pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+    let nothing = |v: &Value| !v.is_number() && is_zero(v);
+    match (a.filter(|v| !nothing(v)), b.filter(|v| !nothing(v))) {
+        (None, None) => true,
+        (Some(Value::Object(a)), Some(Value::Object(b))) => {
+            a.iter().all(|(k, v)| same(Some(v), b.get(k))) && b.iter().all(|(k, v)| a.contains_key(k) || same(None, Some(v)))
+        }
+        (Some(Value::Array(a)), Some(Value::Array(b))) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(Some(a), Some(b)))
+        }
+        (a, b) => a == b,
+    }
+}
+
+/// Whether both objects have the same value at a path.
+pub fn same_at(new: &Object, old: &Object, path: &str) -> bool {
+    same(new.at(path), old.at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sameness_ignores_what_is_empty() {
+        assert!(same(Some(&json!({"a": 1, "b": [], "c": {"d": null}})), Some(&json!({"a": 1, "c": {}}))));
+        assert!(!same(Some(&json!({"a": 0})), Some(&json!({}))));
+        assert!(!same(Some(&json!([1, 2])), Some(&json!([2, 1]))));
+    }
+
+    #[test]
+    fn a_status_update_changes_the_status_alone() {
+        let object = |v| Object::from_value(v).unwrap_or_default();
+        let old = object(json!({"metadata": {"name": "a"}, "spec": {"x": 1}, "status": {"y": 1}}));
+        let mut new = object(json!({"metadata": {"name": "a"}, "spec": {"x": 2}, "status": {"y": 2}}));
+        only_status(&mut new, &old);
+        assert_eq!(new.into_value(), json!({"metadata": {"name": "a"}, "spec": {"x": 1}, "status": {"y": 2}}));
+    }
+}

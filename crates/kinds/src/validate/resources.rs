@@ -1,0 +1,68 @@
+//! Names and amounts of resources (upstream: `pkg/apis/core/validation`, `pkg/apis/core/helper`).
+
+use meta::field::{Error, Errors, Path};
+use meta::{Quantity, text};
+
+use crate::view::View;
+
+/// Counted in whole numbers.
+const WHOLE: [&str; 10] = [
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "services.nodeports",
+    "services.loadbalancers",
+    "count",
+];
+
+/// Names without a prefix that a container may ask for.
+const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+
+/// Whether a resource is Kubernetes' own, not one that a device plug-in or an administrator announced.
+pub fn is_native(name: &str) -> bool {
+    !name.contains('/') || name.contains("kubernetes.io/")
+}
+
+/// Whether a resource was announced for nodes under a domain of its own.
+pub fn is_extended(name: &str) -> bool {
+    !is_native(name) && !name.starts_with("requests.") && text::qualified_name(&format!("requests.{name}")).is_empty()
+}
+
+/// Whether it is a page size of huge pages.
+pub fn is_huge_page(name: &str) -> bool {
+    name.starts_with("hugepages-")
+}
+
+/// Whether more of it may be promised than there is.
+pub fn may_overcommit(name: &str) -> bool {
+    is_native(name) && !is_huge_page(name)
+}
+
+/// The name of a resource in a container's requests or limits.
+pub fn name_in_container(name: &str, path: &Path, errors: &mut Errors) {
+    let wrong = text::qualified_name(name);
+    if !wrong.is_empty() {
+        errors.extend(wrong.into_iter().map(|m| Error::invalid(path, name, m)));
+    } else if !name.contains('/') {
+        if !OF_CONTAINERS.contains(&name) && !is_huge_page(name) {
+            errors.push(Error::invalid(path, name, "must be a standard resource for containers"));
+        }
+    } else if !is_native(name) && !is_extended(name) {
+        errors.push(Error::invalid(path, name, "doesn't follow extended resource name standard"));
+    }
+}
+
+/// The amount of a resource: not negative, and whole where only whole ones exist.
+pub fn amount(name: &str, field: &View<'_>, errors: &mut Errors) {
+    let Ok(quantity) = Quantity::parse(field.str()) else { return };
+    if quantity.sign() < 0 {
+        errors.push(field.invalid("must be greater than or equal to 0"));
+    }
+    if (WHOLE.contains(&name) || is_extended(name)) && quantity.milli_value() % 1000 != 0 {
+        errors.push(field.invalid("must be an integer"));
+    }
+}
