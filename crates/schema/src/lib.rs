@@ -12,6 +12,7 @@ mod decode;
 mod default;
 mod encode;
 mod model;
+mod strategic;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use meta::{Gvk, Object};
 use serde_json::Value;
 
+pub use strategic::PatchError;
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.
@@ -104,6 +106,24 @@ impl Schema {
     /// Sets the defaults that the schema itself has (a kind's own defaults are its rules' matter).
     pub fn default(&self, object: &mut Object) {
         default::apply(self.root(), object.fields_mut());
+    }
+
+    /// Applies a strategic merge patch. Unknown fields of the patch stay in the result: decode it with
+    /// [`Schema::decode_value`] to find and drop them.
+    pub fn strategic_merge(&self, original: &Object, patch: &Value) -> Result<Object, PatchError> {
+        strategic::apply(self.root(), original.fields(), patch).map(object)
+    }
+
+    /// The strategic merge patch of client-side apply: gives `current` what `modified` has, and takes away
+    /// what `original` (the configuration applied last) had and `modified` has no longer. An empty object
+    /// means that nothing is to do.
+    pub fn three_way_strategic(
+        &self,
+        original: &Object,
+        modified: &Object,
+        current: &Object,
+    ) -> Result<Value, PatchError> {
+        strategic::three_way(self.root(), original.fields(), modified.fields(), current.fields()).map(Value::Object)
     }
 
     /// Encodes in upstream's field order. With `splice` any `metadata.resourceVersion` is left out and the

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::Schema;
 
 mod decoding;
+mod patching;
 
 pub(crate) fn schema(group: &str, version: &str, kind: &str) -> Schema {
     Schema::builtin(&Gvk::new(group, version, kind)).expect("a built-in kind")
