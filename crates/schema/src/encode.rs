@@ -141,7 +141,7 @@ impl Writer {
 /// Whether Go prints a field with this value.
 fn printed(field: &Field, value: Option<&Value>) -> bool {
     match value {
-        Some(value) => !dropped(field, value) && !(field.omitzero && value.as_str() == Some("")),
+        Some(value) => !dropped(field, value),
         // A struct that is no pointer is never empty for Go.
         None if field.omitzero || field.pointer => !field.omitempty && !field.omitzero,
         None => !field.omitempty || matches!(field.shape.kind, Kind::Struct(_) | Kind::Time | Kind::MicroTime | Kind::IntOrString | Kind::Quantity | Kind::Raw),

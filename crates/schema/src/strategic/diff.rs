@@ -43,11 +43,8 @@ impl Diff {
         let mut patch = Tree::new();
         for (key, wanted) in modified {
             match original.get(key) {
-                Some(present) if key == DIRECTIVE => {
-                    if present != wanted {
-                        patch.insert(key.clone(), wanted.clone());
-                    }
-                }
+                Some(present) if key == DIRECTIVE && present == wanted => {}
+                Some(_) if key == DIRECTIVE => drop(patch.insert(key.clone(), wanted.clone())),
                 Some(present) if go_type(present) == go_type(wanted) => {
                     self.field(key, present, wanted, &mut patch, scope)?;
                 }
