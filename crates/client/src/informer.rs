@@ -1,17 +1,16 @@
 //! Informers: a copy of one kind's objects, kept current by one watch.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::StreamExt;
 use imbl::OrdMap;
-use kube::runtime::watcher::{self, Event};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Resource, ResourceExt};
 use meta::Key;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
+
+pub use crate::hub::Hub;
+use crate::index::{self, Entries, Index, Values};
 
 /// What an informer can hold: any typed kind.
 pub trait Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static {}
@@ -34,6 +33,7 @@ impl<K> Change<K> {
 }
 
 type Handler<K> = Box<dyn Fn(&Change<K>) + Send + Sync>;
+type Progress = Box<dyn Fn(u64) + Send + Sync>;
 
 struct Shared<K> {
     state: Mutex<State<K>>,
@@ -43,10 +43,16 @@ struct Shared<K> {
 
 struct State<K> {
     objects: OrdMap<Key, Arc<K>>,
+    indexes: Vec<Index<K>>,
     handlers: Vec<Handler<K>>,
+    progress: Vec<Progress>,
+    trim: Vec<fn(&mut K)>,
 }
 
 /// A shared, always current copy of all objects of one kind (and one field selection).
+///
+/// `metadata.managedFields` is dropped from every object: no actor reads it, and an update that
+/// lacks it leaves it as it is.
 pub struct Informer<K>(Arc<Shared<K>>);
 
 impl<K> Clone for Informer<K> {
@@ -55,10 +61,53 @@ impl<K> Clone for Informer<K> {
     }
 }
 
+/// What an informer held at one moment, with its indexes. Cheap to take, never changes.
+#[derive(Clone)]
+pub struct View<K> {
+    objects: OrdMap<Key, Arc<K>>,
+    indexes: Vec<(&'static str, Entries)>,
+}
+
+impl<K: Kind> View<K> {
+    /// One object.
+    pub fn get(&self, key: &Key) -> Option<&Arc<K>> {
+        self.objects.get(key)
+    }
+
+    /// All objects, by namespace and name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<K>> {
+        self.objects.values()
+    }
+
+    /// The objects of one namespace, by name.
+    pub fn namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<K>> {
+        let from = Key::new(namespace, "");
+        self.objects.range(from..).take_while(move |(key, _)| &*key.namespace == namespace).map(|(_, object)| object)
+    }
+
+    /// The objects that name this uid among their owners.
+    pub fn owned<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Arc<K>> {
+        self.by(index::OWNER, uid)
+    }
+
+    /// The objects under a value of an index (see [`Informer::index`]); none if there is no such index.
+    pub fn by<'a>(&'a self, name: &str, value: &'a str) -> impl Iterator<Item = &'a Arc<K>> {
+        let entries = self.indexes.iter().find(|(n, _)| *n == name).map(|(_, entries)| entries);
+        entries.into_iter().flat_map(move |e| index::keys(e, value)).filter_map(|key| self.objects.get(key))
+    }
+}
+
 impl<K: Kind> Informer<K> {
-    fn new() -> Self {
-        let state = Mutex::new(State { objects: OrdMap::new(), handlers: Vec::new() });
-        Informer(Arc::new(Shared { state, synced: watch::Sender::new(false), revision: watch::Sender::new(0) }))
+    pub(crate) fn new() -> Self {
+        let state = State {
+            objects: OrdMap::new(),
+            indexes: vec![Index::new(index::OWNER, owners::<K>)],
+            handlers: Vec::new(),
+            progress: Vec::new(),
+            trim: Vec::new(),
+        };
+        let (synced, revision) = (watch::Sender::new(false), watch::Sender::new(0));
+        Informer(Arc::new(Shared { state: Mutex::new(state), synced, revision }))
     }
 
     /// An informer without a watch, for tests and simulation: feed it with [`Informer::apply`] and
@@ -83,6 +132,29 @@ impl<K: Kind> Informer<K> {
         self.lock().objects.clone()
     }
 
+    /// The same with the indexes.
+    pub fn view(&self) -> View<K> {
+        let state = self.lock();
+        let indexes = state.indexes.iter().map(|index| (index.name, index.entries.clone())).collect();
+        View { objects: state.objects.clone(), indexes }
+    }
+
+    /// Adds an index for [`View::by`]; a second one of the same name changes nothing.
+    pub fn index(&self, name: &'static str, values: Values<K>) {
+        let mut state = self.lock();
+        if state.indexes.iter().any(|index| index.name == name) {
+            return;
+        }
+        let mut index = Index::new(name, values);
+        state.objects.iter().for_each(|(key, object)| index.moved(key, None, Some(object)));
+        state.indexes.push(index);
+    }
+
+    /// Adds a function that drops what no reader in this process needs from objects taken in later.
+    pub fn trim(&self, drop: fn(&mut K)) {
+        self.lock().trim.push(drop);
+    }
+
     /// Calls the handler for every object there is (as a creation), then for every change, in order.
     /// Handlers run inside the informer's task: they must be quick and must not call the informer's
     /// own methods.
@@ -94,10 +166,21 @@ impl<K: Kind> Informer<K> {
         state.handlers.push(Box::new(handler));
     }
 
+    /// Calls the handler after each step forward of [`Informer::revision`], bookmarks included, when the
+    /// changes up to it were handled. The same limits as for [`Informer::on_change`] hold.
+    pub fn on_progress(&self, handler: impl Fn(u64) + Send + Sync + 'static) {
+        self.lock().progress.push(Box::new(handler));
+    }
+
     /// Waits until the first complete list has been taken in.
     pub async fn synced(&self) {
         // The sender lives as long as self: an error is impossible.
         let _ = self.0.synced.subscribe().wait_for(|synced| *synced).await;
+    }
+
+    /// Whether the first complete list has been taken in.
+    pub fn is_synced(&self) -> bool {
+        *self.0.synced.borrow()
     }
 
     /// The newest resourceVersion taken in, and its changes: what a staleness gate waits upon.
@@ -106,131 +189,92 @@ impl<K: Kind> Informer<K> {
     }
 
     /// Takes in an object as it is now.
-    pub fn apply(&self, object: K) {
-        let key = key_of(&object);
-        let revision = revision_of(&object);
-        let new = Arc::new(object);
+    pub fn apply(&self, mut object: K) {
         let mut state = self.lock();
-        let old = state.objects.insert(key, new.clone());
-        notify(&state, Change { old, new: Some(new) });
-        drop(state);
-        self.reached(revision);
+        state.trim(&mut object);
+        let (key, revision) = (key_of(&object), revision_of(&object));
+        let new = Arc::new(object);
+        let old = state.objects.insert(key.clone(), new.clone());
+        state.announce(&key, Change { old, new: Some(new) });
+        self.reached(&state, revision);
     }
 
     /// Takes in the end of an object, given as it was last.
     pub fn delete(&self, object: &K) {
         let mut state = self.lock();
-        if let Some(old) = state.objects.remove(&key_of(object)) {
-            notify(&state, Change { old: Some(old), new: None });
+        let key = key_of(object);
+        if let Some(old) = state.objects.remove(&key) {
+            state.announce(&key, Change { old: Some(old), new: None });
         }
-        drop(state);
-        self.reached(revision_of(object));
+        self.reached(&state, revision_of(object));
     }
 
-    /// Takes in a complete list: what is not in it is gone.
-    fn replace(&self, list: Vec<K>) {
-        let revision = list.iter().map(revision_of).max().unwrap_or(0);
+    /// Takes in a complete list as of a revision: what is not in it is gone.
+    pub fn replace(&self, list: Vec<K>, revision: u64) {
         let mut state = self.lock();
-        let mut objects = OrdMap::new();
-        let mut changes = Vec::new();
-        for object in list {
+        let mut gone = state.objects.clone();
+        let revision = list.iter().map(revision_of).fold(revision, u64::max);
+        for mut object in list {
             let key = key_of(&object);
-            let old = state.objects.remove(&key);
-            let unchanged = old.as_ref().is_some_and(|o| o.resource_version() == object.resource_version());
-            let new = match old {
-                Some(ref old) if unchanged => old.clone(),
-                _ => Arc::new(object),
-            };
-            objects.insert(key, new.clone());
-            if !unchanged {
-                changes.push(Change { old, new: Some(new) });
+            let old = gone.remove(&key);
+            if old.as_ref().is_some_and(|o| o.resource_version() == object.resource_version() && o.uid() == object.uid()) {
+                continue;
             }
+            state.trim(&mut object);
+            let new = Arc::new(object);
+            state.objects.insert(key.clone(), new.clone());
+            state.announce(&key, Change { old, new: Some(new) });
         }
-        let gone = std::mem::replace(&mut state.objects, objects);
-        changes.extend(gone.into_iter().map(|(_, old)| Change { old: Some(old), new: None }));
-        changes.into_iter().for_each(|change| notify(&state, change));
+        for (key, old) in gone {
+            state.objects.remove(&key);
+            state.announce(&key, Change { old: Some(old), new: None });
+        }
+        self.reached(&state, revision);
         drop(state);
-        self.reached(revision);
         self.0.synced.send_replace(true);
     }
 
-    fn reached(&self, revision: u64) {
-        self.0.revision.send_if_modified(|r| {
+    /// Takes in a bookmark: everything up to this revision has been seen.
+    pub fn bookmark(&self, revision: u64) {
+        self.reached(&self.lock(), revision);
+    }
+
+    fn reached(&self, state: &State<K>, revision: u64) {
+        let newer = self.0.revision.send_if_modified(|r| {
             let newer = revision > *r;
             *r = revision.max(*r);
             newer
         });
-    }
-
-    async fn run(self, api: Api<K>, config: watcher::Config) {
-        let mut stream = watcher::watcher(api, config).boxed();
-        let mut list = Vec::new();
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(Event::Init) => list.clear(),
-                Ok(Event::InitApply(object)) => list.push(object),
-                Ok(Event::InitDone) => self.replace(std::mem::take(&mut list)),
-                Ok(Event::Apply(object)) => self.apply(object),
-                Ok(Event::Delete(object)) => self.delete(&object),
-                Err(error) => tracing::debug!(kind = %K::kind(&()), %error, "watch interrupted, resuming"),
-            }
+        if newer {
+            state.progress.iter().for_each(|handler| handler(revision));
         }
     }
 }
 
-fn notify<K>(state: &State<K>, change: Change<K>) {
-    state.handlers.iter().for_each(|handler| handler(&change));
+impl<K: Kind> State<K> {
+    fn trim(&self, object: &mut K) {
+        object.meta_mut().managed_fields = None;
+        self.trim.iter().for_each(|drop| drop(object));
+    }
+
+    fn announce(&mut self, key: &Key, change: Change<K>) {
+        for index in &mut self.indexes {
+            index.moved(key, change.old.as_deref(), change.new.as_deref());
+        }
+        self.handlers.iter().for_each(|handler| handler(&change));
+    }
 }
 
-fn key_of<K: Kind>(object: &K) -> Key {
+fn owners<K: Kind>(object: &K) -> Vec<String> {
+    object.owner_references().iter().map(|owner| owner.uid.clone()).collect()
+}
+
+/// Namespace and name of an object.
+pub fn key_of<K: Kind>(object: &K) -> Key {
     Key::new(object.meta().namespace.as_deref().unwrap_or(""), object.meta().name.as_deref().unwrap_or(""))
 }
 
-fn revision_of<K: Kind>(object: &K) -> u64 {
+/// The resourceVersion of an object as a number; 0 if it has none.
+pub fn revision_of<K: Kind>(object: &K) -> u64 {
     object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
-}
-
-/// All informers of one process, made on demand and shared.
-#[derive(Clone)]
-pub struct Hub {
-    client: kube::Client,
-    informers: Arc<Mutex<HashMap<(TypeId, String), Box<dyn Any + Send>>>>,
-    tasks: tokio_util::task::TaskTracker,
-    stop: tokio_util::sync::CancellationToken,
-}
-
-impl Hub {
-    /// A hub whose watches use this client, and its identity, and end with `stop`.
-    pub fn new(client: kube::Client, stop: tokio_util::sync::CancellationToken) -> Self {
-        Hub { client, informers: Arc::default(), tasks: tokio_util::task::TaskTracker::new(), stop }
-    }
-
-    /// The client.
-    pub fn client(&self) -> &kube::Client {
-        &self.client
-    }
-
-    /// The informer of a kind over all namespaces; started at its first use.
-    pub fn informer<K: Kind>(&self) -> Informer<K> {
-        self.selected("")
-    }
-
-    /// The same for a field selection, for example `spec.nodeName=n1`; empty for all.
-    pub fn selected<K: Kind>(&self, fields: &str) -> Informer<K> {
-        let mut informers = self.informers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = informers.get(&(TypeId::of::<K>(), fields.to_owned()));
-        if let Some(informer) = known.and_then(|any| any.downcast_ref::<Informer<K>>()) {
-            return informer.clone();
-        }
-        let informer = Informer::new();
-        let mut config = watcher::Config::default().streaming_lists();
-        if !fields.is_empty() {
-            config = config.fields(fields);
-        }
-        let run = informer.clone().run(Api::all(self.client.clone()), config);
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move { stop.run_until_cancelled(run).await });
-        informers.insert((TypeId::of::<K>(), fields.to_owned()), Box::new(informer.clone()));
-        informer
-    }
 }

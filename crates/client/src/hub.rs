@@ -1,0 +1,58 @@
+//! The hub: all informers of one identity, made on demand.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kube::Api;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::informer::{Informer, Kind};
+use crate::watch;
+
+/// All informers of one process, made on demand and shared.
+#[derive(Clone)]
+pub struct Hub {
+    client: kube::Client,
+    informers: Arc<Mutex<HashMap<(TypeId, String), Box<dyn Any + Send>>>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Hub {
+    /// A hub whose watches use this client, and its identity, and end with `stop`.
+    pub fn new(client: kube::Client, stop: CancellationToken) -> Self {
+        Hub { client, informers: Arc::default(), tasks: TaskTracker::new(), stop }
+    }
+
+    /// The client.
+    pub fn client(&self) -> &kube::Client {
+        &self.client
+    }
+
+    /// What ends this hub's watches.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// The informer of a kind over all namespaces; started at its first use.
+    pub fn informer<K: Kind>(&self) -> Informer<K> {
+        self.selected("")
+    }
+
+    /// The same for a field selection, for example `spec.nodeName=n1`; empty for all.
+    pub fn selected<K: Kind>(&self, fields: &str) -> Informer<K> {
+        let mut informers = self.informers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = informers.get(&(TypeId::of::<K>(), fields.to_owned()));
+        if let Some(informer) = known.and_then(|any| any.downcast_ref::<Informer<K>>()) {
+            return informer.clone();
+        }
+        let informer = Informer::new();
+        let run = watch::run(informer.clone(), Api::all(self.client.clone()), fields.to_owned());
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move { stop.run_until_cancelled(run).await });
+        informers.insert((TypeId::of::<K>(), fields.to_owned()), Box::new(informer.clone()));
+        informer
+    }
+}
