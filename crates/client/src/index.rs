@@ -42,7 +42,8 @@ impl<K> Index<K> {
 }
 
 /// The keys that an index has under a value.
-pub fn keys<'a>(entries: &'a Entries, value: &'a str) -> impl Iterator<Item = &'a Key> {
-    let from = (Arc::from(value), Key::new("", ""));
-    entries.range(from..).take_while(move |(v, _)| &**v == value).map(|(_, key)| key)
+pub fn keys<'a>(entries: &'a Entries, value: &str) -> impl Iterator<Item = &'a Key> + use<'a> {
+    let wanted: Arc<str> = value.into();
+    let from = (wanted.clone(), Key::new("", ""));
+    entries.range(from..).take_while(move |(v, _)| *v == wanted).map(|(_, key)| key)
 }

@@ -80,20 +80,21 @@ impl<K: Kind> View<K> {
     }
 
     /// The objects of one namespace, by name.
-    pub fn namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Arc<K>> {
+    pub fn namespace<'a>(&'a self, namespace: &str) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
         let from = Key::new(namespace, "");
-        self.objects.range(from..).take_while(move |(key, _)| &*key.namespace == namespace).map(|(_, object)| object)
+        let wanted = from.namespace.clone();
+        self.objects.range(from..).take_while(move |(key, _)| key.namespace == wanted).map(|(_, object)| object)
     }
 
     /// The objects that name this uid among their owners.
-    pub fn owned<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = &'a Arc<K>> {
+    pub fn owned<'a>(&'a self, uid: &str) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
         self.by(index::OWNER, uid)
     }
 
     /// The objects under a value of an index (see [`Informer::index`]); none if there is no such index.
-    pub fn by<'a>(&'a self, name: &str, value: &'a str) -> impl Iterator<Item = &'a Arc<K>> {
-        let entries = self.indexes.iter().find(|(n, _)| *n == name).map(|(_, entries)| entries);
-        entries.into_iter().flat_map(move |e| index::keys(e, value)).filter_map(|key| self.objects.get(key))
+    pub fn by<'a>(&'a self, name: &str, value: &str) -> impl Iterator<Item = &'a Arc<K>> + use<'a, K> {
+        let entries = self.indexes.iter().find(|(n, _)| *n == name).map(|(_, entries)| index::keys(entries, value));
+        entries.into_iter().flatten().filter_map(|key| self.objects.get(key))
     }
 }
 

@@ -1,0 +1,74 @@
+//! Starting all controllers.
+
+use std::sync::Arc;
+
+use client::events::Form;
+use client::{Hub, Recorder};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::all::{ALL, root_ca};
+use crate::frame::drive::Driver;
+use crate::frame::live::Live;
+use crate::frame::metrics::Counters;
+use crate::frame::world::Streams;
+
+/// The identity under which all controllers read: one set of watches for all.
+pub const READER: &str = "system:kube-controller-manager";
+
+/// What the controllers must be told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The cluster's CA certificate, PEM.
+    pub root_ca: String,
+}
+
+/// The running controllers.
+pub struct Handle {
+    tasks: TaskTracker,
+    counters: Vec<(&'static str, Arc<Counters>)>,
+}
+
+/// The user name of the controller of this name.
+pub fn identity(name: &str) -> String {
+    format!("system:serviceaccount:kube-system:{name}")
+}
+
+/// Starts all controllers; they end with `stop`. `client` gives a client that acts as the user of a name:
+/// [`READER`], or the [`identity`] of a controller. It needs a running tokio runtime.
+pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, stop: &CancellationToken) -> Handle {
+    // The certificate is the same for the life of the process.
+    let _ = root_ca::CERTIFICATE.set(config.root_ca.clone());
+    let hub = Hub::new(client(READER), stop.clone());
+    let tasks = TaskTracker::new();
+    let mut counters = Vec::new();
+    for controller in ALL {
+        let profile = controller.profile();
+        let own = client(&identity(profile.name));
+        let driver = Driver {
+            name: profile.name,
+            controller: *controller,
+            streams: Streams::open(&profile.watches, &hub),
+            api: Live(own.clone()),
+            recorder: Recorder::new(own, profile.name, "", Form::Core),
+            counters: Arc::default(),
+        };
+        counters.push((profile.name, driver.counters.clone()));
+        let stop = stop.clone();
+        tasks.spawn(async move { stop.run_until_cancelled(driver.run()).await });
+    }
+    tasks.close();
+    Handle { tasks, counters }
+}
+
+impl Handle {
+    /// Waits until all have ended, after the stop.
+    pub async fn ended(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Their counters in Prometheus' text form.
+    pub fn metrics(&self) -> String {
+        self.counters.iter().map(|(name, counters)| counters.text(name)).collect()
+    }
+}
