@@ -12,6 +12,7 @@ mod decode;
 mod default;
 mod encode;
 mod model;
+pub mod openapi;
 mod strategic;
 mod table;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use meta::{Gvk, Object};
 use serde_json::Value;
 
+pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v3};
 pub use strategic::PatchError;
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 

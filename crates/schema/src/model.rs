@@ -79,8 +79,8 @@ pub struct Field {
     pub list_type: Option<ListType>,
     /// `x-kubernetes-list-map-keys`.
     pub map_keys: Vec<Name>,
-    /// `x-kubernetes-map-type: atomic` on the field itself.
-    pub atomic: bool,
+    /// `x-kubernetes-map-type` of the field itself: `atomic`, `granular`, or empty.
+    pub map_type: Name,
     /// `x-kubernetes-patch-strategy`: `merge`, `replace`, `retainKeys`, or `merge,retainKeys`.
     pub patch_strategy: Name,
     /// `x-kubernetes-patch-merge-key`.
@@ -103,7 +103,7 @@ impl Field {
             embedded: Vec::new(),
             list_type: None,
             map_keys: Vec::new(),
-            atomic: false,
+            map_type: Cow::Borrowed(""),
             patch_strategy: Cow::Borrowed(""),
             patch_merge_key: Cow::Borrowed(""),
         }

@@ -121,6 +121,11 @@ impl Table {
         }
     }
 
+    /// Whether the row is an option kind, which exists in every group version.
+    pub fn is_everywhere(&self, index: u32) -> bool {
+        self.rows[index as usize].kinds == "*"
+    }
+
     /// How many types there are.
     #[cfg(test)]
     pub fn len(&self) -> u32 {
@@ -162,7 +167,7 @@ fn field(reader: &mut ShapeReader, line: &'static str) -> Field {
         match key {
             "l" => field.list_type = list_type(value),
             "k" => field.map_keys = names(value, ','),
-            "m" => field.atomic = value == "atomic",
+            "m" => field.map_type = Cow::Borrowed(value),
             "s" => field.patch_strategy = Cow::Borrowed(value),
             "p" => field.patch_merge_key = Cow::Borrowed(value),
             "e" => field.embedded = names(value, '.'),

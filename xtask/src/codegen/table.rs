@@ -65,7 +65,7 @@ fn write_type(out: &mut String, universe: &Universe, definitions: &Definitions, 
     let full = format!("{}.{name}", entry.prefix);
     let definition = definitions.get(&full);
     let fields = universe.flatten(path, name)?;
-    let is_kind = fields.first().is_some_and(|f| f.field.json == "kind") && fields.get(1).is_some_and(|f| f.field.json == "apiVersion");
+    let is_kind = fields.first().is_some_and(|f| f.field.json == "kind" && f.field.tag.is_none()) && fields.get(1).is_some_and(|f| f.field.json == "apiVersion");
     let mut kinds = definitions.kinds(&full);
     if kinds.is_empty() && is_kind && let Some(group) = &entry.package.group {
         kinds.push(format!("{group}/{}/{name}", entry.version));

@@ -21,6 +21,13 @@ pub struct Entry {
     pub messages: Messages,
 }
 
+impl Entry {
+    /// A reference to a type of this package, from the same package or from another.
+    fn reference(&self, at_home: bool, name: &str) -> String {
+        if at_home { format!("@{name}") } else { format!("@{}.{name}", self.short) }
+    }
+}
+
 /// One JSON field of a struct, which may be declared in a struct that is inlined.
 pub struct Flat {
     pub field: Field,
@@ -158,13 +165,12 @@ impl Universe {
         let (path, declared) = self.find(&path, &name)?;
         let entry = &self.0[&path];
         match &declared.decl {
-            Decl::Struct(_) if path == home => Ok(format!("@{name}")),
-            Decl::Struct(_) => Ok(format!("@{}.{name}", entry.short)),
+            Decl::Struct(_) => Ok(entry.reference(path == home, &name)),
             Decl::Alias(other) => self.shape(home, &path, &declared, other),
             Decl::Named(other) => {
                 let inner = self.shape(home, &path, &declared, other)?;
                 if inner.starts_with('@') {
-                    return Ok(inner);
+                    return Ok(entry.reference(path == home, &name));
                 }
                 let wrapped = inner.starts_with('[') && entry.messages.contains_key(&name);
                 let inner = inner.split(':').next().filter(|_| !inner.starts_with(['[', '{'])).unwrap_or(&inner);
