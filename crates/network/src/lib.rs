@@ -14,7 +14,10 @@ pub mod api;
 pub mod bridge;
 pub mod ipam;
 pub mod link;
+mod nft;
+pub mod services;
 mod sysctl;
 
 pub use api::{HostPort, PodNetwork, Protocol};
 pub use bridge::Bridge;
+pub use services::Proxy;
