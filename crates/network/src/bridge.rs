@@ -59,6 +59,8 @@ impl Bridge {
         links.unreachable(config.cluster_range).await?;
         links.unreachable(config.service_range).await?;
         let index = links.bridge(BRIDGE, ipam.gateway(), config.pod_range.prefix_len()).await?;
+        // The node itself must find a way to a service's address before the rules can translate it.
+        links.route(config.service_range, index, None).await?;
         sysctl::set(&config.directory.join(sysctl::SAVED))?;
         let pods = Mutex::new(ipam.all().into_iter().map(|(uid, address)| (uid, (address, Vec::new()))).collect());
         Ok(Bridge { links, ipam, index, pods, changed })

@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, setns};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
-use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use crate::api::{Error, Result};
 
@@ -77,10 +77,13 @@ impl Links {
         self.handle.link().change(up).execute().await.map_err(|e| failed("bring link up", e))
     }
 
-    /// Makes a link a port of a bridge, and brings it up.
+    /// Makes a link a port of a bridge, and brings it up. Where the machine sends bridged packets through
+    /// netfilter, a pod that reaches itself through a service comes back by the port it came from.
     pub async fn plug(&self, index: u32, bridge: u32) -> Result<()> {
         let port = LinkUnspec::new_with_index(index).controller(bridge).up().build();
-        self.handle.link().change(port).execute().await.map_err(|e| failed("plug link into bridge", e))
+        self.handle.link().change(port).execute().await.map_err(|e| failed("plug link into bridge", e))?;
+        let port = LinkBridgePort::new(index).hairpin(true).build();
+        self.handle.link().set_port(port).execute().await.map_err(|e| failed("set hairpin mode", e))
     }
 
     /// Makes a pair of links here, and moves the peer into another namespace.

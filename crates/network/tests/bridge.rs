@@ -1,47 +1,18 @@
 //! Pods on the bridge, in network namespaces of the test's own. Needs root.
 
-use std::fs::File;
+mod common;
+
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use network::api::PodNetwork;
 use network::bridge::{BRIDGE, Bridge, Config, teardown};
 use network::link::Links;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sched::{CloneFlags, setns, unshare};
+use nix::sched::{CloneFlags, unshare};
 
-/// A network namespace bound to a file, unbound at the end.
-struct Namespace(PathBuf);
-
-impl Namespace {
-    fn new(path: PathBuf) -> Self {
-        File::create(&path).expect("file");
-        let target = path.clone();
-        let make = move || {
-            unshare(CloneFlags::CLONE_NEWNET).expect("root");
-            mount(Some("/proc/thread-self/ns/net"), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>).expect("bind");
-        };
-        std::thread::spawn(make).join().expect("made");
-        Namespace(path)
-    }
-
-    fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> std::thread::JoinHandle<T> {
-        let file = File::open(&self.0).expect("namespace");
-        std::thread::spawn(move || {
-            setns(file.as_fd(), CloneFlags::CLONE_NEWNET).expect("enter");
-            work()
-        })
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
-    }
-}
+use common::Namespace;
 
 fn config(directory: &Path) -> Config {
     Config {

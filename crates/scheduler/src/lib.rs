@@ -15,7 +15,10 @@ pub mod cycle;
 pub mod filters;
 pub mod queue;
 pub mod resources;
+mod run;
 pub mod scores;
 pub mod selector;
 pub mod snapshot;
 
+
+pub use run::run;

@@ -211,8 +211,8 @@ impl Actor {
             "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": pod.metadata.uid},
             "target": {"kind": "Node", "name": &**node},
         });
-        let body = serde_json::to_vec(&binding).unwrap_or_default();
-        let bound = self.api(pod).create_subresource::<serde_json::Value>("binding", &key.name, &PostParams::default(), body);
+        let (api, params) = (self.api(pod), PostParams::default());
+        let bound = api.create_subresource::<_, serde_json::Value>("binding", &key.name, &params, &binding);
         match bound.await {
             Ok(_) => {
                 let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);

@@ -28,21 +28,15 @@ pub(crate) const SCTP: u8 = 132;
 pub(crate) enum Verdict {
     Jump(String),
     Goto(String),
-    Return,
 }
 
 impl Verdict {
     pub(super) fn data(&self) -> Attributes {
         let (code, chain) = match self {
-            Verdict::Jump(chain) => (-3i32, Some(chain)),
-            Verdict::Goto(chain) => (-4, Some(chain)),
-            Verdict::Return => (-5, None),
+            Verdict::Jump(chain) => (-3i32, chain),
+            Verdict::Goto(chain) => (-4, chain),
         };
-        let mut verdict = Attributes::new().u32(1, code as u32);
-        if let Some(chain) = chain {
-            verdict = verdict.text(2, chain);
-        }
-        Attributes::new().nested(2, &verdict)
+        Attributes::new().nested(2, &Attributes::new().u32(1, code as u32).text(2, chain))
     }
 }
 

@@ -39,9 +39,9 @@ pub(super) fn base(config: &Config) -> Base {
     let check = vec![
         Rule::new().by_address(NO_ENDPOINTS),
         local().destination(loopback, false).by_port(NO_ENDPOINTS_NODE_PORT),
-        // Whatever was not translated has no service behind it.
-        Rule::new().destination(config.service_range, true).reject(),
     ];
+    // What was not translated has no service behind it.
+    let unclaimed = || vec![Rule::new().is_new().destination(config.service_range, true).reject()];
     let postrouting = vec![
         Rule::new().is_marked().masquerade(),
         // Pods speak to the world with the node's address, to each other with their own.
@@ -68,13 +68,16 @@ pub(super) fn base(config: &Config) -> Base {
             (REJECT, None, vec![Rule::new().reject()]),
             (SERVICES, None, services),
             (CHECK, None, check),
-            // -100: dstnat, 100: srcnat, -110: before the filters of others.
+            // -100: destinations are translated, 100: sources are; -110: before the filters of others.
             ("nat-prerouting", hook("nat", 0, -100), to_services()),
             ("nat-output", hook("nat", 3, -100), to_services()),
             ("nat-postrouting", hook("nat", 4, 100), postrouting),
             ("filter-input", hook("filter", 1, -110), to_check()),
             ("filter-forward", hook("filter", 2, -110), to_check()),
             ("filter-output", hook("filter", 3, -110), to_check()),
+            ("unclaimed-forward", hook("filter", 2, -90), unclaimed()),
+            // The node's own packets are translated at -100, in the same hook.
+            ("unclaimed-output", hook("filter", 3, -90), unclaimed()),
         ],
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client::{Hub, Informer};
+use client::Informer;
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -82,11 +82,11 @@ impl Proxy {
     /// Follows the API until `stop`. `ready` is told once, when the first complete set of rules is in place.
     pub async fn run(
         self,
-        hub: Hub,
+        services: Informer<Service>,
+        slices: Informer<EndpointSlice>,
         stop: tokio_util::sync::CancellationToken,
         ready: tokio::sync::oneshot::Sender<()>,
     ) {
-        let (services, slices) = (hub.informer::<Service>(), hub.informer::<EndpointSlice>());
         self.follow(&services, &slices);
         tokio::join!(services.synced(), slices.synced());
         let mut ready = Some(ready);
@@ -103,7 +103,8 @@ impl Proxy {
         stop.run_until_cancelled(work).await;
     }
 
-    fn follow(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) {
+    /// Notes from now on what changes in the informers; [`Proxy::sync`] brings it to the kernel.
+    pub fn follow(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) {
         let shared = self.0.clone();
         services.on_change(move |change| {
             shared.lock().services.insert(client::informer::key_of(change.latest().as_ref()));
@@ -126,7 +127,7 @@ impl Proxy {
     }
 
     /// Brings the kernel up to date; says whether it is. After a failure everything is tried again with the next change.
-    async fn sync(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) -> bool {
+    pub async fn sync(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) -> bool {
         let (keys, pods, slice_keys) = {
             let mut dirty = self.0.lock();
             let keys = std::mem::take(&mut dirty.services);

@@ -49,7 +49,7 @@ fn ready_endpoints_are_chosen_and_ending_ones_only_when_there_is_no_other() {
     let only_ending = part(spec(json!({})), json!([ending, dead]));
     assert_eq!(endpoints(&only_ending), 1);
     let none = part(spec(json!({})), json!([dead]));
-    assert_eq!((maps(&none), none.chains.len()), (vec![NO_ENDPOINTS, NO_ENDPOINTS_NODE_PORT], 0));
+    assert_eq!((maps(&none), none.chains.len()), (vec![NO_ENDPOINTS_NODE_PORT, NO_ENDPOINTS], 0));
 }
 
 #[test]

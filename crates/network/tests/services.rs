@@ -1,0 +1,122 @@
+//! Services through the kernel's rules, in network namespaces of the test's own. Needs root.
+
+mod common;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use client::Informer;
+use common::Namespace;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use network::api::{HostPort, PodNetwork, Protocol};
+use network::bridge::{self, Bridge};
+use network::link::Links;
+use network::services::{self, Proxy, teardown};
+use nix::sched::{CloneFlags, unshare};
+use serde_json::{Value, json};
+
+fn service(name: &str, ip: &str, more: Value) -> Service {
+    let mut spec = json!({"clusterIP": ip, "type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]});
+    spec.as_object_mut().expect("object").extend(more.as_object().cloned().unwrap_or_default());
+    let service = json!({"metadata": {"namespace": "d", "name": name}, "spec": spec});
+    serde_json::from_value(service).expect("a service")
+}
+
+fn slice(service: &str, addresses: &[IpAddr], port: u16) -> EndpointSlice {
+    let endpoints: Vec<Value> = addresses.iter().map(|a| json!({"addresses": [a]})).collect();
+    let labels = json!({"kubernetes.io/service-name": service});
+    let metadata = json!({"namespace": "d", "name": service, "labels": labels});
+    let slice = json!({"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints,
+        "ports": [{"port": port, "protocol": "TCP"}]});
+    serde_json::from_value(slice).expect("a slice")
+}
+
+/// A server in a pod that answers every connection with its name; ends with the test.
+fn serve(pod: &Namespace, name: &'static str, address: IpAddr) {
+    let (ready, started) = std::sync::mpsc::channel();
+    pod.run(move || {
+        let listener = TcpListener::bind((address, 8080)).expect("listen");
+        ready.send(()).expect("sent");
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let _ = stream.write_all(name.as_bytes());
+        }
+    });
+    started.recv().expect("listening");
+}
+
+fn ask(address: &str) -> Result<String, ErrorKind> {
+    let address: SocketAddr = address.parse().expect("address");
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).map_err(|e| e.kind())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).map_err(|e| e.kind())?;
+    Ok(text)
+}
+
+#[test]
+fn services_lead_to_endpoints() {
+    unshare(CloneFlags::CLONE_NEWNET).expect("root");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+    let dir = tempfile::tempdir().expect("dir");
+    runtime.block_on(async {
+        let links = Links::connect().expect("netlink");
+        links.up(links.index("lo").await.expect("index").expect("lo")).await.expect("up");
+        let cluster_range = "10.244.0.0/16".parse().expect("range");
+        let service_range = "10.96.0.0/12".parse().expect("range");
+        let proxy = Proxy::new(services::Config { node: "n".to_owned(), cluster_range, service_range });
+        let net = bridge::Config {
+            directory: dir.path().join("ipam"),
+            pod_range: "10.244.0.0/24".parse().expect("range"),
+            cluster_range,
+            service_range,
+        };
+        let host_ports = proxy.clone();
+        let net = Bridge::open(&net, Box::new(move |pods| host_ports.host_ports(pods))).await.expect("opens");
+        let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
+        let port = HostPort { host_ip: None, host_port: 9999, container_port: 8080, protocol: Protocol::Tcp };
+        let ip_a = net.attach("a", &a.0, &[port]).await.expect("attach")[0];
+        let ip_b = net.attach("b", &b.0, &[]).await.expect("attach")[0];
+        serve(&a, "a", ip_a);
+        serve(&b, "b", ip_b);
+
+        let (all, slices) = (Informer::<Service>::detached(), Informer::<EndpointSlice>::detached());
+        all.apply(service("web", "10.96.0.10", json!({})));
+        slices.apply(slice("web", &[ip_a, ip_b], 8080));
+        all.apply(service("none", "10.96.0.11", json!({"ports": [{"port": 80, "nodePort": 30081}]})));
+        let sticky = json!({"sessionAffinity": "ClientIP", "ports": [{"port": 80}]});
+        all.apply(service("sticky", "10.96.0.12", sticky));
+        slices.apply(slice("sticky", &[ip_a, ip_b], 8080));
+
+        proxy.follow(&all, &slices);
+        assert!(proxy.sync(&all, &slices).await);
+        let both = |from: &dyn Fn() -> String| {
+            let seen: std::collections::BTreeSet<String> = (0..40).map(|_| from()).collect();
+            assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        };
+        both(&|| ask("10.96.0.10:80").expect("from the node"));
+        both(&|| a.run(|| ask("10.96.0.10:80")).join().expect("ran").expect("from a pod, also to itself"));
+        both(&|| ask("10.244.0.1:30080").expect("node port from the node"));
+        both(&|| b.run(|| ask("10.244.0.1:30080")).join().expect("ran").expect("node port from a pod"));
+        assert_eq!(ask("10.244.0.1:9999").expect("host port"), "a");
+        let first = ask("10.96.0.12:80").expect("sticky");
+        assert!((0..20).all(|_| ask("10.96.0.12:80").as_ref() == Ok(&first)));
+        for refused in ["10.96.0.11:80", "10.244.0.1:30081", "10.96.0.10:81", "10.96.7.7:80"] {
+            let kind = b.run(move || ask(refused)).join().expect("ran");
+            assert_eq!(kind, Err(ErrorKind::ConnectionRefused), "{refused} from a pod");
+            assert_eq!(ask(refused), Err(ErrorKind::ConnectionRefused), "{refused} from the node");
+        }
+
+        // Differences: an endpoint goes, another service gets one, one ends.
+        slices.apply(slice("web", &[ip_b], 8080));
+        slices.apply(slice("none", &[ip_a], 8080));
+        all.delete(&service("sticky", "10.96.0.12", json!({})));
+        assert!(proxy.sync(&all, &slices).await);
+        assert!((0..20).all(|_| ask("10.96.0.10:80").as_deref() == Ok("b")));
+        assert_eq!(ask("10.96.0.11:80").as_deref(), Ok("a"));
+        assert_eq!(ask("10.96.0.12:80"), Err(ErrorKind::ConnectionRefused));
+
+        assert_eq!(teardown().expect("teardown").len(), 1);
+        assert_eq!(teardown().expect("again").len(), 0);
+    });
+}
