@@ -1,1 +1,61 @@
-//! kubelet
+//! The node agent: registers its node, runs the pods that are bound to it, tells the API about them.
+//!
+//! Place in the straight line: watch frames → [`pods`] → a worker per pod: observe → decide → do.
+//!
+//! Invariants:
+//! - state is reached through the API alone, with the node's own identity;
+//! - [`pod::decide`] and [`status`] are pure; everything slow runs as a job beside the worker, so that
+//!   no pod waits for another and heartbeats wait for nothing;
+//! - at most one job of a sort per pod; a status is one patch that touches no one else's conditions;
+//! - what is remembered in memory can be lost: a new agent adopts the pods that run.
+//!
+//! Must not know: how containers, images and networks are made, the store, other nodes.
+
+pub mod agent;
+pub mod config;
+pub mod container;
+pub mod events;
+pub mod image;
+pub mod node;
+pub mod objects;
+pub mod pod;
+pub mod pods;
+pub mod probe;
+pub mod spec;
+pub mod status;
+pub mod volume;
+
+use std::sync::Arc;
+
+use client::Hub;
+use k8s_openapi::api::core::v1::Pod;
+use network::PodNetwork;
+use runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+pub use agent::Agent;
+pub use config::Config;
+
+/// Puts an agent together. It does nothing yet.
+pub fn agent(config: Config, hub: &Hub, runtime: Arc<dyn Runtime>, network: Arc<dyn PodNetwork>) -> Arc<Agent> {
+    Agent::new(config, hub, runtime, network)
+}
+
+/// Runs the agent until `stop`. Pods keep running afterwards.
+pub async fn run(agent: Arc<Agent>, hub: Hub, stop: CancellationToken) {
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(node::status::run(agent.clone()));
+    tasks.spawn(node::lease::run(agent.clone()));
+    let pods = hub.selected::<Pod>(&format!("spec.nodeName={}", agent.config.node_name));
+    pods::supervise(&agent, &pods);
+    let orphans = agent.clone();
+    tasks.spawn(async move {
+        pods.synced().await;
+        pods::remove_orphans(&orphans).await;
+    });
+    stop.cancelled().await;
+    agent.pods.abort_all();
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,110 @@
+//! What all workers share.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use client::{Hub, Informer};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use meta::Key;
+use network::PodNetwork;
+use runtime::Runtime;
+use tokio::sync::Semaphore;
+
+use crate::config::Config;
+use crate::container::dns::{self, Resolver};
+use crate::container::fields::Facts;
+use crate::events::Recorder;
+use crate::objects::Objects;
+use crate::pods::Pods;
+use crate::spec;
+use crate::volume::token::Tokens;
+
+/// Containers that are being started at the same time, on the whole node.
+const STARTS: usize = 16;
+/// Images that are being pulled at the same time.
+const PULLS: usize = 4;
+
+/// The means of every worker.
+pub struct Agent {
+    /// Settings.
+    pub config: Config,
+    /// The API.
+    pub client: kube::Client,
+    /// Containers.
+    pub runtime: Arc<dyn Runtime>,
+    /// Pod networking.
+    pub network: Arc<dyn PodNetwork>,
+    /// Events.
+    pub events: Recorder,
+    /// All services, for environment variables.
+    pub services: Informer<Service>,
+    /// The own Node.
+    pub node: Informer<Node>,
+    /// ConfigMaps and Secrets that pods name.
+    pub objects: Objects,
+    /// ServiceAccount tokens.
+    pub tokens: Tokens,
+    /// The workers.
+    pub pods: Pods,
+    /// Bounds starts.
+    pub starts: Semaphore,
+    /// Bounds pulls.
+    pub pulls: Semaphore,
+}
+
+impl Agent {
+    /// Puts the means together; starts the informers and the event writer.
+    pub fn new(config: Config, hub: &Hub, runtime: Arc<dyn Runtime>, network: Arc<dyn PodNetwork>) -> Arc<Self> {
+        let client = hub.client().clone();
+        Arc::new(Agent {
+            events: Recorder::start(client.clone(), config.node_name.clone()),
+            services: hub.informer(),
+            node: hub.selected(&format!("metadata.name={}", config.node_name)),
+            objects: Objects::new(client.clone()),
+            tokens: Tokens::new(client.clone()),
+            pods: Pods::default(),
+            starts: Semaphore::new(STARTS),
+            pulls: Semaphore::new(PULLS),
+            config,
+            client,
+            runtime,
+            network,
+        })
+    }
+
+    /// The node's memory in bytes, as its Node object says.
+    pub fn node_memory(&self) -> i64 {
+        let node = self.node.get(&Key::new("", &self.config.node_name));
+        let memory = node.as_ref().and_then(|n| n.status.as_ref()?.capacity.as_ref()?.get("memory").cloned());
+        memory.and_then(|q| meta::Quantity::parse(&q.0).ok()).map_or(0, |q| q.value())
+    }
+
+    /// Addresses of a pod.
+    pub fn pod_ips(&self, pod: &Pod) -> Vec<IpAddr> {
+        if spec::host_network(pod) { self.config.addresses.clone() } else { self.network.addresses(spec::uid(pod)) }
+    }
+
+    /// What `fieldRef` and `resourceFieldRef` are answered from.
+    pub fn facts(&self, pod: &Pod) -> Facts {
+        let node = self.node.get(&Key::new("", &self.config.node_name));
+        Facts {
+            pod_ips: self.pod_ips(pod),
+            host_ips: self.config.addresses.clone(),
+            allocatable: node.map(|n| Facts::allocatable_of(&n)).unwrap_or_default(),
+        }
+    }
+
+    /// The variables that tell a pod of services. Waits for the first list of them.
+    pub async fn service_variables(&self, pod: &Pod) -> BTreeMap<String, String> {
+        self.services.synced().await;
+        let services = self.services.snapshot();
+        let links = spec::of(pod).enable_service_links != Some(false);
+        crate::container::services::variables(services.values(), spec::namespace(pod), links)
+    }
+
+    /// The machine's own resolver configuration.
+    pub fn host_resolver(&self) -> Resolver {
+        dns::parse(&std::fs::read_to_string(&self.config.resolv_conf).unwrap_or_default())
+    }
+}

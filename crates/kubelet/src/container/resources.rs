@@ -1,0 +1,107 @@
+//! Requests and limits as the kernel takes them (upstream: `cm/helpers_linux.go`, `qos/policy.go`).
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use runtime::Resources;
+
+use crate::spec;
+use crate::status::qos;
+
+const PERIOD: i64 = 100_000;
+const MIN_QUOTA: i64 = 1_000;
+const MIN_SHARES: i64 = 2;
+const MAX_SHARES: i64 = 262_144;
+const SHARES_PER_CPU: i64 = 1024;
+
+/// `cpu.shares` for thousandths of a CPU.
+pub fn shares(milli: i64) -> u64 {
+    let shares = if milli == 0 { MIN_SHARES } else { (milli * SHARES_PER_CPU / 1000).clamp(MIN_SHARES, MAX_SHARES) };
+    shares.unsigned_abs()
+}
+
+/// Microseconds of CPU time per period; 0 for no limit.
+pub fn quota(milli: i64) -> i64 {
+    if milli == 0 { 0 } else { (milli * PERIOD / 1000).max(MIN_QUOTA) }
+}
+
+/// Limits of one container.
+pub fn container(pod: &Pod, container: &Container, node_memory: i64) -> Resources {
+    let milli = |limits| spec::amount(container, limits, "cpu").map(|q| q.milli_value());
+    let request = milli(false).or_else(|| milli(true)).unwrap_or(0);
+    Resources {
+        cpu_shares: shares(request),
+        cpu_quota: quota(milli(true).unwrap_or(0)),
+        cpu_period: PERIOD.unsigned_abs(),
+        memory_limit: spec::amount(container, true, "memory").map_or(0, |q| q.value()),
+        oom_score_adj: oom_score(pod, container, node_memory),
+        pids_limit: 0,
+    }
+}
+
+/// Limits of the whole pod: sums, where every container has one.
+pub fn pod(pod: &Pod) -> Resources {
+    let all: Vec<&Container> = spec::of(pod).containers.iter().collect();
+    let init = spec::init_containers(pod);
+    let milli = |c: &Container, limits| spec::amount(c, limits, "cpu").map_or(0, |q| q.milli_value());
+    let bytes = |c: &Container| spec::amount(c, true, "memory").map_or(0, |q| q.value());
+    let total = |f: &dyn Fn(&Container) -> i64| -> i64 {
+        let sidecars: i64 = init.iter().filter(|c| spec::is_sidecar(c)).map(f).sum();
+        let once = init.iter().filter(|c| !spec::is_sidecar(c)).map(f).max().unwrap_or(0);
+        (all.iter().map(|c| f(c)).sum::<i64>() + sidecars).max(once + sidecars)
+    };
+    let limited = |f: &dyn Fn(&Container) -> i64| all.iter().copied().chain(init).all(|c| f(c) > 0);
+    let cpu_limit = |c: &Container| milli(c, true);
+    let requested = |c: &Container| if milli(c, false) > 0 { milli(c, false) } else { milli(c, true) };
+    Resources {
+        cpu_shares: shares(total(&requested)),
+        cpu_quota: if limited(&cpu_limit) { quota(total(&cpu_limit)) } else { 0 },
+        cpu_period: PERIOD.unsigned_abs(),
+        memory_limit: if limited(&bytes) { total(&bytes) } else { 0 },
+        ..Resources::default()
+    }
+}
+
+/// Cgroup below which pods of this class live; `Guaranteed` pods have none of their own.
+pub fn cgroup_parent(pod: &Pod) -> &'static str {
+    match qos::class(pod) {
+        "BestEffort" => "besteffort",
+        "Burstable" => "burstable",
+        _ => "",
+    }
+}
+
+/// Whom the kernel kills first when memory runs out.
+fn oom_score(pod: &Pod, container: &Container, node_memory: i64) -> i64 {
+    if spec::of(pod).priority.is_some_and(|p| p >= 2_000_000_000) {
+        return -997;
+    }
+    match qos::class(pod) {
+        "Guaranteed" => return -997,
+        "BestEffort" => return 1000,
+        _ => {}
+    }
+    let request = spec::amount(container, false, "memory").map_or(0, |q| q.value());
+    if node_memory <= 0 {
+        return 999;
+    }
+    let score = 1000 - (1000_i128 * i128::from(request) / i128::from(node_memory)) as i64;
+    match score {
+        s if s < 3 => 3,
+        1000 => 999,
+        s => s,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn kernel_values() {
+        let p = spec::tests::pod(json!({"containers": [{"name": "c", "resources":
+            {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"cpu": "500m"}}}]}));
+        let r = container(&p, &spec::of(&p).containers[0], 4 << 30);
+        assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit, r.oom_score_adj), (102, 50_000, 0, 750));
+        assert_eq!((shares(0), quota(1), cgroup_parent(&p)), (2, 1000, "burstable"));
+    }
+}

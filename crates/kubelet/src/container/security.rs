@@ -1,0 +1,85 @@
+//! Security contexts of pod and container, combined.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use runtime::{Image, Seccomp, Security};
+
+use crate::spec;
+
+/// What the process may do. The error is what the container's status shows
+/// (`CreateContainerConfigError`).
+pub fn security(pod: &Pod, container: &Container, image: &Image) -> Result<Security, String> {
+    let of_pod = spec::of(pod).security_context.clone().unwrap_or_default();
+    let own = spec::security(container);
+    let user = own.run_as_user.or(of_pod.run_as_user);
+    let non_root = own.run_as_non_root.or(of_pod.run_as_non_root) == Some(true);
+    if non_root {
+        verify_non_root(pod, container, image, user)?;
+    }
+    let capabilities = own.capabilities.clone().unwrap_or_default();
+    let mut groups: BTreeSet<i64> = of_pod.supplemental_groups.iter().flatten().copied().collect();
+    groups.extend(of_pod.fs_group);
+    let profile = own.seccomp_profile.as_ref().or(of_pod.seccomp_profile.as_ref()).map(|p| p.type_.as_str());
+    let number = |id: i64| u32::try_from(id).map_err(|_| format!("{id} is no valid user or group id"));
+    let privileged = own.privileged == Some(true);
+    let names = |list: Option<Vec<String>>| -> Vec<String> {
+        list.into_iter().flatten().map(|c| c.trim_start_matches("CAP_").to_uppercase()).collect()
+    };
+    Ok(Security {
+        privileged,
+        user: user.map(|u| u.to_string()),
+        group: own.run_as_group.or(of_pod.run_as_group).map(number).transpose()?,
+        supplemental_groups: groups.into_iter().map(number).collect::<Result<_, _>>()?,
+        non_root,
+        read_only_root: own.read_only_root_filesystem == Some(true),
+        no_new_privileges: own.allow_privilege_escalation == Some(false),
+        add_capabilities: names(capabilities.add),
+        drop_capabilities: names(capabilities.drop),
+        // Who says nothing gets the filter too (upstream's `seccompDefault`).
+        seccomp: match profile {
+            Some("Unconfined") => Seccomp::Unconfined,
+            _ if privileged => Seccomp::Unconfined,
+            _ => Seccomp::RuntimeDefault,
+        },
+        unmasked_proc: own.proc_mount.as_deref() == Some("Unmasked"),
+    })
+}
+
+fn verify_non_root(pod: &Pod, container: &Container, image: &Image, user: Option<i64>) -> Result<(), String> {
+    let place = format!("(pod: \"{}\", container: {})", spec::title(pod), container.name);
+    match (user, image.uid) {
+        (Some(0), _) => Err(format!("container's runAsUser breaks non-root policy {place}")),
+        (Some(_), _) => Ok(()),
+        (None, Some(0)) => Err(format!("container has runAsNonRoot and image will run as root {place}")),
+        (None, Some(_)) => Ok(()),
+        (None, None) if !image.username.is_empty() => Err(format!(
+            "container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root {place}",
+            image.username
+        )),
+        (None, None) => Err(format!("container has runAsNonRoot and image will run as root {place}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_container_overrides_the_pod() {
+        let p = spec::tests::pod(json!({"securityContext": {"runAsUser": 1, "fsGroup": 7, "supplementalGroups": [3]},
+            "containers": [{"name": "c", "securityContext": {"runAsUser": 2, "capabilities": {"drop": ["ALL"]}}}]}));
+        let s = security(&p, &spec::of(&p).containers[0], &Image::default()).expect("valid");
+        assert_eq!((s.user.as_deref(), s.supplemental_groups, s.drop_capabilities), (Some("2"), vec![3, 7], vec!["ALL".to_owned()]));
+    }
+
+    #[test]
+    fn non_root_is_verified() {
+        let p = spec::tests::pod(json!({"securityContext": {"runAsNonRoot": true}, "containers": [{"name": "c"}]}));
+        let c = &spec::of(&p).containers[0];
+        let root = security(&p, c, &Image { uid: Some(0), ..Image::default() });
+        assert_eq!(root, Err("container has runAsNonRoot and image will run as root (pod: \"p_ns(u1)\", container: c)".to_owned()));
+        assert!(security(&p, c, &Image { uid: Some(5), ..Image::default() }).is_ok());
+    }
+}

@@ -1,0 +1,143 @@
+//! Has images on the node before containers start (upstream: `images/image_manager.go`).
+
+pub mod credentials;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use runtime::{Error, Image};
+
+use crate::agent::Agent;
+use crate::container::env::Sources;
+use crate::events::Kind;
+use crate::pod::backoff::Backoff;
+
+/// Why an image cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Reason of the container's waiting state.
+    pub reason: &'static str,
+    /// Its message.
+    pub message: String,
+    /// A pull was tried and failed: the next one waits longer.
+    pub pulled: bool,
+}
+
+/// How pulling one image went before.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// Delay before the next pull.
+    pub pulls: Backoff,
+    /// When the last one failed.
+    pub failed_at: Option<Timestamp>,
+    /// `Reason: message` of the last failure.
+    pub error: String,
+}
+
+fn refused(reason: &'static str, message: String, pulled: bool) -> Refused {
+    Refused { reason, message, pulled }
+}
+
+/// The policy, with upstream's default by tag.
+pub fn policy(container: &Container) -> &str {
+    let image = container.image.as_deref().unwrap_or("");
+    let latest = || {
+        let name = image.rsplit('/').next().unwrap_or("");
+        !name.contains('@') && (!name.contains(':') || name.ends_with(":latest"))
+    };
+    match container.image_pull_policy.as_deref() {
+        Some(policy) if !policy.is_empty() => policy,
+        _ if latest() => "Always",
+        _ => "IfNotPresent",
+    }
+}
+
+/// Makes sure that the container's image is there.
+pub async fn ensure(
+    agent: &Arc<Agent>, pod: &Pod, container: &Container, sources: &Sources, history: &History,
+) -> Result<Image, Refused> {
+    let name = container.image.as_deref().unwrap_or("");
+    let say = |kind, reason, text: &str| agent.events.container(pod, &container.name, kind, reason, text);
+    let policy = policy(container);
+    let present = agent.runtime.image(name).await.map_err(|error| {
+        let text = format!("Failed to inspect image {name:?}: {error}");
+        say(Kind::Warning, "InspectFailed", &text);
+        refused("ImageInspectError", text, false)
+    })?;
+    match present {
+        Some(image) if policy != "Always" => {
+            say(Kind::Normal, "Pulled", &format!("Container image {name:?} already present on machine"));
+            return Ok(image);
+        }
+        None if policy == "Never" => {
+            let text = format!("Container image {name:?} is not present with pull policy of Never");
+            say(Kind::Warning, "ErrImageNeverPull", &text);
+            return Err(refused("ErrImageNeverPull", text, false));
+        }
+        _ => {}
+    }
+    let waits = history.failed_at.and_then(|at| history.pulls.until(at)).is_some_and(|until| Timestamp::now() < until);
+    if waits {
+        let text = format!("Back-off pulling image {name:?}");
+        say(Kind::Normal, "BackOff", &text);
+        return Err(refused("ImagePullBackOff", format!("{text}: {}", history.error), false));
+    }
+    pull(agent, pod, container, sources).await
+}
+
+async fn pull(agent: &Arc<Agent>, pod: &Pod, container: &Container, sources: &Sources) -> Result<Image, Refused> {
+    let name = container.image.as_deref().unwrap_or("");
+    let say = |kind, reason, text: &str| agent.events.container(pod, &container.name, kind, reason, text);
+    say(Kind::Normal, "Pulling", &format!("Pulling image {name:?}"));
+    let begun = Instant::now();
+    let Ok(_slot) = agent.pulls.acquire().await else { unreachable!("the semaphore is never closed") };
+    let alone = Instant::now();
+    let mut result = Err(Error::NotFound(name.to_owned()));
+    for credentials in credentials::for_image(pod, sources, name) {
+        result = agent.runtime.pull(name, credentials.as_ref()).await;
+        if result.is_ok() {
+            break;
+        }
+    }
+    match result {
+        Ok(image) => {
+            let (own, all) = (alone.elapsed().as_millis(), begun.elapsed().as_millis());
+            say(Kind::Normal, "Pulled", &format!(
+                "Successfully pulled image {name:?} in {} ({} including waiting). Image size: {} bytes.",
+                print_millis(own), print_millis(all), image.size
+            ));
+            Ok(image)
+        }
+        Err(error) => {
+            say(Kind::Warning, "Failed", &format!("Failed to pull image {name:?}: {error}"));
+            let reason = match &error {
+                Error::Image { reason, .. } => reason,
+                _ => "ErrImagePull",
+            };
+            Err(refused(reason, error.to_string(), true))
+        }
+    }
+}
+
+/// A duration as Go prints it, in whole milliseconds.
+fn print_millis(millis: u128) -> String {
+    if millis < 1000 { format!("{millis}ms") } else { format!("{}s", millis as f64 / 1000.0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn default_policy_follows_the_tag() {
+        for (image, want) in [
+            ("nginx", "Always"), ("nginx:latest", "Always"), ("nginx:1", "IfNotPresent"), ("r:5000/nginx", "Always"),
+            ("nginx@sha256:ab", "IfNotPresent"),
+        ] {
+            let container = Container { image: Some(image.to_owned()), ..Container::default() };
+            assert_eq!(policy(&container), want, "{image}");
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The Node as this agent wants it. Pure.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
+    NodeSystemInfo, Taint,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::facts::Facts;
+use crate::config::Config;
+
+/// Images that a Node tells of, the largest first (upstream: `nodeStatusMaxImages`).
+const MOST_IMAGES: usize = 50;
+/// Memory kept back from pods (upstream: the hard eviction threshold `memory.available<100Mi`).
+const RESERVED_MEMORY: i64 = 100 << 20;
+
+/// The labels that this agent keeps on its node.
+pub fn labels(config: &Config, arch: &str) -> BTreeMap<String, String> {
+    let mut labels = config.labels.clone();
+    for (key, value) in [
+        ("kubernetes.io/hostname", config.hostname.as_str()),
+        ("kubernetes.io/os", "linux"),
+        ("kubernetes.io/arch", arch),
+        ("beta.kubernetes.io/os", "linux"),
+        ("beta.kubernetes.io/arch", arch),
+    ] {
+        labels.insert(key.to_owned(), value.to_owned());
+    }
+    labels
+}
+
+/// The object for registration.
+pub fn node(config: &Config, facts: &Facts, status: NodeStatus) -> Node {
+    let annotation = ("volumes.kubernetes.io/controller-managed-attach-detach".to_owned(), "true".to_owned());
+    let taints: Vec<Taint> = config.taints.iter().filter_map(|t| taint(t)).collect();
+    Node {
+        metadata: ObjectMeta {
+            name: Some(config.node_name.clone()),
+            labels: Some(labels(config, &facts.arch)),
+            annotations: Some([annotation].into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(NodeSpec { taints: Some(taints).filter(|t| !t.is_empty()), ..NodeSpec::default() }),
+        status: Some(status),
+    }
+}
+
+/// `key=value:effect` or `key:effect`.
+fn taint(text: &str) -> Option<Taint> {
+    let (left, effect) = text.rsplit_once(':')?;
+    let (key, value) = left.split_once('=').unwrap_or((left, ""));
+    Some(Taint {
+        key: key.to_owned(),
+        value: Some(value.to_owned()).filter(|v| !v.is_empty()),
+        effect: effect.to_owned(),
+        time_added: None,
+    })
+}
+
+/// The status, with transition times taken over from the old one.
+pub fn status(
+    config: &Config, facts: &Facts, images: &[runtime::Image], old: Option<&NodeStatus>, not_ready: Option<&str>,
+    now: Timestamp,
+) -> NodeStatus {
+    let (capacity, allocatable) = resources(config, facts);
+    NodeStatus {
+        addresses: Some(addresses(config)),
+        capacity: Some(capacity),
+        allocatable: Some(allocatable),
+        conditions: Some(conditions(old, not_ready, now)),
+        daemon_endpoints: Some(NodeDaemonEndpoints {
+            kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.port) }),
+        }),
+        images: Some(image_list(images)),
+        node_info: Some(NodeSystemInfo {
+            architecture: facts.arch.clone(),
+            boot_id: facts.boot_id.clone(),
+            container_runtime_version: format!("ironclad://{}", env!("CARGO_PKG_VERSION")),
+            kernel_version: facts.kernel.clone(),
+            kube_proxy_version: String::new(),
+            kubelet_version: config.version.clone(),
+            machine_id: facts.machine_id.clone(),
+            operating_system: "linux".to_owned(),
+            os_image: facts.os_image.clone(),
+            system_uuid: facts.system_uuid.clone(),
+            ..NodeSystemInfo::default()
+        }),
+        ..NodeStatus::default()
+    }
+}
+
+fn addresses(config: &Config) -> Vec<NodeAddress> {
+    let one = |type_: &str, address: String| NodeAddress { type_: type_.to_owned(), address };
+    let ips = config.addresses.iter().map(IpAddr::to_string).map(|ip| one("InternalIP", ip));
+    ips.chain([one("Hostname", config.hostname.clone())]).collect()
+}
+
+type Amounts = BTreeMap<String, Quantity>;
+
+fn resources(config: &Config, facts: &Facts) -> (Amounts, Amounts) {
+    let kib = |bytes: i64| format!("{}Ki", bytes / 1024);
+    let mut capacity: BTreeMap<String, String> = BTreeMap::new();
+    capacity.insert("cpu".to_owned(), facts.cpus.to_string());
+    capacity.insert("memory".to_owned(), kib(facts.memory));
+    capacity.insert("ephemeral-storage".to_owned(), kib(facts.storage));
+    capacity.insert("pods".to_owned(), config.max_pods.to_string());
+    for (size, bytes) in &facts.hugepages {
+        let name = if *size >= 1 << 20 { format!("{}Gi", size >> 20) } else { format!("{}Mi", size >> 10) };
+        let amount = meta::Quantity::from_units(*bytes, meta::quantity::Format::BinarySi);
+        capacity.insert(format!("hugepages-{name}"), amount.to_string());
+    }
+    let mut allocatable = capacity.clone();
+    let huge: i64 = facts.hugepages.values().sum();
+    allocatable.insert("memory".to_owned(), kib((facts.memory - huge - RESERVED_MEMORY).max(0)));
+    // A tenth is kept free (upstream: `nodefs.available<10%`).
+    allocatable.insert("ephemeral-storage".to_owned(), (facts.storage / 10 * 9).to_string());
+    let wrap = |map: BTreeMap<String, String>| map.into_iter().map(|(k, v)| (k, Quantity(v))).collect();
+    (wrap(capacity), wrap(allocatable))
+}
+
+fn conditions(old: Option<&NodeStatus>, not_ready: Option<&str>, now: Timestamp) -> Vec<NodeCondition> {
+    let list = [
+        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        match not_ready {
+            None => ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+            Some(why) => ("Ready", "False", "KubeletNotReady", why),
+        },
+    ];
+    let before = |type_: &str| old.and_then(|o| o.conditions.as_ref()?.iter().find(|c| c.type_ == type_));
+    let one = |(type_, status, reason, message): (&str, &str, &str, &str)| {
+        let since = before(type_).filter(|c| c.status == status).and_then(|c| c.last_transition_time.clone());
+        NodeCondition {
+            type_: type_.to_owned(),
+            status: status.to_owned(),
+            reason: Some(reason.to_owned()),
+            message: Some(message.to_owned()),
+            last_heartbeat_time: Some(Time(now)),
+            last_transition_time: since.or(Some(Time(now))),
+        }
+    };
+    list.into_iter().map(one).collect()
+}
+
+fn image_list(images: &[runtime::Image]) -> Vec<ContainerImage> {
+    let mut images: Vec<&runtime::Image> = images.iter().collect();
+    images.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.id.cmp(&b.id)));
+    let one = |image: &&runtime::Image| ContainerImage {
+        names: Some(image.digests.iter().chain(&image.tags).take(5).cloned().collect()),
+        size_bytes: i64::try_from(image.size).ok(),
+    };
+    images.iter().take(MOST_IMAGES).map(one).collect()
+}
+
+/// What differs between two statuses but for heartbeat times: the fields to send, as a strategic
+/// merge patch. With `all`, heartbeats count too.
+pub fn difference(old: &NodeStatus, new: &NodeStatus, all: bool) -> Option<serde_json::Value> {
+    use serde_json::{Map, Value, json};
+    let still = |status: &NodeStatus| {
+        let mut status = status.clone();
+        status.conditions.iter_mut().flatten().for_each(|c| c.last_heartbeat_time = None);
+        serde_json::to_value(status).unwrap_or_default()
+    };
+    let (before, after) = (still(old), still(new));
+    let mut changes = Map::new();
+    for key in ["addresses", "capacity", "allocatable", "daemonEndpoints", "images", "nodeInfo"] {
+        if before[key] == after[key] || (before[key].is_null() && after[key] == json!([])) {
+            continue;
+        }
+        let mut value = after[key].clone();
+        match &mut value {
+            Value::Array(list) if key == "addresses" => list.push(json!({"$patch": "replace"})),
+            Value::Object(map) if matches!(key, "capacity" | "allocatable") => {
+                for gone in before[key].as_object().into_iter().flat_map(Map::keys) {
+                    map.entry(gone.clone()).or_insert(Value::Null);
+                }
+            }
+            _ => {}
+        }
+        changes.insert(key.to_owned(), value);
+    }
+    let own: Vec<&Value> = after["conditions"].as_array().into_iter().flatten().collect();
+    let differs = own.iter().any(|c| !before["conditions"].as_array().is_some_and(|old| old.contains(c)));
+    if differs || all {
+        changes.insert("conditions".to_owned(), serde_json::to_value(&new.conditions).unwrap_or_default());
+    }
+    (!changes.is_empty()).then(|| json!({"status": changes}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unchanged_status_needs_no_write_but_a_heartbeat_can_be_forced() {
+        let config = crate::tests::config(std::path::Path::new("/nonexistent"));
+        let facts = Facts { cpus: 2, memory: 4 << 30, storage: 10 << 30, ..Facts::default() };
+        let at = |s| Timestamp::from_second(s).expect("in range");
+        let old = status(&config, &facts, &[], None, None, at(0));
+        let new = status(&config, &facts, &[], Some(&old), None, at(10));
+        assert_eq!(difference(&old, &new, false), None);
+        assert!(difference(&old, &new, true).is_some());
+        let ready = new.conditions.as_ref().and_then(|c| c.last()).expect("Ready is the last");
+        assert_eq!((ready.type_.as_str(), ready.last_transition_time.clone()), ("Ready", Some(Time(at(0)))));
+        let down = status(&config, &facts, &[], Some(&new), Some("runtime down"), at(20));
+        assert_eq!(difference(&new, &down, false).expect("a change")["status"].as_object().map(|m| m.len()), Some(1));
+        assert_eq!(new.allocatable.as_ref().map(|a| a["memory"].0.as_str()), Some("4091904Ki"));
+    }
+}

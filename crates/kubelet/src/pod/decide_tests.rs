@@ -1,0 +1,199 @@
+//! Tables for the decider.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use runtime::{Container, ContainerState, PodConfig};
+use serde_json::json;
+
+use super::decide::{Plan, Step, decide};
+use super::observed::{Job, Memory, Observed, SANDBOX_LABEL};
+use crate::spec::tests::pod;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("in range")
+}
+
+fn container(name: &str, attempt: u32, state: ContainerState) -> Container {
+    Container {
+        id: format!("{name}{attempt}"),
+        pod_uid: "u1".to_owned(),
+        name: name.to_owned(),
+        attempt,
+        image: "i".to_owned(),
+        image_id: "sha256:i".to_owned(),
+        state,
+        log_path: "/nonexistent".into(),
+        labels: [(SANDBOX_LABEL.to_owned(), "0".to_owned())].into(),
+    }
+}
+
+fn running(name: &str, attempt: u32) -> Container {
+    container(name, attempt, ContainerState::Running { started_at: 0 })
+}
+
+fn ended(name: &str, attempt: u32, code: i32, second: i64) -> Container {
+    let finished_at = second * 1_000_000_000;
+    let (reason, message) = (String::new(), String::new());
+    container(name, attempt, ContainerState::Exited { started_at: 0, finished_at, code, signal: 0, reason, message })
+}
+
+fn observed(containers: Vec<Container>) -> Observed {
+    let sandbox =
+        runtime::Pod { config: PodConfig::default(), ready: true, created_at: 0, netns: None, containers };
+    let memory = Memory { mounted: true, attached: true, ..Memory::default() };
+    Observed { sandbox: Some(sandbox), gone: false, memory }
+}
+
+fn app(policy: &str) -> Pod {
+    pod(json!({"restartPolicy": policy, "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]}))
+}
+
+/// Steps in short: `+a1` start, `-a` stop.
+fn short(plan: &Plan) -> String {
+    let one = |step: &Step| match step {
+        Step::Mount => "mount".to_owned(),
+        Step::Sandbox { attempt } => format!("sandbox{attempt}"),
+        Step::Start { container, attempt } => format!("+{container}{attempt}"),
+        Step::Stop { container, grace, .. } => format!("-{container}/{grace}"),
+        Step::Clean { ids } => format!("clean:{}", ids.join(",")),
+        Step::TearDown => "teardown".to_owned(),
+        Step::Delete => "delete".to_owned(),
+    };
+    plan.steps.iter().map(one).collect::<Vec<_>>().join(" ")
+}
+
+fn run(pod: &Pod, observed: &Observed, now: i64) -> String {
+    short(&decide(pod, observed, at(now)))
+}
+
+#[test]
+fn a_new_pod_gets_volumes_then_a_sandbox_then_its_containers_in_order() {
+    let p = app("Always");
+    let mut o = Observed::default();
+    assert_eq!(run(&p, &o, 0), "mount");
+    o.memory.mounted = true;
+    assert_eq!(run(&p, &o, 0), "sandbox0");
+    o = observed(vec![]);
+    assert_eq!(run(&p, &o, 0), "+a0");
+    o.memory.busy.insert(Job::Start, 0);
+    assert_eq!(run(&p, &o, 0), "");
+    assert_eq!(run(&p, &observed(vec![running("a", 0)]), 0), "+b0");
+    assert_eq!(run(&p, &observed(vec![running("a", 0), running("b", 0)]), 0), "");
+}
+
+#[test]
+fn ended_containers_restart_by_policy() {
+    for (policy, code, want) in [
+        ("Always", 0, "+a1"), ("Always", 1, "+a1"), ("OnFailure", 1, "+a1"), ("OnFailure", 0, ""), ("Never", 1, ""),
+    ] {
+        let o = observed(vec![ended("a", 0, code, 1), running("b", 0)]);
+        assert_eq!(run(&app(policy), &o, 1), want, "{policy} {code}");
+    }
+}
+
+#[test]
+fn crashes_wait_with_upstreams_words() {
+    let p = app("Always");
+    let mut o = observed(vec![ended("a", 1, 1, 100), running("b", 0)]);
+    o.memory.containers.entry("a".to_owned()).or_default().crashes.next(at(90));
+    let plan = decide(&p, &o, at(105));
+    assert_eq!((short(&plan).as_str(), plan.wake_at), ("", Some(at(110))));
+    assert_eq!(plan.waiting["a"].reason, "CrashLoopBackOff");
+    assert_eq!(plan.waiting["a"].message, "back-off 10s restarting failed container=a pod=p_ns(u1)");
+    assert_eq!(run(&p, &o, 110), "+a2");
+}
+
+#[test]
+fn a_done_pod_is_taken_down_but_not_deleted() {
+    let p = app("Never");
+    let mut o = observed(vec![ended("a", 0, 0, 1), ended("b", 0, 1, 1)]);
+    assert_eq!(run(&p, &o, 2), "teardown");
+    o.memory.torn_down = true;
+    assert_eq!(run(&p, &o, 2), "");
+    // Its sandbox is gone: it does not get another.
+    o.sandbox.as_mut().expect("sandbox").ready = false;
+    assert_eq!(run(&p, &o, 2), "");
+}
+
+#[test]
+fn init_containers_run_one_by_one_and_sidecars_stay() {
+    let p = pod(json!({"restartPolicy": "Never", "initContainers": [{"name": "i", "image": "i"},
+        {"name": "s", "image": "i", "restartPolicy": "Always"}, {"name": "j", "image": "i"}],
+        "containers": [{"name": "a", "image": "i"}]}));
+    assert_eq!(run(&p, &observed(vec![]), 0), "+i0");
+    assert_eq!(run(&p, &observed(vec![running("i", 0)]), 0), "");
+    assert_eq!(run(&p, &observed(vec![ended("i", 0, 0, 0)]), 0), "+s0");
+    assert_eq!(run(&p, &observed(vec![ended("i", 0, 0, 0), running("s", 0)]), 0), "+j0");
+    let through = vec![ended("i", 0, 0, 0), running("s", 0), ended("j", 0, 0, 0)];
+    assert_eq!(run(&p, &observed(through.clone()), 0), "+a0");
+    // A sidecar that ends comes back, whatever the pod's policy.
+    let crashed = vec![ended("i", 0, 0, 0), ended("s", 0, 1, 0), ended("j", 0, 0, 0), running("a", 0)];
+    assert_eq!(run(&p, &observed(crashed), 0), "+s1");
+    // When the ordinary containers are done, the sidecar goes too.
+    let mut done = through;
+    done.push(ended("a", 0, 0, 0));
+    assert_eq!(run(&p, &observed(done), 0), "-s/30");
+    assert_eq!(run(&p, &observed(vec![ended("i", 0, 7, 0)]), 0), "teardown");
+}
+
+#[test]
+fn failed_probes_end_containers() {
+    let p = app("Always");
+    let mut o = observed(vec![running("a", 0), running("b", 0)]);
+    let memory = o.memory.containers.entry("a".to_owned()).or_default();
+    memory.id = "a0".to_owned();
+    memory.live = Some(false);
+    let plan = decide(&p, &o, at(0));
+    let [Step::Stop { message, grace: 30, .. }] = plan.steps.as_slice() else { panic!("{:?}", plan.steps) };
+    assert_eq!(message, "Container a failed liveness probe, will be restarted");
+    o.memory.containers.get_mut("a").expect("a").id = "another".to_owned();
+    assert_eq!(run(&p, &o, 0), "", "the verdict was about an older start");
+}
+
+#[test]
+fn deletion_ends_containers_then_takes_down_then_deletes() {
+    let mut p = app("Always");
+    p.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(110)));
+    p.metadata.deletion_grace_period_seconds = Some(10);
+    let mut o = observed(vec![running("a", 0), ended("b", 0, 0, 1)]);
+    assert_eq!(run(&p, &o, 100), "-a/10");
+    o.memory.busy.insert(Job::Stop("a0".to_owned()), 10);
+    assert_eq!(run(&p, &o, 100), "");
+    p.metadata.deletion_grace_period_seconds = Some(0);
+    assert_eq!(run(&p, &o, 100), "-a/1", "a shorter grace period counts");
+    let mut o = observed(vec![ended("a", 0, 143, 1), ended("b", 0, 0, 1)]);
+    assert_eq!(run(&p, &o, 100), "teardown");
+    o.memory.torn_down = true;
+    assert_eq!(run(&p, &o, 100), "", "the final status comes first");
+    o.memory.written = true;
+    assert_eq!(run(&p, &o, 100), "delete");
+    o.gone = true;
+    assert!(decide(&p, &o, at(100)).finished);
+}
+
+#[test]
+fn an_active_deadline_ends_the_pod() {
+    let mut p = app("Always");
+    p.spec.as_mut().expect("spec").active_deadline_seconds = Some(5);
+    p.status.get_or_insert_default().start_time = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(0)));
+    let o = observed(vec![running("a", 0), running("b", 0)]);
+    assert_eq!(decide(&p, &o, at(3)).wake_at, Some(at(5)));
+    assert_eq!(run(&p, &o, 5), "-a/30 -b/30");
+}
+
+#[test]
+fn a_dead_sandbox_is_replaced_and_init_runs_again() {
+    let p = pod(json!({"initContainers": [{"name": "i", "image": "i"}], "containers": [{"name": "a", "image": "i"}]}));
+    let mut o = observed(vec![ended("i", 0, 0, 0), ended("a", 0, 255, 0)]);
+    o.sandbox.as_mut().expect("sandbox").ready = false;
+    assert_eq!(run(&p, &o, 0), "sandbox1");
+    let sandbox = o.sandbox.as_mut().expect("sandbox");
+    (sandbox.ready, sandbox.config.attempt) = (true, 1);
+    assert_eq!(run(&p, &o, 0), "+i1");
+}
+
+#[test]
+fn only_the_newest_ended_container_is_kept() {
+    let o = observed(vec![ended("a", 0, 1, 0), ended("a", 1, 1, 0), running("a", 2), running("b", 0)]);
+    assert_eq!(run(&app("Always"), &o, 0), "clean:a0");
+}

@@ -1,0 +1,68 @@
+//! What a worker remembers of a job's outcome. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::observed::{Job, Memory, Waiting, exit};
+use super::work::Outcome;
+
+/// Before a failed job is tried again, unless something it needs changes.
+pub const RETRY: SignedDuration = SignedDuration::from_secs(2);
+/// Before a container whose configuration cannot work is tried again.
+const RETRY_CONFIG: SignedDuration = SignedDuration::from_secs(10);
+
+/// Takes in an outcome.
+pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestamp) {
+    memory.busy.remove(job);
+    match outcome {
+        Outcome::Mounted(_, refresh) => {
+            memory.mounted = true;
+            memory.refresh_at = *refresh;
+            memory.mount_retry = None;
+        }
+        Outcome::MountFailed => {
+            memory.stale_volumes = true;
+            memory.mount_retry = Some(now + RETRY);
+        }
+        Outcome::SandboxReady => {
+            memory.attached = true;
+            memory.sandbox_retry = None;
+        }
+        Outcome::SandboxFailed => memory.sandbox_retry = Some(now + RETRY),
+        Outcome::Started(name) => {
+            if let Some(container) = memory.containers.get_mut(name) {
+                container.waiting = None;
+                container.retry = None;
+            }
+        }
+        Outcome::NotStarted { container, reason, message, pulled } => {
+            let container = memory.containers.entry(container.clone()).or_default();
+            container.waiting = Some(Waiting { reason: (*reason).to_owned(), message: message.clone() });
+            container.retry = Some(now + RETRY_CONFIG);
+            if *pulled {
+                container.pulls.next(now);
+                container.pulled_at = Some(now);
+                container.pull_error = format!("{reason}: {message}");
+            }
+            if matches!(*reason, "ImagePullBackOff") {
+                container.retry = container.pulled_at.and_then(|at| container.pulls.until(at));
+            }
+        }
+        Outcome::TornDown => {
+            memory.torn_down = true;
+            memory.attached = false;
+            memory.mounted = false;
+        }
+        Outcome::Deleted => memory.delete_retry = Some(now + SignedDuration::from_secs(60)),
+        Outcome::Done => {}
+        Outcome::Failed(_) if *job == Job::Delete => memory.delete_retry = Some(now + RETRY),
+        Outcome::Failed(_) => memory.retry = Some(now + RETRY),
+    }
+}
+
+/// A container is about to be started again: the next time it waits longer.
+pub fn restarting(memory: &mut Memory, name: &str, before: Option<&runtime::Container>) {
+    let container = memory.containers.entry(name.to_owned()).or_default();
+    if let Some((_, ended)) = before.and_then(exit) {
+        container.crashes.next(ended);
+    }
+}

@@ -1,0 +1,301 @@
+//! The jobs of a pod: each carries out one step and says how it went.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{DeleteParams, Preconditions};
+use network::{HostPort, Protocol};
+use tokio_util::sync::CancellationToken;
+
+use super::end::MIN_GRACE;
+use super::launch::{self, Parts};
+use super::{hooks, observed::Observed};
+use crate::agent::Agent;
+use crate::container::env::Sources;
+use crate::events::Kind;
+use crate::image::{self, History};
+use crate::spec;
+use crate::volume::{self, Volumes};
+
+/// How a job ended.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Volumes are there; renew them then.
+    Mounted(Volumes, Option<Timestamp>),
+    /// Volumes could not be made.
+    MountFailed,
+    /// The sandbox is up and its network attached.
+    SandboxReady,
+    /// It is not.
+    SandboxFailed,
+    /// A container runs.
+    Started(String),
+    /// It does not, and waits for this reason; the image's history changed.
+    NotStarted { container: String, reason: &'static str, message: String, pulled: bool },
+    /// Everything is taken down.
+    TornDown,
+    /// The API has deleted the pod, or never will again be asked.
+    Deleted,
+    /// Nothing to remember.
+    Done,
+    /// Try again later.
+    Failed(String),
+}
+
+/// What jobs of one pod share.
+#[derive(Clone)]
+pub struct Desk {
+    /// Means.
+    pub agent: Arc<Agent>,
+    /// The pod.
+    pub pod: Arc<Pod>,
+    /// The pod is ending: what waits for the network or an image gives up.
+    pub cancel: CancellationToken,
+}
+
+impl Desk {
+    fn dir(&self) -> PathBuf {
+        self.agent.config.pod_dir(spec::uid(&self.pod))
+    }
+
+    fn say(&self, container: &str, kind: Kind, reason: &'static str, text: impl Into<String>) {
+        self.agent.events.container(&self.pod, container, kind, reason, text);
+    }
+
+    /// Makes or refreshes the volumes.
+    pub async fn mount(self, sources: Result<Sources, String>) -> Outcome {
+        let dir = self.dir();
+        let agent = &self.agent;
+        if let Err(error) = std::fs::create_dir_all(&dir) {
+            return Outcome::Failed(format!("{}: {error}", dir.display()));
+        }
+        let made = match sources {
+            Ok(sources) => {
+                let facts = agent.facts(&self.pod);
+                volume::set_up_all(&self.pod, &dir, &sources, &facts, &agent.tokens).await.map_err(|e| e.to_string())
+            }
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(volumes) => {
+                let refresh = volumes.values().filter_map(|v| v.refresh_at).min();
+                Outcome::Mounted(volumes, refresh)
+            }
+            Err(text) => {
+                agent.events.pod(&self.pod, Kind::Warning, "FailedMount", text);
+                Outcome::MountFailed
+            }
+        }
+    }
+
+    /// Makes the sandbox and attaches its network.
+    pub async fn sandbox(self, attempt: u32) -> Outcome {
+        match self.make_sandbox(attempt).await {
+            Ok(()) => Outcome::SandboxReady,
+            Err(error) => {
+                let text = format!("Failed to create pod sandbox: {error}");
+                self.agent.events.pod(&self.pod, Kind::Warning, "FailedCreatePodSandBox", text);
+                Outcome::SandboxFailed
+            }
+        }
+    }
+
+    async fn make_sandbox(&self, attempt: u32) -> Result<(), String> {
+        let agent = &self.agent;
+        let uid = spec::uid(&self.pod);
+        if attempt > 0 {
+            let text = "Pod sandbox changed, it will be killed and re-created.";
+            let old = agent.runtime.pod(uid).await.map_err(|e| e.to_string())?;
+            if old.is_some_and(|p| p.config.attempt < attempt) {
+                agent.events.pod(&self.pod, Kind::Normal, "SandboxChanged", text);
+                agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
+            }
+        }
+        let config = launch::sandbox(agent, &self.pod, attempt);
+        let pod = agent.runtime.start_pod(&config).await.map_err(|e| e.to_string())?;
+        if let Some(netns) = pod.netns.as_deref().filter(|_| !config.host_network) {
+            agent.network.attach(uid, netns, &host_ports(&self.pod)).await.map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Has the image, then starts the container and runs its postStart hook.
+    pub async fn start(
+        self, name: String, attempt: u32, sandbox: u32, sources: Result<Sources, String>, volumes: Volumes,
+        history: History,
+    ) -> Outcome {
+        let Some(container) = spec::container(&self.pod, &name) else { return Outcome::Done };
+        let agent = &self.agent;
+        let Ok(_slot) = agent.starts.acquire().await else { unreachable!("the semaphore is never closed") };
+        let not = |reason: &'static str, message: String, pulled: bool| {
+            if reason != "ImagePullBackOff" {
+                // Upstream prints the reason for a pull, the message for the rest.
+                let text = if pulled { reason.to_owned() } else { message.clone() };
+                self.say(&name, Kind::Warning, "Failed", format!("Error: {text}"));
+            } else {
+                self.say(&name, Kind::Warning, "Failed", "Error: ImagePullBackOff");
+            }
+            Outcome::NotStarted { container: name.clone(), reason, message, pulled }
+        };
+        let sources = match sources {
+            Ok(sources) => sources,
+            Err(error) => return not("CreateContainerConfigError", error, false),
+        };
+        let image = image::ensure(agent, &self.pod, &container, &sources, &history);
+        let image = match self.cancel.run_until_cancelled(image).await {
+            None => return Outcome::Done,
+            Some(Ok(image)) => image,
+            Some(Err(refused)) => return not(refused.reason, refused.message, refused.pulled),
+        };
+        let parts = Parts { attempt, sandbox, image: &image, sources: &sources, volumes: &volumes };
+        let config = match launch::container(agent, &self.pod, &container, &parts).await {
+            Ok(config) => config,
+            Err(error) => return not("CreateContainerConfigError", error, false),
+        };
+        let id = match agent.runtime.start_container(spec::uid(&self.pod), &config).await {
+            Ok(id) => id,
+            Err(runtime::Error::Config(text)) => return not("CreateContainerConfigError", text, false),
+            Err(runtime::Error::Start(text)) => return not("RunContainerError", text, false),
+            Err(error) => return not("CreateContainerError", error.to_string(), false),
+        };
+        self.say(&name, Kind::Normal, "Created", "Container created");
+        self.say(&name, Kind::Normal, "Started", "Container started");
+        self.post_start(&container, &id, not).await.unwrap_or(Outcome::Started(name.clone()))
+    }
+
+    async fn post_start(
+        &self, container: &k8s_openapi::api::core::v1::Container, id: &str,
+        not: impl Fn(&'static str, String, bool) -> Outcome,
+    ) -> Option<Outcome> {
+        let hook = container.lifecycle.as_ref()?.post_start.as_ref()?;
+        let run = hooks::run(&self.agent, &self.pod, container, id, hook);
+        // A pod that ends does not wait for its hooks.
+        let error = self.cancel.run_until_cancelled(run).await?.err()?;
+        self.say(&container.name, Kind::Warning, "FailedPostStartHook", "PostStartHook failed");
+        self.say(&container.name, Kind::Normal, "Killing", "FailedPostStartHook");
+        let _ = self.agent.runtime.stop_container(id, spec::grace_seconds(&self.pod)).await;
+        Some(not("PostStartHookError", error, false))
+    }
+
+    /// Runs the preStop hook within the grace period, then ends the container.
+    pub async fn stop(self, id: String, name: String, grace: i64, message: String) -> Outcome {
+        let agent = &self.agent;
+        self.say(&name, Kind::Normal, "Killing", message);
+        let container = spec::container(&self.pod, &name);
+        let hook = container.as_ref().and_then(|c| c.lifecycle.as_ref()?.pre_stop.as_ref());
+        let mut left = grace;
+        if let (Some(container), Some(hook)) = (&container, hook.filter(|_| grace > 0)) {
+            let begun = Instant::now();
+            let limit = Duration::from_secs(grace.unsigned_abs());
+            let run = tokio::time::timeout(limit, hooks::run(agent, &self.pod, container, &id, hook)).await;
+            if let Ok(Err(error)) = run {
+                tracing::debug!(pod = %spec::title(&self.pod), container = name, error, "preStop hook failed");
+                self.say(&name, Kind::Warning, "FailedPreStopHook", "PreStopHook failed");
+            }
+            left -= i64::try_from(begun.elapsed().as_secs()).unwrap_or(grace);
+        }
+        match agent.runtime.stop_container(&id, left.max(MIN_GRACE)).await {
+            Ok(()) | Err(runtime::Error::NotFound(_)) => Outcome::Done,
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+
+    /// Forgets ended containers.
+    pub async fn clean(self, ids: Vec<String>) -> Outcome {
+        for id in ids {
+            if let Err(error) = self.agent.runtime.remove_container(&id).await {
+                return Outcome::Failed(error.to_string());
+            }
+        }
+        Outcome::Done
+    }
+
+    /// Ends the sandbox, frees addresses and volumes. Records stay until the pod is deleted.
+    pub async fn tear_down(self) -> Outcome {
+        let uid = spec::uid(&self.pod);
+        let agent = &self.agent;
+        let result = async {
+            agent.network.detach(uid).await.map_err(|e| e.to_string())?;
+            agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
+            volume::take_down::remove(&self.dir().join("volume-subpaths"))?;
+            volume::take_down::remove(&self.dir().join("volumes"))
+        };
+        match result.await {
+            Ok(()) => {
+                agent.tokens.forget(uid);
+                Outcome::TornDown
+            }
+            Err(text) => {
+                agent.events.pod(&self.pod, Kind::Warning, "FailedKillPod", format!("error killing pod: {text}"));
+                Outcome::Failed(text)
+            }
+        }
+    }
+
+    /// Lets the API forget the pod.
+    pub async fn delete(self) -> Outcome {
+        let api = Api::<Pod>::namespaced(self.agent.client.clone(), spec::namespace(&self.pod));
+        let preconditions = Preconditions { uid: self.pod.metadata.uid.clone(), resource_version: None };
+        let params =
+            DeleteParams { grace_period_seconds: Some(0), preconditions: Some(preconditions), ..DeleteParams::default() };
+        match api.delete(spec::name(&self.pod), &params).await {
+            Ok(_) => Outcome::Deleted,
+            // Gone already, or replaced by another of the same name.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Outcome::Deleted,
+            Err(error) => Outcome::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Removes everything that is left of a pod from the node.
+pub async fn forget(agent: &Agent, uid: &str) -> Result<(), String> {
+    agent.network.detach(uid).await.map_err(|e| e.to_string())?;
+    agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
+    agent.runtime.remove_pod(uid).await.map_err(|e| e.to_string())?;
+    agent.tokens.forget(uid);
+    volume::take_down::remove(&agent.config.pod_dir(uid))
+}
+
+/// Ports of the node that lead to the pod.
+pub fn host_ports(pod: &Pod) -> Vec<HostPort> {
+    let containers = spec::of(pod).containers.iter().chain(spec::init_containers(pod));
+    let ports = containers.flat_map(|c| c.ports.iter().flatten());
+    ports
+        .filter_map(|p| {
+            Some(HostPort {
+                host_ip: p.host_ip.as_deref().and_then(|ip| ip.parse().ok()),
+                host_port: u16::try_from(p.host_port?).ok().filter(|p| *p > 0)?,
+                container_port: u16::try_from(p.container_port).ok()?,
+                protocol: match p.protocol.as_deref() {
+                    Some("UDP") => Protocol::Udp,
+                    Some("SCTP") => Protocol::Sctp,
+                    _ => Protocol::Tcp,
+                },
+            })
+        })
+        .collect()
+}
+
+/// Termination messages of ended containers, read once each.
+#[derive(Default)]
+pub struct Messages(pub BTreeMap<String, String>);
+
+impl Messages {
+    /// Reads those that are new.
+    pub fn read(&mut self, agent: &Agent, pod: &Pod, observed: &Observed) {
+        let dir = agent.config.pod_dir(spec::uid(pod));
+        for seen in observed.containers().filter(|c| super::observed::exit(c).is_some()) {
+            if !self.0.contains_key(&seen.id) {
+                let container = spec::container(pod, &seen.name);
+                self.0.insert(seen.id.clone(), super::last_words::of(pod, container.as_ref(), seen, &dir));
+            }
+        }
+        self.0.retain(|id, _| observed.containers().any(|c| c.id == *id));
+    }
+}
+

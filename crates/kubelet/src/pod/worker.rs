@@ -1,0 +1,281 @@
+//! One pod's worker: wakes, observes, decides, begins what the plan says, tells the API.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::decide::{Plan, Step, decide};
+use super::observed::{Job, Memory, Observed, Waiting};
+use super::outcome::{self, RETRY};
+use super::probes::Probes;
+use super::sources::Following;
+use super::work::{self, Desk, Messages, Outcome};
+use super::write::{Written, write};
+use crate::agent::Agent;
+use crate::events::Kind;
+use crate::image::History;
+use crate::pods::Link;
+use crate::probe::Change;
+use crate::spec;
+use crate::status::{self, Input, conditions::whole_seconds};
+use crate::volume::Volumes;
+
+/// The worker of one pod.
+pub struct Worker {
+    agent: Arc<Agent>,
+    link: Arc<Link>,
+    pod: Arc<Pod>,
+    memory: Memory,
+    volumes: Volumes,
+    following: Following,
+    probes: Probes,
+    changes: mpsc::UnboundedReceiver<Change>,
+    messages: Messages,
+    jobs: JoinSet<(Job, Outcome)>,
+    cancel: CancellationToken,
+    waiting: BTreeMap<String, Waiting>,
+}
+
+impl Worker {
+    /// A worker that knows nothing yet but its pod.
+    pub fn new(agent: Arc<Agent>, link: Arc<Link>) -> Self {
+        let pod = link.pod();
+        let wake = link.clone();
+        let following = Following::start(&agent.objects, &pod, move || wake.stale());
+        let (probes, changes) = Probes::new();
+        let attached = spec::host_network(&pod) || !agent.network.addresses(spec::uid(&pod)).is_empty();
+        let memory = Memory { attached, ..Memory::default() };
+        Worker {
+            memory, following, probes, changes, pod, agent, link,
+            volumes: Volumes::new(),
+            messages: Messages::default(),
+            jobs: JoinSet::new(),
+            cancel: CancellationToken::new(),
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Works until nothing of the pod is left.
+    pub async fn run(mut self) {
+        loop {
+            self.take_news();
+            let now = Timestamp::now();
+            let Some(observed) = self.observe().await else {
+                self.wait(Some(now + RETRY)).await;
+                continue;
+            };
+            self.messages.read(&self.agent, &self.pod, &observed);
+            let plan = decide(&self.pod, &observed, now);
+            if plan.finished && self.finish().await {
+                return;
+            }
+            if plan.ending {
+                self.cancel.cancel();
+                self.probes.stop();
+            } else {
+                self.probes.keep(&self.agent, &self.pod, &observed, &mut self.memory);
+            }
+            self.announce(&plan);
+            for step in plan.steps.iter().cloned() {
+                self.begin(step, &observed);
+            }
+            let retry = self.tell(&observed, &plan, now).await;
+            let wake_at = [plan.wake_at, retry, plan.finished.then(|| now + RETRY)].into_iter().flatten().min();
+            self.wait(wake_at).await;
+        }
+    }
+
+    /// The newest pod, and what changed besides.
+    fn take_news(&mut self) {
+        let newest = self.link.pod();
+        if revision(&newest) >= revision(&self.pod) && !Arc::ptr_eq(&newest, &self.pod) {
+            let relevant = |p: &Pod| (p.metadata.labels.clone(), p.metadata.annotations.clone());
+            self.memory.stale_volumes |= relevant(&newest) != relevant(&self.pod);
+            self.pod = newest;
+        }
+        if self.link.stale.swap(false, Ordering::AcqRel) {
+            self.memory.stale_volumes = true;
+            self.memory.mount_retry = None;
+            self.memory.containers.values_mut().for_each(|c| {
+                let config = c.waiting.as_ref().is_some_and(|w| w.reason == "CreateContainerConfigError");
+                c.retry = c.retry.filter(|_| !config);
+            });
+        }
+        while let Ok(change) = self.changes.try_recv() {
+            self.probes.take(&change, &mut self.memory);
+        }
+    }
+
+    async fn observe(&self) -> Option<Observed> {
+        match self.agent.runtime.pod(spec::uid(&self.pod)).await {
+            Ok(sandbox) => {
+                Some(Observed { sandbox, gone: self.link.gone.load(Ordering::Acquire), memory: self.memory.clone() })
+            }
+            Err(error) => {
+                tracing::warn!(pod = %spec::title(&self.pod), %error, "the runtime does not answer");
+                None
+            }
+        }
+    }
+
+    /// Waits for anything to happen, but no longer than that.
+    async fn wait(&mut self, wake_at: Option<Timestamp>) {
+        let left = wake_at.map(|at| at.duration_since(Timestamp::now()));
+        let left = left.map(|d| std::time::Duration::try_from(d).unwrap_or_default());
+        let timer = async {
+            match left {
+                Some(left) => tokio::time::sleep(left).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.link.notify.notified() => {}
+            Some(change) = self.changes.recv() => self.probes.take(&change, &mut self.memory),
+            Some(ended) = self.jobs.join_next() => self.ended(ended),
+            () = timer => {}
+        }
+        while let Some(ended) = self.jobs.try_join_next() {
+            self.ended(ended);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Job, Outcome), tokio::task::JoinError>) {
+        let now = Timestamp::now();
+        let (job, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                // Which job it was is lost with it; the next look finds what is left to do.
+                tracing::error!(pod = %spec::title(&self.pod), %error, "a job panicked");
+                self.memory.busy.clear();
+                self.memory.retry = Some(now + RETRY);
+                return;
+            }
+        };
+        if let Outcome::Failed(error) = &outcome {
+            tracing::warn!(pod = %spec::title(&self.pod), job = ?job, error, "job failed, trying again");
+        }
+        outcome::remember(&mut self.memory, &job, &outcome, now);
+        if let Outcome::Mounted(volumes, _) = outcome {
+            self.volumes = volumes;
+        }
+    }
+
+    /// Events about containers that begin to wait between restarts.
+    fn announce(&mut self, plan: &Plan) {
+        for (name, waiting) in &plan.waiting {
+            if self.waiting.get(name) != Some(waiting) {
+                let title = spec::title(&self.pod);
+                let text = format!("Back-off restarting failed container {name} in pod {title}");
+                self.agent.events.container(&self.pod, name, Kind::Warning, "BackOff", text);
+            }
+            self.memory.containers.entry(name.clone()).or_default().waiting = Some(waiting.clone());
+        }
+        self.waiting = plan.waiting.clone();
+    }
+
+    /// Begins a step as a job.
+    fn begin(&mut self, step: Step, observed: &Observed) {
+        let desk = Desk { agent: self.agent.clone(), pod: self.pod.clone(), cancel: self.cancel.clone() };
+        let handles = self.following.handles();
+        let mut go = |job: Job, note: i64| {
+            self.memory.busy.insert(job.clone(), note);
+            job
+        };
+        match step {
+            Step::Mount => {
+                let job = go(Job::Mount, 0);
+                self.memory.stale_volumes = false;
+                self.jobs.spawn(async move { (job, desk.mount(handles.read().await).await) });
+            }
+            Step::Sandbox { attempt } => {
+                let job = go(Job::Sandbox, 0);
+                self.jobs.spawn(async move { (job, desk.sandbox(attempt).await) });
+            }
+            Step::Start { container, attempt } => {
+                let job = go(Job::Start, 0);
+                outcome::restarting(&mut self.memory, &container, observed.current(&container));
+                let sandbox = observed.sandbox.as_ref().map_or(0, |s| s.config.attempt);
+                let volumes = self.volumes.clone();
+                let history = self.memory.containers.get(&container).map(|m| History {
+                    pulls: m.pulls,
+                    failed_at: m.pulled_at,
+                    error: m.pull_error.clone(),
+                });
+                let history = history.unwrap_or_default();
+                self.jobs.spawn(async move {
+                    let sources = handles.read().await;
+                    (job, desk.start(container, attempt, sandbox, sources, volumes, history).await)
+                });
+            }
+            Step::Stop { id, container, grace, message } => {
+                let job = go(Job::Stop(id.clone()), grace);
+                self.jobs.spawn(async move { (job, desk.stop(id, container, grace, message).await) });
+            }
+            Step::Clean { ids } => {
+                let job = go(Job::Clean, 0);
+                self.jobs.spawn(async move { (job, desk.clean(ids).await) });
+            }
+            Step::TearDown => {
+                let job = go(Job::TearDown, 0);
+                self.jobs.spawn(async move { (job, desk.tear_down().await) });
+            }
+            Step::Delete => {
+                let job = go(Job::Delete, 0);
+                self.jobs.spawn(async move { (job, desk.delete().await) });
+            }
+        }
+    }
+
+    /// Writes the status. When to try again, if it failed or if more is to do at once.
+    async fn tell(&mut self, observed: &Observed, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
+        if observed.gone {
+            return None;
+        }
+        let ips = self.agent.network.addresses(spec::uid(&self.pod));
+        let input = Input {
+            observed,
+            waiting: &plan.waiting,
+            messages: &self.messages.0,
+            pod_ips: &ips,
+            host_ips: &self.agent.config.addresses,
+            ending: plan.ending,
+            now: whole_seconds(now),
+        };
+        let status = status::compute(&self.pod, &input);
+        let told = match write(&self.agent, &self.pod, &status).await {
+            Written::Now(pod) => {
+                self.pod = pod;
+                true
+            }
+            Written::Same => true,
+            Written::Gone => false,
+            Written::Failed => return Some(now + RETRY),
+        };
+        let last = told && observed.memory.torn_down && !self.memory.written;
+        self.memory.written |= last;
+        last.then_some(now)
+    }
+
+    /// Removes what is left. Whether that worked.
+    async fn finish(&mut self) -> bool {
+        self.probes.stop();
+        match work::forget(&self.agent, spec::uid(&self.pod)).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(pod = %spec::title(&self.pod), error, "pod not cleaned up yet");
+                false
+            }
+        }
+    }
+}
+
+/// Revisions of one server can be compared.
+fn revision(pod: &Pod) -> u64 {
+    pod.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
+}

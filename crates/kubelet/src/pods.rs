@@ -1,0 +1,184 @@
+//! The workers of this node: one task per pod, woken by news.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use client::{Change, Informer};
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::agent::Agent;
+use crate::pod::work;
+use crate::pod::worker::Worker;
+use crate::spec;
+
+/// Before a worker that panicked is started again.
+const AFTER_PANIC: Duration = Duration::from_secs(1);
+
+/// How the outside reaches a worker.
+pub struct Link {
+    pod: Mutex<Arc<Pod>>,
+    /// The API no longer has the pod.
+    pub gone: AtomicBool,
+    /// An object that the pod names has changed.
+    pub stale: AtomicBool,
+    /// Wakes the worker.
+    pub notify: Notify,
+}
+
+impl Link {
+    fn new(pod: Arc<Pod>) -> Self {
+        Link {
+            pod: Mutex::new(pod),
+            gone: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
+            notify: Notify::new(),
+        }
+    }
+
+    /// The pod as the API had it last.
+    pub fn pod(&self) -> Arc<Pod> {
+        self.pod.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An object that the pod names has changed.
+    pub fn stale(&self) {
+        self.stale.store(true, Ordering::Release);
+        self.notify.notify_one();
+    }
+}
+
+/// All workers, by uid of their pod.
+#[derive(Default)]
+pub struct Pods {
+    links: Mutex<HashMap<String, Arc<Link>>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Pods {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Link>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All pods that have a worker.
+    pub fn list(&self) -> Vec<Arc<Pod>> {
+        self.lock().values().map(|l| l.pod()).collect()
+    }
+
+    /// The pod of that name; of several, the one that is not being deleted.
+    pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
+        let all = self.list().into_iter().filter(|p| spec::namespace(p) == namespace && spec::name(p) == name);
+        all.min_by_key(|p| p.metadata.deletion_timestamp.is_some())
+    }
+
+    /// Ends all workers; the pods go on.
+    pub fn abort_all(&self) {
+        self.tasks().abort_all();
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    fn wake(&self, uid: &str) {
+        let links = self.lock();
+        match links.get(uid) {
+            Some(link) => link.notify.notify_one(),
+            None if uid.is_empty() => links.values().for_each(|link| link.notify.notify_one()),
+            None => {}
+        }
+    }
+}
+
+/// Gives every pod of the informer a worker, and wakes it at changes of the pod and its containers.
+pub fn supervise(agent: &Arc<Agent>, informer: &Informer<Pod>) {
+    let handler = agent.clone();
+    informer.on_change(move |change| take(&handler, change));
+    let runtime = agent.clone();
+    agent.pods.spawn(async move {
+        let mut events = runtime.runtime.events();
+        while let Some(event) = events.next().await {
+            runtime.pods.wake(&event.pod_uid);
+        }
+    });
+}
+
+fn take(agent: &Arc<Agent>, change: &Change<Pod>) {
+    let uid = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|p| spec::uid(p).to_owned());
+    let (old, new) = (uid(&change.old), uid(&change.new));
+    if let Some(old) = change.old.as_ref().filter(|_| old != new)
+        && let Some(link) = agent.pods.lock().get(spec::uid(old))
+    {
+        link.gone.store(true, Ordering::Release);
+        link.notify.notify_one();
+    }
+    let Some(pod) = &change.new else { return };
+    let mut links = agent.pods.lock();
+    match links.get(spec::uid(pod)) {
+        Some(link) => {
+            *link.pod.lock().unwrap_or_else(PoisonError::into_inner) = pod.clone();
+            link.notify.notify_one();
+        }
+        None => {
+            let link = Arc::new(Link::new(pod.clone()));
+            links.insert(spec::uid(pod).to_owned(), link.clone());
+            drop(links);
+            agent.pods.spawn(keep_working(agent.clone(), link));
+        }
+    }
+}
+
+/// Runs a worker to its end; a panic costs what it remembered, no more.
+async fn keep_working(agent: Arc<Agent>, link: Arc<Link>) {
+    loop {
+        let worker = Worker::new(agent.clone(), link.clone());
+        match AssertUnwindSafe(worker.run()).catch_unwind().await {
+            Ok(()) => break,
+            Err(_) => {
+                tracing::error!(pod = %spec::title(&link.pod()), "pod worker panicked, starting it again");
+                tokio::time::sleep(AFTER_PANIC).await;
+            }
+        }
+    }
+    agent.pods.lock().remove(spec::uid(&link.pod()));
+}
+
+/// Removes pods of the runtime that the API does not have. Call when the informer is complete: by
+/// then every pod of the API has its worker.
+pub async fn remove_orphans(agent: &Arc<Agent>) {
+    let known = |uid: &str| agent.pods.lock().contains_key(uid);
+    let pods = match agent.runtime.pods().await {
+        Ok(pods) => pods,
+        Err(error) => {
+            tracing::warn!(%error, "the runtime's pods are not known");
+            return;
+        }
+    };
+    for pod in pods.into_iter().filter(|p| !known(&p.config.uid)) {
+        let uid = &pod.config.uid;
+        tracing::info!(namespace = pod.config.namespace, name = pod.config.name, uid, "removing an orphaned pod");
+        if let Err(error) = work::forget(agent, uid).await {
+            tracing::warn!(uid, error, "orphaned pod not removed");
+        }
+    }
+    let dirs = std::fs::read_dir(agent.config.data_dir.join("pods"));
+    for dir in dirs.into_iter().flatten().flatten() {
+        let uid = dir.file_name().to_string_lossy().into_owned();
+        if !known(&uid)
+            && let Err(error) = work::forget(agent, &uid).await
+        {
+            tracing::warn!(uid, error, "leftover pod directory not removed");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! One GET from the node, for probes and hooks (upstream: `probe/http`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Uri, header};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::TokioIo;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Bytes of a body that are read.
+const LONGEST_BODY: usize = 10 * 1024;
+const MOST_REDIRECTS: usize = 10;
+
+/// Where to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Over TLS; the certificate is not verified.
+    pub https: bool,
+    /// Address or name.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path and query.
+    pub path: String,
+    /// Headers, in order; `Host` replaces the default.
+    pub headers: Vec<(String, String)>,
+    /// `User-Agent`, unless the headers have one.
+    pub user_agent: &'static str,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// The beginning of the body.
+    pub body: String,
+}
+
+impl Target {
+    /// The whole URL.
+    pub fn url(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let slash = if self.path.starts_with('/') { "" } else { "/" };
+        format!("{scheme}://{}{slash}{}", self.authority(), self.path)
+    }
+
+    fn authority(&self) -> String {
+        if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+/// Asks, follows redirects on the same host, and gives up after `limit`. The error reads like Go's.
+pub async fn get(target: &Target, limit: Duration) -> Result<Answer, String> {
+    let url = target.url();
+    let wrap = |error: String| format!("Get {url:?}: {error}");
+    match tokio::time::timeout(limit, follow(target.clone())).await {
+        Ok(result) => result.map_err(wrap),
+        Err(_) => Err(wrap("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_owned())),
+    }
+}
+
+async fn follow(mut target: Target) -> Result<Answer, String> {
+    for _ in 0..=MOST_REDIRECTS {
+        let (answer, location) = once(&target).await?;
+        let Some(location) = location.filter(|_| (300..400).contains(&answer.status)) else { return Ok(answer) };
+        let Ok(uri) = location.parse::<Uri>() else { return Ok(answer) };
+        if uri.host().is_some_and(|h| h.trim_matches(['[', ']']) != target.host) {
+            return Ok(answer);
+        }
+        if let Some(scheme) = uri.scheme_str() {
+            target.https = scheme == "https";
+            target.port = uri.port_u16().unwrap_or(if target.https { 443 } else { 80 });
+        }
+        target.path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    }
+    Err(format!("stopped after {MOST_REDIRECTS} redirects"))
+}
+
+async fn once(target: &Target) -> Result<(Answer, Option<String>), String> {
+    let stream = super::tcp::connect(&target.host, target.port, Duration::from_secs(3600)).await?;
+    if !target.https {
+        return exchange(stream, target).await;
+    }
+    let name = ServerName::try_from(target.host.clone()).map_err(|e| e.to_string())?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting()?));
+    let stream = connector.connect(name, stream).await.map_err(|e| e.to_string())?;
+    exchange(stream, target).await
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S, target: &Target,
+) -> Result<(Answer, Option<String>), String> {
+    let text = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(text)?;
+    let driver = tokio::spawn(connection);
+    let result = async {
+        let response = sender.send_request(request(target)?).await.map_err(text)?;
+        let status = response.status().as_u16();
+        let location = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok()).map(str::to_owned);
+        let mut body = response.into_body();
+        let mut bytes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            if let Ok(data) = frame.map_err(text)?.into_data() {
+                bytes.extend_from_slice(&data);
+            }
+            if bytes.len() >= LONGEST_BODY {
+                bytes.truncate(LONGEST_BODY);
+                break;
+            }
+        }
+        Ok((Answer { status, body: String::from_utf8_lossy(&bytes).into_owned() }, location))
+    };
+    let result = result.await;
+    driver.abort();
+    result
+}
+
+fn request(target: &Target) -> Result<Request<Empty<Bytes>>, String> {
+    let path = if target.path.starts_with('/') { target.path.clone() } else { format!("/{}", target.path) };
+    let mut builder = Request::get(path).header(header::CONNECTION, "close");
+    let given = |name: &str| target.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+    if !given("host") {
+        builder = builder.header(header::HOST, target.authority());
+    }
+    if !given("user-agent") {
+        builder = builder.header(header::USER_AGENT, target.user_agent);
+    }
+    if !given("accept") {
+        builder = builder.header(header::ACCEPT, "*/*");
+    }
+    // An empty value takes the header away, as upstream's does.
+    for (name, value) in target.headers.iter().filter(|(_, value)| !value.is_empty()) {
+        builder = builder.header(name, value);
+    }
+    builder.body(Empty::new()).map_err(|e| e.to_string())
+}
+
+fn trusting() -> Result<rustls::ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let schemes = provider.signature_verification_algorithms.supported_schemes();
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|e| e.to_string())?.dangerous();
+    Ok(builder.with_custom_certificate_verifier(Arc::new(Anyone(schemes))).with_no_client_auth())
+}
+
+/// A probe asks whether someone answers, not who.
+#[derive(Debug)]
+struct Anyone(Vec<SignatureScheme>);
+
+impl ServerCertVerifier for Anyone {
+    fn verify_server_cert(
+        &self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.clone()
+    }
+}

@@ -1,0 +1,192 @@
+//! Pods from creation to deletion.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use client::Hub;
+use network::{HostPort, PodNetwork};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::api::Api;
+use super::runtime::Fake;
+
+struct Net;
+
+#[async_trait]
+impl PodNetwork for Net {
+    async fn attach(&self, _: &str, _: &Path, _: &[HostPort]) -> network::api::Result<Vec<IpAddr>> {
+        Ok(self.addresses(""))
+    }
+
+    async fn detach(&self, _: &str) -> network::api::Result<()> {
+        Ok(())
+    }
+
+    fn addresses(&self, _: &str) -> Vec<IpAddr> {
+        vec!["192.0.2.77".parse().expect("address")]
+    }
+}
+
+struct World {
+    api: Api,
+    runtime: Arc<Fake>,
+    agent: Arc<crate::Agent>,
+    stop: CancellationToken,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn start() -> Self {
+        World::with(Api::new(), Arc::new(Fake::new()), tempfile::tempdir().expect("directory"))
+    }
+
+    fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
+        let stop = CancellationToken::new();
+        let hub = Hub::new(api.client(), stop.clone());
+        let agent = crate::agent(super::config(dir.path()), &hub, runtime.clone(), Arc::new(Net));
+        tokio::spawn(crate::run(agent.clone(), hub, stop.clone()));
+        World { api, runtime, agent, stop, dir }
+    }
+
+    /// Waits until the object at the path satisfies the condition.
+    async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+        let mut changes = self.api.changes();
+        let wait = async {
+            loop {
+                let object = self.api.get(path);
+                if good(object.as_ref()) {
+                    return object;
+                }
+                changes.recv().await.expect("a change");
+            }
+        };
+        match tokio::time::timeout(std::time::Duration::from_secs(20), wait).await {
+            Ok(object) => object,
+            Err(_) => panic!("{what} did not come; it is {:#?}", self.api.get(path)),
+        }
+    }
+
+    async fn phase(&self, phase: &str) -> Value {
+        let is = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == phase);
+        self.until(POD, phase, is).await.expect("a pod")
+    }
+}
+
+const POD: &str = "/api/v1/namespaces/ns/pods/p";
+
+fn pod(policy: &str, image: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u1", "generation": 1},
+        "spec": {"nodeName": "n1", "restartPolicy": policy, "terminationGracePeriodSeconds": 1,
+            "volumes": [{"name": "e", "emptyDir": {}}, {"name": "c", "configMap": {"name": "cm"}}],
+            "containers": [{"name": "a", "image": image, "imagePullPolicy": "IfNotPresent",
+                "env": [{"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+                "volumeMounts": [{"name": "e", "mountPath": "/e"}, {"name": "c", "mountPath": "/c", "subPath": ""}]}]}})
+}
+
+fn config_map() -> Value {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm", "namespace": "ns"}, "data": {"k": "v"}})
+}
+
+const CONFIG_MAP: &str = "/api/v1/namespaces/ns/configmaps/cm";
+
+#[tokio::test]
+async fn a_pod_runs_and_is_deleted() {
+    let world = World::start();
+    let ready = |o: Option<&Value>| o.is_some_and(|o| o["status"]["conditions"][3]["reason"] == "KubeletReady");
+    world.until("/api/v1/nodes/n1", "a ready node", ready).await;
+    world.until("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/n1", "a lease", |o| o.is_some()).await;
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    let running = world.phase("Running").await;
+    let status = &running["status"];
+    assert_eq!(status["podIP"], "192.0.2.77");
+    assert_eq!(status["hostIP"], "192.0.2.1");
+    let conditions = status["conditions"].as_array().expect("conditions");
+    assert!(conditions.iter().all(|c| c["status"] == "True"), "{conditions:#?}");
+    let config = world.runtime.configs.lock().expect("lock")[0].clone();
+    assert!(config.env.contains(&("IP".to_owned(), "192.0.2.77".to_owned())));
+    let volume = config.mounts.iter().find(|m| m.target == Path::new("/c")).expect("mount").source.clone();
+    assert_eq!(std::fs::read_to_string(volume.join("k")).expect("file"), "v");
+
+    let mut deleted = world.api.get(POD).expect("pod");
+    deleted["metadata"]["deletionTimestamp"] = json!("2020-01-01T00:00:00Z");
+    deleted["metadata"]["deletionGracePeriodSeconds"] = json!(1);
+    world.api.put(POD, deleted);
+    world.until(POD, "the end", |o| o.is_none()).await;
+    world.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_container_that_ends_is_restarted_and_its_end_is_kept() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    world.phase("Running").await;
+    world.runtime.exit("u1", "a", 7);
+    let restarted = |o: Option<&Value>| o.is_some_and(|o| o["status"]["containerStatuses"][0]["restartCount"] == 1);
+    let pod = world.until(POD, "a restart", restarted).await.expect("pod");
+    let status = &pod["status"]["containerStatuses"][0];
+    assert_eq!(status["lastState"]["terminated"]["exitCode"], 7);
+    assert_eq!(pod["status"]["phase"], "Running");
+    world.runtime.exit("u1", "a", 8);
+    let waits = |o: Option<&Value>| {
+        o.is_some_and(|o| o["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "CrashLoopBackOff")
+    };
+    world.until(POD, "back-off", waits).await;
+    world.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_pod_that_is_done_keeps_its_record() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Never", "i"));
+    world.phase("Running").await;
+    world.runtime.exit("u1", "a", 0);
+    let pod = world.phase("Succeeded").await;
+    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["terminated"]["reason"], "Completed");
+    assert_eq!(pod["status"]["conditions"][2]["reason"], "PodCompleted");
+    world.stop.cancel();
+}
+
+#[tokio::test]
+async fn what_is_missing_is_told_and_awaited() {
+    let world = World::start();
+    world.api.put(POD, pod("Always", "absent"));
+    world.phase("Pending").await;
+    // The volume's ConfigMap comes later: no timer is needed to see it. Then the image is missing.
+    world.api.put(CONFIG_MAP, config_map());
+    let waits = |o: Option<&Value>| {
+        o.is_some_and(|o| o["status"]["containerStatuses"][0]["state"]["waiting"]["reason"] == "ErrImagePull")
+    };
+    let pod = world.until(POD, "ErrImagePull", waits).await.expect("pod");
+    assert_eq!(pod["status"]["containerStatuses"][0]["state"]["waiting"]["message"], "absent: no such host");
+    world.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_new_agent_adopts_running_pods_and_removes_orphans() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    let before = world.phase("Running").await;
+    world.stop.cancel();
+    world.agent.pods.abort_all();
+    let orphan = runtime::PodConfig { uid: "u2".to_owned(), ..Default::default() };
+    runtime::Runtime::start_pod(&*world.runtime, &orphan).await.expect("started");
+    let World { api, runtime, dir, .. } = world;
+    let world = World::with(api, runtime, dir);
+    world.runtime.exit("u1", "a", 1);
+    let restarted = |o: Option<&Value>| o.is_some_and(|o| o["status"]["containerStatuses"][0]["restartCount"] == 1);
+    let after = world.until(POD, "a restart", restarted).await.expect("pod");
+    assert_eq!(before["status"]["startTime"], after["status"]["startTime"]);
+    while runtime::Runtime::pod(&*world.runtime, "u2").await.expect("answer").is_some() {
+        tokio::task::yield_now().await;
+    }
+    world.stop.cancel();
+    drop(world.dir);
+}

@@ -1,0 +1,28 @@
+//! Tests of the whole agent against a fake runtime.
+
+mod api;
+mod life;
+mod runtime;
+
+use std::path::Path;
+
+use crate::config::Config;
+
+/// A configuration with everything below one directory.
+pub(crate) fn config(dir: &Path) -> Config {
+    Config {
+        node_name: "n1".to_owned(),
+        hostname: "n1".to_owned(),
+        addresses: vec!["192.0.2.1".parse().expect("address")],
+        data_dir: dir.join("data"),
+        log_dir: dir.join("logs"),
+        cluster_dns: vec!["10.96.0.10".parse().expect("address")],
+        cluster_domain: "cluster.local".to_owned(),
+        port: 10250,
+        max_pods: 110,
+        version: "v1.36.3".to_owned(),
+        labels: Default::default(),
+        taints: Vec::new(),
+        resolv_conf: dir.join("resolv.conf"),
+    }
+}

@@ -1,0 +1,172 @@
+//! A runtime in memory: containers run until they are told to end.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use jiff::Timestamp;
+use runtime::*;
+use tokio::sync::broadcast;
+
+/// The fake.
+pub(crate) struct Fake {
+    pods: Mutex<BTreeMap<String, Pod>>,
+    events: broadcast::Sender<Event>,
+    pub(crate) configs: Mutex<Vec<ContainerConfig>>,
+}
+
+fn now() -> i64 {
+    i64::try_from(Timestamp::now().as_nanosecond()).expect("in range")
+}
+
+impl Fake {
+    pub(crate) fn new() -> Self {
+        Fake { pods: Mutex::default(), events: broadcast::Sender::new(64), configs: Mutex::default() }
+    }
+
+    fn say(&self, uid: &str) {
+        let _ = self.events.send(Event { pod_uid: uid.to_owned(), container_id: String::new() });
+    }
+
+    /// Ends the newest container of that name.
+    pub(crate) fn exit(&self, uid: &str, name: &str, code: i32) {
+        let mut pods = self.pods.lock().expect("lock");
+        let containers = pods.get_mut(uid).expect("pod").containers.iter_mut();
+        let container = containers.filter(|c| c.name == name).next_back().expect("container");
+        end(container, code);
+        drop(pods);
+        self.say(uid);
+    }
+}
+
+fn end(container: &mut Container, code: i32) {
+    if let ContainerState::Running { started_at } = container.state {
+        let reason = if code == 0 { "Completed" } else { "Error" }.to_owned();
+        let message = String::new();
+        container.state = ContainerState::Exited { started_at, finished_at: now(), code, signal: 0, reason, message };
+    }
+}
+
+#[async_trait]
+impl Runtime for Fake {
+    async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
+        let mut pods = self.pods.lock().expect("lock");
+        let netns = Some("/proc/self/ns/net".into());
+        let fresh = || Pod { config: config.clone(), ready: true, created_at: now(), netns, containers: Vec::new() };
+        let pod = pods.entry(config.uid.clone()).or_insert_with(fresh);
+        (pod.ready, pod.config) = (true, config.clone());
+        Ok(pod.clone())
+    }
+
+    async fn stop_pod(&self, uid: &str) -> Result<()> {
+        if let Some(pod) = self.pods.lock().expect("lock").get_mut(uid) {
+            pod.ready = false;
+            pod.containers.iter_mut().for_each(|c| end(c, 137));
+        }
+        Ok(())
+    }
+
+    async fn remove_pod(&self, uid: &str) -> Result<()> {
+        self.pods.lock().expect("lock").remove(uid);
+        Ok(())
+    }
+
+    async fn pods(&self) -> Result<Vec<Pod>> {
+        Ok(self.pods.lock().expect("lock").values().cloned().collect())
+    }
+
+    async fn pod(&self, uid: &str) -> Result<Option<Pod>> {
+        Ok(self.pods.lock().expect("lock").get(uid).cloned())
+    }
+
+    async fn start_container(&self, pod_uid: &str, config: &ContainerConfig) -> Result<String> {
+        self.configs.lock().expect("lock").push(config.clone());
+        let id = format!("{pod_uid}-{}-{}", config.name, config.attempt);
+        let container = Container {
+            id: id.clone(),
+            pod_uid: pod_uid.to_owned(),
+            name: config.name.clone(),
+            attempt: config.attempt,
+            image: config.image.clone(),
+            image_id: config.image_id.clone(),
+            state: ContainerState::Running { started_at: now() },
+            log_path: "/nonexistent".into(),
+            labels: config.labels.clone(),
+        };
+        let mut pods = self.pods.lock().expect("lock");
+        pods.get_mut(pod_uid).ok_or_else(|| Error::NotFound(pod_uid.to_owned()))?.containers.push(container);
+        drop(pods);
+        self.say(pod_uid);
+        Ok(id)
+    }
+
+    async fn stop_container(&self, id: &str, _grace_seconds: i64) -> Result<()> {
+        let mut pods = self.pods.lock().expect("lock");
+        pods.values_mut().flat_map(|p| &mut p.containers).filter(|c| c.id == id).for_each(|c| end(c, 143));
+        Ok(())
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<()> {
+        self.pods.lock().expect("lock").values_mut().for_each(|p| p.containers.retain(|c| c.id != id));
+        Ok(())
+    }
+
+    async fn update_container(&self, _id: &str, _resources: &Resources) -> Result<()> {
+        Ok(())
+    }
+
+    async fn exec(&self, id: &str, _config: &ExecConfig) -> Result<Streams> {
+        self.attach(id).await
+    }
+
+    async fn exec_sync(&self, _id: &str, _command: &[String], _timeout: Duration) -> Result<Output> {
+        Ok(Output::default())
+    }
+
+    /// Echoes standard input to standard output, and ends with it, with code 3.
+    async fn attach(&self, _id: &str) -> Result<Streams> {
+        let (stdin, mut inner) = tokio::io::duplex(1024);
+        let (mut out, stdout) = tokio::io::duplex(1024);
+        let (resize, _) = tokio::sync::mpsc::channel(1);
+        let (sender, exit) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let _ = tokio::io::copy(&mut inner, &mut out).await;
+            drop(out);
+            let _ = sender.send(Ok(3));
+        });
+        Ok(Streams { stdin: Some(Box::new(stdin)), stdout: Some(Box::new(stdout)), stderr: None, resize, exit })
+    }
+
+    async fn reopen_log(&self, _id: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn events(&self) -> BoxStream<'static, Event> {
+        let receiver = self.events.subscribe();
+        futures::stream::unfold(receiver, |mut r| async move { Some((r.recv().await.ok()?, r)) }).boxed()
+    }
+
+    async fn usage(&self, _id: &str) -> Result<Usage> {
+        Ok(Usage::default())
+    }
+
+    async fn image(&self, name: &str) -> Result<Option<Image>> {
+        let image = Image { id: "sha256:i".to_owned(), tags: vec![name.to_owned()], ..Image::default() };
+        Ok((name != "absent").then_some(image))
+    }
+
+    async fn images(&self) -> Result<Vec<Image>> {
+        Ok(Vec::new())
+    }
+
+    async fn pull(&self, name: &str, _credentials: Option<&Credentials>) -> Result<Image> {
+        Err(Error::Image { reason: "ErrImagePull", message: format!("{name}: no such host") })
+    }
+
+    async fn remove_image(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+}
