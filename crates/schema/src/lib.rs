@@ -13,6 +13,7 @@ mod default;
 mod encode;
 mod model;
 pub mod openapi;
+pub mod proto;
 mod strategic;
 mod table;
 #[cfg(test)]
@@ -126,6 +127,19 @@ impl Schema {
         current: &Object,
     ) -> Result<Value, PatchError> {
         strategic::three_way(self.root(), original.fields(), modified.fields(), current.fields()).map(Value::Object)
+    }
+
+    /// Decodes protobuf in its envelope (`k8s\0`). [`proto::open`] tells the kind before.
+    pub fn decode_proto(&self, bytes: &[u8]) -> Result<Decoded, DecodeError> {
+        let map = proto::read(self.root(), bytes).map_err(DecodeError)?;
+        Ok(Decoded { object: object(map), strict_errors: Vec::new() })
+    }
+
+    /// Encodes as protobuf in its envelope; kind and version are those in the object. `None` if the kind
+    /// has no protobuf form (custom resources, `Table`). [`proto::message`] leaves the envelope out.
+    pub fn encode_proto(&self, object: &Object) -> Option<Bytes> {
+        let builtin = matches!(self.root, TypeRef::Builtin(_));
+        (builtin && proto::has_form(self.root())).then(|| proto::envelope(self.root(), object))
     }
 
     /// Encodes in upstream's field order. With `splice` any `metadata.resourceVersion` is left out and the

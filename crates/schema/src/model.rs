@@ -1,10 +1,11 @@
 //! What is known of a type: the same model for built-in kinds and custom resources.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use crate::proto::{Node, plan};
 use crate::table;
 
 /// A name: borrowed from the built-in table, or owned by a schema made at run time.
@@ -25,6 +26,8 @@ pub struct Type {
     pub fields: Vec<Field>,
     /// Indexes into `fields`, by name.
     by_name: Vec<u16>,
+    /// Fields by protobuf number, made at the first use.
+    plan: OnceLock<Vec<Node>>,
 }
 
 impl Type {
@@ -36,7 +39,7 @@ impl Type {
             Cow::Borrowed(n) => Cow::Borrowed(n.rsplit('.').next().unwrap_or(n)),
             Cow::Owned(n) => Cow::Owned(n.rsplit('.').next().unwrap_or(n).to_owned()),
         };
-        Type { name, go_name, published, atomic, fields, by_name }
+        Type { name, go_name, published, atomic, fields, by_name, plan: OnceLock::new() }
     }
 
     /// Position and description of a field; names are case-sensitive.
@@ -46,9 +49,9 @@ impl Type {
         Some((index, &self.fields[index]))
     }
 
-    /// The fields in the order of their names.
-    pub fn sorted(&self) -> impl Iterator<Item = &Field> {
-        self.by_name.iter().map(|i| &self.fields[usize::from(*i)])
+    /// The fields by protobuf number.
+    pub(crate) fn plan(&self) -> &[Node] {
+        self.plan.get_or_init(|| plan::of(self))
     }
 }
 

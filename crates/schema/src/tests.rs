@@ -7,6 +7,7 @@ use crate::Schema;
 
 mod decoding;
 mod patching;
+mod protobuf;
 
 pub(crate) fn schema(group: &str, version: &str, kind: &str) -> Schema {
     Schema::builtin(&Gvk::new(group, version, kind)).expect("a built-in kind")

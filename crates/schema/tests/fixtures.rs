@@ -84,3 +84,27 @@ fn yaml_of_every_kind_says_the_same_as_json() {
         assert!(from_yaml.strict_errors.is_empty(), "{name}");
     });
 }
+
+#[test]
+fn protobuf_of_every_kind_is_upstreams_and_comes_back() {
+    let dir = fixtures();
+    let mut wrong = Vec::new();
+    each("pb", |schema, name, bytes| {
+        let json = std::fs::read(dir.join(format!("{name}.json"))).expect("its JSON");
+        let from_json = schema.decode_json(&json).expect("decodes").object;
+        match schema.decode_proto(&bytes) {
+            Ok(decoded) if decoded.object == from_json => {}
+            Ok(decoded) => wrong.push(format!("{name} is read as {:?}\nnot {from_json:?}", decoded.object)),
+            Err(e) => wrong.push(format!("{name}: {e}")),
+        }
+        let encoded = schema.encode_proto(&from_json).expect("a protobuf form");
+        let back = schema.decode_proto(&encoded).map(|d| schema.encode(&d.object, false).0);
+        if back.as_deref() != Ok(compact(&json).as_bytes()) {
+            wrong.push(format!("{name} does not come back: {back:?}"));
+        }
+        if encoded != bytes {
+            wrong.push(format!("{name}: {} bytes instead of {}", encoded.len(), bytes.len()));
+        }
+    });
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+}

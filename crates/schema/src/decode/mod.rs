@@ -19,6 +19,8 @@ use crate::model::{Field, Kind, Shape, Type};
 use path::Path;
 use scan::{Cursor, Syntax};
 
+pub use scalar::QUANTITY;
+pub use time::Instant;
 pub use yaml::to_json as yaml_to_json;
 
 /// Upstream keeps no more strict errors than this.

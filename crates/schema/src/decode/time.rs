@@ -27,7 +27,6 @@ pub fn normal_micro_time(text: &str) -> Result<Option<String>, String> {
 
 impl Instant {
     /// Reads either form.
-    #[cfg(test)]
     pub fn read(text: &str) -> Option<Instant> {
         parse(text, RFC3339, false).ok()
     }

@@ -1,0 +1,138 @@
+//! Protobuf, as upstream's `generated.proto` files define it: the tables say which number each field has.
+//!
+//! A message travels in an envelope: four magic bytes, then `runtime.Unknown` with the kind, the bytes of
+//! the object, and two strings that are always empty.
+
+mod decode;
+mod encode;
+pub(crate) mod plan;
+mod wire;
+
+use bytes::Bytes;
+use meta::Object;
+use serde_json::{Map, Value};
+
+use crate::model::Type;
+pub use plan::Node;
+use wire::{Backward, Reader};
+
+/// What every enveloped message begins with.
+pub const MAGIC: &[u8; 4] = b"k8s\0";
+
+/// Whether the type has a protobuf form (`Table` has none).
+pub fn has_form(t: &Type) -> bool {
+    t.fields.iter().all(|f| !f.tags.is_empty() || matches!(f.name.as_ref(), "kind" | "apiVersion"))
+}
+
+/// An object without its envelope, as lists hold it.
+pub fn message(root: &Type, map: &Map<String, Value>) -> Vec<u8> {
+    let mut out = Backward::default();
+    encode::structure(&mut out, root.plan(), root, Some(map));
+    out.finish()
+}
+
+/// An object in its envelope; kind and version are those in the tree.
+pub fn envelope(root: &Type, object: &Object) -> Bytes {
+    wrap(object.api_version(), object.kind(), &message(root, object.fields()))
+}
+
+/// Puts a message into an envelope.
+pub fn wrap(api_version: &str, kind: &str, message: &[u8]) -> Bytes {
+    let mut out = Backward::default();
+    out.bytes(4, b"");
+    out.bytes(3, b"");
+    out.bytes(2, message);
+    let mark = out.mark();
+    out.bytes(2, kind.as_bytes());
+    out.bytes(1, api_version.as_bytes());
+    out.close(1, mark);
+    out.raw(MAGIC);
+    Bytes::from(out.finish())
+}
+
+/// A list in its envelope, of items without theirs. `metadata` is the list's.
+pub fn list(api_version: &str, kind: &str, metadata: &Map<String, Value>, items: &[Bytes]) -> Bytes {
+    let list_meta = match crate::table::builtin().definition("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta") {
+        Some(row) => crate::table::builtin().get(row),
+        None => unreachable!("the table has ListMeta"),
+    };
+    let mut out = Backward::default();
+    for item in items.iter().rev() {
+        out.bytes(2, item);
+    }
+    out.bytes(1, &message(list_meta, metadata));
+    wrap(api_version, kind, &out.finish())
+}
+
+/// One frame of a watch: the event with an enveloped object, after its length in four bytes.
+pub fn watch_frame(event: &str, object: &[u8]) -> Bytes {
+    let mut out = Backward::default();
+    let mark = out.mark();
+    out.bytes(1, object);
+    out.close(2, mark);
+    out.bytes(1, event.as_bytes());
+    let event = out.finish();
+    let enveloped = wrap("v1", "WatchEvent", &event);
+    let mut frame = Vec::with_capacity(enveloped.len() + 4);
+    frame.extend_from_slice(&(enveloped.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&enveloped);
+    Bytes::from(frame)
+}
+
+/// What an envelope holds.
+pub struct Opened<'b> {
+    /// `apiVersion`, or empty.
+    pub api_version: String,
+    /// `kind`, or empty.
+    pub kind: String,
+    /// The message.
+    pub message: &'b [u8],
+}
+
+/// Opens an envelope. The errors are upstream's.
+pub fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
+    if bytes.is_empty() {
+        return Err("empty data".to_owned());
+    }
+    let Some(unknown) = bytes.strip_prefix(MAGIC) else {
+        return Err("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]".to_owned());
+    };
+    let mut opened = Opened { api_version: String::new(), kind: String::new(), message: b"" };
+    let mut reader = Reader::new(unknown);
+    while let Some((number, value)) = reader.field()? {
+        match number {
+            1 => {
+                let mut type_meta = Reader::new(value.bytes()?);
+                while let Some((number, value)) = type_meta.field()? {
+                    match number {
+                        1 => opened.api_version = value.text()?,
+                        2 => opened.kind = value.text()?,
+                        _ => {}
+                    }
+                }
+            }
+            2 => opened.message = value.bytes()?,
+            _ => {}
+        }
+    }
+    Ok(opened)
+}
+
+/// Decodes an enveloped object.
+pub fn read(root: &Type, bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    let opened = open(bytes)?;
+    let mut map = read_message(root, opened.message)?;
+    for (name, value) in [("apiVersion", opened.api_version), ("kind", opened.kind)] {
+        if !value.is_empty() && root.field(name).is_some_and(|(_, f)| f.tags.is_empty()) {
+            map.insert(name.to_owned(), Value::String(value));
+        }
+    }
+    Ok(map)
+}
+
+/// Decodes an object that has no envelope.
+pub fn read_message(root: &Type, message: &[u8]) -> Result<Map<String, Value>, String> {
+    let mut map = Map::new();
+    decode::structure(root.plan(), root, message, &mut map, 0)?;
+    Ok(map)
+}

@@ -1,0 +1,45 @@
+//! Protobuf: envelopes, lists, frames, refusals. Whole kinds are in `tests/fixtures.rs`.
+
+use bytes::Bytes;
+use serde_json::{Map, json};
+
+use super::schema;
+use crate::proto;
+
+#[test]
+fn lists_and_frames_are_put_together_from_encoded_items() {
+    let config_map = schema("", "v1", "ConfigMap");
+    let items: Vec<Bytes> = ["a", "b"]
+        .iter()
+        .map(|name| {
+            let object = config_map.decode_value(&json!({"metadata": {"name": name}, "data": {"k": "v"}})).expect("decodes").object;
+            Bytes::from(proto::message(config_map.root(), object.fields()))
+        })
+        .collect();
+    let metadata = Map::from_iter([("resourceVersion".to_owned(), json!("7"))]);
+    let list = proto::list("v1", "ConfigMapList", &metadata, &items);
+    let decoded = schema("", "v1", "ConfigMapList").decode_proto(&list).expect("decodes").object.into_value();
+    assert_eq!(
+        decoded,
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMapList", "metadata": {"resourceVersion": "7"},
+            "items": [{"metadata": {"name": "a"}, "data": {"k": "v"}}, {"metadata": {"name": "b"}, "data": {"k": "v"}}],
+        })
+    );
+    let frame = proto::watch_frame("ADDED", &proto::wrap("v1", "ConfigMap", &items[0]));
+    assert_eq!(frame[..4], (frame.len() as u32 - 4).to_be_bytes());
+    let event = schema("", "v1", "WatchEvent").decode_proto(&frame[4..]).expect("decodes").object;
+    assert_eq!(event.str_at("type"), "ADDED");
+    assert_eq!(event.str_at("object.metadata.name"), "a");
+}
+
+#[test]
+fn broken_messages_are_refused() {
+    let pod = schema("", "v1", "Pod");
+    let refused = |bytes: &[u8]| pod.decode_proto(bytes).expect_err("is refused").0;
+    assert_eq!(refused(b""), "empty data");
+    assert!(refused(b"{}").starts_with("provided data does not appear to be a protobuf message"));
+    assert_eq!(refused(b"k8s\0\x12\x05\x0a"), "unexpected EOF");
+    assert_eq!(refused(&proto::wrap("v1", "Pod", &[0x0b])), "proto: illegal wireType 3");
+    assert!(schema("meta.k8s.io", "v1", "Table").encode_proto(&meta::Object::default()).is_none());
+}
