@@ -354,6 +354,10 @@ pub trait Runtime: Send + Sync + 'static {
     async fn remove_container(&self, id: &str) -> Result<()>;
     /// Changes the limits of a running container.
     async fn update_container(&self, id: &str, resources: &Resources) -> Result<()>;
+    /// Changes the limits of a whole pod.
+    async fn update_pod(&self, uid: &str, _resources: &Resources) -> Result<()> {
+        Err(Error::System(format!("this runtime cannot change the limits of pod {uid}")))
+    }
     /// Starts a program in a running container.
     async fn exec(&self, id: &str, config: &ExecConfig) -> Result<Streams>;
     /// Runs a program to its end, or until the time is up ([`Error::Timeout`]).

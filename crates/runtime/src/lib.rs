@@ -11,5 +11,17 @@
 //! Must not know: Kubernetes objects, pod addresses.
 
 pub mod api;
+mod cgroup;
+mod clock;
+mod config;
+mod container;
+mod disk;
+mod embedded;
+mod image;
+mod seccomp;
+pub mod shim;
 
 pub use api::*;
+pub use config::Config;
+pub use embedded::{Embedded, teardown};
+pub use image::{Reference, Store};

@@ -1,0 +1,118 @@
+//! The program that the node tests use: as the shim, and as the program inside their containers.
+
+use std::io::{BufRead, Read, Write};
+
+fn main() {
+    let mut args = std::env::args().skip(1);
+    let verb = args.next().unwrap_or_default();
+    if verb == "shim" {
+        runtime::shim::main(args);
+    }
+    let args: Vec<String> = args.collect();
+    let code = run(&verb, &args).unwrap_or_else(|error| {
+        eprintln!("probe {verb}: {error}");
+        99
+    });
+    std::process::exit(code);
+}
+
+fn number(args: &[String]) -> i32 {
+    args.first().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
+    match verb {
+        // Prints its arguments and ends with the code in the first.
+        "exit" => {
+            println!("out {}", args[1..].join(" "));
+            eprintln!("err {}", args[1..].join(" "));
+            return Ok(number(args));
+        }
+        "cat" if args.is_empty() => copy_lines()?,
+        "cat" => {
+            for path in args {
+                std::io::stdout().write_all(&std::fs::read(path)?)?;
+            }
+        }
+        "write" => std::fs::write(&args[0], &args[1])?,
+        "env" => std::env::vars().for_each(|(name, value)| println!("{name}={value}")),
+        "id" => print_identity(),
+        "ls" => {
+            let mut names: Vec<_> = std::fs::read_dir(&args[0])?.flatten().map(|e| e.file_name()).collect();
+            names.sort();
+            names.iter().for_each(|name| println!("{}", name.to_string_lossy()));
+        }
+        "size" => println!("{}", terminal_size()),
+        // Says that it is there, then waits for signals: ends at SIGTERM unless it was told to be stubborn.
+        "wait" => wait(args.iter().any(|a| a == "stubborn")),
+        "eat" => eat(number(args) as usize),
+        "unshare" => return Ok(unsafe { libc::unshare(libc::CLONE_NEWUSER) }.abs()),
+        other => {
+            eprintln!("unknown verb {other}");
+            return Ok(98);
+        }
+    }
+    Ok(0)
+}
+
+fn copy_lines() -> std::io::Result<()> {
+    let mut input = std::io::stdin().lock();
+    let mut line = String::new();
+    while input.read_line(&mut line)? > 0 {
+        print!("got {line}");
+        std::io::stdout().flush()?;
+        line.clear();
+    }
+    Ok(())
+}
+
+fn print_identity() {
+    let mut status = String::new();
+    let _ = std::fs::File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
+    for line in status.lines() {
+        if ["Uid", "Gid", "Groups", "Cap", "NoNewPrivs", "Seccomp:"].iter().any(|name| line.starts_with(name)) {
+            println!("{}", line.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
+    println!("cwd {}", std::env::current_dir().unwrap_or_default().display());
+    println!("pid {}", std::process::id());
+}
+
+fn terminal_size() -> String {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // The size may arrive after the start.
+    for _ in 0..500 {
+        unsafe { libc::ioctl(0, libc::TIOCGWINSZ as _, &mut size) };
+        if size.ws_row != 0 {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    format!("{} {}", size.ws_col, size.ws_row)
+}
+
+fn wait(stubborn: bool) {
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    let mut signal = 0;
+    unsafe {
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGTERM);
+        libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut());
+    }
+    println!("ready");
+    loop {
+        unsafe { libc::sigwait(&set, &mut signal) };
+        println!("signal {signal}");
+        if !stubborn {
+            std::process::exit(7);
+        }
+    }
+}
+
+fn eat(megabytes: usize) {
+    let mut eaten = Vec::new();
+    for _ in 0..megabytes {
+        eaten.push(std::hint::black_box(vec![1u8; 1 << 20]));
+    }
+    println!("ate {}", eaten.len());
+}

@@ -1,0 +1,32 @@
+//! Entering cgroups and namespaces that exist.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+
+use nix::sched::{CloneFlags, setns};
+
+use super::Result;
+use crate::shim::wire::{Failure, Spec};
+
+/// Moves this process into a cgroup of each hierarchy.
+pub(crate) fn cgroups(files: &[PathBuf]) -> Result<()> {
+    for file in files {
+        fs::write(file, "0").map_err(|e| Failure::system(format_args!("join cgroup {}", file.display()), e))?;
+    }
+    Ok(())
+}
+
+/// Enters the cgroups and namespaces of a running container. Network, ipc and uts are the shim's already,
+/// and the pid namespace was chosen before the fork.
+pub(super) fn container(spec: &Spec, pid: i32) -> Result<()> {
+    // Container processes must not look into this one while it is still ours; exec lifts this.
+    nix::sys::prctl::set_dumpable(false).map_err(|e| Failure::system("set not dumpable", e))?;
+    cgroups(&spec.cgroup)?;
+    let open = |kind: &str| {
+        let path = format!("/proc/{pid}/ns/{kind}");
+        File::open(&path).map_err(|e| Failure::system(path, e))
+    };
+    let (mount, cgroup) = (open("mnt")?, open("cgroup")?);
+    setns(&cgroup, CloneFlags::CLONE_NEWCGROUP).map_err(|e| Failure::system("enter cgroup namespace", e))?;
+    setns(&mount, CloneFlags::CLONE_NEWNS).map_err(|e| Failure::system("enter mount namespace", e))
+}

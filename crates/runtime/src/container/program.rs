@@ -1,0 +1,113 @@
+//! The last steps: identity, filter, exec.
+
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, SigHandler, Signal, sigprocmask};
+use nix::unistd::{chdir, execve};
+
+use super::{Result, credentials, lookup};
+use crate::seccomp::{self, Filter};
+use crate::shim::wire::{Failure, Spec};
+
+/// Reads the compiled filter: before the root changes.
+pub(super) fn filter(spec: &Spec) -> Result<Option<Filter>> {
+    match &spec.seccomp {
+        Some(path) => seccomp::read(path).map(Some).map_err(|e| Failure::system(path.display(), e)),
+        None => Ok(None),
+    }
+}
+
+/// Runs `args` in the container that this process is in.
+pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Result<Infallible> {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+    let identity = lookup::identity(&spec.user, spec.group, &passwd, &groups).map_err(Failure::Start)?;
+    let env = environment(spec, &identity.home);
+    let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd.as_str() };
+    let entered = chdir(cwd);
+    if spec.no_new_privileges {
+        nix::sys::prctl::set_no_new_privs().map_err(|e| Failure::system("set no_new_privs", e))?;
+    } else if let Some(filter) = &filter {
+        // Without no_new_privs only an administrator may install a filter: before the capabilities go.
+        filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
+    }
+    credentials::adopt(&identity, &spec.supplemental_groups, spec.capabilities)?;
+    if spec.no_new_privileges && let Some(filter) = &filter {
+        filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
+    }
+    // A directory that root may not enter (on NFS) may still be the user's own.
+    if entered.is_err() {
+        chdir(cwd).map_err(|e| Failure::Start(format!("chdir to cwd (\"{cwd}\") set in config.json failed: {}", words(e))))?;
+    }
+    let path = find(args.first().map_or("", String::as_str), &env)?;
+    restore_signals()?;
+    let c = |text: &str| CString::new(text).map_err(|_| Failure::Config("a NUL byte in arguments or environment".into()));
+    let args = args.iter().map(|a| c(a)).collect::<Result<Vec<_>>>()?;
+    let env = env.iter().map(|e| c(e)).collect::<Result<Vec<_>>>()?;
+    let file = c(&path.to_string_lossy())?;
+    // SAFETY: marks every descriptor but the standard ones to be closed by exec; it touches no memory.
+    unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let Err(error) = execve(&file, &args, &env);
+    Err(Failure::Start(format!("exec {}: {}", path.display(), words(error))))
+}
+
+fn environment(spec: &Spec, home: &str) -> Vec<String> {
+    let mut env = spec.env.clone();
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        env.push(format!("HOME={home}"));
+    }
+    env
+}
+
+/// Looks a program up like a shell; errors as Go's `exec.LookPath` writes them.
+fn find(name: &str, env: &[String]) -> Result<PathBuf> {
+    let fail = |why: &str| Failure::Start(format!("exec: \"{name}\": {why}"));
+    if name.contains('/') {
+        return match executable(Path::new(name)) {
+            Ok(()) => Ok(PathBuf::from(name)),
+            Err(Errno::EACCES) => Err(fail("permission denied")),
+            Err(Errno::EISDIR) => Err(fail("is a directory")),
+            Err(e) => Err(fail(&format!("stat {name}: {}", words(e)))),
+        };
+    }
+    let path = env.iter().rev().find_map(|e| e.strip_prefix("PATH=")).unwrap_or("");
+    let mut denied = false;
+    for dir in path.split(':') {
+        let candidate = Path::new(if dir.is_empty() { "." } else { dir }).join(name);
+        match executable(&candidate) {
+            Ok(()) if !name.is_empty() => return Ok(candidate),
+            Err(Errno::EACCES) => denied = true,
+            _ => {}
+        }
+    }
+    Err(fail(if denied { "permission denied" } else { "executable file not found in $PATH" }))
+}
+
+fn executable(path: &Path) -> std::result::Result<(), Errno> {
+    let meta = fs::metadata(path).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
+    if meta.is_dir() {
+        return Err(Errno::EISDIR);
+    }
+    if meta.permissions().mode() & 0o111 == 0 { Err(Errno::EACCES) } else { Ok(()) }
+}
+
+/// The system's text as Go writes it, in small letters.
+fn words(error: Errno) -> String {
+    error.desc().to_lowercase()
+}
+
+/// Ignored and blocked signals would survive exec.
+fn restore_signals() -> Result<()> {
+    for signal in Signal::iterator() {
+        if !matches!(signal, Signal::SIGKILL | Signal::SIGSTOP) {
+            // SAFETY: the default action is no function of ours.
+            let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+        }
+    }
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(|e| Failure::system("unblock signals", e))
+}

@@ -1,0 +1,229 @@
+//! The runtime that needs nothing but the kernel: it prepares, its shims do, it remembers.
+
+mod connection;
+mod containers;
+mod exec;
+mod pods;
+mod prepare;
+mod records;
+mod resolve;
+mod teardown;
+mod terminal;
+mod watch;
+
+use std::collections::{BTreeMap, HashSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::sync::broadcast;
+
+use crate::cgroup::{self, Hierarchies};
+use crate::image::Store;
+use crate::{
+    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig, Resources,
+    Result, Runtime, Streams, Usage,
+};
+use records::PodRecord;
+
+pub use teardown::teardown;
+
+/// How many events a slow reader may be behind.
+const EVENTS: usize = 1024;
+
+/// The embedded runtime. Clones share one state.
+#[derive(Clone)]
+pub struct Embedded {
+    inner: Arc<Inner>,
+}
+
+/// What the parts share.
+struct Inner {
+    config: Config,
+    hierarchies: Hierarchies,
+    images: Store,
+    pods: Mutex<BTreeMap<String, PodRecord>>,
+    filters: Mutex<HashSet<u64>>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Embedded {
+    /// Opens the runtime's directories, and takes over the pods that run already. Must be called within tokio.
+    pub fn new(config: Config) -> Result<Self> {
+        let fail = |e: std::io::Error| Error::System(format!("open {}: {e}", config.root.display()));
+        let images = Store::open(config.images())?;
+        for dir in [config.pods(), config.containers(), config.seccomp()] {
+            std::fs::create_dir_all(dir).map_err(fail)?;
+        }
+        // Environments hold secrets, sockets give power: root alone.
+        for dir in [&config.root, &config.run] {
+            std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(fail)?;
+        }
+        let hierarchies = Hierarchies::detect().map_err(fail)?;
+        let pods = Mutex::new(records::load(&config).map_err(fail)?);
+        let (events, _) = broadcast::channel(EVENTS);
+        let filters = Mutex::default();
+        let inner = Arc::new(Inner { config, hierarchies, images, pods, filters, events });
+        watch::adopt(&inner);
+        Ok(Self { inner })
+    }
+
+    /// The image store, for imports.
+    pub fn store(&self) -> &Store {
+        &self.inner.images
+    }
+
+    /// The images in a docker-archive or OCI layout (tar, compressed tar, or directory), now in the store.
+    pub async fn import(&self, path: &Path) -> Result<Vec<Image>> {
+        let (inner, path) = (self.inner.clone(), path.to_path_buf());
+        blocking(move || inner.images.import(&path)).await
+    }
+}
+
+impl Inner {
+    /// The pods; a panic elsewhere does not make them unusable: each change is one assignment.
+    fn pods(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, PodRecord>> {
+        self.pods.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, pod_uid: &str, container_id: &str) {
+        // No reader is no error.
+        let _ = self.events.send(Event { pod_uid: pod_uid.to_owned(), container_id: container_id.to_owned() });
+    }
+}
+
+/// Runs file system work off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => Err(Error::System(format!("runtime task failed: {e}"))),
+    }
+}
+
+/// Words an i/o error.
+fn system(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error {
+    move |e| Error::System(format!("{what}: {e}"))
+}
+
+#[async_trait]
+impl Runtime for Embedded {
+    async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
+        self.inner.start_pod(config).await
+    }
+
+    async fn stop_pod(&self, uid: &str) -> Result<()> {
+        self.inner.stop_pod(uid).await
+    }
+
+    async fn remove_pod(&self, uid: &str) -> Result<()> {
+        self.inner.remove_pod(uid).await
+    }
+
+    async fn pods(&self) -> Result<Vec<Pod>> {
+        Ok(self.inner.pods().values().map(|pod| pod.show(&self.inner.config)).collect())
+    }
+
+    async fn pod(&self, uid: &str) -> Result<Option<Pod>> {
+        Ok(self.inner.pods().get(uid).map(|pod| pod.show(&self.inner.config)))
+    }
+
+    async fn start_container(&self, pod_uid: &str, config: &ContainerConfig) -> Result<String> {
+        self.inner.start_container(pod_uid, config).await
+    }
+
+    async fn stop_container(&self, id: &str, grace_seconds: i64) -> Result<()> {
+        self.inner.stop_container(id, grace_seconds).await
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<()> {
+        self.inner.remove_container(id).await
+    }
+
+    async fn update_container(&self, id: &str, resources: &Resources) -> Result<()> {
+        let (inner, id, resources) = (self.inner.clone(), id.to_owned(), resources.clone());
+        blocking(move || inner.update_container(&id, &resources)).await
+    }
+
+    async fn update_pod(&self, uid: &str, resources: &Resources) -> Result<()> {
+        let (inner, uid, resources) = (self.inner.clone(), uid.to_owned(), resources.clone());
+        blocking(move || inner.update_pod(&uid, &resources)).await
+    }
+
+    async fn exec(&self, id: &str, config: &ExecConfig) -> Result<Streams> {
+        self.inner.exec(id, config).await
+    }
+
+    async fn exec_sync(&self, id: &str, command: &[String], timeout: Duration) -> Result<Output> {
+        self.inner.exec_sync(id, command, timeout).await
+    }
+
+    async fn attach(&self, id: &str) -> Result<Streams> {
+        self.inner.attach(id).await
+    }
+
+    async fn reopen_log(&self, id: &str) -> Result<()> {
+        self.inner.reopen_log(id).await
+    }
+
+    fn events(&self) -> BoxStream<'static, Event> {
+        let receiver = self.inner.events.subscribe();
+        futures::stream::unfold(receiver, |mut receiver| async move {
+            match receiver.recv().await {
+                Ok(event) => Some((event, receiver)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    Some((Event { pod_uid: String::new(), container_id: String::new() }, receiver))
+                }
+                Err(broadcast::error::RecvError::Closed) => None,
+            }
+        })
+        .boxed()
+    }
+
+    async fn usage(&self, id: &str) -> Result<Usage> {
+        let (inner, id) = (self.inner.clone(), id.to_owned());
+        blocking(move || {
+            let group = inner.container(&id)?.group;
+            Ok(cgroup::usage(&inner.hierarchies, &group))
+        })
+        .await
+    }
+
+    async fn image(&self, name: &str) -> Result<Option<Image>> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        blocking(move || inner.images.find(&name)).await
+    }
+
+    async fn images(&self) -> Result<Vec<Image>> {
+        let inner = self.inner.clone();
+        blocking(move || inner.images.list()).await
+    }
+
+    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Image> {
+        self.inner.images.pull(name, credentials).await
+    }
+
+    async fn remove_image(&self, name: &str) -> Result<()> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        let used = self.inner.used_layers();
+        blocking(move || inner.images.remove(&name, &used)).await
+    }
+}
+
+/// A container in the trait's words, for the parts.
+fn show(record: &records::ContainerRecord) -> Container {
+    Container {
+        id: record.id.clone(),
+        pod_uid: record.pod_uid.clone(),
+        name: record.config.name.clone(),
+        attempt: record.config.attempt,
+        image: record.config.image.clone(),
+        image_id: record.config.image_id.clone(),
+        state: record.state.clone(),
+        log_path: record.log.clone(),
+        labels: record.config.labels.clone(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Sandboxes.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use super::connection::Connection;
+use super::records::PodRecord;
+use super::{Inner, blocking, system, watch};
+use crate::shim::wire::{PidNamespace, Request, Sandbox};
+use crate::shim::{READY, SANDBOX};
+use crate::{Error, Pod, PodConfig, Resources, Result, cgroup, clock, config, disk};
+
+/// What containerd sets in every pod's network: ports and pings for everyone.
+const NETWORK_DEFAULTS: [(&str, &str); 2] =
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+
+impl Inner {
+    pub(super) async fn start_pod(self: &Arc<Self>, config: &PodConfig) -> Result<Pod> {
+        if !config::is_file_name(&config.uid) {
+            return Err(Error::Config(format!("pod uid {:?} cannot be a file name", config.uid)));
+        }
+        let existing = self.pods().get(&config.uid).cloned();
+        if let Some(pod) = existing {
+            if pod.ready && pod.config.attempt == config.attempt {
+                return Ok(pod.show(&self.config));
+            }
+            self.stop_pod(&config.uid).await?;
+        }
+        let (inner, wanted) = (self.clone(), config.clone());
+        let record = blocking(move || inner.prepare_pod(wanted)).await?;
+        if let Err(error) = self.spawn_shim(&config.uid).await {
+            let (inner, uid) = (self.clone(), config.uid.clone());
+            blocking(move || inner.clean_pod(&uid)).await?;
+            return Err(error);
+        }
+        let shown = {
+            let mut pods = self.pods();
+            let containers = pods.remove(&config.uid).map(|old| old.containers).unwrap_or_default();
+            let record = PodRecord { ready: true, containers, ..record };
+            let shown = record.show(&self.config);
+            pods.insert(config.uid.clone(), record);
+            shown
+        };
+        watch::pod(self, &config.uid)?;
+        self.tell(&config.uid, "");
+        Ok(shown)
+    }
+
+    fn prepare_pod(&self, config: PodConfig) -> Result<PodRecord> {
+        let fail = |e| system(format_args!("prepare pod {}", config.uid))(e);
+        let group = self.config.pod_cgroup(&config.cgroup_parent, &config.uid);
+        let shims = std::path::Path::new(&self.config.cgroup_root).join("shims");
+        self.hierarchies.create(&shims).map_err(fail)?;
+        self.hierarchies.create(&group).map_err(fail)?;
+        cgroup::apply(&self.hierarchies, &group, &config.resources, false).map_err(fail)?;
+        let dir = self.config.shim(&config.uid);
+        std::fs::create_dir_all(&dir).map_err(fail)?;
+        let sandbox = Sandbox {
+            hostname: config.hostname.clone(),
+            host_network: config.host_network,
+            host_ipc: config.host_ipc,
+            pid: match (config.host_pid, config.share_pid) {
+                (true, _) => PidNamespace::Host,
+                (false, true) => PidNamespace::Pod,
+                (false, false) => PidNamespace::Own,
+            },
+            sysctls: sysctls(&config),
+            netns: self.config.netns(&config.uid),
+            cgroup: self.hierarchies.procs_files(&shims),
+            containers: self.config.containers(),
+            hierarchies: self.hierarchies.clone(),
+        };
+        disk::write_json(&dir.join(SANDBOX), &sandbox, false).map_err(fail)?;
+        let kept = self.config.pod(&config.uid);
+        std::fs::create_dir_all(&kept).map_err(fail)?;
+        let record = PodRecord { created_at: clock::now(), ready: false, containers: Vec::new(), config: config.clone() };
+        disk::write_json(&kept.join("pod.json"), &record, false).map_err(fail)?;
+        Ok(record)
+    }
+
+    async fn spawn_shim(&self, uid: &str) -> Result<()> {
+        let fail = |e: &dyn std::fmt::Display| Error::System(format!("start the process of pod {uid}: {e}"));
+        let mut child = Command::new(&self.config.shim_exe)
+            .arg("shim")
+            .arg("--dir")
+            .arg(self.config.shim(uid))
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|e| fail(&e))?;
+        let stdout = child.stdout.take().ok_or_else(|| fail(&"no standard output"))?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).await.map_err(|e| fail(&e))?;
+        // Ours as long as we live: it must be waited for, so that it leaves no zombie.
+        tokio::spawn(async move { child.wait().await });
+        match line.trim() {
+            READY => Ok(()),
+            "" => Err(fail(&"it ended at once")),
+            reason => Err(fail(&reason)),
+        }
+    }
+
+    pub(super) async fn stop_pod(self: &Arc<Self>, uid: &str) -> Result<()> {
+        if !self.pods().contains_key(uid) {
+            return Ok(());
+        }
+        if let Ok(shim) = Connection::open(&self.config.shim(uid)) {
+            // It answers twice: that it will, and that it has. It may also just end.
+            if shim.call(&Request::Stop, &[]).await.is_ok() {
+                let _ = shim.receive().await;
+            }
+        }
+        let (inner, uid) = (self.clone(), uid.to_owned());
+        blocking(move || inner.clean_pod(&uid)).await
+    }
+
+    /// Removes what is left of a sandbox, whether its shim was able to or not.
+    fn clean_pod(&self, uid: &str) -> Result<()> {
+        self.lost(uid);
+        super::teardown::unmount_pod(&self.config, uid);
+        disk::remove_dir(&self.config.shim(uid)).map_err(system(format_args!("clean up pod {uid}")))
+    }
+
+    pub(super) async fn remove_pod(self: &Arc<Self>, uid: &str) -> Result<()> {
+        self.stop_pod(uid).await?;
+        let Some(pod) = self.pods().get(uid).cloned() else { return Ok(()) };
+        let (inner, name) = (self.clone(), uid.to_owned());
+        blocking(move || {
+            let fail = |e| system(format_args!("remove pod {name}"))(e);
+            let group = inner.config.pod_cgroup(&pod.config.cgroup_parent, &name);
+            inner.hierarchies.remove(&group).map_err(fail)?;
+            for container in &pod.containers {
+                disk::remove_dir(&inner.config.container(&container.id)).map_err(fail)?;
+            }
+            disk::remove_dir(&inner.config.pod(&name)).map_err(fail)
+        })
+        .await?;
+        self.pods().remove(uid);
+        self.tell(uid, "");
+        Ok(())
+    }
+
+    pub(super) fn update_pod(&self, uid: &str, resources: &Resources) -> Result<()> {
+        let group = match self.pods().get_mut(uid) {
+            Some(pod) => {
+                pod.config.resources = resources.clone();
+                self.config.pod_cgroup(&pod.config.cgroup_parent, uid)
+            }
+            None => return Err(Error::NotFound(format!("pod {uid}"))),
+        };
+        cgroup::apply(&self.hierarchies, &group, resources, true).map_err(system(format_args!("resize pod {uid}")))
+    }
+}
+
+fn sysctls(config: &PodConfig) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = Vec::new();
+    if !config.host_network {
+        all.extend(NETWORK_DEFAULTS.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+    all.extend(config.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())));
+    all
+}

@@ -1,0 +1,110 @@
+//! Everything that a container needs before its pod's process can start it: directories, cgroup, spec.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use super::records::{ContainerRecord, PodRecord};
+use super::{Inner, resolve, system};
+use crate::config::is_file_name;
+use crate::image::Local;
+use crate::shim::SHM;
+use crate::shim::wire::Spec;
+use crate::{ContainerConfig, ContainerState, Error, PodConfig, Result, Seccomp, cgroup, clock, disk, seccomp};
+
+impl Inner {
+    /// Makes a container's files; it does not run yet.
+    pub(super) fn prepare_container(&self, pod: &PodRecord, config: ContainerConfig) -> Result<ContainerRecord> {
+        if !is_file_name(&config.name) {
+            return Err(Error::Config(format!("container name {:?} cannot be a file name", config.name)));
+        }
+        let wanted = if config.image_id.is_empty() { &config.image } else { &config.image_id };
+        let image = self.images.open_image(wanted)?;
+        let id = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        let dir = self.config.container(&id);
+        let made = self.fill(pod, &config, &image, &id);
+        if made.is_err() {
+            // The first error is the one to tell.
+            let _ = self.hierarchies.remove(&self.group(&pod.config, &id));
+            let _ = disk::remove_dir(&dir);
+        }
+        let log = pod.config.log_dir.join(&config.name).join(format!("{}.log", config.attempt));
+        made.map(|stop_signal| ContainerRecord {
+            group: self.group(&pod.config, &id),
+            id,
+            pod_uid: pod.config.uid.clone(),
+            created_at: clock::now(),
+            log,
+            stop_signal,
+            layers: image.layers,
+            state: ContainerState::Created,
+            config,
+        })
+        .and_then(|record| {
+            let path = dir.join("container.json");
+            disk::write_json(&path, &record, false).map_err(system(path.display()))?;
+            Ok(record)
+        })
+    }
+
+    /// Cgroup of a container.
+    fn group(&self, pod: &PodConfig, id: &str) -> PathBuf {
+        self.config.pod_cgroup(&pod.cgroup_parent, &pod.uid).join(id)
+    }
+
+    fn fill(&self, pod: &PodRecord, config: &ContainerConfig, image: &Local, id: &str) -> Result<i32> {
+        let dir = self.config.container(id);
+        let fail = |e| system(format_args!("prepare container {id}"))(e);
+        let resolved = resolve::resolve(&pod.config, config, &image.config)?;
+        for (part, mode) in [("upper", 0o755), ("work", 0o700), ("rootfs", 0o755)] {
+            DirBuilder::new().recursive(true).mode(mode).create(dir.join(part)).map_err(fail)?;
+        }
+        let group = self.group(&pod.config, id);
+        self.hierarchies.create(&group).map_err(fail)?;
+        cgroup::apply(&self.hierarchies, &group, &config.resources, false).map_err(fail)?;
+        if !config.security.privileged {
+            cgroup::restrict(&self.hierarchies, &group, &config.devices).map_err(fail)?;
+        }
+        let filtered = !config.security.privileged && config.security.seccomp == Seccomp::RuntimeDefault;
+        let filter = filtered.then(|| self.filter(resolved.capabilities)).transpose()?;
+        let spec = Spec {
+            id: id.to_owned(),
+            layers_dir: self.images.layers_dir(),
+            layers: image.layers.iter().rev().cloned().collect(),
+            args: resolved.args,
+            env: resolved.env,
+            cwd: resolved.cwd,
+            user: resolved.user,
+            group: config.security.group,
+            supplemental_groups: config.security.supplemental_groups.clone(),
+            capabilities: resolved.capabilities,
+            privileged: config.security.privileged,
+            read_only_root: config.security.read_only_root,
+            no_new_privileges: config.security.no_new_privileges,
+            unmasked_proc: config.security.unmasked_proc,
+            seccomp: filter,
+            mounts: config.mounts.clone(),
+            devices: config.devices.clone(),
+            shm: self.config.shim(&pod.config.uid).join(SHM),
+            tty: config.tty,
+            oom_score_adj: config.resources.oom_score_adj,
+            cgroup: self.hierarchies.procs_files(&group),
+            hierarchies: self.hierarchies.clone(),
+            dir: dir.clone(),
+        };
+        disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
+        Ok(resolved.stop_signal)
+    }
+
+    /// The compiled filter for these capabilities; made once per process, so that a new version makes it anew.
+    fn filter(&self, capabilities: u64) -> Result<PathBuf> {
+        let path = self.config.seccomp().join(format!("{capabilities:x}.bpf"));
+        let mut made = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
+        if !made.contains(&capabilities) {
+            seccomp::store(&path, capabilities).map_err(system(path.display()))?;
+            made.insert(capabilities);
+        }
+        Ok(path)
+    }
+}

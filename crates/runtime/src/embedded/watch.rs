@@ -1,0 +1,129 @@
+//! Following the shims: ends of containers, ends of shims.
+
+use std::sync::Arc;
+
+use super::connection::Connection;
+use super::records::ContainerRecord;
+use super::{Inner, blocking};
+use crate::shim::wire::{Reply, Request};
+use crate::{ContainerState, Result, cgroup, clock};
+
+/// Exit code of a container whose end nobody saw, as containerd gives it.
+const UNKNOWN: i32 = 255;
+
+/// Takes over what an earlier process of the runtime left running.
+pub(super) fn adopt(inner: &Arc<Inner>) {
+    let uids: Vec<String> = inner.pods().keys().cloned().collect();
+    for uid in uids {
+        match pod(inner, &uid) {
+            Ok(()) => {
+                if let Some(pod) = inner.pods().get_mut(&uid) {
+                    pod.ready = true;
+                }
+            }
+            Err(_) => inner.lost(&uid),
+        }
+    }
+}
+
+/// Follows one pod until its shim ends.
+pub(super) fn pod(inner: &Arc<Inner>, uid: &str) -> Result<()> {
+    let connection = Connection::open(&inner.config.shim(uid))?;
+    let (inner, uid) = (inner.clone(), uid.to_owned());
+    tokio::spawn(async move {
+        let result = follow(&inner, &uid, &connection).await;
+        tracing::debug!(pod = uid, error = ?result.err(), "pod process ended");
+        let gone = uid.clone();
+        let shared = inner.clone();
+        // Where it was stopped on purpose, the end has been recorded already and this finds nothing to do.
+        let _ = blocking(move || {
+            if Connection::open(&shared.config.shim(&gone)).is_err() {
+                shared.lost(&gone);
+            }
+            Ok(())
+        })
+        .await;
+        inner.tell(&uid, "");
+    });
+    Ok(())
+}
+
+async fn follow(inner: &Arc<Inner>, uid: &str, connection: &Connection) -> Result<()> {
+    connection.call(&Request::Watch, &[]).await?;
+    // From here on nothing is missed; what ended before is on the disk.
+    let other = Connection::open(&inner.config.shim(uid))?;
+    if let (Reply::State(running), _) = other.call(&Request::State, &[]).await? {
+        inner.compare(uid, &running);
+    }
+    drop(other);
+    loop {
+        if let (Reply::Ended(id), _) = connection.receive().await? {
+            inner.ended(uid, &id);
+        }
+    }
+}
+
+impl Inner {
+    /// Records the end of a container that the shim has written down.
+    fn ended(&self, uid: &str, id: &str) {
+        let state = ContainerRecord::read_state(&self.config, id);
+        if let Some(container) = self.pods().get_mut(uid).and_then(|pod| pod.container(id)) {
+            match state {
+                ContainerState::Exited { .. } => container.state = state,
+                _ => close(self, container, "the end of the container could not be recorded"),
+            }
+        }
+        self.tell(uid, id);
+    }
+
+    /// Compares what the shim runs with what is remembered: after a restart.
+    fn compare(&self, uid: &str, running: &[String]) {
+        let missing: Vec<String> = {
+            let pods = self.pods();
+            let all = pods.get(uid).map(|pod| pod.containers.as_slice()).unwrap_or_default();
+            let open = all.iter().filter(|c| matches!(c.state, ContainerState::Running { .. }));
+            open.map(|c| c.id.clone()).filter(|id| !running.contains(id)).collect()
+        };
+        for id in missing {
+            self.ended(uid, &id);
+        }
+    }
+
+    /// Records that the shim of a pod is gone, and kills what it may have left.
+    pub(super) fn lost(&self, uid: &str) {
+        let Some(config) = self.pods().get(uid).map(|pod| pod.config.clone()) else { return };
+        let group = self.config.pod_cgroup(&config.cgroup_parent, uid);
+        if !cgroup::procs(&self.hierarchies, &group).is_empty() {
+            cgroup::kill(&self.hierarchies, &group);
+        }
+        let mut pods = self.pods();
+        let Some(pod) = pods.get_mut(uid) else { return };
+        pod.ready = false;
+        for container in pod.containers.iter_mut().filter(|container| !container.ended()) {
+            match ContainerRecord::read_state(&self.config, &container.id) {
+                state @ ContainerState::Exited { .. } => container.state = state,
+                _ => close(self, container, "the container's pod process has ended unexpectedly"),
+            }
+        }
+    }
+}
+
+/// Writes down an end that nobody saw.
+fn close(inner: &Inner, container: &mut ContainerRecord, message: &str) {
+    let started_at = match container.state {
+        ContainerState::Running { started_at } => started_at,
+        _ => container.created_at,
+    };
+    let state = ContainerState::Exited {
+        started_at,
+        finished_at: clock::now(),
+        code: UNKNOWN,
+        signal: 0,
+        reason: "Unknown".into(),
+        message: message.into(),
+    };
+    if let Err(error) = container.write_state(&inner.config, state.clone()) {
+        tracing::warn!(container = container.id, %error, "the end of a container is known in memory only");
+        container.state = state;
+    }
+}

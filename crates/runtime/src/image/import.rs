@@ -1,0 +1,197 @@
+//! Images from files: `docker save` archives and OCI layouts.
+
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use super::archive::Archive;
+use super::index::Entry;
+use super::manifest::{ConfigFile, Descriptor, DockerImage, Manifest};
+use super::reference::is_digest;
+use super::stage::{self, Stage};
+use super::store::{Staged, Store};
+use super::{Reference, broken};
+use crate::{Error, Image, Result};
+
+/// An image found in an archive.
+struct Found {
+    config: Vec<u8>,
+    /// File name and, if known, digest of each layer.
+    layers: Vec<(String, Option<String>)>,
+    tags: Vec<String>,
+    digests: Vec<String>,
+}
+
+/// Where the layers of an image come from.
+pub(super) trait Layers {
+    /// The stream of layer `index`, and its digest if known.
+    fn open(&self, index: usize) -> std::io::Result<(Box<dyn Read>, Option<String>)>;
+}
+
+/// See [`Store::import`].
+pub(super) fn import(store: &Store, path: &Path) -> Result<Vec<Image>> {
+    let no_image = |why: &str| Error::Image {
+        reason: "InvalidImage",
+        message: format!(
+            "{} is not a container image: {why}; expected a docker-archive (as `docker save` writes it) or an OCI \
+             layout, as a directory or a tar file",
+            path.display()
+        ),
+    };
+    if !path.exists() {
+        return Err(Error::NotFound(format!("image file {}", path.display())));
+    }
+    let lock = store.lock()?;
+    let work = Stage::new(&store.tmp()).map_err(|e| store.fail(&e))?;
+    let archive = Archive::open(path, work.path()).map_err(|e| no_image(&e.to_string()))?;
+    let found = if archive.has("manifest.json") {
+        docker(&archive)
+    } else if archive.has("index.json") {
+        layout(&archive)
+    } else {
+        return Err(no_image("it has neither manifest.json nor index.json"));
+    };
+    let found = found.map_err(|why| no_image(&why))?;
+    if found.is_empty() {
+        return Err(no_image("it holds no image for this machine"));
+    }
+    let mut images = Vec::new();
+    for image in &found {
+        let entry = Entry { tags: image.tags.clone(), digests: image.digests.clone(), ..Entry::default() };
+        let layers = InArchive { archive: &archive, image };
+        images.push(enter(store, &work, &image.config, entry, &layers, image.layers.len())?);
+    }
+    drop(lock);
+    Ok(images)
+}
+
+/// Unpacks what is missing, and enters the image. The caller holds the lock.
+pub(super) fn enter(
+    store: &Store,
+    work: &Stage,
+    config: &[u8],
+    mut entry: Entry,
+    layers: &dyn Layers,
+    count: usize,
+) -> Result<Image> {
+    let file: ConfigFile =
+        serde_json::from_slice(config).map_err(|e| broken(format!("the image's configuration is unreadable: {e}")))?;
+    let ids = &file.rootfs.diff_ids;
+    if ids.len() != count || !ids.iter().all(|id| is_digest(id)) {
+        return Err(broken(format!("the image's configuration names {} layers, its manifest {count}", ids.len())));
+    }
+    entry.config = file.config;
+    let have = store.read()?.layers;
+    let mut staged: Vec<Staged> = Vec::new();
+    for (index, diff_id) in ids.iter().enumerate() {
+        let name = stage::layer_name(diff_id);
+        if have.contains_key(&name) || staged.iter().any(|layer| layer.name == name) {
+            staged.push(Staged { name, dir: None, size: 0 });
+            continue;
+        }
+        let dir = work.path().join(&name);
+        let unpacked = layers
+            .open(index)
+            .and_then(|(stream, digest)| stage::layer(stream, digest.as_deref(), diff_id, &dir));
+        let size = unpacked.map_err(|e| broken(format!("layer {} of the image: {e}", index + 1)))?;
+        staged.push(Staged { name, dir: Some(dir), size });
+    }
+    if staged.iter().any(|layer| layer.dir.is_some()) {
+        stage::sync(work.path()).map_err(|e| store.fail(&e))?;
+    }
+    store.commit(&stage::digest(config), entry, staged)
+}
+
+struct InArchive<'a> {
+    archive: &'a Archive,
+    image: &'a Found,
+}
+
+impl Layers for InArchive<'_> {
+    fn open(&self, index: usize) -> std::io::Result<(Box<dyn Read>, Option<String>)> {
+        let (name, digest) = &self.image.layers[index];
+        Ok((self.archive.stream(name)?, digest.clone()))
+    }
+}
+
+type Parsed<T> = std::result::Result<T, String>;
+
+fn json<T: DeserializeOwned>(archive: &Archive, name: &str) -> Parsed<T> {
+    let bytes = archive.document(name).map_err(|e| e.to_string())?;
+    serde_json::from_slice(&bytes).map_err(|e| format!("{name} is unreadable ({e})"))
+}
+
+fn tags<'a>(names: impl IntoIterator<Item = &'a String>) -> Parsed<Vec<String>> {
+    let mut found = Vec::new();
+    for name in names {
+        found.extend(Reference::parse(name).map_err(|e| e.to_string())?.tagged());
+    }
+    Ok(found)
+}
+
+fn docker(archive: &Archive) -> Parsed<Vec<Found>> {
+    let images: Vec<DockerImage> = json(archive, "manifest.json")?;
+    let find = |image: DockerImage| {
+        Ok(Found {
+            config: archive.document(&image.config).map_err(|e| e.to_string())?,
+            layers: image.layers.into_iter().map(|name| (name, None)).collect(),
+            tags: tags(&image.tags)?,
+            digests: Vec::new(),
+        })
+    };
+    images.into_iter().map(find).collect()
+}
+
+fn layout(archive: &Archive) -> Parsed<Vec<Found>> {
+    let index: Manifest = json(archive, "index.json")?;
+    let mut found = Vec::new();
+    for entry in &index.manifests {
+        found.extend(one_of_layout(archive, entry)?);
+    }
+    Ok(found)
+}
+
+/// The image that an entry of the index leads to; none when it is for other machines.
+fn one_of_layout(archive: &Archive, entry: &Descriptor) -> Parsed<Option<Found>> {
+    let mut digest = entry.digest.clone();
+    let mut manifest: Manifest = blob(archive, &digest)?;
+    // An index may hold an index; deeper ones are nobody's habit.
+    for _ in 0..2 {
+        if manifest.config.is_some() {
+            break;
+        }
+        let Some(next) = manifest.for_this_machine() else { return Ok(None) };
+        digest = next.digest.clone();
+        manifest = blob(archive, &digest)?;
+    }
+    let Some(config) = manifest.config else { return Ok(None) };
+    let names = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+    let full = names.iter().filter_map(|key| entry.annotations.get(*key)).find(|name| name.contains(['/', ':']));
+    let bare = names.iter().filter_map(|key| entry.annotations.get(*key)).next();
+    let tags = tags(full.or(bare))?;
+    let digests = tags.iter().filter_map(|tag| Reference::parse(tag).ok()).map(|name| name.with_digest(&entry.digest));
+    Ok(Some(Found {
+        config: verified(archive, &config.digest)?,
+        layers: manifest.layers.iter().map(|l| Ok((path(&l.digest)?, Some(l.digest.clone())))).collect::<Parsed<_>>()?,
+        digests: digests.collect(),
+        tags,
+    }))
+}
+
+fn path(digest: &str) -> Parsed<String> {
+    if !is_digest(digest) {
+        return Err(format!("{digest:?} is no digest"));
+    }
+    Ok(format!("blobs/{}", digest.replacen(':', "/", 1)))
+}
+
+fn verified(archive: &Archive, digest: &str) -> Parsed<Vec<u8>> {
+    let bytes = archive.document(&path(digest)?).map_err(|e| e.to_string())?;
+    let found = stage::digest(&bytes);
+    if found == digest { Ok(bytes) } else { Err(format!("a blob has digest {found} instead of {digest}")) }
+}
+
+fn blob<T: DeserializeOwned>(archive: &Archive, digest: &str) -> Parsed<T> {
+    serde_json::from_slice(&verified(archive, digest)?).map_err(|e| format!("blob {digest} is unreadable ({e})"))
+}

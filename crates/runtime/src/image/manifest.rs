@@ -1,0 +1,126 @@
+//! The JSON documents of an image: OCI's and Docker's, as far as they matter here.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// What an image says about its processes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct ImageConfig {
+    /// `user[:group]`.
+    #[serde(rename = "User", deserialize_with = "or_default")]
+    pub user: String,
+    /// `NAME=value`.
+    #[serde(rename = "Env", deserialize_with = "or_default")]
+    pub env: Vec<String>,
+    /// Program.
+    #[serde(rename = "Entrypoint", deserialize_with = "or_default")]
+    pub entrypoint: Vec<String>,
+    /// Its arguments, or the program.
+    #[serde(rename = "Cmd", deserialize_with = "or_default")]
+    pub cmd: Vec<String>,
+    /// Working directory.
+    #[serde(rename = "WorkingDir", deserialize_with = "or_default")]
+    pub working_dir: String,
+    /// Signal that stops it.
+    #[serde(rename = "StopSignal", deserialize_with = "or_default")]
+    pub stop_signal: String,
+}
+
+/// Docker writes `null` for what is empty.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(input: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(input)?.unwrap_or_default())
+}
+
+/// The configuration file of an image; its digest is the image id.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ConfigFile {
+    /// Processes.
+    #[serde(deserialize_with = "or_default")]
+    pub config: ImageConfig,
+    /// Layers.
+    pub rootfs: RootFs,
+}
+
+/// See [`ConfigFile`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RootFs {
+    /// Digests of the uncompressed layers, lowest first.
+    #[serde(deserialize_with = "or_default")]
+    pub diff_ids: Vec<String>,
+}
+
+/// A reference to a blob.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Descriptor {
+    /// Kind of content.
+    pub media_type: String,
+    /// `sha256:…`.
+    pub digest: String,
+    /// Bytes.
+    pub size: i64,
+    /// For entries of an index.
+    pub platform: Option<Platform>,
+    /// Names, among others.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Platform {
+    /// Go's name.
+    pub architecture: String,
+    /// Go's name.
+    pub os: String,
+}
+
+/// An index of images, or an image: the fields tell.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Manifest {
+    /// Of an index.
+    pub manifests: Vec<Descriptor>,
+    /// Of an image.
+    pub config: Option<Descriptor>,
+    /// Of an image, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+/// One image of a docker-archive.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct DockerImage {
+    /// Name of the configuration file.
+    #[serde(rename = "Config")]
+    pub config: String,
+    /// Names with tags.
+    #[serde(rename = "RepoTags", default, deserialize_with = "or_default")]
+    pub tags: Vec<String>,
+    /// Names of the layer files, lowest first.
+    #[serde(rename = "Layers", default, deserialize_with = "or_default")]
+    pub layers: Vec<String>,
+}
+
+/// Go's name of this machine.
+pub(super) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+impl Manifest {
+    /// The entry of an index for this machine; one without a platform fits every machine.
+    pub(super) fn for_this_machine(&self) -> Option<&Descriptor> {
+        let fits = |platform: &Platform| platform.os == "linux" && platform.architecture == architecture();
+        self.manifests
+            .iter()
+            .find(|entry| entry.platform.as_ref().is_some_and(fits))
+            .or_else(|| self.manifests.iter().find(|entry| entry.platform.is_none()))
+    }
+}

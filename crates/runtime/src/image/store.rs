@@ -1,0 +1,165 @@
+//! The local image store.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::index::{Entry, Index};
+use super::manifest::ImageConfig;
+use super::stage::Stage;
+use super::{Reference, import};
+use crate::{Error, Image, Result, disk};
+
+/// See the module above. Clones are the same store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    dir: Arc<PathBuf>,
+}
+
+/// An image to run.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Local {
+    /// What it says about its processes.
+    pub config: ImageConfig,
+    /// Layer directories, lowest first.
+    pub layers: Vec<String>,
+}
+
+/// A layer directory that waits for its final name.
+pub(super) struct Staged {
+    /// Its final name.
+    pub name: String,
+    /// Where it is; `None` when the store has it already.
+    pub dir: Option<PathBuf>,
+    /// Bytes.
+    pub size: u64,
+}
+
+impl Store {
+    /// Opens or makes the store in `dir`. Several processes may have it open.
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
+        let store = Self { dir: Arc::new(dir.into()) };
+        let make = || -> io::Result<()> {
+            fs::create_dir_all(store.layers_dir())?;
+            fs::create_dir_all(store.tmp())?;
+            Stage::sweep(&store.tmp())
+        };
+        make().map_err(|e| store.fail(&e))?;
+        Ok(store)
+    }
+
+    /// All images.
+    pub fn list(&self) -> Result<Vec<Image>> {
+        let index = self.read()?;
+        Ok(index.images.iter().map(|(id, entry)| index.show(id, entry)).collect())
+    }
+
+    /// An image by name, digest or id.
+    pub fn find(&self, name: &str) -> Result<Option<Image>> {
+        let index = self.read()?;
+        Ok(index.find(name).map(|(id, entry)| index.show(id, entry)))
+    }
+
+    /// Imports the images in a docker-archive or OCI layout: a directory, or a tar file, compressed or not.
+    pub fn import(&self, path: &Path) -> Result<Vec<Image>> {
+        import::import(self, path)
+    }
+
+    /// Takes a name from an image, or with an id removes the image; files go when nothing needs them:
+    /// no image, and none of the layers in `used`.
+    pub fn remove(&self, name: &str, used: &[String]) -> Result<()> {
+        let lock = self.lock()?;
+        let mut index = self.read()?;
+        let missing = || Error::NotFound(format!("image {name}"));
+        let id = index.find(name).map(|(id, _)| id.clone()).ok_or_else(missing)?;
+        let by_id = id == name || id.ends_with(&format!(":{name}"));
+        if !by_id && let Some(entry) = index.images.get_mut(&id) {
+            let reference = Reference::parse(name)?;
+            let tagged = reference.tagged();
+            match &reference.digest {
+                Some(digest) => entry.digests.retain(|have| *have != reference.with_digest(digest)),
+                None => entry.tags.retain(|have| Some(have) != tagged.as_ref()),
+            }
+            // Digests name what was fetched under a tag; they go with the last of its repository.
+            let repository = format!("{}:", reference.repository());
+            if !entry.tags.iter().any(|tag| tag.starts_with(&repository)) {
+                let digests = format!("{}@", reference.repository());
+                entry.digests.retain(|have| !have.starts_with(&digests));
+            }
+        }
+        if by_id || index.images.get(&id).is_some_and(|entry| entry.tags.is_empty() && entry.digests.is_empty()) {
+            index.images.remove(&id);
+        }
+        let doomed: Vec<String> = index.unused_layers().into_iter().filter(|layer| !used.contains(layer)).collect();
+        index.layers.retain(|layer, _| !doomed.contains(layer));
+        // The index first: a crash in between leaves a directory that nobody knows, never a name without files.
+        self.write(&index)?;
+        for layer in doomed {
+            disk::remove_dir(&self.layers_dir().join(layer)).map_err(|e| self.fail(&e))?;
+        }
+        drop(lock);
+        Ok(())
+    }
+
+    /// An image to run.
+    pub(crate) fn open_image(&self, name: &str) -> Result<Local> {
+        let index = self.read()?;
+        let (_, entry) = index.find(name).ok_or_else(|| Error::NotFound(format!("image {name}")))?;
+        Ok(Local { config: entry.config.clone(), layers: entry.layers.clone() })
+    }
+
+    /// Directory of the layers.
+    pub(crate) fn layers_dir(&self) -> PathBuf {
+        self.dir.join("layers")
+    }
+
+    /// Directory for work in progress.
+    pub(super) fn tmp(&self) -> PathBuf {
+        self.dir.join("tmp")
+    }
+
+    /// Keeps other processes from changing the store.
+    pub(super) fn lock(&self) -> Result<Flock<File>> {
+        let file = File::create(self.dir.join("lock")).map_err(|e| self.fail(&e))?;
+        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| self.fail(&e))
+    }
+
+    /// The index now.
+    pub(super) fn read(&self) -> Result<Index> {
+        Index::read(&self.dir.join("index.json")).map_err(|e| self.fail(&e))
+    }
+
+    fn write(&self, index: &Index) -> Result<()> {
+        index.write(&self.dir.join("index.json")).map_err(|e| self.fail(&e))
+    }
+
+    /// Gives staged layers their names and enters the image. The caller holds the lock and has synced the layers.
+    pub(super) fn commit(&self, id: &str, mut entry: Entry, layers: Vec<Staged>) -> Result<Image> {
+        let mut index = self.read()?;
+        entry.layers = layers.iter().map(|layer| layer.name.clone()).collect();
+        for layer in layers {
+            let Some(dir) = layer.dir else { continue };
+            let target = self.layers_dir().join(&layer.name);
+            if !index.layers.contains_key(&layer.name) {
+                // One without an entry is what a crash left.
+                disk::remove_dir(&target).map_err(|e| self.fail(&e))?;
+                fs::rename(&dir, &target).map_err(|e| self.fail(&e))?;
+                index.layers.insert(layer.name, layer.size);
+            }
+        }
+        index.put(id, entry);
+        self.write(&index)?;
+        match index.images.get(id) {
+            Some(entry) => Ok(index.show(id, entry)),
+            None => Err(Error::NotFound(format!("image {id}"))),
+        }
+    }
+
+    /// Words a failure of the store itself.
+    pub(super) fn fail(&self, error: &dyn std::fmt::Display) -> Error {
+        Error::System(format!("image store {}: {error}", self.dir.display()))
+    }
+}

@@ -1,0 +1,257 @@
+//! A layer's tar stream into a directory that overlayfs can use as a lower one.
+//!
+//! Every name is resolved by the kernel inside the target directory (`RESOLVE_IN_ROOT`), so neither `..` nor
+//! links, absolute ones included, lead out of it. Deletions (`.wh.` files) become overlayfs whiteouts.
+
+use std::collections::HashSet;
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mkdirat, mknodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, UnlinkatFlags, Uid, fchownat, linkat, symlinkat, unlinkat};
+use tar::{Archive, Entry, EntryType};
+
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+const XATTR: &str = "SCHILY.xattr.";
+
+/// A layer in the making.
+struct Target {
+    root: OwnedFd,
+    /// Paths that this layer itself has made: its deletions concern only the layers below.
+    made: HashSet<PathBuf>,
+    bytes: u64,
+}
+
+/// Unpacks into the empty directory `dir`; returns the bytes of all files.
+pub(super) fn unpack(stream: impl Read, dir: &Path) -> io::Result<u64> {
+    let root = open(dir, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY, Mode::empty())?;
+    let mut target = Target { root, made: HashSet::new(), bytes: 0 };
+    let mut archive = Archive::new(stream);
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        target.add(&mut entry).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+    }
+    Ok(target.bytes)
+}
+
+/// The path without root and dots; `None` for the top itself. `..` is refused.
+fn clean(path: &Path) -> io::Result<Option<PathBuf>> {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::RootDir | Component::CurDir => {}
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the path leads out of the layer"));
+            }
+        }
+    }
+    Ok(if out.as_os_str().is_empty() { None } else { Some(out) })
+}
+
+impl Target {
+    fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
+        let Some(path) = clean(&entry.path()?)? else { return self.top(entry) };
+        let (Some(name), parent) = (path.file_name(), path.parent().unwrap_or(Path::new(""))) else { return Ok(()) };
+        let dir = self.directory(parent)?;
+        if name.as_bytes() == OPAQUE {
+            return opaque(&dir);
+        }
+        if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT) {
+            return self.hide(&dir, parent, OsStr::from_bytes(hidden));
+        }
+        self.create(entry, &dir, name)?;
+        self.made.insert(path.clone());
+        Ok(())
+    }
+
+    /// The layer's own root directory: its mode and owner count too.
+    fn top<R: Read>(&self, entry: &mut Entry<'_, R>) -> io::Result<()> {
+        let header = entry.header().clone();
+        set_owner(&self.root, OsStr::new("."), &header)?;
+        nix::sys::stat::fchmod(&self.root, mode_of(&header)?)?;
+        Ok(())
+    }
+
+    /// A directory of the layer, made when missing.
+    fn directory(&mut self, path: &Path) -> io::Result<OwnedFd> {
+        match self.resolve(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            other => return other,
+        }
+        let parent = self.directory(path.parent().unwrap_or(Path::new("")))?;
+        let name = path.file_name().unwrap_or_default();
+        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        self.made.insert(path.to_path_buf());
+        self.resolve(path)
+    }
+
+    fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let how = OpenHow::new()
+            .flags(OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        Ok(openat2(&self.root, path, how)?)
+    }
+
+    /// Makes a name of the layers below disappear.
+    fn hide(&self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> io::Result<()> {
+        let path = parent.join(name);
+        if self.made.contains(&path) {
+            // It was deleted and made again. A directory must not show what the old one had.
+            return match self.resolve(&path) {
+                Ok(dir) => opaque(&dir),
+                Err(_) => Ok(()),
+            };
+        }
+        remove(dir, name)?;
+        Ok(mknodat(dir, name, SFlag::S_IFCHR, Mode::empty(), makedev(0, 0))?)
+    }
+
+    fn create<R: Read>(&mut self, entry: &mut Entry<'_, R>, dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+        let header = entry.header().clone();
+        let mode = mode_of(&header)?;
+        let kind = header.entry_type();
+        if kind == EntryType::Directory {
+            make_directory(dir, name)?;
+        } else {
+            remove(dir, name)?;
+        }
+        match kind {
+            EntryType::Directory => {}
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let mut file = std::fs::File::from(openat(dir, name, flags, Mode::from_bits_truncate(0o600))?);
+                self.bytes += io::copy(entry, &mut file)?;
+            }
+            EntryType::Symlink => symlinkat(&*link_of(entry)?, dir, name)?,
+            EntryType::Link => return self.hard_link(&link_of(entry)?, dir, name),
+            EntryType::Char | EntryType::Block | EntryType::Fifo => special(&header, dir, name)?,
+            // Headers of other sorts carry no file.
+            _ => return Ok(()),
+        }
+        set_owner(dir, name, &header)?;
+        if kind != EntryType::Symlink {
+            // After the owner: changing that clears set-user-id.
+            nix::sys::stat::fchmodat(dir, name, mode, nix::sys::stat::FchmodatFlags::FollowSymlink)?;
+        }
+        set_xattrs(entry, dir, name)?;
+        let time = TimeSpec::new(header.mtime().unwrap_or(0).try_into().unwrap_or(0), 0);
+        Ok(utimensat(dir, name, &time, &time, UtimensatFlags::NoFollowSymlink)?)
+    }
+
+    fn hard_link(&self, to: &Path, dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+        let to = clean(to)?.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a link to the top"))?;
+        let from = self.resolve(to.parent().unwrap_or(Path::new("")))?;
+        Ok(linkat(&from, to.file_name().unwrap_or_default(), dir, name, AtFlags::empty())?)
+    }
+}
+
+fn mode_of(header: &tar::Header) -> io::Result<Mode> {
+    Ok(Mode::from_bits_truncate(header.mode()? & 0o7777))
+}
+
+fn link_of<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
+    let link = entry.link_name()?.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a link to nothing"))?;
+    Ok(link.into_owned())
+}
+
+/// A directory; one that stands on a whiteout of its own layer replaces the lower one.
+fn make_directory(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    match mkdirat(dir, name, Mode::from_bits_truncate(0o755)) {
+        Err(Errno::EEXIST) => {}
+        other => return Ok(other?),
+    }
+    let stat = nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+    if kind == SFlag::S_IFDIR {
+        return Ok(());
+    }
+    let whiteout = kind == SFlag::S_IFCHR && stat.st_rdev == 0;
+    remove(dir, name)?;
+    mkdirat(dir, name, Mode::from_bits_truncate(0o755))?;
+    if whiteout {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        opaque(&openat(dir, name, flags, Mode::empty())?)?;
+    }
+    Ok(())
+}
+
+fn special(header: &tar::Header, dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let kind = match header.entry_type() {
+        EntryType::Char => SFlag::S_IFCHR,
+        EntryType::Block => SFlag::S_IFBLK,
+        _ => SFlag::S_IFIFO,
+    };
+    let number = makedev(
+        header.device_major()?.unwrap_or(0).into(),
+        header.device_minor()?.unwrap_or(0).into(),
+    );
+    Ok(mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)?)
+}
+
+fn set_owner(dir: &OwnedFd, name: &OsStr, header: &tar::Header) -> io::Result<()> {
+    let owner = |id: u64| u32::try_from(id).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "owner too large"));
+    let (user, group) = (Uid::from_raw(owner(header.uid()?)?), Gid::from_raw(owner(header.gid()?)?));
+    Ok(fchownat(dir, name, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)?)
+}
+
+fn opaque(dir: &OwnedFd) -> io::Result<()> {
+    // SAFETY: both strings are terminated, the value has the length that is passed.
+    let done = unsafe {
+        libc::fsetxattr(dir.as_raw_fd(), c"trusted.overlay.opaque".as_ptr(), c"y".as_ptr().cast(), 1, 0)
+    };
+    Ok(Errno::result(done).map(drop)?)
+}
+
+/// Extended attributes (file capabilities, mostly).
+fn set_xattrs<R: Read>(entry: &mut Entry<'_, R>, dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
+    // By path through the directory: the call has no form with a directory descriptor, and must not follow links.
+    let mut path = OsString::from(format!("/proc/self/fd/{}/", dir.as_raw_fd()));
+    path.push(name);
+    let path = CString::new(path.as_bytes())?;
+    for extension in extensions {
+        let extension = extension?;
+        let Some(key) = extension.key().ok().and_then(|key| key.strip_prefix(XATTR)) else { continue };
+        // overlayfs's own would let an image reach into other layers.
+        if key.starts_with("trusted.overlay.") || key.starts_with("user.overlay.") {
+            continue;
+        }
+        let (key, value) = (CString::new(key)?, extension.value_bytes());
+        // SAFETY: both strings are terminated, the value has the length that is passed.
+        let done =
+            unsafe { libc::lsetxattr(path.as_ptr(), key.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+        match Errno::result(done) {
+            // A file system that knows no such attribute, as with every other runtime.
+            Ok(_) | Err(Errno::EOPNOTSUPP) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Removes what has this name, a directory with everything in it.
+fn remove(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        // The name is one component and no link, so this path stays inside.
+        Err(Errno::EISDIR) => {
+            let mut path = OsString::from(format!("/proc/self/fd/{}/", dir.as_raw_fd()));
+            path.push(name);
+            std::fs::remove_dir_all(path)
+        }
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,72 @@
+//! One small process per pod: it owns the namespaces, and is the parent of the pod's processes.
+//!
+//! Single-threaded and synchronous, so that forking is safe; it waits in one `poll`. It outlives the program that
+//! started it, and everything it knows is on the disk or can be asked over its socket.
+
+mod log;
+mod peers;
+mod process;
+mod running;
+mod sandbox;
+mod serve;
+pub(crate) mod socket;
+pub(crate) mod wire;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use wire::{Failure, Sandbox};
+
+use crate::disk;
+
+/// File with the [`Sandbox`].
+pub(crate) const SANDBOX: &str = "sandbox.json";
+/// The socket.
+pub(crate) const SOCKET: &str = "shim.sock";
+/// Mount point of `/dev/shm`.
+pub(crate) const SHM: &str = "shm";
+/// What the shim says on its standard output once it serves.
+pub(crate) const READY: &str = "ready";
+
+/// Runs a shim: `args` are those after the word `shim`, so `--dir DIRECTORY`. Call it before anything else
+/// in the program: it needs a process with one thread.
+pub fn main(args: impl IntoIterator<Item = String>) -> ! {
+    let mut args = args.into_iter();
+    let code = match (args.next().as_deref(), args.next()) {
+        (Some("--dir"), Some(dir)) => run(&PathBuf::from(dir)),
+        _ => {
+            eprintln!("usage: shim --dir DIRECTORY (the node agent starts it)");
+            2
+        }
+    };
+    std::process::exit(code)
+}
+
+fn run(dir: &Path) -> i32 {
+    let started = start(dir);
+    let mut stdout = std::io::stdout();
+    match started {
+        Ok(mut serving) => {
+            // The starter may be gone already; then the next one finds the socket.
+            let _ = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
+            match sandbox::quiet().and_then(|()| serving.run()) {
+                Ok(()) => 0,
+                Err(_) => 1,
+            }
+        }
+        Err(failure) => {
+            let _ = writeln!(stdout, "{failure}");
+            1
+        }
+    }
+}
+
+fn start(dir: &Path) -> Result<serve::Serving, Failure> {
+    let fail = |e: &dyn std::fmt::Display| Failure::system(dir.display(), e);
+    let config: Sandbox = disk::read_json(&dir.join(SANDBOX))
+        .map_err(|e| fail(&e))?
+        .ok_or_else(|| fail(&"no sandbox.json"))?;
+    let signals = sandbox::detach(&config)?;
+    let pause = sandbox::make(dir, &config)?;
+    serve::Serving::new(dir, config, signals, pause)
+}

@@ -1,0 +1,156 @@
+//! The pod's namespaces.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{ForkResult, Pid, chdir, fork, sethostname, setsid};
+
+use super::wire::{Failure, PidNamespace, Sandbox};
+use super::{SHM, process};
+use crate::container;
+
+type Result<T> = std::result::Result<T, Failure>;
+
+/// The process that is the first of a shared pid namespace.
+pub(super) struct Pause {
+    /// Its process id.
+    pub pid: Pid,
+    /// The namespace.
+    pub namespace: File,
+}
+
+/// Leaves the starter behind: its session, directory, signals and cgroup. Returns where child exits arrive.
+pub(super) fn detach(config: &Sandbox) -> Result<SignalFd> {
+    let fail = |e: Errno| Failure::system("detach from the node agent", e);
+    // A session of its own keeps Ctrl-C away. It fails only for a process that leads one already.
+    let _ = setsid();
+    chdir("/").map_err(fail)?;
+    umask(Mode::from_bits_truncate(0o022));
+    prctl::set_child_subreaper(true).map_err(fail)?;
+    prctl::set_name(c"ironclad-shim").map_err(fail)?;
+    container::set_oom_score_adj(-998)?;
+    container::join_cgroups(&config.cgroup)?;
+    // All of them: a broken pipe becomes an error, and nothing but SIGKILL ends the shim.
+    SigSet::all().thread_block().map_err(fail)?;
+    let mut children = SigSet::empty();
+    children.add(Signal::SIGCHLD);
+    SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(fail)
+}
+
+/// Lets go of the starter's pipe.
+pub(super) fn quiet() -> io::Result<()> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    for number in 0..3 {
+        // SAFETY: replaces our own standard descriptors, which nothing in Rust owns.
+        Errno::result(unsafe { libc::dup2(null.as_raw_fd(), number) })?;
+    }
+    Ok(())
+}
+
+/// Makes the namespaces and what lives in them.
+pub(super) fn make(dir: &Path, config: &Sandbox) -> Result<Option<Pause>> {
+    let mut flags = CloneFlags::empty();
+    if !config.host_network {
+        // A pod on the host's network also has the host's name.
+        flags |= CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS;
+    }
+    if !config.host_ipc {
+        flags |= CloneFlags::CLONE_NEWIPC;
+    }
+    unshare(flags).map_err(|e| Failure::system("make namespaces", e))?;
+    if !config.host_network {
+        sethostname(&config.hostname).map_err(|e| Failure::system("set the hostname", e))?;
+        loopback().map_err(|e| Failure::system("bring up lo", e))?;
+        keep_network(&config.netns).map_err(|e| Failure::system("keep the network namespace", e))?;
+    }
+    for (name, value) in &config.sysctls {
+        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+        fs::write(&path, value).map_err(|e| Failure::system(format_args!("set sysctl {name}={value}"), e))?;
+    }
+    shared_memory(&dir.join(SHM), config.host_ipc).map_err(|e| Failure::system("mount /dev/shm", e))?;
+    if config.pid == PidNamespace::Pod { pause().map(Some) } else { Ok(None) }
+}
+
+/// Removes what [`make`] left in the file system.
+pub(super) fn unmake(dir: &Path, config: &Sandbox) {
+    let _ = umount2(&dir.join(SHM), MntFlags::MNT_DETACH);
+    if !config.host_network {
+        let _ = umount2(&config.netns, MntFlags::MNT_DETACH);
+        let _ = fs::remove_file(&config.netns);
+    }
+}
+
+fn keep_network(path: &Path) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // One of an earlier sandbox of this pod may still be there.
+    let _ = umount2(path, MntFlags::MNT_DETACH);
+    File::create(path)?;
+    mount(Some("/proc/self/ns/net"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    Ok(())
+}
+
+fn loopback() -> nix::Result<()> {
+    let socket = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    // SAFETY: all zeros is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request is a whole structure with a terminated name, and outlives the call.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &request) };
+    Errno::result(done).map(drop)
+}
+
+fn shared_memory(path: &Path, host: bool) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    let _ = umount2(path, MntFlags::MNT_DETACH);
+    if host {
+        mount(Some("/dev/shm"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+        return Ok(());
+    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
+    // containerd's size.
+    mount(Some("shm"), path, Some("tmpfs"), flags, Some("mode=1777,size=67108864"))?;
+    Ok(())
+}
+
+fn pause() -> Result<Pause> {
+    let fail = |e: Errno| Failure::system("start the first process of the pod", e);
+    let own = process::own_pid_namespace()?;
+    unshare(CloneFlags::CLONE_NEWPID).map_err(fail)?;
+    // SAFETY: this process has one thread.
+    let pid = match unsafe { fork() }.map_err(fail)? {
+        ForkResult::Child => reap_for_ever(),
+        ForkResult::Parent { child } => child,
+    };
+    process::enter_pid_namespace(&own)?;
+    let path = format!("/proc/{pid}/ns/pid");
+    let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;
+    Ok(Pause { pid, namespace })
+}
+
+/// Collects the orphans of the pod. All signals are blocked: only the kernel or the shim's SIGKILL ends it.
+fn reap_for_ever() -> ! {
+    let _ = prctl::set_name(c"pause");
+    let mut children = SigSet::empty();
+    children.add(Signal::SIGCHLD);
+    loop {
+        let _ = children.wait();
+        while nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG))
+            .is_ok_and(|status| status.pid().is_some())
+        {}
+    }
+}

@@ -1,0 +1,116 @@
+//! A runtime of its own for one test, and its removal.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use runtime::{Config, ContainerConfig, ContainerState, Embedded, PodConfig, Runtime, teardown};
+
+/// A runtime in temporary directories; dropping it removes every trace.
+pub struct Node {
+    pub runtime: Embedded,
+    pub config: Config,
+    dir: tempfile::TempDir,
+}
+
+pub fn probe() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_runtime-probe"))
+}
+
+impl Node {
+    pub fn new() -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "node tests make namespaces and cgroups: run them as root");
+        let dir = tempfile::tempdir().unwrap();
+        let name = dir.path().file_name().unwrap().to_str().unwrap().trim_start_matches('.').to_owned();
+        let config = Config {
+            root: dir.path().join("root"),
+            run: dir.path().join("run"),
+            cgroup_root: format!("ironclad-test-{name}"),
+            shim_exe: probe().to_owned(),
+        };
+        let runtime = Embedded::new(config.clone()).unwrap();
+        runtime.store().import_program("probe", probe(), "probe", &[]).unwrap();
+        Self { runtime, config, dir }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.path().join("logs")
+    }
+
+    pub fn pod(&self, uid: &str) -> PodConfig {
+        PodConfig {
+            uid: uid.into(),
+            name: uid.into(),
+            namespace: "default".into(),
+            hostname: "my-host".into(),
+            log_dir: self.logs(),
+            ..PodConfig::default()
+        }
+    }
+
+    /// Starts the pod and a container in it.
+    pub async fn start(&self, uid: &str, config: ContainerConfig) -> String {
+        self.runtime.start_pod(&self.pod(uid)).await.unwrap();
+        self.runtime.start_container(uid, &config).await.unwrap()
+    }
+
+    pub async fn state(&self, uid: &str, id: &str) -> ContainerState {
+        let pod = self.runtime.pod(uid).await.unwrap().unwrap();
+        pod.containers.into_iter().find(|container| container.id == id).unwrap().state
+    }
+
+    /// Waits for the end of a container: exit code and reason.
+    pub async fn ended(&self, uid: &str, id: &str) -> (i32, String) {
+        use futures::StreamExt;
+        let mut events = self.runtime.events();
+        let wait = async {
+            loop {
+                if let ContainerState::Exited { code, reason, .. } = self.state(uid, id).await {
+                    return (code, reason);
+                }
+                events.next().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the container ends")
+    }
+
+    /// Runs a container to its end: code, and the lines of its log without times.
+    pub async fn run(&self, uid: &str, config: ContainerConfig) -> (i32, Vec<String>) {
+        let log = self.logs().join(&config.name).join(format!("{}.log", config.attempt));
+        let id = self.start(uid, config).await;
+        let (code, _) = self.ended(uid, &id).await;
+        let text = std::fs::read_to_string(log).unwrap();
+        (code, text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect())
+    }
+
+    pub async fn exec(&self, id: &str, command: &[&str]) -> (i32, String) {
+        let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+        let output = self.runtime.exec_sync(id, &command, Duration::from_secs(20)).await.unwrap();
+        assert!(output.stderr.is_empty(), "{output:?}");
+        (output.code, String::from_utf8(output.stdout.to_vec()).unwrap())
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        teardown(&self.config).unwrap();
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(self.path().to_str().unwrap()), "mounts are left:\n{mounts}");
+        for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten() {
+            assert!(!hierarchy.path().join(&self.config.cgroup_root).exists(), "a cgroup is left");
+        }
+    }
+}
+
+/// A container that runs the probe.
+pub fn container(name: &str, args: &[&str]) -> ContainerConfig {
+    ContainerConfig {
+        name: name.into(),
+        image: "probe".into(),
+        args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        ..ContainerConfig::default()
+    }
+}
