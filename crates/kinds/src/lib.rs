@@ -9,6 +9,7 @@
 //! Must not know: HTTP, the store, who is asking, other objects.
 
 pub mod descriptor;
+mod diff;
 pub mod kinds;
 pub mod podspec;
 pub mod print;

@@ -1,20 +1,312 @@
 //! What may change in a pod (upstream: `ValidatePodUpdate` and its kin).
 
-use meta::Object;
-use meta::field::Errors;
+use meta::field::{Error, Errors, Path};
+use meta::{Object, text};
+use serde_json::Value;
 
-pub(super) fn main(new: &Object, _old: &Object) -> Errors {
-    crate::podspec::validate::pod(new)
+use crate::podspec::validate::{own_annotations, stored_pod};
+use crate::tree::{child_mut, each_mut, same};
+use crate::validate::taint::tolerations;
+use crate::validate::{immutable, ip, qualified_name};
+use crate::view::View;
+
+const MIRROR: &str = "kubernetes.io/config.mirror";
+const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+
+const CHANGEABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,\
+                          `spec.tolerations` (only additions to existing tolerations),\
+                          `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// An update of the pod itself.
+pub(super) fn main(new: &Object, old: &Object) -> Errors {
+    let mut errors = stored_pod(new);
+    annotations(new, old, &mut errors);
+    let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
+    for list in ["containers", "initContainers"] {
+        let (now, before) = (is.at(list), was.at(list));
+        if now.list().len() != before.list().len() {
+            errors.push(now.forbidden("pod updates may not add or remove containers"));
+            return errors;
+        }
+    }
+    if !deadline(&is.at("activeDeadlineSeconds"), &was.at("activeDeadlineSeconds"), &mut errors) {
+        return errors;
+    }
+    added_tolerations(&is.at("tolerations"), &was.at("tolerations"), &mut errors);
+    let gates: Vec<&str> = was.each("schedulingGates").map(|g| g.text("name")).collect();
+    for gate in is.each("schedulingGates").filter(|g| !gates.contains(&g.text("name"))) {
+        let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.text("name"));
+        errors.push(gate.at("name").forbidden(detail));
+    }
+    let allowed = munged(&is, &was, !gates.is_empty());
+    let before = was.value().cloned().unwrap_or_default();
+    if !same(Some(&allowed), Some(&before)) {
+        let changes = crate::diff::of(&before, &allowed);
+        errors.push(is.forbidden(format!("pod updates may not change fields other than {CHANGEABLE}\n{changes}")));
+    }
+    errors
 }
 
-pub(super) fn status(_new: &Object, _old: &Object) -> Errors {
-    Errors::new()
+/// The new specification with everything put back that may change.
+fn munged(is: &View<'_>, was: &View<'_>, gated: bool) -> Value {
+    let mut spec = is.value().cloned().unwrap_or_default();
+    let Some(fields) = spec.as_object_mut() else { return spec };
+    for list in ["containers", "initContainers"] {
+        for (container, before) in each_mut(fields, list).zip(was.each(list)) {
+            container.insert("image".to_owned(), before.text("image").into());
+        }
+    }
+    let mut back = vec!["activeDeadlineSeconds", "schedulingGates", "tolerations"];
+    if was.number("terminationGracePeriodSeconds") < 0 && is.number("terminationGracePeriodSeconds") == 1 {
+        back.push("terminationGracePeriodSeconds");
+    }
+    // A pod that waits at a gate may still narrow down where it can run.
+    if gated {
+        let narrower = was.at("nodeSelector").map().iter().all(|(k, v)| is.at("nodeSelector").map().get(k) == Some(v));
+        back.extend(narrower.then_some("nodeSelector"));
+    }
+    for field in back {
+        match was.at(field).value() {
+            Some(value) => drop(fields.insert(field.to_owned(), value.clone())),
+            None => drop(fields.remove(field)),
+        }
+    }
+    let affinity = was.at("affinity").at("nodeAffinity");
+    if gated && !affinity.exists() {
+        if let Some(own) = child_mut(fields, "affinity") {
+            own.remove("nodeAffinity");
+        }
+    }
+    spec
 }
 
-pub(super) fn ephemeral_containers(_new: &Object, _old: &Object) -> Errors {
-    Errors::new()
+/// The deadline may only come nearer; `false` if nothing else needs to be looked at.
+fn deadline(is: &View<'_>, was: &View<'_>, errors: &mut Errors) -> bool {
+    match (is.int(), was.int()) {
+        (Some(now), _) if !(0..=i64::from(i32::MAX)).contains(&now) => {
+            errors.push(is.invalid(text::between(0, i64::from(i32::MAX))));
+            false
+        }
+        (Some(now), Some(before)) if before < now => {
+            errors.push(is.invalid("must be less than or equal to previous value"));
+            false
+        }
+        (None, Some(_)) => {
+            let detail = "must not update from a positive integer to nil value";
+            errors.push(Error::invalid(&is.path, Value::Null, detail));
+            true
+        }
+        _ => true,
+    }
 }
 
-pub(super) fn resize(new: &Object, _old: &Object) -> Errors {
-    crate::podspec::validate::pod(new)
+fn added_tolerations(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
+    let without_time = |t: &Value| {
+        let mut t = t.clone();
+        t.as_object_mut().map(|t| t.remove("tolerationSeconds"));
+        t
+    };
+    let kept = |old: &Value| is.list().iter().any(|new| same(Some(&without_time(new)), Some(&without_time(old))));
+    if was.list().iter().all(kept) {
+        tolerations(is, errors);
+    } else {
+        errors.push(is.forbidden("existing toleration can not be modified except its tolerationSeconds"));
+    }
+}
+
+/// Annotations that are fixed.
+fn annotations(new: &Object, old: &Object, errors: &mut Errors) {
+    let (is, was) = (View::of(new, "metadata").at("annotations"), View::of(old, "metadata").at("annotations"));
+    let fixed = |key: &str| key == MIRROR || key.starts_with(APP_ARMOR);
+    let of = |key: &str| if key == MIRROR { "mirror pod annotation" } else { "AppArmor annotations" };
+    for (key, value) in was.pairs().filter(|(key, _)| fixed(key)) {
+        if is.map().get(key).and_then(Value::as_str) != Some(value) {
+            errors.push(Error::forbidden(&is.path.key(key), format!("may not remove or update {}", of(key))));
+        }
+    }
+    for (key, _) in is.pairs().filter(|(key, _)| fixed(key) && !was.has(key)) {
+        errors.push(Error::forbidden(&is.path.key(key), format!("may not add {}", of(key))));
+    }
+    own_annotations(&is, &View::of(new, "spec"), errors);
+}
+
+/// An update of the status.
+pub(super) fn status(new: &Object, old: &Object) -> Errors {
+    let mut errors = Errors::new();
+    annotations(new, old, &mut errors);
+    let (is, was) = (View::of(new, "status"), View::of(old, "status"));
+    for condition in is.each("conditions") {
+        if condition.number("observedGeneration") < 0 {
+            errors.push(condition.at("observedGeneration").invalid("must be a non-negative integer"));
+        }
+        if !matches!(condition.text("type"), "PodScheduled" | "Ready" | "Initialized") {
+            qualified_name(&View::new(condition.at("type").value(), condition.path.child("Type")), &mut errors);
+        }
+    }
+    let nominated = is.at("nominatedNodeName");
+    if !nominated.str().is_empty() && nominated.str() != was.text("nominatedNodeName") {
+        nominated.all_invalid(text::dns1123_subdomain(nominated.str(), false), &mut errors);
+        if !old.str_at("spec.nodeName").is_empty() {
+            errors.push(nominated.forbidden("may not be set on pods that are already bound to a node"));
+        }
+    }
+    if is.number("observedGeneration") < 0 {
+        errors.push(is.at("observedGeneration").invalid("must be a non-negative integer"));
+    }
+    immutable(&is.at("qosClass"), &was.at("qosClass"), &mut errors);
+    for (statuses, containers) in [("containerStatuses", "containers"), ("initContainerStatuses", "initContainers")] {
+        transitions(&is.at(statuses), &was.at(statuses), &View::of(old, "spec"), containers, &mut errors);
+    }
+    addresses(&is, &was, &mut errors);
+    errors
+}
+
+/// A container that ended and will not be restarted stays ended.
+fn transitions(is: &View<'_>, was: &View<'_>, spec: &View<'_>, containers: &str, errors: &mut Errors) {
+    let rules = |c: &View<'_>| !c.at("restartPolicyRules").is_empty();
+    if ["containers", "initContainers"].into_iter().flat_map(|l| spec.each(l)).any(|c| rules(&c)) {
+        return;
+    }
+    for (i, before) in was.items().enumerate() {
+        let Some(ended) = before.at("state").get("terminated") else { continue };
+        let name = before.text("name");
+        let Some(now) = is.items().find(|c| c.text("name") == name) else { continue };
+        let own = spec.each(containers).find(|c| c.text("name") == name);
+        let policy = own.as_ref().map_or("", |c| c.text("restartPolicy"));
+        let restarts = match if policy.is_empty() { spec.text("restartPolicy") } else { policy } {
+            "Always" => true,
+            "OnFailure" => ended.number("exitCode") != 0,
+            _ => false,
+        };
+        if !now.at("state").has("terminated") && !(restarts && own.is_some()) {
+            let path = is.path.index(i).child("state");
+            errors.push(Error::forbidden(&path, "may not be transitioned to non-terminated state"));
+        }
+    }
+}
+
+fn addresses(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
+    for list in ["podIPs", "hostIPs"] {
+        let all = is.at(list);
+        let known: Vec<&str> = was.each(list).map(|a| a.text("ip")).collect();
+        let first = all.items().next();
+        if let Some(first) = first.filter(|f| list == "hostIPs" && f.text("ip") != is.text("hostIP")) {
+            errors.push(first.at("ip").invalid("must be equal to `hostIP`"));
+        }
+        for address in all.items().filter(|a| !known.contains(&a.text("ip"))) {
+            ip::address(&View::new(address.at("ip").value(), address.path.clone()), false, errors);
+        }
+        let families: std::collections::HashSet<bool> = all.items().map(|a| a.text("ip").contains(':')).collect();
+        if all.list().len() > 1 && (all.list().len() > 2 || families.len() != 2) {
+            errors.push(all.invalid("may specify no more than one IP for each IP family"));
+        }
+    }
+}
+
+/// An update of the list of ephemeral containers: additions alone.
+pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
+    if old.annotation(MIRROR).is_some() {
+        return vec![Error::forbidden(&Path::default(), "static pods do not support ephemeral containers")];
+    }
+    let mut errors = stored_pod(new);
+    let list = View::of(new, "spec").at("ephemeralContainers");
+    for before in View::of(old, "spec").each("ephemeralContainers") {
+        let name = before.text("name");
+        match list.items().find(|c| c.text("name") == name) {
+            None => errors.push(list.forbidden(format!("existing ephemeral containers {name:?} may not be removed\n"))),
+            Some(now) if !same(now.value(), before.value()) => {
+                let empty = Value::Null;
+                let changes = crate::diff::of(before.value().unwrap_or(&empty), now.value().unwrap_or(&empty));
+                errors.push(list.forbidden(format!("existing ephemeral containers {name:?} may not be changed\n{changes}")));
+            }
+            Some(_) => {}
+        }
+    }
+    errors
+}
+
+/// An update of CPU and memory.
+pub(super) fn resize(new: &Object, old: &Object) -> Errors {
+    if old.annotation(MIRROR).is_some() {
+        return vec![Error::forbidden(&Path::default(), "static pods cannot be resized")];
+    }
+    if old.str_at("spec.os.name") == "windows" {
+        return vec![Error::forbidden(&Path::default(), "windows pods cannot be resized")];
+    }
+    let mut errors = stored_pod(new);
+    let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
+    let class = |spec: &View<'_>| crate::podspec::qos::class(spec.value().unwrap_or(&Value::Null));
+    if class(&is) != class(&was) {
+        let detail = "Pod QOS Class may not change as a result of resizing";
+        errors.push(Error::invalid(&is.path, new.str_at("status.qosClass"), detail));
+    }
+    let names = |spec: &View<'_>, list: &str| spec.each(list).map(|c| c.text("name").to_owned()).collect::<Vec<_>>();
+    for list in ["containers", "initContainers"] {
+        let (now, before) = (names(&is, list), names(&was, list));
+        if now.len() != before.len() {
+            errors.push(is.at(list).forbidden(format!("{list} may not be added or removed on resize")));
+            return errors;
+        }
+        if let Some(i) = now.iter().zip(&before).position(|(a, b)| a != b) {
+            let path = is.at(list).path.index(i).child("name");
+            errors.push(Error::forbidden(&path, format!("{list} may not be renamed or reordered on resize")));
+            return errors;
+        }
+        for (container, before) in is.each(list).zip(was.each(list)) {
+            of_container(&container, &before, &mut errors);
+        }
+    }
+    errors
+}
+
+fn of_container(container: &View<'_>, before: &View<'_>, errors: &mut Errors) {
+    let (is, was) = (container.at("resources"), before.at("resources"));
+    for list in ["requests", "limits"] {
+        if was.at(list).map().keys().any(|name| !is.at(list).has(name)) {
+            errors.push(is.at(list).forbidden(format!("resource {list} cannot be removed")));
+        }
+    }
+    let fixed = |list: &View<'_>| {
+        let mut fixed = list.map().clone();
+        fixed.retain(|name, _| !matches!(name.as_str(), "cpu" | "memory"));
+        fixed
+    };
+    if ["requests", "limits"].iter().any(|l| fixed(&is.at(l)) != fixed(&was.at(l))) {
+        errors.push(Error::forbidden(&Path::new("spec"), "only cpu and memory resources are mutable"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn update(change: impl Fn(&mut Object)) -> Vec<String> {
+        let mut old = Object::from_value(json!({"metadata": {"name": "p"}, "spec": {
+            "containers": [{"name": "a", "image": "x:1"}], "tolerations": [{"key": "a", "operator": "Exists"}]}}))
+        .unwrap_or_default();
+        crate::podspec::defaults::pod(child_mut(old.fields_mut(), "spec").expect("an object"));
+        let mut new = old.clone();
+        change(&mut new);
+        main(&new, &old).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn little_may_change() {
+        let none: [&str; 0] = [];
+        assert_eq!(update(|_| {}), none);
+        assert_eq!(update(|new| new.at_mut("spec.containers").expect("there")[0]["image"] = "x:2".into()), none);
+        let more = json!([{"key": "a", "operator": "Exists"}, {"key": "b", "operator": "Exists"}]);
+        assert_eq!(update(|new| new.set("spec.tolerations", more.clone())), none);
+        assert_eq!(
+            update(|new| new.set("spec.tolerations", json!([]))),
+            ["spec.tolerations: Forbidden: existing toleration can not be modified except its tolerationSeconds"]
+        );
+        let texts = update(|new| new.set("spec.nodeName", "n"));
+        let want = "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,\
+                    `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing \
+                    tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n@@";
+        assert!(texts.len() == 1 && texts[0].starts_with(want), "{texts:?}");
+        assert!(texts[0].contains("\n+ \"nodeName\": \"n\",\n"), "{}", texts[0]);
+    }
 }

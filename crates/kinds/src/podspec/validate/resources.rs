@@ -1,0 +1,157 @@
+//! Requests and limits of containers and pods.
+
+use std::collections::HashSet;
+
+use meta::Quantity;
+use meta::field::{Error, Errors};
+
+use super::Context;
+use crate::podspec::resources::of_containers;
+use crate::validate::resources::{amount, is_huge_page, may_overcommit, name_in_container};
+use crate::view::View;
+
+/// `resources` of a container, or of a pod.
+pub(super) fn requirements(resources: &View<'_>, claims: Option<&[&str]>, of_pod: bool, errors: &mut Errors) {
+    let (limits, requests) = (resources.at("limits"), resources.at("requests"));
+    for (name, value) in limits.entries() {
+        one(name, &value, of_pod, errors);
+    }
+    for (name, value) in requests.entries() {
+        one(name, &value, of_pod, errors);
+        let Some(limit) = limits.get(name) else {
+            if !may_overcommit(name) {
+                errors.push(limits.required("Limit must be set for non overcommitable resources"));
+            }
+            continue;
+        };
+        let (Ok(asked), Ok(most)) = (Quantity::parse(value.str()), Quantity::parse(limit.str())) else { continue };
+        let rule = if asked != most && !may_overcommit(name) {
+            "equal to"
+        } else if asked > most {
+            "less than or equal to"
+        } else {
+            continue;
+        };
+        errors.push(Error::invalid(&requests.path, asked.to_string(), format!("must be {rule} {name} limit of {most}")));
+    }
+    let any = |test: &dyn Fn(&str) -> bool| limits.map().keys().chain(requests.map().keys()).any(|n| test(n));
+    if any(&is_huge_page) && !any(&|n| matches!(n, "cpu" | "memory")) {
+        errors.push(resources.forbidden("HugePages require cpu or memory"));
+    }
+    check_claims(&resources.at("claims"), claims.unwrap_or_default(), errors);
+}
+
+fn one(name: &str, value: &View<'_>, of_pod: bool, errors: &mut Errors) {
+    if of_pod && !matches!(name, "cpu" | "memory") && !is_huge_page(name) {
+        errors.push(Error::not_supported(&value.path, name, &["cpu", "hugepages-", "memory"]));
+    } else {
+        name_in_container(name, &value.path, errors);
+    }
+    amount(name, value, errors);
+    if is_huge_page(name) {
+        let size = name.strip_prefix("hugepages-").and_then(|s| Quantity::parse(s).ok());
+        let count = Quantity::parse(value.str()).ok();
+        if let (Some(size), Some(count)) = (size.filter(|s| s.value() > 0), count)
+            && count.value() % size.value() != 0
+        {
+            let detail = format!("{} is not positive integer multiple of {name}", value.str());
+            errors.push(value.invalid(detail));
+        }
+    }
+}
+
+fn check_claims(claims: &View<'_>, known: &[&str], errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    for claim in claims.items() {
+        let (name, request) = (claim.text("name"), claim.text("request"));
+        if name.is_empty() {
+            errors.push(claim.required(""));
+            continue;
+        }
+        if !seen.insert((name, request)) {
+            let shown = if request.is_empty() { name.to_owned() } else { format!("{name}/{request}") };
+            errors.push(Error::duplicate(&claim.path, shown));
+        }
+        if !known.contains(&name) {
+            let mut error = Error::not_found(&claim.path, name);
+            let list = if known.is_empty() { " which is empty".to_owned() } else { format!(": {}", known.join(", ")) };
+            error.detail = format!("must be one of the names in pod.spec.resourceClaims{list}");
+            errors.push(error);
+        }
+    }
+}
+
+/// `resizePolicy` of a container.
+pub(super) fn resize_policy(context: &Context<'_>, list: &View<'_>, errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    let never = context.spec.text("restartPolicy") == "Never";
+    for policy in list.items() {
+        let (resource, restart) = (policy.text("resourceName"), policy.text("restartPolicy"));
+        if !seen.insert(resource) {
+            errors.push(Error::duplicate(&policy.path, resource));
+        }
+        for (value, supported) in [(resource, ["cpu", "memory"]), (restart, ["NotRequired", "RestartContainer"])] {
+            if value.is_empty() {
+                errors.push(list.required(""));
+            } else if !supported.contains(&value) {
+                errors.push(Error::not_supported(&list.path, value, &supported));
+            }
+        }
+        if never && restart != "NotRequired" {
+            let detail = "must be 'NotRequired' when pod `restartPolicy` is 'Never'";
+            errors.push(Error::invalid(&list.path, restart, detail));
+        }
+    }
+}
+
+/// `resources` of the pod itself, and that the containers fit in.
+pub(super) fn of_pod(spec: &View<'_>, errors: &mut Errors) {
+    let Some(own) = spec.get("resources") else { return };
+    if spec.at("os").text("name") == "windows" {
+        errors.push(own.forbidden("may not be set for a windows pod"));
+        return;
+    }
+    if own.has("claims") {
+        errors.push(own.at("claims").forbidden("claims may not be set for Resources at pod-level"));
+    }
+    requirements(&own, None, true, errors);
+    let Some(whole) = spec.value() else { return };
+    let smaller = |name: &str, list: &View<'_>, sum: Quantity| {
+        Quantity::parse(list.text(name)).ok().filter(|own| *own < sum).map(|own| own.to_string())
+    };
+    let requests = own.at("requests");
+    for (name, sum) in of_containers(whole, "requests") {
+        if let Some(shown) = smaller(&name, &requests, sum) {
+            let detail = format!("must be greater than or equal to aggregate container requests of {sum}");
+            errors.push(Error::invalid(&requests.path.key(&name), shown, detail));
+        }
+    }
+    let limits = own.at("limits");
+    for (name, sum) in of_containers(whole, "limits").into_iter().filter(|(name, _)| is_huge_page(name)) {
+        if let Some(shown) = smaller(&name, &limits, sum) {
+            let detail = format!("must be greater than or equal to aggregate container limits of {sum}");
+            errors.push(Error::invalid(&limits.path.key(&name), shown, detail));
+        }
+    }
+    for (i, container) in spec.each("containers").enumerate() {
+        for (name, limit) in container.at("resources").at("limits").entries() {
+            let Ok(limit) = Quantity::parse(limit.str()) else { continue };
+            if let Some(most) = smaller(name, &limits, limit) {
+                let path = own.path.child("containers").index(i).key(name).child("limits");
+                errors.push(Error::invalid(
+                    &path,
+                    limit.to_string(),
+                    format!("must be less than or equal to pod limits of {most}"),
+                ));
+            }
+        }
+    }
+}
+
+/// What the pod costs beyond its containers.
+pub(super) fn overhead(overhead: &View<'_>, errors: &mut Errors) {
+    for (name, value) in overhead.entries() {
+        let path = overhead.path.child("limits").key(name);
+        one(name, &View::new(value.value(), path), false, errors);
+    }
+}

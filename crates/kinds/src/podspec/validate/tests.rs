@@ -1,0 +1,123 @@
+use meta::Object;
+use serde_json::{Value, json};
+
+use crate::podspec::defaults;
+use crate::view::View;
+
+fn pod(spec: Value) -> Vec<String> {
+    let mut object = Object::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap_or_default();
+    let spec = object.at_mut("spec").and_then(Value::as_object_mut);
+    defaults::pod(spec.expect("an object"));
+    super::pod(&object).iter().map(ToString::to_string).collect()
+}
+
+fn container(change: Value) -> Vec<String> {
+    let mut container = json!({"name": "a", "image": "x"});
+    for (key, value) in change.as_object().into_iter().flatten() {
+        container[key] = value.clone();
+    }
+    pod(json!({"containers": [container]}))
+}
+
+#[test]
+fn a_pod_needs_containers_with_name_and_image() {
+    assert_eq!(pod(json!({"containers": [{"name": "a", "image": "x"}]})), [""; 0]);
+    assert_eq!(pod(json!({})), ["spec.containers: Required value"]);
+    assert_eq!(
+        pod(json!({"containers": [{"name": "a"}, {"image": "x"}, {"name": "a", "image": " x"}]})),
+        [
+            "spec.containers[0].image: Required value",
+            "spec.containers[1].name: Required value",
+            "spec.containers[2].name: Duplicate value: \"a\"",
+            "spec.containers[2].image: Invalid value: \" x\": must not have leading or trailing whitespace",
+        ]
+    );
+}
+
+#[test]
+fn words_must_be_known() {
+    assert_eq!(
+        pod(json!({"containers": [{"name": "a", "image": "x"}], "restartPolicy": "Sometimes", "dnsPolicy": "None"})),
+        [
+            "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
+            "spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None",
+        ]
+    );
+}
+
+#[test]
+fn ports_probes_and_hooks() {
+    assert_eq!(
+        container(json!({"ports": [{"containerPort": 0}, {"containerPort": 80, "protocol": "X"}, {"containerPort": 70000}]})),
+        [
+            "spec.containers[0].ports[0].containerPort: Required value",
+            "spec.containers[0].ports[1].protocol: Unsupported value: \"X\": supported values: \"SCTP\", \"TCP\", \"UDP\"",
+            "spec.containers[0].ports[2].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
+        ]
+    );
+    assert_eq!(
+        container(json!({"livenessProbe": {"httpGet": {"port": 80}, "tcpSocket": {"port": 1}, "successThreshold": 2},
+            "readinessProbe": {}, "lifecycle": {"preStop": {"sleep": {"seconds": 31}}}})),
+        [
+            "spec.containers[0].lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and less than \
+             terminationGracePeriodSeconds (30)",
+            "spec.containers[0].livenessProbe.tcpSocket: Forbidden: may not specify more than 1 handler type",
+            "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1",
+            "spec.containers[0].readinessProbe: Required value: must specify a handler type",
+        ]
+    );
+}
+
+#[test]
+fn volumes_and_mounts_fit() {
+    let spec = json!({
+        "containers": [{"name": "a", "image": "x", "volumeMounts": [{"name": "v", "mountPath": "/v"}, {"name": "w", "mountPath": "/v"}]}],
+        "volumes": [{"name": "v", "hostPath": {"path": "/a/../b"}}, {"name": "w", "secret": {}, "configMap": {"name": "c"}}],
+    });
+    assert_eq!(
+        pod(spec),
+        [
+            "spec.volumes[0].hostPath.path: Invalid value: \"/a/../b\": must not contain '..'",
+            "spec.volumes[1].secret.secretName: Required value",
+            "spec.volumes[1].configMap: Forbidden: may not specify more than 1 volume type",
+            "spec.containers[0].volumeMounts[0].name: Not found: \"v\"",
+            "spec.containers[0].volumeMounts[1].name: Not found: \"w\"",
+            "spec.containers[0].volumeMounts[1].mountPath: Invalid value: \"/v\": must be unique",
+        ]
+    );
+}
+
+#[test]
+fn resources_and_environment() {
+    assert_eq!(
+        container(json!({"resources": {"limits": {"cpu": "1", "x": "1"}, "requests": {"cpu": "2", "example.com/a": "1"}}})),
+        [
+            "spec.containers[0].resources.limits[x]: Invalid value: \"x\": must be a standard resource for containers",
+            "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
+            "spec.containers[0].resources.limits: Required value: Limit must be set for non overcommitable resources",
+            "spec.containers[0].resources.requests[x]: Invalid value: \"x\": must be a standard resource for containers",
+        ]
+    );
+    assert_eq!(
+        container(json!({"env": [{"name": ""}, {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x"}}}]})),
+        [
+            "spec.containers[0].env[0].name: Required value",
+            "spec.containers[0].env[1].valueFrom.fieldRef.fieldPath: Invalid value: \"spec.x\": error converting fieldPath: field \
+             label not supported: spec.x",
+        ]
+    );
+}
+
+#[test]
+fn templates_of_workloads() {
+    let template = json!({"metadata": {"labels": {"a": "b c"}}, "spec": {"containers": [{"name": "A"}]}});
+    let mut template = template;
+    defaults::template(template["spec"].as_object_mut().expect("an object"));
+    let mut errors = meta::field::Errors::new();
+    super::template(&View::new(Some(&template), meta::field::Path::new("spec").child("template")), &mut errors);
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 3);
+    assert!(texts[0].starts_with("spec.template.labels: Invalid value: \"b c\": a valid label must be"), "{}", texts[0]);
+    assert!(texts[1].starts_with("spec.template.spec.containers[0].name: Invalid value: \"A\": a lowercase RFC 1123 label"));
+    assert_eq!(texts[2], "spec.template.spec.containers[0].image: Required value");
+}
