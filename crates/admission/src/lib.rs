@@ -5,11 +5,13 @@
 //! Must not know: HTTP, the store. Other objects are read through [`Lookup`].
 
 pub mod plugins;
+mod refusal;
 
 use async_trait::async_trait;
 use meta::{Attributes, Gvk, Object, Status};
 
 pub use auth::Lookup;
+pub use refusal::forbidden;
 
 /// What a request does to the object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -44,10 +44,7 @@ pub fn split_service_account(user: &str) -> Option<(&str, &str)> {
 /// A service account as a user, with its groups.
 pub fn service_account(namespace: &str, name: &str) -> User {
     let of_namespace = format!("{SERVICE_ACCOUNTS}:{namespace}");
-    User::new(
-        &service_account_name(namespace, name),
-        &[SERVICE_ACCOUNTS, &of_namespace, AUTHENTICATED],
-    )
+    User::new(&service_account_name(namespace, name), &[SERVICE_ACCOUNTS, &of_namespace, AUTHENTICATED])
 }
 
 /// A controller's own identity: a service account in `kube-system`, as upstream's

@@ -14,6 +14,8 @@
 pub mod authn;
 pub mod authz;
 pub mod bootstrap;
+mod cache;
+pub mod delegated;
 pub mod identity;
 mod lookup;
 pub mod pki;

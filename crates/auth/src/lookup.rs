@@ -9,10 +9,5 @@ pub trait Lookup: Send + Sync {
     /// One object of a resource in the core or a named group, as of now.
     async fn get(&self, group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status>;
     /// All objects of a resource, optionally of one namespace.
-    async fn list(
-        &self,
-        group: &str,
-        resource: &str,
-        namespace: Option<&str>,
-    ) -> Result<Vec<Object>, Status>;
+    async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Object>, Status>;
 }

@@ -1,7 +1,6 @@
 //! Authenticators: who is asking. One file each, and one list.
 
 mod anonymous;
-mod cache;
 pub mod service_account;
 pub mod x509;
 
@@ -15,7 +14,6 @@ use rustls_pki_types::CertificateDer;
 use crate::identity::AUTHENTICATED;
 use crate::lookup::Lookup;
 use crate::token::Tokens;
-use cache::Cache;
 use service_account::ServiceAccounts;
 use x509::{Certificates, Peer};
 
@@ -41,11 +39,7 @@ pub trait Authenticator: Send + Sync + 'static {
     /// For the log and metrics.
     fn name(&self) -> &'static str;
     /// `None`: these credentials are none of mine.
-    async fn authenticate(
-        &self,
-        credentials: &Credentials<'_>,
-        now: Timestamp,
-    ) -> Result<Option<User>, Unauthorized>;
+    async fn authenticate(&self, credentials: &Credentials<'_>, now: Timestamp) -> Result<Option<User>, Unauthorized>;
 }
 
 /// All authenticators together.
@@ -59,13 +53,9 @@ impl Authentication {
     /// Certificates of the cluster's CA, then service-account tokens, then anonymous.
     pub fn new(certificates: Certificates, tokens: Arc<Tokens>, lookup: Arc<dyn Lookup>) -> Self {
         let certificates = Arc::new(certificates);
-        let tokens = Arc::new(ServiceAccounts::new(tokens, lookup, Cache::default()));
+        let tokens = Arc::new(ServiceAccounts::new(tokens, lookup));
         let members: Vec<Arc<dyn Authenticator>> = vec![certificates.clone(), tokens.clone()];
-        Authentication {
-            certificates,
-            tokens,
-            members,
-        }
+        Authentication { certificates, tokens, members }
     }
 
     /// Checks the certificate chain that a client showed in its handshake (end entity first).
@@ -76,11 +66,7 @@ impl Authentication {
 
     /// Who sent the request. The first authenticator that knows wins; credentials that all of them
     /// refuse are an error, no credentials make the caller anonymous.
-    pub async fn authenticate(
-        &self,
-        credentials: &Credentials<'_>,
-        now: Timestamp,
-    ) -> Result<User, Unauthorized> {
+    pub async fn authenticate(&self, credentials: &Credentials<'_>, now: Timestamp) -> Result<User, Unauthorized> {
         let mut refused = Vec::new();
         for member in &self.members {
             match member.authenticate(credentials, now).await {
@@ -89,11 +75,7 @@ impl Authentication {
                 Err(Unauthorized(why)) => refused.push(format!("{}: {why}", member.name())),
             }
         }
-        if refused.is_empty() {
-            Ok(anonymous::user())
-        } else {
-            Err(Unauthorized(refused.join("; ")))
-        }
+        if refused.is_empty() { Ok(anonymous::user()) } else { Err(Unauthorized(refused.join("; "))) }
     }
 
     /// What TokenReview answers: the token's user and the audiences it shares with those asked for
@@ -109,7 +91,7 @@ impl Authentication {
     }
 }
 
-fn with_authenticated(mut user: User) -> User {
+pub(crate) fn with_authenticated(mut user: User) -> User {
     if !user.in_group(AUTHENTICATED) && user.name != crate::identity::ANONYMOUS {
         user.groups.push(AUTHENTICATED.to_owned());
     }

@@ -9,8 +9,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::{SignedDuration, Timestamp};
 use meta::{Key, Object, User};
 
-use super::cache::Cache;
 use super::{Authenticator, Credentials, Unauthorized};
+use crate::cache::{Cache, digest};
 use crate::identity;
 use crate::lookup::Lookup;
 use crate::token::claims::{Claims, Reference};
@@ -18,23 +18,21 @@ use crate::token::{Foreign, Tokens};
 
 /// How far the clocks of issuer and verifier may be apart; also how long a deleted object counts.
 const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
+/// How long a verdict holds (upstream's success cache): a revoked token works this much longer.
+const TIME_TO_LIVE: SignedDuration = SignedDuration::from_secs(10);
 const INVALIDATED: &str = "service account token has been invalidated";
 
 /// The authenticator.
 pub struct ServiceAccounts {
     tokens: Arc<Tokens>,
     lookup: Arc<dyn Lookup>,
-    cache: Cache,
+    cache: Cache<(User, Vec<String>)>,
 }
 
 impl ServiceAccounts {
     /// Checks signatures with `tokens`, and that the objects a token is bound to exist with `lookup`.
-    pub(super) fn new(tokens: Arc<Tokens>, lookup: Arc<dyn Lookup>, cache: Cache) -> Self {
-        ServiceAccounts {
-            tokens,
-            lookup,
-            cache,
-        }
+    pub(super) fn new(tokens: Arc<Tokens>, lookup: Arc<dyn Lookup>) -> Self {
+        ServiceAccounts { tokens, lookup, cache: Cache::default() }
     }
 
     /// Checks a token for any of the audiences (none: those of the API server). The result is its user and
@@ -45,7 +43,7 @@ impl ServiceAccounts {
         audiences: &[String],
         now: Timestamp,
     ) -> Result<(User, Vec<String>), Unauthorized> {
-        let key = Cache::key(token, audiences);
+        let key = digest(std::iter::once(token).chain(audiences.iter().map(String::as_str)).map(str::as_bytes));
         if let Some(known) = self.cache.get(&key, now) {
             return Ok(known);
         }
@@ -57,34 +55,17 @@ impl ServiceAccounts {
         self.check(&claims, now).await?;
         let user = user(&claims);
         let expires = Timestamp::from_second(claims.exp).unwrap_or(Timestamp::MAX);
-        self.cache
-            .put(key, user.clone(), shared.clone(), now, expires + LEEWAY);
+        let until = (now + TIME_TO_LIVE).min(expires + LEEWAY);
+        self.cache.put(key, (user.clone(), shared.clone()), until, now);
         Ok((user, shared))
     }
 
-    fn shared_audiences(
-        &self,
-        claims: &Claims,
-        wanted: &[String],
-    ) -> Result<Vec<String>, Unauthorized> {
-        let wanted = if wanted.is_empty() {
-            self.tokens.audiences()
-        } else {
-            wanted
-        };
-        let held = if claims.aud.is_empty() {
-            self.tokens.audiences()
-        } else {
-            &claims.aud
-        };
-        let shared: Vec<String> = held
-            .iter()
-            .filter(|audience| wanted.contains(audience))
-            .cloned()
-            .collect();
+    fn shared_audiences(&self, claims: &Claims, wanted: &[String]) -> Result<Vec<String>, Unauthorized> {
+        let wanted = if wanted.is_empty() { self.tokens.audiences() } else { wanted };
+        let held = if claims.aud.is_empty() { self.tokens.audiences() } else { &claims.aud };
+        let shared: Vec<String> = held.iter().filter(|audience| wanted.contains(audience)).cloned().collect();
         if shared.is_empty() {
-            let why =
-                format!("token audiences {held:?} is invalid for the target audiences {wanted:?}");
+            let why = format!("token audiences {held:?} is invalid for the target audiences {wanted:?}");
             return Err(Unauthorized(why));
         }
         Ok(shared)
@@ -103,24 +84,14 @@ impl ServiceAccounts {
             return refused("service account token is issued in the future");
         }
         let bound = &claims.kubernetes;
-        let account = self
-            .find(
-                "serviceaccounts",
-                &bound.namespace,
-                &bound.serviceaccount,
-                now,
-            )
-            .await?;
+        let account = self.find("serviceaccounts", &bound.namespace, &bound.serviceaccount, now).await?;
         if account == Found::Absent {
             return refused("service account no longer exists");
         }
         let namespaced = [("secrets", &bound.secret), ("pods", &bound.pod)];
         for (resource, reference) in namespaced {
             if let Some(reference) = reference
-                && self
-                    .find(resource, &bound.namespace, reference, now)
-                    .await?
-                    == Found::Absent
+                && self.find(resource, &bound.namespace, reference, now).await? == Found::Absent
             {
                 return refused(INVALIDATED);
             }
@@ -134,34 +105,17 @@ impl ServiceAccounts {
         Ok(())
     }
 
-    async fn find(
-        &self,
-        resource: &str,
-        ns: &str,
-        wanted: &Reference,
-        now: Timestamp,
-    ) -> Result<Found, Unauthorized> {
-        let found = self
-            .lookup
-            .get("", resource, &Key::new(ns, &wanted.name))
-            .await;
+    async fn find(&self, resource: &str, ns: &str, wanted: &Reference, now: Timestamp) -> Result<Found, Unauthorized> {
+        let found = self.lookup.get("", resource, &Key::new(ns, &wanted.name)).await;
         let Some(object) = found.map_err(|e| Unauthorized(e.to_string()))? else {
             return Ok(Found::Absent);
         };
         if object.uid() != wanted.uid {
             let what = resource.trim_end_matches('s');
-            let why = format!(
-                "{what} UID ({}) does not match the token's claim ({})",
-                object.uid(),
-                wanted.uid
-            );
+            let why = format!("{what} UID ({}) does not match the token's claim ({})", object.uid(), wanted.uid);
             return Err(Unauthorized(why));
         }
-        Ok(if deleted(&object, now) {
-            Found::Absent
-        } else {
-            Found::Present
-        })
+        Ok(if deleted(&object, now) { Found::Absent } else { Found::Present })
     }
 }
 
@@ -173,10 +127,7 @@ enum Found {
 
 /// Whether the object's time was over more than the leeway ago.
 fn deleted(object: &Object, now: Timestamp) -> bool {
-    object
-        .deletion_timestamp()
-        .and_then(meta::time::parse)
-        .is_some_and(|at| at < now - LEEWAY)
+    object.deletion_timestamp().and_then(meta::time::parse).is_some_and(|at| at < now - LEEWAY)
 }
 
 /// The user that a token stands for.
@@ -186,10 +137,7 @@ fn user(claims: &Claims) -> User {
     user.uid = bound.serviceaccount.uid.clone();
     let mut add = |key: &str, value: &str| {
         if !value.is_empty() {
-            user.extra.insert(
-                format!("authentication.kubernetes.io/{key}"),
-                vec![value.to_owned()],
-            );
+            user.extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
         }
     };
     if let Some(pod) = &bound.pod {
@@ -209,18 +157,14 @@ fn user(claims: &Claims) -> User {
 /// The token in the `Authorization` header, or in the websocket protocol that browsers use for want of
 /// headers (`base64url.bearer.authorization.k8s.io.<token>`).
 pub fn bearer_token(credentials: &Credentials<'_>) -> Option<String> {
-    if let Some((scheme, token)) = credentials
-        .authorization
-        .and_then(|header| header.trim().split_once(' '))
-    {
+    if let Some((scheme, token)) = credentials.authorization.and_then(|header| header.trim().split_once(' ')) {
         let token = token.trim_start().split(' ').next().unwrap_or("");
         if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() {
             return Some(token.to_owned());
         }
     }
     let mut protocols = credentials.websocket_protocols?.split(',').map(str::trim);
-    let encoded =
-        protocols.find_map(|p| p.strip_prefix("base64url.bearer.authorization.k8s.io."))?;
+    let encoded = protocols.find_map(|p| p.strip_prefix("base64url.bearer.authorization.k8s.io."))?;
     String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }
 
@@ -230,16 +174,10 @@ impl Authenticator for ServiceAccounts {
         "bearer"
     }
 
-    async fn authenticate(
-        &self,
-        credentials: &Credentials<'_>,
-        now: Timestamp,
-    ) -> Result<Option<User>, Unauthorized> {
+    async fn authenticate(&self, credentials: &Credentials<'_>, now: Timestamp) -> Result<Option<User>, Unauthorized> {
         let Some(token) = bearer_token(credentials) else {
             return Ok(None);
         };
-        self.review(&token, &[], now)
-            .await
-            .map(|(user, _)| Some(user))
+        self.review(&token, &[], now).await.map(|(user, _)| Some(user))
     }
 }

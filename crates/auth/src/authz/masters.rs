@@ -14,11 +14,7 @@ impl Authorizer for Masters {
     }
 
     fn authorize(&self, attributes: &Attributes) -> Decision {
-        if attributes.user.in_group(MASTERS) {
-            Decision::allow("")
-        } else {
-            Decision::no_opinion("")
-        }
+        if attributes.user.in_group(MASTERS) { Decision::allow("") } else { Decision::no_opinion("") }
     }
 
     fn rules(&self, _user: &User, _namespace: &str, _review: &mut RulesReview) {}

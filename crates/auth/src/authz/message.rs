@@ -9,12 +9,7 @@ pub fn forbidden(attributes: &Attributes, reason: &str) -> Status {
         why.push_str(": ");
         why.push_str(reason);
     }
-    Status::forbidden(
-        &attributes.group,
-        &attributes.resource,
-        &attributes.name,
-        &why,
-    )
+    Status::forbidden(&attributes.group, &attributes.resource, &attributes.name, &why)
 }
 
 fn cannot(a: &Attributes) -> String {
@@ -22,27 +17,19 @@ fn cannot(a: &Attributes) -> String {
     if !a.is_resource() {
         return format!("User {user:?} cannot {} path {:?}", a.verb, a.path);
     }
-    let resource = if a.subresource.is_empty() {
-        a.resource.clone()
-    } else {
-        format!("{}/{}", a.resource, a.subresource)
-    };
+    let resource =
+        if a.subresource.is_empty() { a.resource.clone() } else { format!("{}/{}", a.resource, a.subresource) };
     let place = if a.namespace.is_empty() {
         "at the cluster scope".to_owned()
     } else {
         format!("in the namespace {:?}", a.namespace)
     };
-    format!(
-        "User {user:?} cannot {} resource {resource:?} in API group {:?} {place}",
-        a.verb, a.group
-    )
+    format!("User {user:?} cannot {} resource {resource:?} in API group {:?} {place}", a.verb, a.group)
 }
 
 /// A message with a path in it must not be taken for HTML by a browser.
 fn sanitized(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
@@ -78,9 +65,6 @@ mod tests {
             path: "/<x>".into(),
             ..Attributes::default()
         };
-        assert_eq!(
-            forbidden(&path, "").message,
-            r#"forbidden: User "jane" cannot get path "/&lt;x&gt;""#
-        );
+        assert_eq!(forbidden(&path, "").message, r#"forbidden: User "jane" cannot get path "/&lt;x&gt;""#);
     }
 }

@@ -34,18 +34,12 @@ pub struct Decision {
 impl Decision {
     /// Allows.
     pub fn allow(reason: impl Into<String>) -> Self {
-        Decision {
-            verdict: Verdict::Allow,
-            reason: reason.into(),
-        }
+        Decision { verdict: Verdict::Allow, reason: reason.into() }
     }
 
     /// Leaves it to others.
     pub fn no_opinion(reason: impl Into<String>) -> Self {
-        Decision {
-            verdict: Verdict::NoOpinion,
-            reason: reason.into(),
-        }
+        Decision { verdict: Verdict::NoOpinion, reason: reason.into() }
     }
 
     /// Whether the verdict is `Allow`.
@@ -105,17 +99,9 @@ pub struct Authorization {
 
 impl Default for Authorization {
     fn default() -> Self {
-        let (rbac, node) = (
-            Arc::new(rbac::Rbac::default()),
-            Arc::new(node::Node::default()),
-        );
-        let members: Vec<Arc<dyn Authorizer>> =
-            vec![Arc::new(masters::Masters), node.clone(), rbac.clone()];
-        Authorization {
-            rbac,
-            node,
-            members,
-        }
+        let (rbac, node) = (Arc::new(rbac::Rbac::default()), Arc::new(node::Node::default()));
+        let members: Vec<Arc<dyn Authorizer>> = vec![Arc::new(masters::Masters), node.clone(), rbac.clone()];
+        Authorization { rbac, node, members }
     }
 }
 
@@ -154,19 +140,13 @@ impl Authorization {
     /// Decides; a refusal as the 403 that the client gets.
     pub fn check(&self, attributes: &Attributes) -> Result<(), Status> {
         let decision = self.authorize(attributes);
-        if decision.allowed() {
-            Ok(())
-        } else {
-            Err(message::forbidden(attributes, &decision.reason))
-        }
+        if decision.allowed() { Ok(()) } else { Err(message::forbidden(attributes, &decision.reason)) }
     }
 
     /// What the user may do in the namespace, for a SelfSubjectRulesReview.
     pub fn rules(&self, user: &User, namespace: &str) -> RulesReview {
         let mut review = RulesReview::default();
-        self.members
-            .iter()
-            .for_each(|member| member.rules(user, namespace, &mut review));
+        self.members.iter().for_each(|member| member.rules(user, namespace, &mut review));
         review
     }
 }

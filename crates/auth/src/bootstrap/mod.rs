@@ -19,8 +19,7 @@ const CONTROLLER_ROLES: &str = include_str!("controller_roles.txt");
 const NAMESPACE_ROLES: &str = include_str!("namespace_roles.txt");
 const BINDINGS: &str = include_str!("bindings.txt");
 
-/// The namespaces that always exist and cannot be deleted; the first three (upstream: `immortalNamespaces`
-/// has default, kube-system and kube-public) and that of the node leases.
+/// The namespaces that always exist. The first three cannot be deleted.
 pub const NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// Everything, in an order in which it can be created.
@@ -29,10 +28,7 @@ pub fn objects() -> Vec<Object> {
     all.extend(priority_classes());
     let mut cluster_roles = roles(CLUSTER_ROLES);
     let controllers = roles(CONTROLLER_ROLES);
-    let of_controllers: Vec<Object> = controllers
-        .iter()
-        .map(|role| of_controller(role.name()))
-        .collect();
+    let of_controllers: Vec<Object> = controllers.iter().map(|role| of_controller(role.name())).collect();
     cluster_roles.extend(controllers);
     sum_up(&mut cluster_roles);
     all.extend(cluster_roles);
@@ -45,11 +41,7 @@ pub fn objects() -> Vec<Object> {
 /// The rules of the role `system:node`.
 pub fn node_rules() -> Vec<Rule> {
     let roles = roles(CLUSTER_ROLES);
-    roles
-        .iter()
-        .find(|role| role.name() == "system:node")
-        .map(Rule::all_of)
-        .unwrap_or_default()
+    roles.iter().find(|role| role.name() == "system:node").map(Rule::all_of).unwrap_or_default()
 }
 
 fn namespace(name: &str) -> Object {
@@ -124,12 +116,7 @@ mod tests {
         let all = objects();
         let mut seen = HashSet::new();
         for o in &all {
-            assert!(
-                seen.insert((o.kind().to_owned(), o.key())),
-                "{} {} twice",
-                o.kind(),
-                o.key()
-            );
+            assert!(seen.insert((o.kind().to_owned(), o.key())), "{} {} twice", o.kind(), o.key());
         }
         for o in all.iter().filter(|o| o.kind().ends_with("Binding")) {
             let kind = o.str_at("roleRef.kind").to_owned();
@@ -143,18 +130,11 @@ mod tests {
     fn aggregated_roles_are_full() {
         let all = objects();
         let rules = |name: &str| {
-            let role = all
-                .iter()
-                .find(|o| o.kind() == "ClusterRole" && o.name() == name)
-                .expect("is there");
+            let role = all.iter().find(|o| o.kind() == "ClusterRole" && o.name() == name).expect("is there");
             Rule::all_of(role)
         };
         let (view, edit, admin) = (rules("view"), rules("edit"), rules("admin"));
-        assert!(
-            !view.is_empty()
-                && view.iter().all(|r| edit.contains(r))
-                && edit.iter().all(|r| admin.contains(r))
-        );
+        assert!(!view.is_empty() && view.iter().all(|r| edit.contains(r)) && edit.iter().all(|r| admin.contains(r)));
         assert!(admin.len() > edit.len() && edit.len() > view.len());
     }
 }

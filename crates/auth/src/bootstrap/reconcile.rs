@@ -27,8 +27,7 @@ pub fn reconcile(existing: Option<&Object>, expected: &Object) -> Action {
     let Some(existing) = existing else {
         return Action::Create(expected.clone());
     };
-    let protected =
-        existing.annotation("rbac.authorization.kubernetes.io/autoupdate") == Some("false");
+    let protected = existing.annotation("rbac.authorization.kubernetes.io/autoupdate") == Some("false");
     if protected || &*expected.gvk().group != GROUP {
         return Action::Keep;
     }
@@ -40,10 +39,7 @@ pub fn reconcile(existing: Option<&Object>, expected: &Object) -> Action {
         add_missing(&mut merged, "subjects", expected.list_at("subjects"));
     } else if expected.at("aggregationRule").is_none() {
         let (have, want) = (Rule::all_of(existing), Rule::all_of(expected));
-        let missing: Vec<Value> = escalation::missing(&have, &want)
-            .iter()
-            .map(Rule::to_value)
-            .collect();
+        let missing: Vec<Value> = escalation::missing(&have, &want).iter().map(Rule::to_value).collect();
         add_missing(&mut merged, "rules", &missing);
         merged.remove("aggregationRule");
     } else {
@@ -51,29 +47,16 @@ pub fn reconcile(existing: Option<&Object>, expected: &Object) -> Action {
         add_missing(&mut merged, path, expected.list_at(path));
     }
     for map in ["metadata.labels", "metadata.annotations"] {
-        for (key, value) in expected
-            .at(map)
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
+        for (key, value) in expected.at(map).and_then(Value::as_object).into_iter().flatten() {
             set_default(&mut merged, map, key, value);
         }
     }
-    if merged == *existing {
-        Action::Keep
-    } else {
-        Action::Update(merged)
-    }
+    if merged == *existing { Action::Keep } else { Action::Update(merged) }
 }
 
 fn add_missing(object: &mut Object, list: &str, wanted: &[Value]) {
     let have = object.list_at(list);
-    let missing: Vec<Value> = wanted
-        .iter()
-        .filter(|v| !have.contains(v))
-        .cloned()
-        .collect();
+    let missing: Vec<Value> = wanted.iter().filter(|v| !have.contains(v)).cloned().collect();
     if !missing.is_empty() {
         let all: Vec<Value> = have.iter().cloned().chain(missing).collect();
         object.set(list, all);
@@ -84,9 +67,7 @@ fn add_missing(object: &mut Object, list: &str, wanted: &[Value]) {
 fn set_default(object: &mut Object, map: &str, key: &str, value: &Value) {
     object.set_default(map, serde_json::Map::new());
     if let Some(Value::Object(entries)) = object.at_mut(map) {
-        entries
-            .entry(key.to_owned())
-            .or_insert_with(|| value.clone());
+        entries.entry(key.to_owned()).or_insert_with(|| value.clone());
     }
 }
 
@@ -106,13 +87,10 @@ mod tests {
         let role = expected("system:node-proxier");
         assert_eq!(reconcile(Some(&role), &role), Action::Keep);
         let mut changed = role.clone();
-        let own: Value =
-            serde_json::json!({"verbs": ["get"], "apiGroups": ["x"], "resources": ["y"]});
+        let own: Value = serde_json::json!({"verbs": ["get"], "apiGroups": ["x"], "resources": ["y"]});
         changed.set("rules", vec![own.clone()]);
         changed.set("metadata.resourceVersion", "7");
-        let Action::Update(merged) = reconcile(Some(&changed), &role) else {
-            panic!("not updated")
-        };
+        let Action::Update(merged) = reconcile(Some(&changed), &role) else { panic!("not updated") };
         assert_eq!(merged.list_at("rules")[0], own);
         assert!(escalation::missing(&Rule::all_of(&merged), &Rule::all_of(&role)).is_empty());
         assert_eq!(merged.resource_version(), "7");
@@ -124,25 +102,17 @@ mod tests {
         let role = expected("system:node-proxier");
         let mut changed = role.clone();
         changed.set("rules", Vec::<Value>::new());
-        changed.set(
-            "metadata.annotations",
-            serde_json::json!({"rbac.authorization.kubernetes.io/autoupdate": "false"}),
-        );
+        changed
+            .set("metadata.annotations", serde_json::json!({"rbac.authorization.kubernetes.io/autoupdate": "false"}));
         assert_eq!(reconcile(Some(&changed), &role), Action::Keep);
     }
 
     #[test]
     fn a_binding_to_another_role_is_replaced() {
-        let binding = super::super::objects()
-            .into_iter()
-            .find(|o| o.kind() == "ClusterRoleBinding")
-            .expect("is there");
+        let binding = super::super::objects().into_iter().find(|o| o.kind() == "ClusterRoleBinding").expect("is there");
         let mut changed = binding.clone();
         changed.set("roleRef.name", "view");
-        assert_eq!(
-            reconcile(Some(&changed), &binding),
-            Action::Replace(binding.clone())
-        );
+        assert_eq!(reconcile(Some(&changed), &binding), Action::Replace(binding.clone()));
         assert_eq!(reconcile(None, &binding), Action::Create(binding.clone()));
     }
 }

@@ -32,19 +32,13 @@ fn finish(roles: &mut [Object], rules: &mut Vec<Value>) {
 }
 
 fn lines(table: &str) -> impl Iterator<Item = &str> {
-    table
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
+    table.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty())
 }
 
 fn role(line: &str) -> Object {
     let mut words = line.split_whitespace();
     let (namespace, name) = place(words.next().unwrap_or(""));
-    let kind = if namespace.is_empty() {
-        "ClusterRole"
-    } else {
-        "Role"
-    };
+    let kind = if namespace.is_empty() { "ClusterRole" } else { "Role" };
     let mut role = empty(kind, namespace, name);
     while let (Some(how), Some(label)) = (words.next(), words.next()) {
         let key = format!("{GROUP}/{label}");
@@ -54,10 +48,7 @@ fn role(line: &str) -> Object {
             }
         } else {
             let labels: Map<String, Value> = [(key, "true".into())].into_iter().collect();
-            role.set(
-                "aggregationRule",
-                json!({"clusterRoleSelectors": [{"matchLabels": labels}]}),
-            );
+            role.set("aggregationRule", json!({"clusterRoleSelectors": [{"matchLabels": labels}]}));
         }
     }
     role
@@ -68,23 +59,10 @@ fn rule(line: &str) -> Rule {
     let mut next = || columns.next().unwrap_or_default();
     let (verbs, groups, resources, names) = (next(), next(), next(), next());
     if groups == ["url"] {
-        return Rule {
-            verbs,
-            non_resource_urls: resources,
-            ..Rule::default()
-        };
+        return Rule { verbs, non_resource_urls: resources, ..Rule::default() };
     }
-    let groups = groups
-        .into_iter()
-        .map(|g| if g == "core" { String::new() } else { g })
-        .collect();
-    Rule {
-        verbs,
-        groups,
-        resources,
-        names,
-        ..Rule::default()
-    }
+    let groups = groups.into_iter().map(|g| if g == "core" { String::new() } else { g }).collect();
+    Rule { verbs, groups, resources, names, ..Rule::default() }
 }
 
 fn list(column: &str) -> Vec<String> {
@@ -104,16 +82,10 @@ pub(super) fn bindings(table: &str) -> Vec<Object> {
 
 /// A binding; without a namespace, of the whole cluster.
 pub(super) fn binding(namespace: &str, name: &str, role: &str, subjects: Vec<Value>) -> Object {
-    let (kind, role_kind) = if namespace.is_empty() {
-        ("ClusterRoleBinding", "ClusterRole")
-    } else {
-        ("RoleBinding", "Role")
-    };
+    let (kind, role_kind) =
+        if namespace.is_empty() { ("ClusterRoleBinding", "ClusterRole") } else { ("RoleBinding", "Role") };
     let mut binding = empty(kind, namespace, name);
-    binding.set(
-        "roleRef",
-        json!({"apiGroup": GROUP, "kind": role_kind, "name": role}),
-    );
+    binding.set("roleRef", json!({"apiGroup": GROUP, "kind": role_kind, "name": role}));
     if !subjects.is_empty() {
         binding.set("subjects", subjects);
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    SanType,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
@@ -18,8 +18,7 @@ const BACKDATED: SignedDuration = SignedDuration::from_mins(5);
 /// Sets a certificate's time fields, whose type is the certificate library's own.
 macro_rules! date {
     ($at:expr) => {
-        rcgen::date_time_ymd(1970, 1, 1)
-            + Duration::from_secs(($at).as_second().max(0).unsigned_abs())
+        rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(($at).as_second().max(0).unsigned_abs())
     };
 }
 
@@ -65,11 +64,8 @@ pub(super) fn create(name: &str, now: Timestamp) -> Result<(String, String), rcg
     params.distinguished_name.push(DnType::CommonName, name);
     params.subject_alt_names = vec![SanType::DnsName(name.try_into()?)];
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyEncipherment,
-        KeyUsagePurpose::KeyCertSign,
-    ];
+    params.key_usages =
+        vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment, KeyUsagePurpose::KeyCertSign];
     params.not_before = date!(now - BACKDATED);
     params.not_after = date!(now + authority_life());
     Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
@@ -80,23 +76,15 @@ impl Authority {
     pub fn read(certificate_pem: &str, key_pem: &str) -> Result<Authority, String> {
         let (_, pem) = x509_parser::pem::parse_x509_pem(certificate_pem.as_bytes())
             .map_err(|e| format!("the certificate is not PEM: {e}"))?;
-        let parsed = pem
-            .parse_x509()
-            .map_err(|e| format!("the certificate cannot be read: {e}"))?;
+        let parsed = pem.parse_x509().map_err(|e| format!("the certificate cannot be read: {e}"))?;
         let key = KeyPair::from_pem(key_pem).map_err(|e| format!("the key cannot be read: {e}"))?;
         if parsed.public_key().subject_public_key.data != key.public_key_raw() {
             return Err("the key does not belong to the certificate".to_owned());
         }
-        let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp())
-            .unwrap_or(Timestamp::MAX);
+        let not_after = Timestamp::from_second(parsed.validity().not_after.timestamp()).unwrap_or(Timestamp::MAX);
         let certificate = CertificateDer::from(pem.contents.clone());
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|e| e.to_string())?;
-        Ok(Authority {
-            issuer,
-            certificate_pem: certificate_pem.to_owned(),
-            certificate,
-            not_after,
-        })
+        Ok(Authority { issuer, certificate_pem: certificate_pem.to_owned(), certificate, not_after })
     }
 
     /// The authority's certificate, PEM.
@@ -116,16 +104,11 @@ impl Authority {
 
     /// Signs a certificate for a new key.
     pub fn issue(&self, leaf: &Leaf, now: Timestamp) -> Result<Issued, Error> {
-        let make = |reason: String| Error::Make {
-            what: format!("the certificate of {}", leaf.common_name),
-            reason,
-        };
+        let make = |reason: String| Error::Make { what: format!("the certificate of {}", leaf.common_name), reason };
         let not_after = (now + leaf_life()).min(self.not_after);
         let key = KeyPair::generate().map_err(|e| make(e.to_string()))?;
         let params = params(leaf, now - BACKDATED, not_after).map_err(|e| make(e.to_string()))?;
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .map_err(|e| make(e.to_string()))?;
+        let certificate = params.signed_by(&key, &self.issuer).map_err(|e| make(e.to_string()))?;
         Ok(Issued {
             certificate_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
@@ -137,33 +120,18 @@ impl Authority {
     }
 }
 
-fn params(
-    leaf: &Leaf,
-    not_before: Timestamp,
-    not_after: Timestamp,
-) -> Result<CertificateParams, rcgen::Error> {
+fn params(leaf: &Leaf, not_before: Timestamp, not_after: Timestamp) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     for organization in &leaf.organizations {
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, organization.as_str());
+        params.distinguished_name.push(DnType::OrganizationName, organization.as_str());
     }
-    params
-        .distinguished_name
-        .push(DnType::CommonName, leaf.common_name.as_str());
+    params.distinguished_name.push(DnType::CommonName, leaf.common_name.as_str());
     for name in &leaf.dns {
-        params
-            .subject_alt_names
-            .push(SanType::DnsName(name.as_str().try_into()?));
+        params.subject_alt_names.push(SanType::DnsName(name.as_str().try_into()?));
     }
-    params
-        .subject_alt_names
-        .extend(leaf.ips.iter().copied().map(SanType::IpAddress));
-    params.key_usages = vec![
-        KeyUsagePurpose::DigitalSignature,
-        KeyUsagePurpose::KeyEncipherment,
-    ];
+    params.subject_alt_names.extend(leaf.ips.iter().copied().map(SanType::IpAddress));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     params.extended_key_usages = vec![match leaf.usage {
         Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
         Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,

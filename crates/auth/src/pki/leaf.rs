@@ -43,24 +43,13 @@ impl Leaf {
     /// The API server's own port.
     pub fn api_server(node: &str, cluster_domain: &str, addresses: &[IpAddr]) -> Leaf {
         let domain = format!("kubernetes.default.svc.{cluster_domain}");
-        let names = [
-            "kubernetes",
-            "kubernetes.default",
-            "kubernetes.default.svc",
-            &domain,
-            "localhost",
-            node,
-        ];
+        let names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", &domain, "localhost", node];
         server("kube-apiserver", &names, addresses)
     }
 
     /// A kubelet's own port.
     pub fn kubelet_server(node: &str, addresses: &[IpAddr]) -> Leaf {
-        let mut leaf = server(
-            &format!("{}{node}", identity::NODE_PREFIX),
-            &[node, "localhost"],
-            addresses,
-        );
+        let mut leaf = server(&format!("{}{node}", identity::NODE_PREFIX), &[node, "localhost"], addresses);
         leaf.organizations = vec![identity::NODES.to_owned()];
         leaf
     }
@@ -83,18 +72,12 @@ impl Leaf {
 
     /// The API server towards extension API servers.
     pub fn front_proxy_client() -> Leaf {
-        Leaf {
-            signer: Signer::FrontProxy,
-            ..client("front-proxy-client", &[])
-        }
+        Leaf { signer: Signer::FrontProxy, ..client("front-proxy-client", &[]) }
     }
 
     /// A kubelet towards the API server.
     pub fn kubelet_client(node: &str) -> Leaf {
-        client(
-            &format!("{}{node}", identity::NODE_PREFIX),
-            &[identity::NODES],
-        )
+        client(&format!("{}{node}", identity::NODE_PREFIX), &[identity::NODES])
     }
 
     /// The scheduler.
@@ -126,19 +109,13 @@ fn client(name: &str, groups: &[&str]) -> Leaf {
 
 /// Names and addresses once each; loopback always, since a machine talks to itself by it.
 fn server(name: &str, names: &[&str], addresses: &[IpAddr]) -> Leaf {
-    let mut leaf = Leaf {
-        usage: Usage::Server,
-        ..client(name, &[])
-    };
+    let mut leaf = Leaf { usage: Usage::Server, ..client(name, &[]) };
     for name in names {
         if !leaf.dns.iter().any(|known| known == name) {
             leaf.dns.push((*name).to_owned());
         }
     }
-    let loopback = [
-        IpAddr::from([127, 0, 0, 1]),
-        IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1]),
-    ];
+    let loopback = [IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])];
     for address in addresses.iter().chain(&loopback) {
         if !leaf.ips.contains(address) {
             leaf.ips.push(*address);

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use jiff::{Span, Timestamp};
 
 pub use authority::{Authority, Issued};
+pub use files::write as write_private;
 pub use kubeconfig::kubeconfig;
 pub use leaf::{Leaf, Signer};
 
@@ -79,14 +80,8 @@ impl Pki {
             let signing_key = scope.spawn(|| files::signing_key(directory));
             let cluster = files::authority(directory, "ca", "kubernetes", now)?;
             let front_proxy = files::authority(directory, "front-proxy-ca", "front-proxy-ca", now)?;
-            let signing_key = signing_key
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok(Pki {
-                cluster,
-                front_proxy,
-                signing_key,
-            })
+            let signing_key = signing_key.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+            Ok(Pki { cluster, front_proxy, signing_key })
         })
     }
 
@@ -117,12 +112,7 @@ impl Pki {
     /// A kubeconfig for an identity, with a fresh certificate in it.
     pub fn kubeconfig(&self, server: &str, leaf: &Leaf, now: Timestamp) -> Result<String, Error> {
         let issued = self.issue(leaf, now)?;
-        Ok(kubeconfig(
-            server,
-            self.cluster.certificate_pem(),
-            &leaf.common_name,
-            &issued,
-        ))
+        Ok(kubeconfig(server, self.cluster.certificate_pem(), &leaf.common_name, &issued))
     }
 }
 

@@ -17,16 +17,9 @@ fn pki() -> (tempfile::TempDir, Arc<Pki>) {
 }
 
 /// Carries bytes between the two until both are content; the error of the first that fails.
-fn shake_hands(
-    client: &mut ClientConnection,
-    server: &mut ServerConnection,
-) -> Result<(), rustls::Error> {
+fn shake_hands(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), rustls::Error> {
     let mut wire = Vec::new();
-    while client.is_handshaking()
-        || server.is_handshaking()
-        || client.wants_write()
-        || server.wants_write()
-    {
+    while client.is_handshaking() || server.is_handshaking() || client.wants_write() || server.wants_write() {
         wire.clear();
         while client.wants_write() {
             client.write_tls(&mut wire).expect("memory");
@@ -43,20 +36,12 @@ fn shake_hands(
     Ok(())
 }
 
-fn connect(
-    pki: &Arc<Pki>,
-    client: Leaf,
-    name: &str,
-) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
+fn connect(pki: &Arc<Pki>, client: Leaf, name: &str) -> Result<(ClientConnection, ServerConnection), rustls::Error> {
     let addresses = [IpAddr::from([10, 96, 0, 1])];
-    let server = tls::server_config(pki, Leaf::api_server("n1", "cluster.local", &addresses))
-        .expect("a configuration");
+    let server = tls::server_config(pki, Leaf::api_server("n1", "cluster.local", &addresses)).expect("a configuration");
     let client = tls::client_config(pki, client).expect("a configuration");
     let name = ServerName::try_from(name.to_owned()).expect("a name");
-    let (mut client, mut server) = (
-        ClientConnection::new(client, name)?,
-        ServerConnection::new(server)?,
-    );
+    let (mut client, mut server) = (ClientConnection::new(client, name)?, ServerConnection::new(server)?);
     shake_hands(&mut client, &mut server)?;
     Ok((client, server))
 }
@@ -64,39 +49,17 @@ fn connect(
 #[tokio::test]
 async fn a_handshake_by_every_name_and_the_user_comes_out() {
     let (_directory, pki) = pki();
-    let certificates =
-        Certificates::new(&[pki.cluster().certificate().clone()]).expect("a verifier");
-    for name in [
-        "kubernetes.default.svc.cluster.local",
-        "localhost",
-        "n1",
-        "10.96.0.1",
-        "127.0.0.1",
-        "::1",
-    ] {
-        let (mut client, mut server) =
-            connect(&pki, Leaf::kubelet_client("n1"), name).expect("shakes hands");
+    let certificates = Certificates::new(&[pki.cluster().certificate().clone()]).expect("a verifier");
+    for name in ["kubernetes.default.svc.cluster.local", "localhost", "n1", "10.96.0.1", "127.0.0.1", "::1"] {
+        let (mut client, mut server) = connect(&pki, Leaf::kubelet_client("n1"), name).expect("shakes hands");
         let chain = server.peer_certificates().expect("shown");
         let now = Timestamp::now();
         let peer = certificates.peer(chain, now).expect("there is one");
-        let credentials = crate::Credentials {
-            peer: Some(&peer),
-            ..Default::default()
-        };
-        let user = certificates
-            .authenticate(&credentials, now)
-            .await
-            .expect("good")
-            .expect("known");
-        assert_eq!(
-            (user.name.as_str(), user.groups.as_slice()),
-            ("system:node:n1", &["system:nodes".to_owned()][..])
-        );
+        let credentials = crate::Credentials { peer: Some(&peer), ..Default::default() };
+        let user = certificates.authenticate(&credentials, now).await.expect("good").expect("known");
+        assert_eq!((user.name.as_str(), user.groups.as_slice()), ("system:node:n1", &["system:nodes".to_owned()][..]));
         assert!(
-            certificates
-                .authenticate(&credentials, now + SECONDS_OF_TWO_YEARS)
-                .await
-                .is_err(),
+            certificates.authenticate(&credentials, now + SECONDS_OF_TWO_YEARS).await.is_err(),
             "expired meanwhile"
         );
         client.writer().write_all(b"hello").expect("memory");
@@ -105,18 +68,14 @@ async fn a_handshake_by_every_name_and_the_user_comes_out() {
         server.reader().read_exact(&mut heard).expect("arrived");
         assert_eq!(&heard, b"hello");
     }
-    assert!(
-        connect(&pki, Leaf::admin(), "example.com").is_err(),
-        "a name that is not in the certificate"
-    );
+    assert!(connect(&pki, Leaf::admin(), "example.com").is_err(), "a name that is not in the certificate");
 }
 
 #[tokio::test]
 async fn certificates_of_others_or_for_other_uses_are_no_identity() {
     let (_directory, ours) = pki();
     let (_other, theirs) = pki();
-    let certificates =
-        Certificates::new(&[ours.cluster().certificate().clone()]).expect("a verifier");
+    let certificates = Certificates::new(&[ours.cluster().certificate().clone()]).expect("a verifier");
     let now = Timestamp::now();
     let issue = |pki: &Pki, leaf: Leaf| pki.issue(&leaf, now).expect("issued").certificate;
     let bad = [
@@ -126,27 +85,14 @@ async fn certificates_of_others_or_for_other_uses_are_no_identity() {
         CertificateDer::from(b"rubbish".to_vec()),
     ];
     for certificate in bad {
-        let peer = certificates
-            .peer(&[certificate], now)
-            .expect("there is one");
-        let credentials = crate::Credentials {
-            peer: Some(&peer),
-            ..Default::default()
-        };
+        let peer = certificates.peer(&[certificate], now).expect("there is one");
+        let credentials = crate::Credentials { peer: Some(&peer), ..Default::default() };
         assert!(certificates.authenticate(&credentials, now).await.is_err());
     }
     let admin = issue(&ours, Leaf::admin());
-    let later = certificates
-        .peer(&[admin], now + SECONDS_OF_TWO_YEARS)
-        .expect("there is one");
-    let credentials = crate::Credentials {
-        peer: Some(&later),
-        ..Default::default()
-    };
-    assert!(
-        certificates.authenticate(&credentials, now).await.is_err(),
-        "expired at the handshake"
-    );
+    let later = certificates.peer(&[admin], now + SECONDS_OF_TWO_YEARS).expect("there is one");
+    let credentials = crate::Credentials { peer: Some(&later), ..Default::default() };
+    assert!(certificates.authenticate(&credentials, now).await.is_err(), "expired at the handshake");
 }
 
 const SECONDS_OF_TWO_YEARS: jiff::SignedDuration = jiff::SignedDuration::from_hours(2 * 365 * 24);
@@ -163,10 +109,7 @@ fn files_are_private_and_read_again() {
         assert_eq!(mode(&entry.expect("reads").path()), 0o600);
     }
     let second = Pki::open(&path, now).expect("opens again");
-    assert_eq!(
-        first.cluster().certificate_pem(),
-        second.cluster().certificate_pem()
-    );
+    assert_eq!(first.cluster().certificate_pem(), second.cluster().certificate_pem());
     assert_eq!(first.signing_key(), second.signing_key());
     std::fs::write(path.join("ca.crt"), "rubbish").expect("writes");
     assert!(matches!(Pki::open(&path, now), Err(Error::Damaged { .. })));
@@ -183,23 +126,14 @@ fn leaves_fall_due_in_time_and_never_outlive_the_authority() {
     assert!(!issued.due(now));
     assert!(issued.due(now + SECONDS_OF_TWO_YEARS / 2 * 7 / 10));
     let late = pki.cluster().not_after() - jiff::SignedDuration::from_hours(24);
-    assert_eq!(
-        pki.issue(&Leaf::admin(), late).expect("issued").not_after,
-        pki.cluster().not_after()
-    );
+    assert_eq!(pki.issue(&Leaf::admin(), late).expect("issued").not_after, pki.cluster().not_after());
 }
 
 #[test]
 fn a_kubeconfig_carries_everything() {
     let (_directory, pki) = pki();
-    let text = pki
-        .kubeconfig("https://127.0.0.1:6443", &Leaf::admin(), Timestamp::now())
-        .expect("made");
+    let text = pki.kubeconfig("https://127.0.0.1:6443", &Leaf::admin(), Timestamp::now()).expect("made");
     assert!(text.contains("server: https://127.0.0.1:6443\n"));
     assert!(text.contains("current-context: kubernetes-admin@kubernetes\n"));
-    assert_eq!(
-        text.matches("-data: LS0tLS1CRUdJTi").count(),
-        3,
-        "three PEM texts"
-    );
+    assert_eq!(text.matches("-data: LS0tLS1CRUdJTi").count(), 3, "three PEM texts");
 }

@@ -13,8 +13,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
-    SignatureScheme, version,
+    ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme, version,
 };
 
 use super::{Error, Issued, Leaf, Pki};
@@ -34,11 +33,7 @@ struct Rotating {
 impl Rotating {
     fn new(pki: Arc<Pki>, leaf: Leaf) -> Result<Rotating, Error> {
         let first = fresh(&pki, &leaf)?;
-        Ok(Rotating {
-            pki,
-            leaf,
-            current: RwLock::new(first),
-        })
+        Ok(Rotating { pki, leaf, current: RwLock::new(first) })
     }
 
     fn key(&self) -> Arc<CertifiedKey> {
@@ -56,11 +51,7 @@ impl Rotating {
             }
             Err(error) => {
                 tracing::warn!(name = %self.leaf.common_name, %error, "certificate not renewed");
-                self.current
-                    .read()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-                    .clone()
+                self.current.read().unwrap_or_else(PoisonError::into_inner).0.clone()
             }
         }
     }
@@ -68,14 +59,9 @@ impl Rotating {
 
 fn fresh(pki: &Pki, leaf: &Leaf) -> Result<(Arc<CertifiedKey>, Issued), Error> {
     let issued = pki.issue(leaf, Timestamp::now())?;
-    let key = aws_lc_rs::sign::any_supported_type(&issued.key()).map_err(|e| Error::Make {
-        what: format!("the key of {}", leaf.common_name),
-        reason: e.to_string(),
-    })?;
-    Ok((
-        Arc::new(CertifiedKey::new(vec![issued.certificate.clone()], key)),
-        issued,
-    ))
+    let key = aws_lc_rs::sign::any_supported_type(&issued.key())
+        .map_err(|e| Error::Make { what: format!("the key of {}", leaf.common_name), reason: e.to_string() })?;
+    Ok((Arc::new(CertifiedKey::new(vec![issued.certificate.clone()], key)), issued))
 }
 
 impl fmt::Debug for Rotating {
@@ -103,13 +89,8 @@ impl ResolvesClientCert for Rotating {
 /// The verifier of client certificates signed by one of these authorities.
 pub fn client_verifier(roots: &[CertificateDer<'_>]) -> Result<Arc<dyn ClientCertVerifier>, Error> {
     let roots = Arc::new(root_store(roots)?);
-    let built = WebPkiClientVerifier::builder_with_provider(roots, provider())
-        .allow_unauthenticated()
-        .build();
-    built.map_err(|e| Error::Make {
-        what: "the verifier of client certificates".to_owned(),
-        reason: e.to_string(),
-    })
+    let built = WebPkiClientVerifier::builder_with_provider(roots, provider()).allow_unauthenticated().build();
+    built.map_err(|e| Error::Make { what: "the verifier of client certificates".to_owned(), reason: e.to_string() })
 }
 
 fn root_store(roots: &[CertificateDer<'_>]) -> Result<RootCertStore, Error> {
@@ -117,10 +98,7 @@ fn root_store(roots: &[CertificateDer<'_>]) -> Result<RootCertStore, Error> {
     for root in roots {
         store
             .add(root.clone().into_owned())
-            .map_err(|e| Error::Make {
-                what: "the list of authorities".to_owned(),
-                reason: e.to_string(),
-            })?;
+            .map_err(|e| Error::Make { what: "the list of authorities".to_owned(), reason: e.to_string() })?;
     }
     Ok(store)
 }
@@ -132,10 +110,7 @@ pub fn server_config(pki: &Arc<Pki>, leaf: Leaf) -> Result<Arc<ServerConfig>, Er
     let verifier = client_verifier(&[pki.cluster().certificate().clone()])?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-        .map_err(|e| Error::Make {
-            what: "the TLS configuration".to_owned(),
-            reason: e.to_string(),
-        })?;
+        .map_err(|e| Error::Make { what: "the TLS configuration".to_owned(), reason: e.to_string() })?;
     let mut config = builder
         .with_client_cert_verifier(Arc::new(ProofOfKey(verifier)))
         .with_cert_resolver(Arc::new(Rotating::new(pki.clone(), leaf)?));
@@ -147,10 +122,7 @@ pub fn server_config(pki: &Arc<Pki>, leaf: Leaf) -> Result<Arc<ServerConfig>, Er
 pub fn client_config(pki: &Arc<Pki>, leaf: Leaf) -> Result<Arc<ClientConfig>, Error> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
-        .map_err(|e| Error::Make {
-            what: "the TLS configuration".to_owned(),
-            reason: e.to_string(),
-        })?;
+        .map_err(|e| Error::Make { what: "the TLS configuration".to_owned(), reason: e.to_string() })?;
     let mut config = builder
         .with_root_certificates(root_store(&[pki.cluster().certificate().clone()])?)
         .with_client_cert_resolver(Arc::new(Rotating::new(pki.clone(), leaf)?));

@@ -6,11 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// For whom it is.
-    #[serde(
-        default,
-        deserialize_with = "one_or_many",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, deserialize_with = "one_or_many", skip_serializing_if = "Vec::is_empty")]
     pub aud: Vec<String>,
     /// When it ends.
     #[serde(default)]
@@ -72,10 +68,7 @@ pub struct Reference {
 impl Reference {
     /// Refers to an object.
     pub fn to(object: &meta::Object) -> Self {
-        Reference {
-            name: object.name().to_owned(),
-            uid: object.uid().to_owned(),
-        }
+        Reference { name: object.name().to_owned(), uid: object.uid().to_owned() }
     }
 }
 

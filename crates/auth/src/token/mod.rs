@@ -53,18 +53,10 @@ impl Tokens {
         let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &spki);
         let key_id = BASE64_URL_SAFE_NO_PAD.encode(hash.as_ref());
-        let mut jwk =
-            Jwk::from_encoding_key(&encoding, Algorithm::RS256).map_err(|e| failed(&e))?;
+        let mut jwk = Jwk::from_encoding_key(&encoding, Algorithm::RS256).map_err(|e| failed(&e))?;
         jwk.common.key_id = Some(key_id.clone());
         let decoding = DecodingKey::from_jwk(&jwk).map_err(|e| failed(&e))?;
-        Ok(Tokens {
-            issuer: issuer.to_owned(),
-            audiences: vec![issuer.to_owned()],
-            encoding,
-            decoding,
-            jwk,
-            key_id,
-        })
+        Ok(Tokens { issuer: issuer.to_owned(), audiences: vec![issuer.to_owned()], encoding, decoding, jwk, key_id })
     }
 
     /// The audiences of tokens for the API server itself.
@@ -78,10 +70,7 @@ impl Tokens {
         header.kid = Some(self.key_id.clone());
         // Upstream's tokens carry no `typ`.
         header.typ = None;
-        let claims = Claims {
-            iss: self.issuer.clone(),
-            ..claims.clone()
-        };
+        let claims = Claims { iss: self.issuer.clone(), ..claims.clone() };
         jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(|e| KeyError(e.to_string()))
     }
 
@@ -93,18 +82,14 @@ impl Tokens {
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Foreign::NotOurs)?;
         if header.kid.as_ref().is_some_and(|kid| *kid != self.key_id) {
-            return Err(Foreign::Forged(
-                "invalid signature, no keys found".to_owned(),
-            ));
+            return Err(Foreign::Forged("invalid signature, no keys found".to_owned()));
         }
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
         let verified = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation);
-        verified
-            .map(|data| data.claims)
-            .map_err(|e| Foreign::Forged(e.to_string()))
+        verified.map(|data| data.claims).map_err(|e| Foreign::Forged(e.to_string()))
     }
 
     /// The key set at [`KEYS_PATH`].

@@ -54,15 +54,8 @@ impl Tokens {
             );
             return Err(Status::conflict(GROUP, "TokenRequest", &account.name, &why));
         }
-        if request.list_at("spec.audiences").is_empty() {
-            request.set("spec.audiences", self.audiences());
-        }
         request.set_default("spec.expirationSeconds", 3600);
-        for (field, value) in [
-            ("name", found.name()),
-            ("namespace", found.namespace()),
-            ("uid", found.uid()),
-        ] {
+        for (field, value) in [("name", found.name()), ("namespace", found.namespace()), ("uid", found.uid())] {
             request.set(&format!("metadata.{field}"), value);
         }
         request.set("metadata.creationTimestamp", meta::time::seconds(now));
@@ -71,46 +64,26 @@ impl Tokens {
         valid(seconds)?;
         let objects = bound_objects(&request, account, lookup).await?;
         let claims = self.claims(&request, &found, &objects, seconds, now);
-        Ok(Issuance {
-            request,
-            claims,
-            expires: now + SignedDuration::from_secs(seconds),
-        })
+        Ok(Issuance { request, claims, expires: now + SignedDuration::from_secs(seconds) })
     }
 
     /// Signs; the result is the TokenRequest with its status.
     pub fn issue(&self, issuance: Issuance) -> Result<Object, Status> {
-        let Issuance {
-            mut request,
-            claims,
-            expires,
-        } = issuance;
-        let token = self
-            .sign(&claims)
-            .map_err(|e| Status::internal(format!("failed to generate token: {e}")))?;
-        request.set(
-            "status",
-            json!({"token": token, "expirationTimestamp": meta::time::seconds(expires)}),
-        );
+        let Issuance { mut request, claims, expires } = issuance;
+        let token = self.sign(&claims).map_err(|e| Status::internal(format!("failed to generate token: {e}")))?;
+        // Only now: admission is to see whether the caller named audiences.
+        request.set("spec.audiences", claims.aud.as_slice());
+        request.set("status", json!({"token": token, "expirationTimestamp": meta::time::seconds(expires)}));
         Ok(request)
     }
 
-    fn claims(
-        &self,
-        request: &Object,
-        account: &Object,
-        objects: &Objects,
-        seconds: i64,
-        now: Timestamp,
-    ) -> Claims {
-        let aud: Vec<String> = request
-            .list_at("spec.audiences")
-            .iter()
-            .filter_map(|a| a.as_str().map(str::to_owned))
-            .collect();
-        let ours = aud
-            .iter()
-            .all(|audience| self.audiences().contains(audience));
+    fn claims(&self, request: &Object, account: &Object, objects: &Objects, seconds: i64, now: Timestamp) -> Claims {
+        let mut aud: Vec<String> =
+            request.list_at("spec.audiences").iter().filter_map(|a| a.as_str().map(str::to_owned)).collect();
+        if aud.is_empty() {
+            aud = self.audiences().to_vec();
+        }
+        let ours = aud.iter().all(|audience| self.audiences().contains(audience));
         let extended = objects.pod.is_some() && seconds == WARN_AFTER && ours;
         let now = now.as_second();
         Claims {
@@ -138,10 +111,9 @@ fn invalid(name: &str, error: Error) -> Status {
 }
 
 fn matches_url(request: &Object, account: &Key) -> Result<(), Status> {
-    for (field, given, wanted) in [
-        ("name", request.name(), &account.name),
-        ("namespace", request.namespace(), &account.namespace),
-    ] {
+    for (field, given, wanted) in
+        [("name", request.name(), &account.name), ("namespace", request.namespace(), &account.namespace)]
+    {
         if !given.is_empty() && given != &**wanted {
             let path = Path::new("metadata").child(field);
             let detail = format!("must match the service account {field} if specified");
@@ -163,11 +135,7 @@ fn valid(seconds: i64) -> Result<(), Status> {
     }
 }
 
-async fn bound_objects(
-    request: &Object,
-    account: &Key,
-    lookup: &dyn Lookup,
-) -> Result<Objects, Status> {
+async fn bound_objects(request: &Object, account: &Key, lookup: &dyn Lookup) -> Result<Objects, Status> {
     let mut objects = Objects::default();
     let Some(reference) = request.at("spec.boundObjectRef").filter(|r| r.is_object()) else {
         return Ok(objects);
@@ -179,11 +147,7 @@ async fn bound_objects(
         ("", "Secret") => ("secrets", &*account.namespace),
         ("", "Node") => ("nodes", ""),
         _ => {
-            let Gvk {
-                group,
-                version,
-                kind,
-            } = gvk;
+            let Gvk { group, version, kind } = gvk;
             let why = format!("cannot bind token to object of type {group}/{version}, Kind={kind}");
             return Err(Status::bad_request(why));
         }
@@ -223,11 +187,5 @@ async fn node_of(pod: &Object, lookup: &dyn Lookup) -> Result<Option<Reference>,
         return Ok(None);
     }
     let node = lookup.get("", "nodes", &Key::new("", name)).await?;
-    Ok(Some(node.map_or_else(
-        || Reference {
-            name: name.to_owned(),
-            uid: String::new(),
-        },
-        |n| Reference::to(&n),
-    )))
+    Ok(Some(node.map_or_else(|| Reference { name: name.to_owned(), uid: String::new() }, |n| Reference::to(&n))))
 }

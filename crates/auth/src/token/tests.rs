@@ -15,9 +15,7 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 /// One key for all tests: finding one takes a while.
 fn tokens() -> Arc<Tokens> {
     static TOKENS: OnceLock<Arc<Tokens>> = OnceLock::new();
-    TOKENS
-        .get_or_init(|| Arc::new(Tokens::new(ISSUER, &key()).expect("a key")))
-        .clone()
+    TOKENS.get_or_init(|| Arc::new(Tokens::new(ISSUER, &key()).expect("a key"))).clone()
 }
 
 fn key() -> String {
@@ -31,40 +29,24 @@ struct Objects(std::sync::Mutex<HashMap<(String, Key), Object>>);
 impl Objects {
     fn put(&self, resource: &str, value: Value) {
         let object = Object::from_value(value).expect("an object");
-        self.0
-            .lock()
-            .expect("lock")
-            .insert((resource.to_owned(), object.key()), object);
+        self.0.lock().expect("lock").insert((resource.to_owned(), object.key()), object);
     }
 }
 
 #[async_trait]
 impl Lookup for Objects {
     async fn get(&self, _group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status> {
-        Ok(self
-            .0
-            .lock()
-            .expect("lock")
-            .get(&(resource.to_owned(), key.clone()))
-            .cloned())
+        Ok(self.0.lock().expect("lock").get(&(resource.to_owned(), key.clone())).cloned())
     }
 
-    async fn list(
-        &self,
-        _group: &str,
-        _resource: &str,
-        _namespace: Option<&str>,
-    ) -> Result<Vec<Object>, Status> {
+    async fn list(&self, _group: &str, _resource: &str, _namespace: Option<&str>) -> Result<Vec<Object>, Status> {
         Ok(Vec::new())
     }
 }
 
 fn sample() -> Arc<Objects> {
     let objects = Objects::default();
-    objects.put(
-        "serviceaccounts",
-        json!({"metadata": {"namespace": "ns", "name": "robot", "uid": "u1"}}),
-    );
+    objects.put("serviceaccounts", json!({"metadata": {"namespace": "ns", "name": "robot", "uid": "u1"}}));
     objects.put("nodes", json!({"metadata": {"name": "n1", "uid": "u3"}}));
     objects.put(
         "pods",
@@ -83,22 +65,15 @@ fn seconds(n: i64) -> SignedDuration {
 }
 
 async fn request(objects: &Objects, spec: Value) -> Result<Object, Status> {
-    let request = Object::from_value(
-        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}),
-    );
+    let request =
+        Object::from_value(json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}));
     let account = Key::new("ns", "robot");
-    let issuance = tokens()
-        .prepare(request.expect("an object"), &account, objects, now())
-        .await?;
+    let issuance = tokens().prepare(request.expect("an object"), &account, objects, now()).await?;
     tokens().issue(issuance)
 }
 
 fn authentication(objects: Arc<Objects>) -> Authentication {
-    let directory = tempfile::tempdir().expect("a directory");
-    let (_, certificate) = (
-        directory,
-        rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).expect("a certificate"),
-    );
+    let certificate = rcgen::generate_simple_self_signed(vec!["ca".to_owned()]).expect("a certificate");
     let certificates = Certificates::new(&[certificate.cert.der().clone()]).expect("a verifier");
     Authentication::new(certificates, tokens(), objects)
 }
@@ -108,38 +83,15 @@ async fn a_pod_s_token_becomes_its_user() {
     let objects = sample();
     let bound = json!({"expirationSeconds": 600, "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "u2"}});
     let issued = request(&objects, bound).await.expect("issued");
-    assert_eq!(
-        issued.str_at("status.expirationTimestamp"),
-        "2026-11-22T10:10:00Z"
-    );
+    assert_eq!(issued.str_at("status.expirationTimestamp"), "2026-11-22T10:10:00Z");
     assert_eq!(issued.list_at("spec.audiences"), [json!(ISSUER)]);
     assert_eq!(issued.uid(), "u1");
     let header = format!("Bearer {}", issued.str_at("status.token"));
-    let credentials = Credentials {
-        authorization: Some(&header),
-        ..Credentials::default()
-    };
-    let user = authentication(objects.clone())
-        .authenticate(&credentials, now())
-        .await
-        .expect("known");
-    assert_eq!(
-        (user.name.as_str(), user.uid.as_str()),
-        ("system:serviceaccount:ns:robot", "u1")
-    );
-    assert_eq!(
-        user.groups,
-        [
-            "system:serviceaccounts",
-            "system:serviceaccounts:ns",
-            "system:authenticated"
-        ]
-    );
-    let extra = |key: &str| {
-        user.extra
-            .get(&format!("authentication.kubernetes.io/{key}"))
-            .map(|v| v[0].as_str())
-    };
+    let credentials = Credentials { authorization: Some(&header), ..Credentials::default() };
+    let user = authentication(objects.clone()).authenticate(&credentials, now()).await.expect("known");
+    assert_eq!((user.name.as_str(), user.uid.as_str()), ("system:serviceaccount:ns:robot", "u1"));
+    assert_eq!(user.groups, ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]);
+    let extra = |key: &str| user.extra.get(&format!("authentication.kubernetes.io/{key}")).map(|v| v[0].as_str());
     assert_eq!(extra("pod-name"), Some("p"));
     assert_eq!(extra("node-uid"), Some("u3"));
     assert!(extra("credential-id").is_some_and(|id| id.starts_with("JTI=")));
@@ -151,45 +103,20 @@ async fn tokens_end_with_time_and_with_their_objects() {
     let issued = request(&sample(), bound).await.expect("issued");
     let token = issued.str_at("status.token");
     let verdict = async |objects: Arc<Objects>, at: Timestamp, audiences: &[String]| {
-        authentication(objects)
-            .review(token, audiences, at)
-            .await
-            .map(|_| ())
-            .map_err(|e| e.0)
+        authentication(objects).review(token, audiences, at).await.map(|_| ()).map_err(|e| e.0)
     };
-    assert_eq!(
-        verdict(sample(), now() + seconds(650), &[]).await,
-        Ok(()),
-        "the leeway is a minute"
-    );
-    assert_eq!(
-        verdict(sample(), now() + seconds(661), &[]).await,
-        Err("service account token has expired".to_owned())
-    );
+    assert_eq!(verdict(sample(), now() + seconds(650), &[]).await, Ok(()), "the leeway is a minute");
+    assert_eq!(verdict(sample(), now() + seconds(661), &[]).await, Err("service account token has expired".to_owned()));
     assert_eq!(
         verdict(sample(), now() - seconds(61), &[]).await,
         Err("service account token is not valid yet".to_owned())
     );
     let other = ["vault".to_owned()];
-    assert!(
-        verdict(sample(), now(), &other)
-            .await
-            .is_err_and(|e| e.contains("is invalid for the target audiences"))
-    );
+    assert!(verdict(sample(), now(), &other).await.is_err_and(|e| e.contains("is invalid for the target audiences")));
     let objects = sample();
-    objects.put(
-        "pods",
-        json!({"metadata": {"namespace": "ns", "name": "p", "uid": "new"}}),
-    );
-    assert!(
-        verdict(objects, now(), &[])
-            .await
-            .is_err_and(|e| e.contains("pod UID (new) does not match"))
-    );
-    assert_eq!(
-        verdict(Arc::default(), now(), &[]).await,
-        Err("service account no longer exists".to_owned())
-    );
+    objects.put("pods", json!({"metadata": {"namespace": "ns", "name": "p", "uid": "new"}}));
+    assert!(verdict(objects, now(), &[]).await.is_err_and(|e| e.contains("pod UID (new) does not match")));
+    assert_eq!(verdict(Arc::default(), now(), &[]).await, Err("service account no longer exists".to_owned()));
 }
 
 #[tokio::test]
@@ -197,52 +124,22 @@ async fn forged_and_foreign_tokens_are_refused() {
     let objects = sample();
     let authentication = authentication(objects.clone());
     let stranger = Tokens::new(ISSUER, &key()).expect("a key");
-    let claims = Claims {
-        exp: now().as_second() + 600,
-        sub: "x".into(),
-        ..Claims::default()
-    };
+    let claims = Claims { exp: now().as_second() + 600, sub: "x".into(), ..Claims::default() };
     let forged = stranger.sign(&claims).expect("signed");
     let good = tokens().sign(&claims).expect("signed");
     let (head, _) = good.rsplit_once('.').expect("three parts");
-    let unsigned = format!(
-        "{}.{}.",
-        BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#),
-        good.split('.').nth(1).expect("payload")
-    );
-    for token in [
-        forged.as_str(),
-        &format!("{head}.AAAA"),
-        &unsigned,
-        "opaque",
-        "",
-    ] {
-        assert!(
-            authentication.review(token, &[], now()).await.is_err(),
-            "{token}"
-        );
+    let unsigned =
+        format!("{}.{}.", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), good.split('.').nth(1).expect("payload"));
+    for token in [forged.as_str(), &format!("{head}.AAAA"), &unsigned, "opaque", ""] {
+        assert!(authentication.review(token, &[], now()).await.is_err(), "{token}");
     }
     let header = "Bearer opaque";
-    let credentials = Credentials {
-        authorization: Some(header),
-        ..Credentials::default()
-    };
-    assert!(
-        authentication
-            .authenticate(&credentials, now())
-            .await
-            .is_err()
-    );
-    let nobody = authentication
-        .authenticate(&Credentials::default(), now())
-        .await
-        .expect("anonymous");
+    let credentials = Credentials { authorization: Some(header), ..Credentials::default() };
+    assert!(authentication.authenticate(&credentials, now()).await.is_err());
+    let nobody = authentication.authenticate(&Credentials::default(), now()).await.expect("anonymous");
     assert_eq!(
         (nobody.name.as_str(), nobody.groups.as_slice()),
-        (
-            "system:anonymous",
-            &["system:unauthenticated".to_owned()][..]
-        )
+        ("system:anonymous", &["system:unauthenticated".to_owned()][..])
     );
 }
 
@@ -250,7 +147,10 @@ async fn forged_and_foreign_tokens_are_refused() {
 async fn bad_requests_get_upstream_s_messages() {
     let objects = sample();
     let pod = |name: &str, uid: &str| json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}});
-    objects.put("pods", json!({"metadata": {"namespace": "ns", "name": "q", "uid": "u4"}, "spec": {"serviceAccountName": "other"}}));
+    objects.put(
+        "pods",
+        json!({"metadata": {"namespace": "ns", "name": "q", "uid": "u4"}, "spec": {"serviceAccountName": "other"}}),
+    );
     let table = [
         (
             json!({"expirationSeconds": 599}),
@@ -271,10 +171,7 @@ async fn bad_requests_get_upstream_s_messages() {
         ),
     ];
     for (spec, message) in table {
-        assert_eq!(
-            request(&objects, spec).await.expect_err("refused").message,
-            message
-        );
+        assert_eq!(request(&objects, spec).await.expect_err("refused").message, message);
     }
 }
 
@@ -282,26 +179,13 @@ async fn bad_requests_get_upstream_s_messages() {
 fn the_published_key_verifies() {
     let keys = tokens().keys();
     let key = &keys["keys"][0];
-    let token = tokens()
-        .sign(&Claims {
-            exp: 1,
-            ..Claims::default()
-        })
-        .expect("signed");
+    let token = tokens().sign(&Claims { exp: 1, ..Claims::default() }).expect("signed");
     let header = jsonwebtoken::decode_header(&token).expect("a header");
     assert_eq!(header.kid.as_deref(), key["kid"].as_str());
     assert_eq!(header.typ, None);
-    let published = DecodingKey::from_rsa_components(
-        key["n"].as_str().expect("n"),
-        key["e"].as_str().expect("e"),
-    );
+    let published = DecodingKey::from_rsa_components(key["n"].as_str().expect("n"), key["e"].as_str().expect("e"));
     let mut validation = Validation::new(Algorithm::RS256);
     validation.validate_exp = false;
-    assert!(
-        jsonwebtoken::decode::<Claims>(&token, &published.expect("a key"), &validation).is_ok()
-    );
-    assert_eq!(
-        tokens().discovery("a:6443")["jwks_uri"],
-        "https://a:6443/openid/v1/jwks"
-    );
+    assert!(jsonwebtoken::decode::<Claims>(&token, &published.expect("a key"), &validation).is_ok());
+    assert_eq!(tokens().discovery("a:6443")["jwks_uri"], "https://a:6443/openid/v1/jwks");
 }

@@ -12,7 +12,8 @@ use super::references;
 
 /// What a vertex of the graph is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Kind {
     Pod,
     Secret,
     ConfigMap,
@@ -54,8 +55,7 @@ impl Graph {
             ("", "pods") => self.put_pod(object),
             ("", "persistentvolumes") => self.put_volume(object),
             ("storage.k8s.io", "volumeattachments") => {
-                self.attachments
-                    .insert(object.key().name, object.str_at("spec.nodeName").to_owned());
+                self.attachments.insert(object.key().name, object.str_at("spec.nodeName").to_owned());
             }
             _ => {}
         }
@@ -89,23 +89,15 @@ impl Graph {
 
     /// Whether the object leads to the node.
     pub(super) fn leads_to(&self, kind: Kind, key: &Key, node: &str) -> bool {
-        let by_pod = |kind: Kind, key: &Key| {
-            self.nodes
-                .get(&(kind, key.clone()))
-                .is_some_and(|nodes| nodes.contains_key(node))
-        };
-        let by_volume = |name: &Arc<str>| {
-            self.volumes
-                .get(name)
-                .is_some_and(|v| by_pod(Kind::Claim, &v.claim))
-        };
+        let by_pod =
+            |kind: Kind, key: &Key| self.nodes.get(&(kind, key.clone())).is_some_and(|nodes| nodes.contains_key(node));
+        let by_volume = |name: &Arc<str>| self.volumes.get(name).is_some_and(|v| by_pod(Kind::Claim, &v.claim));
         match kind {
             Kind::Volume => by_volume(&key.name),
             Kind::Attachment => self.attachments.get(&key.name).is_some_and(|n| n == node),
-            Kind::Secret if !by_pod(kind, key) => self
-                .volumes_of_secret
-                .get(key)
-                .is_some_and(|volumes| volumes.iter().any(by_volume)),
+            Kind::Secret if !by_pod(kind, key) => {
+                self.volumes_of_secret.get(key).is_some_and(|volumes| volumes.iter().any(by_volume))
+            }
             _ => by_pod(kind, key),
         }
     }
@@ -115,30 +107,17 @@ impl Graph {
         if node.is_empty() {
             return;
         }
-        let vertices = references::of_pod(object);
-        let unchanged =
-            |old: &Pod| old.uid == object.uid() && &*old.node == node && old.vertices == vertices;
+        let vertices = references::led_by_pod(object);
+        let unchanged = |old: &Pod| old.uid == object.uid() && &*old.node == node && old.vertices == vertices;
         if self.pods.get(&key).is_some_and(unchanged) {
             return;
         }
         self.remove_pod(&key);
         let node: Arc<str> = node.into();
         for vertex in &vertices {
-            *self
-                .nodes
-                .entry(vertex.clone())
-                .or_default()
-                .entry(node.clone())
-                .or_insert(0) += 1;
+            *self.nodes.entry(vertex.clone()).or_default().entry(node.clone()).or_insert(0) += 1;
         }
-        self.pods.insert(
-            key,
-            Pod {
-                uid: object.uid().to_owned(),
-                node,
-                vertices,
-            },
-        );
+        self.pods.insert(key, Pod { uid: object.uid().to_owned(), node, vertices });
     }
 
     fn remove_pod(&mut self, key: &Key) {
@@ -164,19 +143,13 @@ impl Graph {
     fn put_volume(&mut self, object: &Object) {
         let name = object.key().name;
         self.remove_volume(&name);
-        let claim = Key::new(
-            object.str_at("spec.claimRef.namespace"),
-            object.str_at("spec.claimRef.name"),
-        );
+        let claim = Key::new(object.str_at("spec.claimRef.namespace"), object.str_at("spec.claimRef.name"));
         if claim.name.is_empty() {
             return;
         }
         let secrets = references::secrets_of_volume(object);
         for secret in &secrets {
-            self.volumes_of_secret
-                .entry(secret.clone())
-                .or_default()
-                .insert(name.clone());
+            self.volumes_of_secret.entry(secret.clone()).or_default().insert(name.clone());
         }
         self.volumes.insert(name, Volume { claim, secrets });
     }

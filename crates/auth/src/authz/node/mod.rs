@@ -2,7 +2,7 @@
 //! (upstream: `plugin/pkg/auth/authorizer/node`).
 
 mod graph;
-mod references;
+pub mod references;
 
 use std::sync::{OnceLock, PoisonError, RwLock};
 
@@ -11,7 +11,8 @@ use meta::{Attributes, Key, Object, User};
 use super::rbac::Rule;
 use super::{Authorizer, Decision, Event, RulesReview};
 use crate::identity::{NODE_PREFIX, NODES, node_name};
-use graph::{Graph, Kind};
+use graph::Graph;
+pub use graph::Kind;
 
 /// The authorizer and what it knows of pods, volumes and attachments.
 #[derive(Default)]
@@ -33,9 +34,7 @@ impl Node {
     pub fn replace(&self, group: &str, resource: &str, objects: &[Object]) {
         let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
         graph.clear(group, resource);
-        objects
-            .iter()
-            .for_each(|object| graph.put(group, resource, object));
+        objects.iter().for_each(|object| graph.put(group, resource, object));
     }
 
     fn related(&self, node: &str, kind: Kind, a: &Attributes) -> Decision {
@@ -46,9 +45,7 @@ impl Node {
         if graph.leads_to(kind, &Key::new(&a.namespace, &a.name), node) {
             return Decision::allow("");
         }
-        Decision::no_opinion(format!(
-            "no relationship found between node '{node}' and this object"
-        ))
+        Decision::no_opinion(format!("no relationship found between node '{node}' and this object"))
     }
 
     fn get(&self, node: &str, kind: Kind, a: &Attributes) -> Decision {
@@ -83,9 +80,7 @@ impl Node {
     fn service_account(&self, node: &str, a: &Attributes) -> Decision {
         match (a.verb.as_str(), a.subresource.as_str()) {
             ("get", "") => self.read(node, Kind::ServiceAccount, a),
-            ("create", "token") if !a.name.is_empty() => {
-                self.related(node, Kind::ServiceAccount, a)
-            }
+            ("create", "token") if !a.name.is_empty() => self.related(node, Kind::ServiceAccount, a),
             ("create", _) if !a.name.is_empty() => {
                 Decision::no_opinion("can only create token subresource of serviceaccount")
             }
@@ -96,17 +91,13 @@ impl Node {
     fn pod(&self, node: &str, a: &Attributes) -> Decision {
         match (a.subresource.as_str(), a.verb.as_str()) {
             ("", "get") => self.get(node, Kind::Pod, a),
-            ("", "list" | "watch") if a.fields.exact("spec.nodeName") == Some(node) => {
-                Decision::allow("")
-            }
+            ("", "list" | "watch") if a.fields.exact("spec.nodeName") == Some(node) => Decision::allow(""),
             ("", "list" | "watch") if !a.name.is_empty() => self.related(node, Kind::Pod, a),
             ("", "list" | "watch") => {
                 Decision::no_opinion("can only list/watch pods with spec.nodeName field selector")
             }
             // Whether it is a mirror pod, or a pod of this node, is for the admission plug-in NodeRestriction.
-            ("", "create" | "delete") | ("status", "update" | "patch") | ("eviction", "create") => {
-                Decision::allow("")
-            }
+            ("", "create" | "delete") | ("status", "update" | "patch") | ("eviction", "create") => Decision::allow(""),
             _ => Decision::no_opinion(""),
         }
     }
@@ -116,51 +107,38 @@ fn own_node(node: &str, a: &Attributes) -> Decision {
     match (a.subresource.as_str(), a.verb.as_str()) {
         ("", "create" | "update" | "patch") | ("status", "update" | "patch") => Decision::allow(""),
         ("", "get" | "list" | "watch") if a.name == node => Decision::allow(""),
-        ("", "get" | "list" | "watch") if a.name.is_empty() => Decision::no_opinion(format!(
-            "node '{node}' cannot read all nodes, only its own Node object"
-        )),
-        ("", "get" | "list" | "watch") => Decision::no_opinion(format!(
-            "node '{node}' cannot read '{}', only its own Node object",
-            a.name
-        )),
+        ("", "get" | "list" | "watch") if a.name.is_empty() => {
+            Decision::no_opinion(format!("node '{node}' cannot read all nodes, only its own Node object"))
+        }
+        ("", "get" | "list" | "watch") => {
+            Decision::no_opinion(format!("node '{node}' cannot read '{}', only its own Node object", a.name))
+        }
         _ => Decision::no_opinion(""),
     }
 }
 
 fn own_lease(node: &str, a: &Attributes) -> Decision {
-    if !matches!(
-        a.verb.as_str(),
-        "get" | "create" | "update" | "patch" | "delete"
-    ) {
+    if !matches!(a.verb.as_str(), "get" | "create" | "update" | "patch" | "delete") {
         return Decision::no_opinion("can only get, create, update, patch, or delete a node lease");
     }
     if a.namespace != "kube-node-lease" {
-        return Decision::no_opinion(
-            "can only access leases in the \"kube-node-lease\" system namespace",
-        );
+        return Decision::no_opinion("can only access leases in the \"kube-node-lease\" system namespace");
     }
     if a.verb != "create" && a.name != node {
-        return Decision::no_opinion(
-            "can only access node lease with the same name as the requesting node",
-        );
+        return Decision::no_opinion("can only access node lease with the same name as the requesting node");
     }
     Decision::allow("")
 }
 
 fn own_csi_node(node: &str, a: &Attributes) -> Decision {
-    if !matches!(
-        a.verb.as_str(),
-        "get" | "create" | "update" | "patch" | "delete"
-    ) {
+    if !matches!(a.verb.as_str(), "get" | "create" | "update" | "patch" | "delete") {
         return Decision::no_opinion("can only get, create, update, patch, or delete a CSINode");
     }
     if !a.subresource.is_empty() {
         return Decision::no_opinion("cannot authorize CSINode subresources");
     }
     if a.verb != "create" && a.name != node {
-        return Decision::no_opinion(
-            "can only access CSINode with the same name as the requesting node",
-        );
+        return Decision::no_opinion("can only access CSINode with the same name as the requesting node");
     }
     Decision::allow("")
 }
@@ -169,11 +147,7 @@ fn own_csi_node(node: &str, a: &Attributes) -> Decision {
 fn uniform(a: &Attributes) -> Decision {
     static RULES: OnceLock<Vec<Rule>> = OnceLock::new();
     let rules = RULES.get_or_init(crate::bootstrap::node_rules);
-    if rules.iter().any(|rule| rule.allows(a)) {
-        Decision::allow("")
-    } else {
-        Decision::no_opinion("")
-    }
+    if rules.iter().any(|rule| rule.allows(a)) { Decision::allow("") } else { Decision::no_opinion("") }
 }
 
 impl Authorizer for Node {
@@ -207,9 +181,7 @@ impl Authorizer for Node {
     fn rules(&self, user: &User, _namespace: &str, review: &mut RulesReview) {
         if user.in_group(NODES) && user.name.starts_with(NODE_PREFIX) {
             review.incomplete = true;
-            review
-                .errors
-                .push("node authorizer does not support user rule resolution".to_owned());
+            review.errors.push("node authorizer does not support user rule resolution".to_owned());
         }
     }
 }

@@ -5,13 +5,19 @@ use serde_json::Value;
 
 use super::graph::Kind;
 
-/// Everything that the pod leads to its node: itself and what it refers to, each once. A mirror pod
-/// gives no access to anything: the node itself made it.
-pub(super) fn of_pod(pod: &Object) -> Vec<(Kind, Key)> {
+/// Everything that the pod leads to its node: itself and what it refers to. A mirror pod gives no
+/// access to anything: the node itself made it.
+pub(super) fn led_by_pod(pod: &Object) -> Vec<(Kind, Key)> {
     let mut found = vec![(Kind::Pod, pod.key())];
-    if pod.annotation("kubernetes.io/config.mirror").is_some() {
-        return found;
+    if pod.annotation("kubernetes.io/config.mirror").is_none() {
+        found.extend(of_pod(pod));
     }
+    found
+}
+
+/// The objects that the pod refers to, each once.
+pub fn of_pod(pod: &Object) -> Vec<(Kind, Key)> {
+    let mut found = Vec::new();
     let mut add = |kind: Kind, name: &str| {
         let vertex = (kind, Key::new(pod.namespace(), name));
         if !name.is_empty() && !found.contains(&vertex) {
@@ -19,17 +25,9 @@ pub(super) fn of_pod(pod: &Object) -> Vec<(Kind, Key)> {
         }
     };
     add(Kind::ServiceAccount, pod.str_at("spec.serviceAccountName"));
-    pod.list_at("spec.imagePullSecrets")
-        .iter()
-        .for_each(|s| add(Kind::Secret, text(s, "/name")));
-    for list in [
-        "spec.initContainers",
-        "spec.containers",
-        "spec.ephemeralContainers",
-    ] {
-        pod.list_at(list)
-            .iter()
-            .for_each(|container| of_container(container, &mut add));
+    pod.list_at("spec.imagePullSecrets").iter().for_each(|s| add(Kind::Secret, text(s, "/name")));
+    for list in ["spec.initContainers", "spec.containers", "spec.ephemeralContainers"] {
+        pod.list_at(list).iter().for_each(|container| of_container(container, &mut add));
     }
     for volume in pod.list_at("spec.volumes") {
         of_volume(volume, pod.name(), &mut add);
@@ -45,10 +43,7 @@ fn of_container(container: &Value, add: &mut impl FnMut(Kind, &str)) {
     }
     for variable in items(container, "/env") {
         add(Kind::Secret, text(variable, "/valueFrom/secretKeyRef/name"));
-        add(
-            Kind::ConfigMap,
-            text(variable, "/valueFrom/configMapKeyRef/name"),
-        );
+        add(Kind::ConfigMap, text(variable, "/valueFrom/configMapKeyRef/name"));
     }
 }
 
@@ -67,18 +62,13 @@ const SECRETS: &[&str] = &[
 ];
 
 fn of_volume(volume: &Value, pod: &str, add: &mut impl FnMut(Kind, &str)) {
-    SECRETS
-        .iter()
-        .for_each(|path| add(Kind::Secret, text(volume, path)));
+    SECRETS.iter().for_each(|path| add(Kind::Secret, text(volume, path)));
     add(Kind::ConfigMap, text(volume, "/configMap/name"));
     for source in items(volume, "/projected/sources") {
         add(Kind::Secret, text(source, "/secret/name"));
         add(Kind::ConfigMap, text(source, "/configMap/name"));
     }
-    add(
-        Kind::Claim,
-        text(volume, "/persistentVolumeClaim/claimName"),
-    );
+    add(Kind::Claim, text(volume, "/persistentVolumeClaim/claimName"));
     if volume.get("ephemeral").is_some_and(Value::is_object) {
         add(Kind::Claim, &format!("{pod}-{}", text(volume, "/name")));
     }
@@ -89,19 +79,11 @@ fn of_claims(pod: &Object, add: &mut impl FnMut(Kind, &str)) {
     for claim in pod.list_at("spec.resourceClaims") {
         add(Kind::ResourceClaim, text(claim, "/resourceClaimName"));
         if !text(claim, "/resourceClaimTemplateName").is_empty() {
-            let status = made
-                .iter()
-                .find(|s| text(s, "/name") == text(claim, "/name"));
-            add(
-                Kind::ResourceClaim,
-                status.map_or("", |s| text(s, "/resourceClaimName")),
-            );
+            let status = made.iter().find(|s| text(s, "/name") == text(claim, "/name"));
+            add(Kind::ResourceClaim, status.map_or("", |s| text(s, "/resourceClaimName")));
         }
     }
-    add(
-        Kind::ResourceClaim,
-        pod.str_at("status.extendedResourceClaimStatus.resourceClaimName"),
-    );
+    add(Kind::ResourceClaim, pod.str_at("status.extendedResourceClaimStatus.resourceClaimName"));
 }
 
 /// Where a volume names a secret that the kubelet reads; the namespace is beside the name, or the claim's.
@@ -131,11 +113,7 @@ pub(super) fn secrets_of_volume(volume: &Object) -> Vec<Key> {
             continue;
         };
         let field = |field: &str| source.get(field).and_then(Value::as_str).unwrap_or("");
-        let namespace = if field(namespace).is_empty() {
-            claim
-        } else {
-            field(namespace)
-        };
+        let namespace = if field(namespace).is_empty() { claim } else { field(namespace) };
         if !field(name).is_empty() {
             found.push(Key::new(namespace, field(name)));
         }
@@ -148,9 +126,5 @@ fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 fn items<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
+    value.pointer(pointer).and_then(Value::as_array).into_iter().flatten()
 }

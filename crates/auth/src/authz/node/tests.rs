@@ -70,11 +70,7 @@ fn a_node_reads_what_its_pods_refer_to_and_nothing_else() {
         ("get configmaps other/kube-root-ca.crt", false, false),
         ("get persistentvolumeclaims ns/claim-a", true, false),
         ("get persistentvolumeclaims ns/b-e", false, true),
-        (
-            "patch persistentvolumeclaims:status ns/claim-a",
-            true,
-            false,
-        ),
+        ("patch persistentvolumeclaims:status ns/claim-a", true, false),
         ("get persistentvolumes pv-a", true, false),
         ("get storage.k8s.io/volumeattachments va", true, false),
         ("create serviceaccounts:token ns/robot", true, true),
@@ -86,17 +82,9 @@ fn a_node_reads_what_its_pods_refer_to_and_nothing_else() {
         ("list nodes ", false, false),
         ("patch nodes:status n1", true, true),
         ("delete nodes n1", false, false),
-        (
-            "update coordination.k8s.io/leases kube-node-lease/n1",
-            true,
-            false,
-        ),
+        ("update coordination.k8s.io/leases kube-node-lease/n1", true, false),
         ("update coordination.k8s.io/leases default/n1", false, false),
-        (
-            "create coordination.k8s.io/leases kube-node-lease/",
-            true,
-            true,
-        ),
+        ("create coordination.k8s.io/leases kube-node-lease/", true, true),
         ("get storage.k8s.io/csinodes n2", false, true),
         ("list services ", true, true),
         ("create events ns/", true, true),
@@ -105,12 +93,7 @@ fn a_node_reads_what_its_pods_refer_to_and_nothing_else() {
     for (line, first, second) in table {
         for (node, want) in [("n1", first), ("n2", second)] {
             let decision = authorizer.authorize(&request(node, line));
-            assert_eq!(
-                decision.allowed(),
-                want,
-                "{node}: {line}: {}",
-                decision.reason
-            );
+            assert_eq!(decision.allowed(), want, "{node}: {line}: {}", decision.reason);
         }
     }
 }
@@ -119,30 +102,14 @@ fn a_node_reads_what_its_pods_refer_to_and_nothing_else() {
 fn refusals_carry_upstream_s_reasons() {
     let authorizer = sample();
     let table = [
-        (
-            "get secrets ns/x",
-            "no relationship found between node 'n1' and this object",
-        ),
+        ("get secrets ns/x", "no relationship found between node 'n1' and this object"),
         ("get secrets ns/", "No Object name found"),
-        (
-            "create secrets ns/x",
-            "can only read resources of this type",
-        ),
-        (
-            "get nodes n2",
-            "node 'n1' cannot read 'n2', only its own Node object",
-        ),
-        (
-            "list pods ",
-            "can only list/watch pods with spec.nodeName field selector",
-        ),
+        ("create secrets ns/x", "can only read resources of this type"),
+        ("get nodes n2", "node 'n1' cannot read 'n2', only its own Node object"),
+        ("list pods ", "can only list/watch pods with spec.nodeName field selector"),
     ];
     for (line, reason) in table {
-        assert_eq!(
-            authorizer.authorize(&request("n1", line)).reason,
-            reason,
-            "{line}"
-        );
+        assert_eq!(authorizer.authorize(&request("n1", line)).reason, reason, "{line}");
     }
 }
 
@@ -162,36 +129,18 @@ fn access_ends_with_the_pod() {
     let pull = request("n1", "get secrets ns/pull");
     authorizer.observe("", "pods", Event::Put(&pod("c", "n1")));
     authorizer.observe("", "pods", Event::Gone(&Key::new("ns", "a")));
-    assert!(
-        authorizer.authorize(&pull).allowed(),
-        "pod c still needs it"
-    );
+    assert!(authorizer.authorize(&pull).allowed(), "pod c still needs it");
     authorizer.observe("", "pods", Event::Gone(&Key::new("ns", "c")));
     assert!(!authorizer.authorize(&pull).allowed());
-    assert!(
-        !authorizer
-            .authorize(&request("n1", "get persistentvolumes pv-a"))
-            .allowed()
-    );
+    assert!(!authorizer.authorize(&request("n1", "get persistentvolumes pv-a")).allowed());
 }
 
 #[test]
 fn a_mirror_pod_opens_nothing() {
     let authorizer = sample();
     let mut mirror = pod("m", "n3");
-    mirror.set(
-        "metadata.annotations",
-        json!({"kubernetes.io/config.mirror": "x"}),
-    );
+    mirror.set("metadata.annotations", json!({"kubernetes.io/config.mirror": "x"}));
     authorizer.observe("", "pods", Event::Put(&mirror));
-    assert!(
-        authorizer
-            .authorize(&request("n3", "get pods ns/m"))
-            .allowed()
-    );
-    assert!(
-        !authorizer
-            .authorize(&request("n3", "get secrets ns/pull"))
-            .allowed()
-    );
+    assert!(authorizer.authorize(&request("n3", "get pods ns/m")).allowed());
+    assert!(!authorizer.authorize(&request("n3", "get secrets ns/pull")).allowed());
 }

@@ -15,15 +15,8 @@ pub(super) const DEPTH: usize = 8;
 /// selects nothing.
 pub(super) fn selectors(role: &Object) -> Option<Vec<Selector>> {
     let rule = role.at("aggregationRule").filter(|rule| rule.is_object())?;
-    let list = rule
-        .get("clusterRoleSelectors")
-        .and_then(serde_json::Value::as_array);
-    Some(
-        list.into_iter()
-            .flatten()
-            .filter_map(|s| Labels::from_value(Some(s)).ok())
-            .collect(),
-    )
+    let list = rule.get("clusterRoleSelectors").and_then(serde_json::Value::as_array);
+    Some(list.into_iter().flatten().filter_map(|s| Labels::from_value(Some(s)).ok()).collect())
 }
 
 /// Whether any of the selectors matches.
@@ -46,9 +39,7 @@ pub(super) fn sum<'a>(parts: impl Iterator<Item = &'a [Rule]>) -> Vec<Rule> {
 /// is an ordinary one. For whoever writes them into the object, so that clients see them.
 pub fn rules_of<'a>(role: &Object, all: impl Iterator<Item = &'a Object>) -> Option<Vec<Rule>> {
     let selectors = selectors(role)?;
-    let parts = all.filter(|other| {
-        other.name() != role.name() && selects(&selectors, |label| other.label(label))
-    });
+    let parts = all.filter(|other| other.name() != role.name() && selects(&selectors, |label| other.label(label)));
     let rules: Vec<Vec<Rule>> = parts.map(Rule::all_of).collect();
     Some(sum(rules.iter().map(Vec::as_slice)))
 }

@@ -8,12 +8,7 @@ use super::{Rbac, aggregate_errors};
 
 impl Rbac {
     /// Refuses, with upstream's text, rules of which the user does not hold each one in the namespace.
-    pub fn confirm_no_escalation(
-        &self,
-        user: &User,
-        namespace: &str,
-        wanted: &[Rule],
-    ) -> Result<(), String> {
+    pub fn confirm_no_escalation(&self, user: &User, namespace: &str, wanted: &[Rule]) -> Result<(), String> {
         let (held, errors) = self.rules_for(user, namespace);
         let missing = missing(&held, wanted);
         if missing.is_empty() {
@@ -30,10 +25,7 @@ impl Rbac {
             described.join("\n")
         );
         if !errors.is_empty() {
-            text.push_str(&format!(
-                "; resolution errors: [{}]",
-                aggregate_errors(errors)
-            ));
+            text.push_str(&format!("; resolution errors: [{}]", aggregate_errors(errors)));
         }
         Err(text)
     }
@@ -41,11 +33,7 @@ impl Rbac {
 
 /// The parts of the wanted rules that those held do not cover.
 pub fn missing(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
-    wanted
-        .iter()
-        .flat_map(broken_down)
-        .filter(|part| !held.iter().any(|rule| covers(rule, part)))
-        .collect()
+    wanted.iter().flat_map(broken_down).filter(|part| !held.iter().any(|rule| covers(rule, part))).collect()
 }
 
 /// The rule as rules of one verb, one group, one resource and at most one name, or one verb and one path.
@@ -55,19 +43,11 @@ fn broken_down(rule: &Rule) -> Vec<Rule> {
     for group in &rule.groups {
         for resource in &rule.resources {
             for verb in &rule.verbs {
-                let part = Rule {
-                    verbs: one(verb),
-                    groups: one(group),
-                    resources: one(resource),
-                    ..Rule::default()
-                };
+                let part = Rule { verbs: one(verb), groups: one(group), resources: one(resource), ..Rule::default() };
                 if rule.names.is_empty() {
                     out.push(part);
                 } else {
-                    out.extend(rule.names.iter().map(|name| Rule {
-                        names: one(name),
-                        ..part.clone()
-                    }));
+                    out.extend(rule.names.iter().map(|name| Rule { names: one(name), ..part.clone() }));
                 }
             }
         }
@@ -84,24 +64,15 @@ fn broken_down(rule: &Rule) -> Vec<Rule> {
 
 /// Whether a rule covers a broken-down one.
 fn covers(owner: &Rule, part: &Rule) -> bool {
-    let all = |set: &[String], wanted: &[String]| {
-        set.iter().any(|v| v == "*") || wanted.iter().all(|w| set.contains(w))
-    };
+    let all =
+        |set: &[String], wanted: &[String]| set.iter().any(|v| v == "*") || wanted.iter().all(|w| set.contains(w));
     let resource = |wanted: &String| {
         owner.resources.contains(wanted)
-            || wanted
-                .split_once('/')
-                .is_some_and(|(_, sub)| owner.resources.contains(&format!("*/{sub}")))
+            || wanted.split_once('/').is_some_and(|(_, sub)| owner.resources.contains(&format!("*/{sub}")))
     };
     let resources = owner.resources.iter().any(|r| r == "*") || part.resources.iter().all(resource);
-    let names = owner.names.is_empty()
-        || !part.names.is_empty() && part.names.iter().all(|n| owner.names.contains(n));
-    let url = |wanted: &String| {
-        owner
-            .non_resource_urls
-            .iter()
-            .any(|u| covers_url(u, wanted))
-    };
+    let names = owner.names.is_empty() || !part.names.is_empty() && part.names.iter().all(|n| owner.names.contains(n));
+    let url = |wanted: &String| owner.non_resource_urls.iter().any(|u| covers_url(u, wanted));
     all(&owner.verbs, &part.verbs)
         && all(&owner.groups, &part.groups)
         && resources
@@ -114,9 +85,7 @@ fn compacted(rules: Vec<Rule>) -> Vec<Rule> {
     let mut out: Vec<Rule> = Vec::new();
     for rule in rules {
         let simple = rule.non_resource_urls.is_empty();
-        let same = |r: &&mut Rule| {
-            r.groups == rule.groups && r.resources == rule.resources && r.names == rule.names
-        };
+        let same = |r: &&mut Rule| r.groups == rule.groups && r.resources == rule.resources && r.names == rule.names;
         match out.iter_mut().find(same).filter(|_| simple) {
             Some(first) => first.verbs.extend(rule.verbs),
             None => out.push(rule),

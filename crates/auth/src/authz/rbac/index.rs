@@ -45,20 +45,11 @@ pub(super) struct Grant<'a> {
 
 impl fmt::Display for Grant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Binding {
-            key,
-            role_kind,
-            role_name,
-            ..
-        } = self.binding;
+        let Binding { key, role_kind, role_name, .. } = self.binding;
         if key.namespace.is_empty() {
             write!(f, "ClusterRoleBinding {:?}", &*key.name)?;
         } else {
-            write!(
-                f,
-                "RoleBinding {:?}",
-                format!("{}/{}", key.name, key.namespace)
-            )?;
+            write!(f, "RoleBinding {:?}", format!("{}/{}", key.name, key.namespace))?;
         }
         write!(f, " of {role_kind} {role_name:?} to {}", self.subject)
     }
@@ -85,19 +76,9 @@ impl Index {
         let key = object.key();
         match resource {
             "roles" | "clusterroles" => {
-                let labels = object
-                    .labels()
-                    .map(|(k, v)| (k.to_owned(), v.to_owned()))
-                    .collect();
+                let labels = object.labels().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
                 let rules = Rule::all_of(object).into();
-                self.roles.insert(
-                    key,
-                    Role {
-                        rules,
-                        labels,
-                        aggregated: aggregate::selectors(object),
-                    },
-                );
+                self.roles.insert(key, Role { rules, labels, aggregated: aggregate::selectors(object) });
             }
             "rolebindings" | "clusterrolebindings" => {
                 self.remove(resource, &key);
@@ -119,9 +100,7 @@ impl Index {
         } else if let Some(old) = self.bindings.remove(key)
             && let Some(scope) = self.scopes.get_mut(&key.namespace)
         {
-            old.subjects
-                .iter()
-                .for_each(|(subject, _)| scope.remove(subject, key));
+            old.subjects.iter().for_each(|(subject, _)| scope.remove(subject, key));
         }
     }
 
@@ -142,17 +121,9 @@ impl Index {
         if resource != "clusterroles" {
             return;
         }
-        let mut names: Vec<&Key> = self
-            .roles
-            .keys()
-            .filter(|key| key.namespace.is_empty())
-            .collect();
+        let mut names: Vec<&Key> = self.roles.keys().filter(|key| key.namespace.is_empty()).collect();
         names.sort();
-        let cluster = || {
-            names
-                .iter()
-                .filter_map(|key| Some((&*key.name, self.roles.get(*key)?)))
-        };
+        let cluster = || names.iter().filter_map(|key| Some((&*key.name, self.roles.get(*key)?)));
         // A sum may contain a sum (admin selects edit, which selects view): a few rounds settle it.
         let mut sums: HashMap<Key, Arc<[Rule]>> = HashMap::new();
         for _ in 0..aggregate::DEPTH {
@@ -162,17 +133,10 @@ impl Index {
                     continue;
                 };
                 let parts = cluster().filter(|(other, part)| {
-                    *other != name
-                        && aggregate::selects(selectors, |label| {
-                            part.labels.get(label).map(String::as_str)
-                        })
+                    *other != name && aggregate::selects(selectors, |label| part.labels.get(label).map(String::as_str))
                 });
-                let rules = parts
-                    .map(|(other, part)| sums.get(&Key::new("", other)).unwrap_or(&part.rules));
-                next.insert(
-                    Key::new("", name),
-                    aggregate::sum(rules.map(|rules| &**rules)).into(),
-                );
+                let rules = parts.map(|(other, part)| sums.get(&Key::new("", other)).unwrap_or(&part.rules));
+                next.insert(Key::new("", name), aggregate::sum(rules.map(|rules| &**rules)).into());
             }
             let settled = next == sums;
             sums = next;
@@ -188,22 +152,14 @@ impl Index {
     }
 
     /// The rules of a role that a binding in `namespace` refers to.
-    pub(super) fn referenced(
-        &self,
-        kind: &str,
-        name: &str,
-        namespace: &str,
-    ) -> Result<&[Rule], String> {
+    pub(super) fn referenced(&self, kind: &str, name: &str, namespace: &str) -> Result<&[Rule], String> {
         let (key, resource) = match kind {
             "Role" => (Key::new(namespace, name), "role"),
             "ClusterRole" => (Key::new("", name), "clusterrole"),
             _ => return Err(format!("unsupported role reference kind: {kind:?}")),
         };
         let missing = || format!("{resource}.rbac.authorization.k8s.io {name:?} not found");
-        self.roles
-            .get(&key)
-            .map(|role| &*role.rules)
-            .ok_or_else(missing)
+        self.roles.get(&key).map(|role| &*role.rules).ok_or_else(missing)
     }
 
     /// Hands out every binding that applies to the user, cluster-wide ones first, with its rules, until
@@ -214,22 +170,14 @@ impl Index {
         namespace: &str,
         mut visit: impl FnMut(Grant<'a>, Result<&'a [Rule], String>) -> bool,
     ) {
-        let scopes: &[&str] = if namespace.is_empty() {
-            &[""]
-        } else {
-            &["", namespace]
-        };
+        let scopes: &[&str] = if namespace.is_empty() { &[""] } else { &["", namespace] };
         for scope in scopes.iter().filter_map(|name| self.scopes.get(*name)) {
             let keys: BTreeSet<&Key> = scope.applying(user).flatten().collect();
             for binding in keys.into_iter().filter_map(|key| self.bindings.get(key)) {
                 let Some((_, subject)) = binding.subjects.iter().find(|(s, _)| s.is(user)) else {
                     continue;
                 };
-                let rules = self.referenced(
-                    &binding.role_kind,
-                    &binding.role_name,
-                    &binding.key.namespace,
-                );
+                let rules = self.referenced(&binding.role_kind, &binding.role_name, &binding.key.namespace);
                 if !visit(Grant { binding, subject }, rules) {
                     return;
                 }
@@ -260,10 +208,7 @@ impl BySubject {
     }
 
     fn applying(&self, user: &User) -> impl Iterator<Item = &BTreeSet<Key>> {
-        let groups = user
-            .groups
-            .iter()
-            .filter_map(|group| self.groups.get(group));
+        let groups = user.groups.iter().filter_map(|group| self.groups.get(group));
         self.users.get(&user.name).into_iter().chain(groups)
     }
 }
@@ -279,11 +224,7 @@ impl Subject {
 
 impl Binding {
     fn read(object: &Object) -> Binding {
-        let subjects = object
-            .list_at("subjects")
-            .iter()
-            .filter_map(|s| subject(s, object.namespace()))
-            .collect();
+        let subjects = object.list_at("subjects").iter().filter_map(|s| subject(s, object.namespace())).collect();
         Binding {
             key: object.key(),
             role_kind: object.str_at("roleRef.kind").to_owned(),
@@ -305,12 +246,7 @@ fn subject(value: &Value, namespace: &str) -> Option<(Subject, String)> {
             let own = text("namespace");
             let namespace = if own.is_empty() { namespace } else { own };
             let described = format!("{kind} {:?}", format!("{name}/{namespace}"));
-            (!namespace.is_empty()).then(|| {
-                (
-                    Subject::User(service_account_name(namespace, name)),
-                    described,
-                )
-            })
+            (!namespace.is_empty()).then(|| (Subject::User(service_account_name(namespace, name)), described))
         }
         _ => None,
     }

@@ -39,18 +39,14 @@ impl Rbac {
     pub fn replace(&self, resource: &str, objects: &[Object]) {
         let mut index = self.0.write().unwrap_or_else(PoisonError::into_inner);
         index.clear(resource);
-        objects
-            .iter()
-            .for_each(|object| index.put(resource, object));
+        objects.iter().for_each(|object| index.put(resource, object));
         index.settle(resource);
     }
 
     /// The rules of the role that a binding in `namespace` refers to; an error is upstream's text
     /// for a role that does not exist.
     pub fn referenced(&self, kind: &str, name: &str, namespace: &str) -> Result<Vec<Rule>, String> {
-        self.read()
-            .referenced(kind, name, namespace)
-            .map(|rules| rules.to_vec())
+        self.read().referenced(kind, name, namespace).map(|rules| rules.to_vec())
     }
 
     /// All rules that the user has in the namespace (cluster-wide ones included), and what went wrong.
@@ -74,17 +70,16 @@ impl Authorizer for Rbac {
 
     fn authorize(&self, attributes: &Attributes) -> Decision {
         let (mut allowed, mut errors) = (None, Vec::new());
-        self.read()
-            .visit(&attributes.user, &attributes.namespace, |binding, found| {
-                match found {
-                    Ok(rules) if rules.iter().any(|rule| rule.allows(attributes)) => {
-                        allowed = Some(format!("RBAC: allowed by {binding}"));
-                    }
-                    Ok(_) => {}
-                    Err(error) => errors.push(error),
+        self.read().visit(&attributes.user, &attributes.namespace, |binding, found| {
+            match found {
+                Ok(rules) if rules.iter().any(|rule| rule.allows(attributes)) => {
+                    allowed = Some(format!("RBAC: allowed by {binding}"));
                 }
-                allowed.is_none()
-            });
+                Ok(_) => {}
+                Err(error) => errors.push(error),
+            }
+            allowed.is_none()
+        });
         match allowed {
             Some(reason) => Decision::allow(reason),
             None if errors.is_empty() => Decision::no_opinion(""),
@@ -109,11 +104,7 @@ fn aggregate_errors(errors: Vec<String>) -> String {
             distinct.push(error);
         }
     }
-    if distinct.len() == 1 {
-        distinct.remove(0)
-    } else {
-        format!("[{}]", distinct.join(", "))
-    }
+    if distinct.len() == 1 { distinct.remove(0) } else { format!("[{}]", distinct.join(", ")) }
 }
 
 #[cfg(test)]

@@ -58,14 +58,9 @@ impl Rule {
             return false;
         }
         if !a.is_resource() {
-            return self
-                .non_resource_urls
-                .iter()
-                .any(|url| covers_url(url, &a.path));
+            return self.non_resource_urls.iter().any(|url| covers_url(url, &a.path));
         }
-        has(&self.groups, &a.group)
-            && self.covers_resource(&a.resource, &a.subresource)
-            && self.covers_name(&a.name)
+        has(&self.groups, &a.group) && self.covers_resource(&a.resource, &a.subresource) && self.covers_name(&a.name)
     }
 
     fn covers_resource(&self, resource: &str, subresource: &str) -> bool {
@@ -73,9 +68,7 @@ impl Rule {
             _ if r == "*" => true,
             None => r == resource && subresource.is_empty(),
             Some((parent, sub)) => {
-                !subresource.is_empty()
-                    && sub == subresource
-                    && (parent == resource || parent == "*")
+                !subresource.is_empty() && sub == subresource && (parent == resource || parent == "*")
             }
         })
     }
@@ -96,10 +89,7 @@ fn has(list: &[String], wanted: &str) -> bool {
 
 fn strings(value: &Value, field: &str) -> Vec<String> {
     let list = value.get(field).and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(|v| v.as_str().map(str::to_owned))
-        .collect()
+    list.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]
@@ -132,66 +122,18 @@ mod tests {
             ..Rule::default()
         };
         let table = [
-            (
-                rule("get", &[""], "pods", ""),
-                request("get", "", "pods", "a"),
-                true,
-            ),
-            (
-                rule("get", &[""], "pods", ""),
-                request("list", "", "pods", ""),
-                false,
-            ),
-            (
-                rule("get", &[""], "pods", ""),
-                request("get", "", "pods/log", "a"),
-                false,
-            ),
-            (
-                rule("get", &[""], "pods/log", ""),
-                request("get", "", "pods/log", "a"),
-                true,
-            ),
-            (
-                rule("get", &[""], "pods/log", ""),
-                request("get", "", "pods", "a"),
-                false,
-            ),
-            (
-                rule("update", &["*"], "*/scale", ""),
-                request("update", "apps", "deployments/scale", "a"),
-                true,
-            ),
-            (
-                rule("update", &["*"], "*/scale", ""),
-                request("update", "apps", "deployments/status", "a"),
-                false,
-            ),
-            (
-                rule("*", &["*"], "*", ""),
-                request("update", "apps", "deployments/status", "a"),
-                true,
-            ),
-            (
-                rule("get", &["apps"], "pods", ""),
-                request("get", "", "pods", "a"),
-                false,
-            ),
-            (
-                rule("get list", &[""], "secrets", "a b"),
-                request("get", "", "secrets", "b"),
-                true,
-            ),
-            (
-                rule("get list", &[""], "secrets", "a b"),
-                request("get", "", "secrets", "c"),
-                false,
-            ),
-            (
-                rule("get list", &[""], "secrets", "a b"),
-                request("list", "", "secrets", ""),
-                false,
-            ),
+            (rule("get", &[""], "pods", ""), request("get", "", "pods", "a"), true),
+            (rule("get", &[""], "pods", ""), request("list", "", "pods", ""), false),
+            (rule("get", &[""], "pods", ""), request("get", "", "pods/log", "a"), false),
+            (rule("get", &[""], "pods/log", ""), request("get", "", "pods/log", "a"), true),
+            (rule("get", &[""], "pods/log", ""), request("get", "", "pods", "a"), false),
+            (rule("update", &["*"], "*/scale", ""), request("update", "apps", "deployments/scale", "a"), true),
+            (rule("update", &["*"], "*/scale", ""), request("update", "apps", "deployments/status", "a"), false),
+            (rule("*", &["*"], "*", ""), request("update", "apps", "deployments/status", "a"), true),
+            (rule("get", &["apps"], "pods", ""), request("get", "", "pods", "a"), false),
+            (rule("get list", &[""], "secrets", "a b"), request("get", "", "secrets", "b"), true),
+            (rule("get list", &[""], "secrets", "a b"), request("get", "", "secrets", "c"), false),
+            (rule("get list", &[""], "secrets", "a b"), request("list", "", "secrets", ""), false),
         ];
         for (rule, request, want) in table {
             assert_eq!(rule.allows(&request), want, "{rule:?} {request:?}");
@@ -200,11 +142,7 @@ mod tests {
 
     #[test]
     fn paths_match() {
-        let rule = |urls: &str| Rule {
-            verbs: list("get"),
-            non_resource_urls: list(urls),
-            ..Rule::default()
-        };
+        let rule = |urls: &str| Rule { verbs: list("get"), non_resource_urls: list(urls), ..Rule::default() };
         let table = [
             ("/healthz", "/healthz", true),
             ("/healthz", "/healthz/", false),
@@ -213,11 +151,7 @@ mod tests {
             ("*", "/x", true),
         ];
         for (url, path, want) in table {
-            let request = Attributes {
-                verb: "get".into(),
-                path: path.into(),
-                ..Attributes::default()
-            };
+            let request = Attributes { verb: "get".into(), path: path.into(), ..Attributes::default() };
             assert_eq!(rule(url).allows(&request), want, "{url} {path}");
         }
     }

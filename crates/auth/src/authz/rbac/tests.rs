@@ -37,10 +37,7 @@ fn sample() -> Rbac {
     let ann = json!({"kind": "User", "name": "ann"});
     let robot = json!({"kind": "ServiceAccount", "name": "robot"});
     let staff = json!({"kind": "Group", "name": "staff"});
-    rbac.replace(
-        "clusterrolebindings",
-        &[binding("", "staff-reads", ("ClusterRole", "reader"), staff)],
-    );
+    rbac.replace("clusterrolebindings", &[binding("", "staff-reads", ("ClusterRole", "reader"), staff)]);
     rbac.replace(
         "rolebindings",
         &[
@@ -64,11 +61,7 @@ fn bindings_reach_users_groups_and_service_accounts() {
             r#"RBAC: allowed by RoleBinding "ann-writes/a" of Role "writer" to User "ann""#,
         ),
         (request(&ann, "create", "pods", "c"), false, ""),
-        (
-            request(&ann, "create", "pods", "b"),
-            false,
-            r#"RBAC: role.rbac.authorization.k8s.io "nobody" not found"#,
-        ),
+        (request(&ann, "create", "pods", "b"), false, r#"RBAC: role.rbac.authorization.k8s.io "nobody" not found"#),
         (
             request(&bob, "list", "pods", ""),
             true,
@@ -84,11 +77,7 @@ fn bindings_reach_users_groups_and_service_accounts() {
     ];
     for (request, allowed, reason) in table {
         let decision = rbac.authorize(&request);
-        assert_eq!(
-            (decision.allowed(), decision.reason.as_str()),
-            (allowed, reason),
-            "{request:?}"
-        );
+        assert_eq!((decision.allowed(), decision.reason.as_str()), (allowed, reason), "{request:?}");
     }
 }
 
@@ -97,37 +86,17 @@ fn changes_take_effect_one_by_one() {
     let rbac = sample();
     let bob = User::new("bob", &["staff"]);
     let list = request(&bob, "list", "pods", "");
-    rbac.observe(
-        "clusterrolebindings",
-        Event::Gone(&meta::Key::new("", "staff-reads")),
-    );
+    rbac.observe("clusterrolebindings", Event::Gone(&meta::Key::new("", "staff-reads")));
     assert!(!rbac.authorize(&list).allowed());
-    let mine = binding(
-        "",
-        "x",
-        ("ClusterRole", "reader"),
-        json!({"kind": "User", "name": "bob"}),
-    );
+    let mine = binding("", "x", ("ClusterRole", "reader"), json!({"kind": "User", "name": "bob"}));
     rbac.observe("clusterrolebindings", Event::Put(&mine));
     assert!(rbac.authorize(&list).allowed());
-    let yours = binding(
-        "",
-        "x",
-        ("ClusterRole", "reader"),
-        json!({"kind": "User", "name": "eve"}),
-    );
+    let yours = binding("", "x", ("ClusterRole", "reader"), json!({"kind": "User", "name": "eve"}));
     rbac.observe("clusterrolebindings", Event::Put(&yours));
     assert!(!rbac.authorize(&list).allowed());
     rbac.replace("rolebindings", &[]);
-    assert!(
-        !rbac
-            .authorize(&request(&User::new("ann", &[]), "create", "pods", "a"))
-            .allowed()
-    );
-    assert!(
-        rbac.authorize(&request(&User::new("eve", &[]), "get", "pods", "a"))
-            .allowed()
-    );
+    assert!(!rbac.authorize(&request(&User::new("ann", &[]), "create", "pods", "a")).allowed());
+    assert!(rbac.authorize(&request(&User::new("eve", &[]), "get", "pods", "a")).allowed());
 }
 
 #[test]
@@ -139,28 +108,15 @@ fn sums_of_sums_follow_their_parts() {
             "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {label: "true"}}]},
         }))
     };
-    let mut part = role(
-        "",
-        "part",
-        json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]),
-    );
+    let mut part = role("", "part", json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]));
     part.set("metadata.labels", json!({"to-view": "true"}));
     rbac.replace(
         "clusterroles",
-        &[
-            sum("admin", "to-admin", json!({})),
-            sum("view", "to-view", json!({"to-admin": "true"})),
-            part,
-        ],
+        &[sum("admin", "to-admin", json!({})), sum("view", "to-view", json!({"to-admin": "true"})), part],
     );
     rbac.replace(
         "clusterrolebindings",
-        &[binding(
-            "",
-            "b",
-            ("ClusterRole", "admin"),
-            json!({"kind": "User", "name": "ann"}),
-        )],
+        &[binding("", "b", ("ClusterRole", "admin"), json!({"kind": "User", "name": "ann"}))],
     );
     let get = request(&User::new("ann", &[]), "get", "pods", "a");
     assert!(rbac.authorize(&get).allowed());
@@ -173,9 +129,7 @@ fn granting_more_than_one_holds_is_refused() {
     let rbac = sample();
     let bob = User::new("bob", &["staff"]);
     let rules = |value: serde_json::Value| Rule::all_of(&role("", "r", value));
-    let held = rules(
-        json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["x"]}]),
-    );
+    let held = rules(json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "resourceNames": ["x"]}]));
     assert_eq!(rbac.confirm_no_escalation(&bob, "a", &held), Ok(()));
     let more = rules(json!([
         {"verbs": ["get", "create", "delete"], "apiGroups": [""], "resources": ["pods", "pods/log"]},
@@ -185,8 +139,5 @@ fn granting_more_than_one_holds_is_refused() {
                 {APIGroups:[\"\"], Resources:[\"pods\"], Verbs:[\"create\" \"delete\"]}\n\
                 {APIGroups:[\"\"], Resources:[\"pods/log\"], Verbs:[\"get\" \"create\" \"delete\"]}\n\
                 {NonResourceURLs:[\"/x\"], Verbs:[\"get\"]}";
-    assert_eq!(
-        rbac.confirm_no_escalation(&bob, "a", &more),
-        Err(text.to_owned())
-    );
+    assert_eq!(rbac.confirm_no_escalation(&bob, "a", &more), Err(text.to_owned()));
 }
