@@ -86,6 +86,36 @@ impl Node {
         (code, text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect())
     }
 
+    /// Waits until a container that waits has said so in its log.
+    pub async fn ready(&self, name: &str, attempt: u32) {
+        let log = self.logs().join(name).join(format!("{attempt}.log"));
+        let wait = async {
+            while !std::fs::read_to_string(&log).is_ok_and(|text| text.contains("ready")) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.expect("the container says that it is ready");
+    }
+
+    /// How many processes a container sees, with the one that looks.
+    pub async fn processes(&self, id: &str) -> usize {
+        let (_, entries) = self.exec(id, &["/probe", "ls", "/proc"]).await;
+        entries.lines().filter(|name| name.parse::<u32>().is_ok()).count()
+    }
+
+    /// Process id of a pod's shim.
+    pub fn shim(&self, uid: &str) -> i32 {
+        let dir = self.config.run.join("pods").join(uid);
+        let ours = |pid: &i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).ends_with(&format!("{}\0", dir.display()))
+                && std::fs::read_link(format!("/proc/{pid}/root")).is_ok_and(|root| root == Path::new("/"))
+        };
+        let pids = std::fs::read_dir("/proc").unwrap().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.into_iter().find(ours).expect("the pod has a shim")
+    }
+
     pub async fn exec(&self, id: &str, command: &[&str]) -> (i32, String) {
         let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
         let output = self.runtime.exec_sync(id, &command, Duration::from_secs(20)).await.unwrap();
