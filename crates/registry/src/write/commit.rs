@@ -54,6 +54,7 @@ impl Registry {
 
 /// Fills in defaults.
 pub(crate) fn default(kind: &Kind, object: &mut Object) {
+    kind.descriptor.schema.default(object);
     kind.descriptor.rules.default(object);
 }
 

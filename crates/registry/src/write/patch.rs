@@ -2,7 +2,7 @@
 
 use meta::field::{Error, Path};
 use meta::{Object, Reason, Status};
-use schema::Schema;
+use schema::{PatchError, Schema};
 use serde_json::Value;
 
 use super::update::Edit;
@@ -40,13 +40,13 @@ impl<'a> Patching<'a> {
     /// The patched object, without the fields that the schema does not know.
     pub fn patched(&mut self, old: Object) -> Result<Object, Status> {
         let gvk = (old.api_version().to_owned(), old.kind().to_owned());
-        let value = apply(self.schema, old.into_value(), self.patch)?;
+        let value = apply(self.schema, old, self.patch)?;
         let shown = |value: &Value| Value::from(value.to_string());
         let refuse = |value: Value, why: String| {
             Status::invalid("", "", "", &[Error::invalid(&Path::new("patch"), value, why)])
         };
         let text = shown(&value);
-        let decoded = self.schema.decode_json(value.to_string().as_bytes()).map_err(|e| refuse(text.clone(), e.to_string()))?;
+        let decoded = self.schema.decode_value(&value).map_err(|e| refuse(text.clone(), e.to_string()))?;
         if !decoded.strict_errors.is_empty() {
             match self.validation {
                 FieldValidation::Ignore => {}
@@ -79,22 +79,31 @@ impl Edit for Patching<'_> {
     }
 }
 
-fn apply(schema: &Schema, mut old: Value, patch: &Patch) -> Result<Value, Status> {
+fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
+    let unprocessable = |error: &dyn std::fmt::Display| {
+        tracing::debug!(%error, "a patch does not apply");
+        Status::new(Reason::Invalid, "the server rejected our request due to an error in our request")
+    };
     match patch {
         Patch::Json(patch) => {
             let patch: json_patch::Patch =
                 serde_json::from_value(patch.clone()).map_err(|e| Status::bad_request(e.to_string()))?;
-            json_patch::patch(&mut old, &patch).map_err(|error| {
-                tracing::debug!(%error, "a JSON patch does not apply");
-                Status::new(Reason::Invalid, "the server rejected our request due to an error in our request")
-            })?;
-            Ok(old)
+            let mut value = old.into_value();
+            json_patch::patch(&mut value, &patch).map_err(|error| unprocessable(&error))?;
+            Ok(value)
         }
         Patch::Merge(patch) => {
-            json_patch::merge(&mut old, patch);
-            Ok(old)
+            let mut value = old.into_value();
+            json_patch::merge(&mut value, patch);
+            Ok(value)
         }
-        Patch::Strategic(patch) => { let _ = schema; let _ = patch; Ok(old) },
+        Patch::Strategic(patch) => match schema.strategic_merge(&old, patch) {
+            Ok(object) => Ok(object.into_value()),
+            Err(PatchError::Malformed(why)) => Err(Status::bad_request(why)),
+            Err(PatchError::Unprocessable(why)) => Err(unprocessable(&why)),
+            // Upstream's answer carries no reason.
+            Err(PatchError::Unfit(why)) => Err(Status::new(Reason::Unknown, why)),
+        },
         Patch::Apply { .. } => {
             let why = "the body of the request was in an unknown format - accepted media types include: \
                 application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";

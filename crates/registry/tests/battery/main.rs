@@ -1,0 +1,10 @@
+//! The life cycle and the watch cache, seen from outside: a registry over a memory store, driven through its verbs.
+
+mod deletes;
+mod kit;
+mod lists;
+mod patches;
+mod random;
+mod special;
+mod watches;
+mod writes;

@@ -1,0 +1,52 @@
+//! The patch languages.
+
+use meta::Reason;
+use registry::api::{Call, FieldValidation, Patch};
+use serde_json::json;
+
+use crate::kit::*;
+
+#[tokio::test]
+async fn each_language_changes_the_object() {
+    let w = world().await;
+    w.create(&cm(""), config_map("a", json!({"x": "1", "y": "2"}))).await.expect("created");
+    let merged = w.patch(&cm("a"), Patch::Merge(json!({"data": {"x": null, "z": "3"}}))).await.expect("merged");
+    assert_eq!(merged.at("data"), Some(&json!({"y": "2", "z": "3"})));
+    let operations = json!([{"op": "test", "path": "/data/y", "value": "2"}, {"op": "remove", "path": "/data/y"}]);
+    let patched = w.patch(&cm("a"), Patch::Json(operations.clone())).await.expect("patched");
+    assert_eq!(patched.at("data"), Some(&json!({"z": "3"})));
+    let strategic = Patch::Strategic(json!({"data": {"z": "4"}, "metadata": {"labels": {"l": "v"}}}));
+    let patched = w.patch(&cm("a"), strategic).await.expect("patched");
+    assert_eq!((patched.str_at("data.z"), patched.label("l")), ("4", Some("v")));
+    let same = w.patch(&cm("a"), Patch::Merge(json!({}))).await.expect("nothing to do");
+    assert_eq!(same.resource_version(), patched.resource_version());
+    let status = w.patch(&cm("a"), Patch::Json(operations)).await.expect_err("the test fails");
+    assert_eq!((status.code, status.reason), (422, Reason::Invalid));
+    assert_eq!(status.message, "the server rejected our request due to an error in our request");
+    assert_eq!(w.patch(&cm("b"), Patch::Merge(json!({}))).await.map_err(|s| s.code), Err(404));
+}
+
+#[tokio::test]
+async fn a_patch_may_name_the_version_it_is_for() {
+    let w = world().await;
+    let a = w.make("a").await;
+    let patch = |v: &str| Patch::Merge(json!({"metadata": {"resourceVersion": v}, "data": {"k": v}}));
+    w.patch(&cm("a"), patch(a.resource_version())).await.expect("the present one");
+    let status = w.patch(&cm("a"), patch(a.resource_version())).await.expect_err("an old one");
+    assert_eq!(status.code, 409);
+}
+
+#[tokio::test]
+async fn unknown_fields_are_refused_or_warned_of() {
+    let w = world().await;
+    w.make("a").await;
+    let patch = || Patch::Merge(json!({"data": {"k": "v"}, "nonsense": 1}));
+    let with = |field_validation| Call { field_validation, ..cm("a") };
+    let status = w.patch(&with(FieldValidation::Strict), patch()).await.expect_err("strict");
+    assert!(status.message.contains(r#"strict decoding error: unknown field "nonsense""#), "{status}");
+    let written = w.registry.patch(&with(FieldValidation::Warn), patch()).await.expect("warned");
+    assert_eq!(written.warnings, [r#"unknown field "nonsense""#]);
+    assert_eq!(value(&written.object).at("nonsense"), None);
+    let written = w.registry.patch(&with(FieldValidation::Ignore), patch()).await.expect("ignored");
+    assert!(written.warnings.is_empty());
+}

@@ -1,0 +1,112 @@
+//! Namespaces, scale, services, status, events in two forms, kinds that come and go.
+
+use registry::api::{DeleteOptions, ListOptions, Patch};
+use serde_json::json;
+
+use crate::kit::*;
+
+#[tokio::test]
+async fn a_namespace_goes_when_it_is_finalized() {
+    let w = world().await;
+    let target = call("namespaces", "", "n");
+    let new = object(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}}));
+    let made = w.create(&call("namespaces", "", ""), new).await.expect("created");
+    assert_eq!((made.list_at("spec.finalizers"), made.str_at("status.phase")), (&[json!("kubernetes")][..], "Active"));
+    let (marked, gone) = w.delete(&target, DeleteOptions::default()).await.expect("marked");
+    assert!(!gone && marked.deletion_timestamp().is_some());
+    assert_eq!(marked.str_at("status.phase"), "Terminating");
+    let (_, gone) = w.delete(&target, DeleteOptions::default()).await.expect("held");
+    assert!(!gone);
+    let mut finalized = marked.clone();
+    finalized.remove("spec.finalizers");
+    let kept = w.update(&target, finalized.clone()).await.expect("no other update changes them");
+    assert_eq!(kept.list_at("spec.finalizers"), [json!("kubernetes")]);
+    w.update(&call("namespaces/finalize", "", "n"), finalized).await.expect("finalized");
+    assert_eq!(w.get(&target).await.map_err(|s| s.code), Err(404));
+}
+
+fn deployment() -> meta::Object {
+    object(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": 2,
+        "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i"}]}}}}))
+}
+
+#[tokio::test]
+async fn scale_is_an_object_of_its_own() {
+    let w = world().await;
+    let made = w.create(&call("deployments.apps", "default", ""), deployment()).await.expect("created");
+    let target = call("deployments.apps/scale", "default", "d");
+    let mut scale = w.get(&target).await.expect("scale");
+    assert_eq!((scale.kind(), scale.api_version()), ("Scale", "autoscaling/v1"));
+    assert_eq!((scale.i64_at("spec.replicas"), scale.str_at("status.selector")), (Some(2), "a=b"));
+    scale.set("spec.replicas", 5);
+    let scaled = w.update(&target, scale.clone()).await.expect("scaled");
+    assert_eq!(scaled.i64_at("spec.replicas"), Some(5));
+    assert_eq!(w.update(&target, scale).await.map_err(|s| s.code), Err(409));
+    let patched = w.patch(&target, Patch::Merge(json!({"spec": {"replicas": 7}}))).await.expect("patched");
+    assert_eq!(patched.i64_at("spec.replicas"), Some(7));
+    let now = w.get(&call("deployments.apps", "default", "d")).await.expect("there");
+    assert_eq!((now.i64_at("spec.replicas"), now.uid()), (Some(7), made.uid()));
+    let status = w.patch(&target, Patch::Merge(json!({"spec": {"replicas": -1}}))).await.expect_err("negative");
+    assert_eq!(
+        status.message,
+        r#"Scale.autoscaling "d" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"#
+    );
+}
+
+#[tokio::test]
+async fn status_changes_through_its_own_door_alone() {
+    let w = world().await;
+    w.create(&call("deployments.apps", "default", ""), deployment()).await.expect("created");
+    let target = call("deployments.apps/status", "default", "d");
+    let patch = Patch::Merge(json!({"spec": {"replicas": 9}, "status": {"observedGeneration": 4}}));
+    let patched = w.patch(&target, patch).await.expect("patched");
+    assert_eq!((patched.i64_at("spec.replicas"), patched.i64_at("status.observedGeneration")), (Some(2), Some(4)));
+    let nothing = w.get(&call("configmaps/status", "default", "d")).await;
+    assert_eq!(nothing.map_err(|s| s.code), Err(404));
+}
+
+#[tokio::test]
+async fn services_hold_addresses_and_ports() {
+    let w = world().await;
+    let service = |name: &str, sort: &str, ip: &str| {
+        object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
+            "spec": {"type": sort, "clusterIP": ip, "selector": {"a": "b"},
+                "ports": [{"name": "p", "port": 80, "targetPort": 80, "protocol": "TCP"}]}}))
+    };
+    let services = call("services", "default", "");
+    let a = w.create(&services, service("a", "NodePort", "")).await.expect("created");
+    let ip = a.str_at("spec.clusterIP").to_owned();
+    assert!(ip.starts_with("10."), "{ip}");
+    let port = a.list_at("spec.ports")[0]["nodePort"].as_u64().expect("a node port");
+    assert!((30000..=32767).contains(&port));
+    let status = w.create(&services, service("b", "ClusterIP", &ip)).await.expect_err("taken");
+    assert!(status.message.ends_with("provided IP is already allocated"), "{status}");
+    let status = w.create(&services, service("b", "ClusterIP", "192.168.1.1")).await.expect_err("outside");
+    assert!(status.message.contains("The range of valid IPs is 10.96.0.0/12"), "{status}");
+    // An update that leaves them out keeps them.
+    let kept = w.update(&call("services", "default", "a"), service("a", "NodePort", "")).await.expect("updated");
+    assert_eq!(kept.str_at("spec.clusterIP"), ip);
+    w.delete(&call("services", "default", "a"), DeleteOptions::default()).await.expect("deleted");
+    w.create(&services, service("b", "ClusterIP", &ip)).await.expect("free again");
+}
+
+#[tokio::test]
+async fn a_kind_may_come_and_go() {
+    let w = world().await;
+    let mut kind = (*w.registry.kind("", "v1", "configmaps").expect("served")).clone();
+    kind.resource = "widgets".into();
+    kind.storage = "/registry/widgets/".into();
+    let widgets = call("widgets", "default", "");
+    assert!(w.create(&widgets, config_map("a", json!({}))).await.is_err());
+    w.registry.add_kind(kind.clone()).await.expect("added");
+    w.create(&widgets, config_map("a", json!({}))).await.expect("created");
+    let mut watch = w.watch("widgets", scope("", "", ""), Default::default()).await.expect("a watch");
+    assert!(frame(&mut watch).await.starts_with("ADDED a "));
+    w.registry.remove_kind("", "v1", "widgets").await.expect("removed");
+    assert_eq!(frame(&mut watch).await, "END");
+    assert!(w.get(&call("widgets", "default", "a")).await.is_err());
+    w.registry.add_kind(kind).await.expect("added again");
+    let list = w.registry.list(&widgets.attributes, &scope("", "", ""), &ListOptions::default()).await;
+    assert_eq!(names(&list.expect("listed")), ["default/a"]);
+}
