@@ -93,11 +93,13 @@ impl Cache {
 
     /// Namespace and name out of a store key.
     pub fn key(&self, store_key: &str) -> Key {
+        let (namespace, name) = self.split(store_key);
+        Key::new(namespace, name)
+    }
+
+    fn split<'k>(&self, store_key: &'k str) -> (&'k str, &'k str) {
         let rest = store_key.strip_prefix(&*self.prefix).unwrap_or(store_key);
-        match rest.split_once('/') {
-            Some((namespace, name)) if self.namespaced => Key::new(namespace, name),
-            _ => Key::new("", rest),
-        }
+        rest.split_once('/').filter(|_| self.namespaced).unwrap_or(("", rest))
     }
 
     /// Whether watchers of one node are an audience of their own.
@@ -201,14 +203,14 @@ pub(crate) fn facts<'a>(encoded: &'a Encoded, rules: &dyn Rules) -> &'a Facts {
 impl State {
     /// The key, its namespace string shared with the other keys.
     fn key(&mut self, cache: &Cache, store_key: &str) -> Key {
-        let mut key = cache.key(store_key);
-        match self.namespaces.get(&key.namespace) {
-            Some(known) => key.namespace = known.clone(),
-            None => {
-                self.namespaces.insert(key.namespace.clone());
-            }
-        }
-        key
+        let (namespace, name) = cache.split(store_key);
+        let known = self.namespaces.get(namespace).cloned();
+        let namespace = known.unwrap_or_else(|| {
+            let new: Arc<str> = namespace.into();
+            self.namespaces.insert(new.clone());
+            new
+        });
+        Key { namespace, name: name.into() }
     }
 
     fn apply(&mut self, cache: &Cache, event: store::Event) {
