@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use admission::Plugin;
 use kinds::Descriptor;
@@ -16,6 +17,7 @@ use crate::error::{parse_revision, too_large};
 use crate::kind::{self, Kind, Kinds};
 use crate::read::list::Reader;
 use crate::read::select::Selection;
+use crate::read::watch::{self, Pace};
 use crate::reservation::{self, Reservation};
 use crate::subresource;
 use crate::write::patch::Patching;
@@ -28,12 +30,19 @@ pub struct Config {
     pub service_cidr: ipnet::IpNet,
     /// Where node ports come from.
     pub node_ports: RangeInclusive<u16>,
+    /// How long a reader waits for a revision that is not reached yet.
+    pub patience: Duration,
+    /// Time between bookmarks, plus up to a quarter of it so that they spread.
+    pub bookmark_period: Duration,
+    /// Changes that a watcher may be behind before it is disconnected.
+    pub watch_room: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         let service_cidr = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12).into();
-        Config { service_cidr, node_ports: 30000..=32767 }
+        let (patience, bookmark_period) = (Duration::from_secs(3), Duration::from_secs(60));
+        Config { service_cidr, node_ports: 30000..=32767, patience, bookmark_period, watch_room: 4096 }
     }
 }
 
@@ -47,6 +56,8 @@ pub struct Registry {
     changing: tokio::sync::Mutex<()>,
     plugins: Vec<Arc<dyn Plugin>>,
     reservations: Vec<Arc<dyn Reservation>>,
+    bookmark_period: Duration,
+    watch_room: usize,
     _stop: DropGuard,
 }
 
@@ -59,7 +70,7 @@ impl Registry {
         config: Config,
     ) -> Result<Arc<Registry>, store::Error> {
         let stop = CancellationToken::new();
-        let feed = Feed::start(store.clone(), stop.clone()).await?;
+        let feed = Feed::start(store.clone(), config.patience, stop.clone()).await?;
         let registry = Registry {
             store,
             feed,
@@ -67,6 +78,8 @@ impl Registry {
             changing: tokio::sync::Mutex::default(),
             plugins,
             reservations: reservation::all(&config),
+            bookmark_period: config.bookmark_period,
+            watch_room: config.watch_room,
             _stop: stop.drop_guard(),
         };
         registry.set_kinds(kinds).await?;
@@ -209,7 +222,9 @@ impl Registry {
     ) -> Result<WatchStream, Status> {
         let kind = self.target(attributes)?;
         let selection = Selection::new(&kind, &scope)?;
-        crate::read::watch::start(&self.feed, self.store.revision(), kind, selection, &options).await
+        let (newest, bookmark_period, room) = (self.store.revision(), self.bookmark_period, self.watch_room);
+        let pace = Pace { newest, bookmark_period, room };
+        watch::start(&self.feed, pace, kind, selection, &options).await
     }
 
     /// Creates an object, or posts to a subresource (`binding`, `eviction`).

@@ -15,8 +15,6 @@ use super::Cache;
 const ROOT: &str = "/registry/";
 /// Events taken in before readers are told how far the feed is.
 const BATCH: usize = 512;
-/// How long a reader waits for a revision (as upstream's watch cache).
-const PATIENCE: Duration = Duration::from_secs(3);
 /// Before a broken watch is started anew.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -26,14 +24,21 @@ pub(crate) struct Feed {
     /// Sorted by prefix.
     caches: RwLock<Arc<Vec<Arc<Cache>>>>,
     reached: watch::Sender<u64>,
+    /// How long a reader waits for a revision.
+    patience: Duration,
 }
 
 impl Feed {
     /// Starts to follow the store from its present revision until `stop`.
-    pub async fn start(store: Arc<dyn Store>, stop: CancellationToken) -> Result<Arc<Self>, store::Error> {
+    pub async fn start(
+        store: Arc<dyn Store>,
+        patience: Duration,
+        stop: CancellationToken,
+    ) -> Result<Arc<Self>, store::Error> {
         let from = store.revision();
         let watch = store.watch(ROOT, from).await?;
-        let feed = Arc::new(Feed { store, caches: RwLock::default(), reached: watch::Sender::new(from) });
+        let reached = watch::Sender::new(from);
+        let feed = Arc::new(Feed { store, caches: RwLock::default(), reached, patience });
         tokio::spawn({
             let feed = feed.clone();
             async move { stop.run_until_cancelled(feed.follow(watch)).await }
@@ -75,14 +80,14 @@ impl Feed {
         self.reached.subscribe()
     }
 
-    /// Waits until all caches have reached a revision; `false` after [`PATIENCE`].
+    /// Waits until all caches have reached a revision; `false` when that takes too long.
     pub async fn reach(&self, revision: u64) -> bool {
         if self.revision() >= revision {
             return true;
         }
         let mut progress = self.reached.subscribe();
         let wait = progress.wait_for(|reached| *reached >= revision);
-        tokio::time::timeout(PATIENCE, wait).await.is_ok_and(|reached| reached.is_ok())
+        tokio::time::timeout(self.patience, wait).await.is_ok_and(|reached| reached.is_ok())
     }
 
     async fn follow(self: Arc<Self>, mut watch: Watch) {

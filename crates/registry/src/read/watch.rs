@@ -16,15 +16,21 @@ use crate::cache::{Change, Feed, Objects, Seat};
 use crate::error::{parse_revision, too_large};
 use crate::kind::Kind;
 
-/// Changes that a watcher may be behind before it is disconnected.
-const ROOM: usize = 4096;
-/// Between bookmarks, plus up to a quarter of it so that they spread.
-const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
+
+/// What a watch needs to know of its surroundings.
+pub(crate) struct Pace {
+    /// The revision of the newest acknowledged write.
+    pub newest: u64,
+    /// Between bookmarks.
+    pub bookmark_period: Duration,
+    /// Changes that the watcher may be behind.
+    pub room: usize,
+}
 
 /// Starts a watch.
 pub(crate) async fn start(
     feed: &Feed,
-    newest: u64,
+    pace: Pace,
     kind: Arc<Kind>,
     selection: Selection,
     options: &WatchOptions,
@@ -34,7 +40,7 @@ pub(crate) async fn start(
     kind.cache.loaded().await;
     // Those who start with the objects see at least what was acknowledged before, or what they name.
     let least = match options.resource_version.as_str() {
-        "" => newest,
+        "" => pace.newest,
         _ if options.send_initial_events => asked,
         _ => 0,
     };
@@ -44,7 +50,7 @@ pub(crate) async fn start(
     let initial = options.send_initial_events || asked == 0;
     let reached = feed.revision();
     let audience = selection.audience(kind.descriptor.namespaced);
-    let start = kind.cache.subscribe((!initial).then_some(asked), audience, ROOM);
+    let start = kind.cache.subscribe((!initial).then_some(asked), audience, pace.room);
     let start = start.map_err(|floor| Status::expired(format!("too old resource version: {asked} ({floor})")))?;
     let revision = if initial { reached.max(start.revision) } else { asked };
     let now = Instant::now();
@@ -59,7 +65,8 @@ pub(crate) async fn start(
         progress: feed.progress(),
         sent: revision,
         bookmark: None,
-        next_bookmark: options.bookmarks.then(|| now + period()),
+        bookmark_period: pace.bookmark_period,
+        next_bookmark: options.bookmarks.then(|| now + spread(pace.bookmark_period)),
         deadline: options.timeout.map(|timeout| now + timeout),
         timer: None,
         ended: false,
@@ -83,8 +90,9 @@ fn select(objects: &Objects, selection: &Selection, namespaced: bool) -> Vec<Arc
     }
 }
 
-fn period() -> Duration {
-    BOOKMARK_PERIOD.mul_f64(1.0 + rand::rng().random_range(0.0..0.25))
+/// A little more, so that not all come at once.
+fn spread(period: Duration) -> Duration {
+    period.mul_f64(1.0 + rand::rng().random_range(0.0..0.25))
 }
 
 struct Watcher {
@@ -100,6 +108,7 @@ struct Watcher {
     sent: u64,
     /// A bookmark that is due when the backlog is sent.
     bookmark: Option<u64>,
+    bookmark_period: Duration,
     next_bookmark: Option<Instant>,
     deadline: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
@@ -185,7 +194,7 @@ impl Watcher {
         if due > now && !self.ended {
             return;
         }
-        self.next_bookmark = Some(now + period());
+        self.next_bookmark = Some(now + spread(self.bookmark_period));
         self.bookmark = Some(*self.progress.borrow());
         let mut waiting = Vec::new();
         while let Ok(change) = self.changes.try_recv() {

@@ -1,6 +1,7 @@
 //! A registry, and short ways to ask it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use meta::selector::{Fields, Labels};
@@ -18,7 +19,10 @@ pub struct World {
 /// A registry with all built-in kinds over an empty memory store.
 pub async fn world() -> World {
     let store = Arc::new(Memory::new());
-    let registry = Registry::open(store.clone(), kinds::all(), Vec::new(), Config::default()).await;
+    // Impatient, so that tests of waiting are quick.
+    let (patience, bookmark_period) = (Duration::from_millis(50), Duration::from_millis(60));
+    let config = Config { patience, bookmark_period, watch_room: 64, ..Config::default() };
+    let registry = Registry::open(store.clone(), kinds::all(), Vec::new(), config).await;
     World { registry: registry.expect("opens"), store }
 }
 
@@ -105,7 +109,7 @@ pub fn names(list: &List) -> Vec<String> {
 
 /// The next frame, as `ADDED a 5`, `BOOKMARK 7`, `BOOKMARK! 7` (the end of the initial events).
 pub async fn frame(stream: &mut WatchStream) -> String {
-    let next = tokio::time::timeout(std::time::Duration::from_secs(600), stream.next()).await;
+    let next = tokio::time::timeout(Duration::from_secs(60), stream.next()).await;
     let show = |word: &str, o: &meta::Encoded| {
         assert_eq!(value(o).resource_version(), o.revision.to_string(), "the bytes carry the revision");
         format!("{word} {} {}", o.key.name, o.revision)
