@@ -68,8 +68,8 @@ pub(super) fn update(new: &mut Object, old: &Object) {
     families(new);
 }
 
-/// Policy and families of the addresses, if the client leaves them open. One family: IPv4, unless the
-/// addresses say otherwise.
+/// Policy and families of the addresses, as far as they follow from what the client says; the family of an
+/// address that is still to be allocated is set with it.
 fn families(object: &mut Object) {
     let spec = View::of(object, "spec");
     if spec.text("type") == "ExternalName" {
@@ -80,17 +80,18 @@ fn families(object: &mut Object) {
     let mut list: Vec<&str> = spec.at("ipFamilies").strings().collect();
     let of_addresses = spec.at("clusterIPs").strings().filter(|ip| *ip != "None").map(family);
     list.extend(of_addresses.skip(list.len()));
-    if list.is_empty() {
-        list.push("IPv4");
-    }
     let default = if anywhere { "RequireDualStack" } else { "SingleStack" };
     let policy = spec.get("ipFamilyPolicy").map_or(default, |p| p.str());
-    if anywhere && list.len() == 1 && policy != "SingleStack" {
-        list.push(if list[0] == "IPv4" { "IPv6" } else { "IPv4" });
+    if anywhere && policy != "SingleStack" {
+        // Its endpoints may be anything.
+        let other = if list.first() == Some(&"IPv6") { ["IPv6", "IPv4"] } else { ["IPv4", "IPv6"] };
+        list = other.to_vec();
     }
     let (policy, list) = (policy.to_owned(), json!(list));
     object.set("spec.ipFamilyPolicy", policy);
-    object.set("spec.ipFamilies", list);
+    if list != json!([]) {
+        object.set("spec.ipFamilies", list);
+    }
 }
 
 pub(super) fn needs_node_port(spec: &View<'_>) -> bool {
@@ -204,7 +205,7 @@ mod tests {
         assert_eq!(service, once);
         let want = json!({"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}], "selector": {"a": "b"},
             "sessionAffinity": "None", "externalTrafficPolicy": "Cluster", "internalTrafficPolicy": "Cluster",
-            "ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4"]});
+            "ipFamilyPolicy": "SingleStack"});
         assert_eq!(service.at("spec"), Some(&want));
     }
 

@@ -206,7 +206,8 @@ fn traffic(spec: &View<'_>, errors: &mut Errors) {
             let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
             errors.push(health.invalid(detail));
         }
-        (true, 0) => errors.push(health.required("")),
+        // It is allocated after this.
+        (true, 0) => {}
         (true, port) => health.all_invalid(text::port_number(port), errors),
     }
     let inside = spec.at("internalTrafficPolicy");
