@@ -38,6 +38,18 @@ pub fn objects() -> Vec<Object> {
     all
 }
 
+/// The resource of a kind that occurs among [`objects`]: what the path to create it ends in.
+pub fn resource(kind: &str) -> &'static str {
+    match kind {
+        "Namespace" => "namespaces",
+        "PriorityClass" => "priorityclasses",
+        "ClusterRole" => "clusterroles",
+        "ClusterRoleBinding" => "clusterrolebindings",
+        "Role" => "roles",
+        _ => "rolebindings",
+    }
+}
+
 /// The rules of the role `system:node`.
 pub fn node_rules() -> Vec<Rule> {
     let roles = roles(CLUSTER_ROLES);

@@ -35,6 +35,12 @@ impl Registry {
         self.store().get(key).await.map_err(from_store)
     }
 
+    /// Both rounds of admission, for a request that is no write of this registry (a token is issued).
+    pub async fn admit(&self, request: &mut Request<'_>) -> Result<(), Status> {
+        self.mutate(request).await?;
+        self.approve(request).await
+    }
+
     /// Lets every plug-in change the object or refuse the request.
     pub(crate) async fn mutate(&self, request: &mut Request<'_>) -> Result<(), Status> {
         for plugin in self.plugins() {
