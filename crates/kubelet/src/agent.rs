@@ -58,7 +58,7 @@ impl Agent {
     pub fn new(config: Config, hub: &Hub, runtime: Arc<dyn Runtime>, network: Arc<dyn PodNetwork>) -> Arc<Self> {
         let client = hub.client().clone();
         Arc::new(Agent {
-            events: Recorder::start(client.clone(), config.node_name.clone()),
+            events: Recorder::start(client.clone(), &config.node_name),
             services: hub.informer(),
             node: hub.selected(&format!("metadata.name={}", config.node_name)),
             objects: Objects::new(client.clone()),

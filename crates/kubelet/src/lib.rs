@@ -16,11 +16,13 @@ pub mod config;
 pub mod container;
 pub mod events;
 pub mod image;
+pub mod log;
 pub mod node;
 pub mod objects;
 pub mod pod;
 pub mod pods;
 pub mod probe;
+pub mod server;
 pub mod spec;
 pub mod status;
 pub mod volume;
@@ -41,11 +43,15 @@ pub fn agent(config: Config, hub: &Hub, runtime: Arc<dyn Runtime>, network: Arc<
     Agent::new(config, hub, runtime, network)
 }
 
-/// Runs the agent until `stop`. Pods keep running afterwards.
-pub async fn run(agent: Arc<Agent>, hub: Hub, stop: CancellationToken) {
+/// Runs the agent until `stop`, with its server if there is a port for it. Pods keep running afterwards.
+pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, stop: CancellationToken) {
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(node::status::run(agent.clone()));
     tasks.spawn(node::lease::run(agent.clone()));
+    tasks.spawn(log::rotate::run(agent.clone()));
+    if let Some(serving) = serving {
+        tasks.spawn(server::serve(agent.clone(), serving, stop.clone()));
+    }
     let pods = hub.selected::<Pod>(&format!("spec.nodeName={}", agent.config.node_name));
     pods::supervise(&agent, &pods);
     let orphans = agent.clone();

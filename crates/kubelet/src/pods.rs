@@ -65,6 +65,11 @@ impl Pods {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether there is no pod.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// All pods that have a worker.
     pub fn list(&self) -> Vec<Arc<Pod>> {
         self.lock().values().map(|l| l.pod()).collect()

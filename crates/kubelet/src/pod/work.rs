@@ -36,7 +36,16 @@ pub enum Outcome {
     /// A container runs.
     Started(String),
     /// It does not, and waits for this reason; the image's history changed.
-    NotStarted { container: String, reason: &'static str, message: String, pulled: bool },
+    NotStarted {
+        /// Name.
+        container: String,
+        /// Reason of its waiting state.
+        reason: &'static str,
+        /// Message of its waiting state.
+        message: String,
+        /// A pull was tried and failed.
+        pulled: bool,
+    },
     /// Everything is taken down.
     TornDown,
     /// The API has deleted the pod, or never will again be asked.

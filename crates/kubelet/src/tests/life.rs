@@ -30,16 +30,17 @@ impl PodNetwork for Net {
     }
 }
 
-struct World {
-    api: Api,
-    runtime: Arc<Fake>,
-    agent: Arc<crate::Agent>,
-    stop: CancellationToken,
-    dir: tempfile::TempDir,
+/// An agent with its surroundings.
+pub(super) struct World {
+    pub(super) api: Api,
+    pub(super) runtime: Arc<Fake>,
+    pub(super) agent: Arc<crate::Agent>,
+    pub(super) stop: CancellationToken,
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl World {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         World::with(Api::new(), Arc::new(Fake::new()), tempfile::tempdir().expect("directory"))
     }
 
@@ -47,7 +48,7 @@ impl World {
         let stop = CancellationToken::new();
         let hub = Hub::new(api.client(), stop.clone());
         let agent = crate::agent(super::config(dir.path()), &hub, runtime.clone(), Arc::new(Net));
-        tokio::spawn(crate::run(agent.clone(), hub, stop.clone()));
+        tokio::spawn(crate::run(agent.clone(), hub, None, stop.clone()));
         World { api, runtime, agent, stop, dir }
     }
 
@@ -69,15 +70,15 @@ impl World {
         }
     }
 
-    async fn phase(&self, phase: &str) -> Value {
+    pub(super) async fn phase(&self, phase: &str) -> Value {
         let is = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == phase);
         self.until(POD, phase, is).await.expect("a pod")
     }
 }
 
-const POD: &str = "/api/v1/namespaces/ns/pods/p";
+pub(super) const POD: &str = "/api/v1/namespaces/ns/pods/p";
 
-fn pod(policy: &str, image: &str) -> Value {
+pub(super) fn pod(policy: &str, image: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "p", "namespace": "ns", "uid": "u1", "generation": 1},
         "spec": {"nodeName": "n1", "restartPolicy": policy, "terminationGracePeriodSeconds": 1,
@@ -87,11 +88,11 @@ fn pod(policy: &str, image: &str) -> Value {
                 "volumeMounts": [{"name": "e", "mountPath": "/e"}, {"name": "c", "mountPath": "/c", "subPath": ""}]}]}})
 }
 
-fn config_map() -> Value {
+pub(super) fn config_map() -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm", "namespace": "ns"}, "data": {"k": "v"}})
 }
 
-const CONFIG_MAP: &str = "/api/v1/namespaces/ns/configmaps/cm";
+pub(super) const CONFIG_MAP: &str = "/api/v1/namespaces/ns/configmaps/cm";
 
 #[tokio::test]
 async fn a_pod_runs_and_is_deleted() {

@@ -3,6 +3,7 @@
 mod api;
 mod life;
 mod runtime;
+mod serving;
 
 use std::path::Path;
 

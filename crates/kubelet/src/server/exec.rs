@@ -1,0 +1,154 @@
+//! exec and attach: a program's streams over WebSocket channels.
+
+use std::sync::Arc;
+
+use futures::stream::SplitStream;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use runtime::{ExecConfig, Streams};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use transport::Body;
+
+use super::route::{PodName, StreamOptions};
+use super::text;
+use super::websocket::{CLOSE, Channels, Output, receive, upgrade};
+use crate::agent::Agent;
+use crate::pod::observed::is_running;
+use crate::spec;
+
+const STDIN: u8 = 0;
+const STDOUT: u8 = 1;
+const STDERR: u8 = 2;
+const ERROR: u8 = 3;
+const RESIZE: u8 = 4;
+const CHUNK: usize = 32 * 1024;
+const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+
+/// Starts the program, or attaches, and answers with the switch of protocols.
+pub async fn answer(
+    agent: Arc<Agent>, pod: PodName, container: String, options: StreamOptions, exec: bool, request: Request<Incoming>,
+) -> Response<Body> {
+    if !(options.stdin || options.stdout || options.stderr) {
+        return text(StatusCode::BAD_REQUEST, "you must specify at least 1 of stdin, stdout, stderr");
+    }
+    let id = match running(&agent, &pod, &container).await {
+        Ok(id) => id,
+        Err((code, message)) => return text(code, &message),
+    };
+    upgrade(request, &PROTOCOLS, move |channels| async move {
+        let config = ExecConfig { command: options.command.clone(), tty: options.tty, stdin: options.stdin };
+        let started = if exec { agent.runtime.exec(&id, &config).await } else { agent.runtime.attach(&id).await };
+        match started {
+            Ok(streams) => session(channels, streams, &options).await,
+            Err(error) => {
+                channels.output.send(ERROR, failure(&error.to_string()).to_string().as_bytes()).await;
+            }
+        }
+    })
+}
+
+/// The id of a running container.
+pub async fn running(agent: &Agent, name: &PodName, container: &str) -> Result<String, (StatusCode, String)> {
+    let missing = |text: &str| (StatusCode::NOT_FOUND, text.to_owned());
+    let pod = agent.pods.find(&name.namespace, &name.name).ok_or_else(|| missing("pod does not exist"))?;
+    if name.uid.as_deref().is_some_and(|uid| uid != spec::uid(&pod)) {
+        return Err(missing("pod does not exist"));
+    }
+    let failed = |error: runtime::Error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    let seen = agent.runtime.pod(spec::uid(&pod)).await.map_err(failed)?;
+    let containers = seen.iter().flat_map(|p| &p.containers);
+    let found = containers.filter(|c| c.name == container && is_running(c)).max_by_key(|c| c.attempt);
+    found.map(|c| c.id.clone()).ok_or_else(|| {
+        (StatusCode::INTERNAL_SERVER_ERROR, format!("unable to upgrade connection: container not found ({container:?})"))
+    })
+}
+
+async fn session(channels: Channels, streams: Streams, options: &StreamOptions) {
+    let Channels { input, output, protocol: _ } = channels;
+    let Streams { stdin, stdout, stderr, resize, exit } = streams;
+    // Tells the client that everything is in place.
+    let first = if options.stdout { STDOUT } else if options.stderr { STDERR } else { ERROR };
+    output.send(first, &[]).await;
+    let stdin = stdin.filter(|_| options.stdin);
+    let reader = tokio::spawn(take_input(input, stdin, resize));
+    let out = copy(stdout.filter(|_| options.stdout), STDOUT, output.clone());
+    let err = copy(stderr.filter(|_| options.stderr), STDERR, output.clone());
+    let (_, _, exit) = tokio::join!(out, err, exit);
+    let status = match exit {
+        Ok(Ok(0)) => json!({"metadata": {}, "status": "Success"}),
+        Ok(Ok(code)) => non_zero(code),
+        Ok(Err(error)) => failure(&error.to_string()),
+        Err(_) => failure("the container runtime has lost the program"),
+    };
+    output.send(ERROR, status.to_string().as_bytes()).await;
+    reader.abort();
+}
+
+/// Status of a program that ended with an exit code.
+fn non_zero(code: i32) -> Value {
+    json!({"metadata": {}, "status": "Failure", "reason": "NonZeroExitCode",
+        "message": format!("command terminated with non-zero exit code: exit status {code}"),
+        "details": {"causes": [{"reason": "ExitCode", "message": code.to_string()}]}})
+}
+
+/// Status of a program that could not run.
+fn failure(error: &str) -> Value {
+    json!({"metadata": {}, "status": "Failure", "reason": "InternalError", "code": 500,
+        "message": format!("Internal error occurred: {error}"), "details": {"causes": [{"message": error}]}})
+}
+
+async fn copy(from: Option<Box<dyn AsyncRead + Send + Unpin>>, channel: u8, output: Output) {
+    let Some(mut from) = from else { return };
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match from.read(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(n) => {
+                if !output.send(channel, &buffer[..n]).await {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+type Input = SplitStream<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>>;
+
+/// Passes standard input and terminal sizes on, until the client closes.
+async fn take_input(
+    mut input: Input, mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>, resize: mpsc::Sender<(u16, u16)>,
+) {
+    while let Some((channel, data)) = receive(&mut input).await {
+        match channel {
+            STDIN => {
+                if let Some(open) = stdin.as_mut()
+                    && (open.write_all(&data).await.is_err() || open.flush().await.is_err())
+                {
+                    stdin = None;
+                }
+            }
+            CLOSE if data.first() == Some(&STDIN) => {
+                if let Some(mut open) = stdin.take() {
+                    let _ = open.shutdown().await;
+                }
+            }
+            RESIZE => {
+                if let Some(size) = size(&data) {
+                    let _ = resize.send(size).await;
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `{"Width":80,"Height":24}`
+fn size(data: &[u8]) -> Option<(u16, u16)> {
+    let value: Value = serde_json::from_slice(data).ok()?;
+    let number = |key: &str| value[key].as_u64().and_then(|n| u16::try_from(n).ok());
+    Some((number("Width")?, number("Height")?))
+}
