@@ -13,11 +13,14 @@ pub mod websocket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use access::{Access, Caller};
+use auth::authn::x509::{Certificates, Peer};
+use auth::delegated::{Delegated, kubelet_attributes};
+use auth::Credentials;
 use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
+use jiff::Timestamp;
 use route::{Route, parse};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -34,13 +37,15 @@ pub struct Serving {
     pub listener: TcpListener,
     /// Certificate, and the wish to see the client's.
     pub tls: Arc<rustls::ServerConfig>,
-    /// Decides who may do what.
-    pub access: Arc<dyn Access>,
+    /// The authority of clients' certificates.
+    pub clients: Certificates,
 }
 
 /// Serves until `stop`.
 pub async fn serve(agent: Arc<Agent>, serving: Serving, stop: CancellationToken) {
     let acceptor = TlsAcceptor::from(serving.tls);
+    let asking = Arc::new(access::Asking(agent.client.clone()));
+    let access = Arc::new(Delegated::new(serving.clients, asking));
     let connections = tokio_util::task::TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -49,7 +54,7 @@ pub async fn serve(agent: Arc<Agent>, serving: Serving, stop: CancellationToken)
         };
         match accepted {
             Ok((stream, _)) => {
-                let (agent, access, acceptor) = (agent.clone(), serving.access.clone(), acceptor.clone());
+                let (agent, access, acceptor) = (agent.clone(), access.clone(), acceptor.clone());
                 let stop = stop.clone();
                 connections.spawn(async move {
                     stop.run_until_cancelled(connection(agent, access, acceptor, stream)).await;
@@ -64,7 +69,7 @@ pub async fn serve(agent: Arc<Agent>, serving: Serving, stop: CancellationToken)
     }
 }
 
-async fn connection(agent: Arc<Agent>, access: Arc<dyn Access>, acceptor: TlsAcceptor, stream: TcpStream) {
+async fn connection(agent: Arc<Agent>, access: Arc<Delegated>, acceptor: TlsAcceptor, stream: TcpStream) {
     let _ = stream.set_nodelay(true);
     let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
@@ -72,12 +77,11 @@ async fn connection(agent: Arc<Agent>, access: Arc<dyn Access>, acceptor: TlsAcc
         Err(_) => return,
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let chain: Arc<Vec<_>> = Arc::new(chain.iter().map(|c| c.clone().into_owned()).collect());
+    let peer = Arc::new(access.peer(chain, Timestamp::now()));
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (agent, access, chain) = (agent.clone(), access.clone(), chain.clone());
+        let (agent, access, peer) = (agent.clone(), access.clone(), peer.clone());
         async move {
-            let caller = Caller { chain: &chain, authorization: header_text(&request, header::AUTHORIZATION) };
-            Ok::<_, std::convert::Infallible>(match admit(&*access, &agent, &request, caller).await {
+            Ok::<_, std::convert::Infallible>(match admit(&access, &agent, &request, (*peer).as_ref()).await {
                 Ok(route) => answer(agent, route, request).await,
                 Err(refusal) => *refusal,
             })
@@ -89,32 +93,39 @@ async fn connection(agent: Arc<Agent>, access: Arc<dyn Access>, acceptor: TlsAcc
     }
 }
 
-fn header_text(request: &Request<Incoming>, name: header::HeaderName) -> Option<String> {
-    request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned)
-}
-
 /// Who asks, whether they may, and for what.
 async fn admit(
-    access: &dyn Access, agent: &Agent, request: &Request<Incoming>, caller: Caller<'_>,
+    access: &Delegated, agent: &Agent, request: &Request<Incoming>, peer: Option<&Peer>,
 ) -> Result<Route, Box<Response<Body>>> {
-    let user = match access.authenticate(&caller).await {
-        Some(user) => user,
-        None => return Err(Box::new(text(StatusCode::UNAUTHORIZED, "Unauthorized"))),
+    let refuse = |code, message: &str| Box::new(text(code, message));
+    let of_header = |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
+    let credentials = Credentials {
+        peer,
+        authorization: of_header(header::AUTHORIZATION),
+        websocket_protocols: of_header(header::SEC_WEBSOCKET_PROTOCOL),
     };
-    let (verb, subresources) = route::attributes(request.method(), request.uri().path());
-    let node = &agent.config.node_name;
-    for subresource in &subresources {
-        if access.authorize(&user, verb, node, subresource).await {
-            return parse(request.uri())
-                .ok_or_else(|| Box::new(text(StatusCode::NOT_FOUND, "404 page not found")));
-        }
+    let now = Timestamp::now();
+    let user = access.authenticate(&credentials, now).await.map_err(|error| {
+        tracing::debug!(%error, "caller not authenticated");
+        refuse(StatusCode::UNAUTHORIZED, "Unauthorized")
+    })?;
+    let path = request.uri().path();
+    let wanted = kubelet_attributes(&user, request.method().as_str(), path, &agent.config.node_name);
+    let decision = access.authorize_any(&wanted, now).await.map_err(|error| {
+        let message = format!("Authorization error (user={}): {error}", user.name);
+        refuse(StatusCode::INTERNAL_SERVER_ERROR, &message)
+    })?;
+    if decision.allowed() {
+        return parse(request.uri()).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "404 page not found"));
     }
-    let refusal = format!(
+    let subresources: Vec<&str> = wanted.iter().map(|a| a.subresource.as_str()).collect();
+    let verb = wanted.first().map_or("", |a| a.verb.as_str());
+    let message = format!(
         "Forbidden (user={}, verb={verb}, resource=nodes, subresource(s)=[{}])\n",
         user.name,
         subresources.join(" ")
     );
-    Err(Box::new(text(StatusCode::FORBIDDEN, &refusal)))
+    Err(refuse(StatusCode::FORBIDDEN, &message))
 }
 
 async fn answer(agent: Arc<Agent>, route: Route, request: Request<Incoming>) -> Response<Body> {

@@ -1,6 +1,6 @@
 //! Paths of the agent's server. Pure.
 
-use http::{Method, Uri};
+use http::Uri;
 
 /// `namespace` and `name` of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,32 +164,6 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Verb, and the subresources of `nodes` of which one must be allowed.
-pub fn attributes(method: &Method, path: &str) -> (&'static str, Vec<&'static str>) {
-    let verb = match *method {
-        Method::POST => "create",
-        Method::PUT => "update",
-        Method::PATCH => "patch",
-        Method::DELETE => "delete",
-        _ => "get",
-    };
-    let below = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
-    let subresources = if below("/stats") {
-        vec!["stats"]
-    } else if below("/metrics") {
-        vec!["metrics"]
-    } else if below("/logs") {
-        vec!["log"]
-    } else if below("/pods") {
-        vec!["pods", "proxy"]
-    } else if below("/healthz") {
-        vec!["healthz", "proxy"]
-    } else {
-        vec!["proxy"]
-    };
-    (verb, subresources)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,7 +179,5 @@ mod tests {
         let Some(Route::Logs { options, .. }) = parse(&uri) else { panic!("not logs") };
         assert_eq!((options.follow, options.tail_lines), (true, Some(5)));
         assert_eq!(parse(&"/run/x".parse().expect("uri")), None);
-        assert_eq!(attributes(&Method::POST, "/exec/a/b/c"), ("create", vec!["proxy"]));
-        assert_eq!(attributes(&Method::GET, "/stats/summary"), ("get", vec!["stats"]));
     }
 }

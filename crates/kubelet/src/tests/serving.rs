@@ -1,0 +1,91 @@
+//! The agent's server, over TLS, with real certificates.
+
+use std::sync::Arc;
+
+use auth::authn::x509::Certificates;
+use auth::pki::{Leaf, Pki, tls};
+use futures::{SinkExt, StreamExt};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Bytes, Message};
+
+use super::life::{CONFIG_MAP, POD, World, config_map, pod};
+
+struct Port {
+    address: std::net::SocketAddr,
+    pki: Arc<Pki>,
+    _dir: tempfile::TempDir,
+}
+
+async fn serve(world: &World) -> Port {
+    let dir = tempfile::tempdir().expect("directory");
+    let pki = Arc::new(Pki::open(dir.path(), Timestamp::now()).expect("an authority"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let serving = crate::server::Serving {
+        listener,
+        tls: tls::server_config(&pki, Leaf::kubelet_server("n1", &[address.ip()])).expect("a configuration"),
+        clients: Certificates::new(&[pki.cluster().certificate().clone()]).expect("a verifier"),
+    };
+    tokio::spawn(crate::server::serve(world.agent.clone(), serving, world.stop.clone()));
+    Port { address, pki, _dir: dir }
+}
+
+impl Port {
+    async fn connect(&self, leaf: Leaf) -> TlsStream<TcpStream> {
+        let mut config = (*tls::client_config(&self.pki, leaf).expect("a configuration")).clone();
+        config.alpn_protocols.clear();
+        let stream = TcpStream::connect(self.address).await.expect("connected");
+        let name = rustls::pki_types::ServerName::from(self.address.ip());
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("shakes hands")
+    }
+
+    async fn get(&self, leaf: Leaf, path: &str) -> String {
+        let mut stream = self.connect(leaf).await;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: n1\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("answered");
+        answer
+    }
+}
+
+#[tokio::test]
+async fn only_who_may_gets_in_and_exec_ends_with_its_code() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    world.phase("Running").await;
+    let port = serve(&world).await;
+    assert!(port.get(Leaf::super_admin(), "/healthz").await.starts_with("HTTP/1.1 200"));
+    assert!(port.get(Leaf::front_proxy_client(), "/healthz").await.starts_with("HTTP/1.1 401"));
+    let refused = port.get(Leaf::scheduler(), "/exec/ns/p/a?command=x&input=1&output=1").await;
+    assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
+    assert!(refused.contains("Forbidden (user=system:kube-scheduler, verb=get, resource=nodes, subresource(s)=[proxy])"));
+
+    let path = format!("wss://{}/exec/ns/p/a?command=cat&input=1&output=1&error=1", port.address);
+    let mut request = path.into_client_request().expect("a request");
+    request.headers_mut().insert("Sec-WebSocket-Protocol", "v5.channel.k8s.io".parse().expect("a header"));
+    let stream = port.connect(Leaf::super_admin()).await;
+    let (mut socket, answer) = tokio_tungstenite::client_async(request, stream).await.expect("switched");
+    assert_eq!(answer.headers()["Sec-WebSocket-Protocol"], "v5.channel.k8s.io");
+    socket.send(Message::Binary(Bytes::from_static(b"\x00hello"))).await.expect("sent");
+    socket.send(Message::Binary(Bytes::from_static(b"\xff\x00"))).await.expect("sent");
+    let (mut out, mut status) = (Vec::new(), Value::Null);
+    while let Some(Ok(message)) = socket.next().await {
+        let Message::Binary(data) = message else { break };
+        match data.split_first() {
+            Some((1, data)) => out.extend_from_slice(data),
+            Some((3, data)) => status = serde_json::from_slice(data).expect("a status"),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    assert_eq!(out, b"hello");
+    assert_eq!((&status["reason"], &status["details"]["causes"][0]["message"]), (&"NonZeroExitCode".into(), &"3".into()));
+    world.stop.cancel();
+}
