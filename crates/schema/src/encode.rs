@@ -138,6 +138,13 @@ impl Writer {
     }
 }
 
+/// Any tree as Go prints it: keys sorted, whole doubles as integers.
+pub fn plain(value: &Value) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::with_capacity(1024), splice: false, revision_at: None };
+    writer.any(value);
+    writer.out
+}
+
 /// Whether Go prints a field with this value.
 fn printed(field: &Field, value: Option<&Value>) -> bool {
     match value {

@@ -27,6 +27,7 @@ use serde_json::Value;
 
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v3};
 pub use strategic::PatchError;
+pub use decode::{yaml_documents, yaml_to_json};
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.
@@ -102,8 +103,7 @@ impl Schema {
 
     /// Decodes a tree, for example the result of a patch. A tree has no duplicate fields.
     pub fn decode_value(&self, value: &Value) -> Result<Decoded, DecodeError> {
-        let bytes = serde_json::to_vec(value).map_err(|e| DecodeError(e.to_string()))?;
-        self.decode_json(&bytes)
+        self.decode_json(&encode::plain(value))
     }
 
     /// Sets the defaults that the schema itself has (a kind's own defaults are its rules' matter).

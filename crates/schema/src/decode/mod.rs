@@ -21,7 +21,7 @@ use scan::{Cursor, Syntax};
 
 pub use scalar::QUANTITY;
 pub use time::Instant;
-pub use yaml::to_json as yaml_to_json;
+pub use yaml::{documents as yaml_documents, to_json as yaml_to_json};
 
 /// Upstream keeps no more strict errors than this.
 const MAX_STRICT: usize = 100;

@@ -12,15 +12,45 @@ use serde_saphyr::Spanned;
 /// Deeper documents are refused: the walk is recursive.
 const MAX_DEPTH: usize = 256;
 
-/// One YAML document as a JSON tree, and what upstream says of keys that come twice. The last one counts.
+/// The documents of a YAML stream; one that holds nothing but comments is no document.
+pub fn documents(text: &str) -> impl Iterator<Item = &str> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut rest = Some(text);
+    let pieces = std::iter::from_fn(move || {
+        let here = rest?;
+        let mut at = 0;
+        for line in here.split_inclusive('\n') {
+            let end = line.trim_end();
+            // The first line is where the piece before ended.
+            if at > 0 && (end == "---" || end.starts_with("--- ")) {
+                rest = Some(&here[at..]);
+                return Some(&here[..at]);
+            }
+            at += line.len();
+        }
+        rest = None;
+        Some(here)
+    });
+    pieces.filter(|piece| piece.lines().any(has_content))
+}
+
+fn has_content(line: &str) -> bool {
+    let line = line.strip_prefix("---").unwrap_or(line).trim();
+    !line.is_empty() && !line.starts_with('#') && !line.starts_with('%') && line != "..."
+}
+
+/// One YAML document (the first of a stream) as a JSON tree, and what upstream says of keys that come twice. The last one counts.
 /// The error is one sentence with line and column.
 pub fn to_json(text: &str) -> Result<(Value, Vec<String>), String> {
     let mut options = Options::default();
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
+    options.legacy_octal_numbers = true;
+    options.with_snippet = false;
+    let text = documents(text).next().unwrap_or("");
     let duplicates = RefCell::new(Vec::new());
     let seed = Tree { duplicates: &duplicates, depth: 0 };
     let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |de| seed.deserialize(de))
-        .map_err(|e| format!("error converting YAML to JSON: yaml: {}", first_line(&e.to_string())))?;
+        .map_err(|e| format!("error converting YAML to JSON: yaml: {}", in_upstream_form(&e.to_string())))?;
     let lines = duplicates.into_inner();
     let strict = match lines.is_empty() {
         true => Vec::new(),
@@ -29,8 +59,13 @@ pub fn to_json(text: &str) -> Result<(Value, Vec<String>), String> {
     Ok((value, strict))
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or(text)
+/// `text at line 1, column 5` as `line 1: text`.
+fn in_upstream_form(error: &str) -> String {
+    let line = error.lines().next().unwrap_or(error);
+    match line.rsplit_once(" at line ") {
+        Some((text, place)) => format!("line {}: {text}", place.split(',').next().unwrap_or(place)),
+        None => line.to_owned(),
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::schema;
+use crate::{yaml_documents, yaml_to_json};
 
 fn strict(kind: (&str, &str, &str), text: &str) -> Vec<String> {
     schema(kind.0, kind.1, kind.2).decode_json(text.as_bytes()).expect("decodes").strict_errors
@@ -90,4 +91,28 @@ fn yaml_is_read_as_upstream_reads_it() {
         ["yaml: unmarshal errors:\n  line 10: key \"a\" already set in map", r#"unknown field "foo""#]
     );
     assert!(schema("", "v1", "ConfigMap").decode_yaml(b"a: [").is_err());
+}
+
+#[test]
+fn yaml_scalars_are_those_of_yaml_1_1() {
+    let read = |text: &str| yaml_to_json(text).map(|(value, _)| value);
+    for (text, expected) in [
+        ("a: 0644", json!({"a": 420})),
+        ("a: 0o644", json!({"a": 420})),
+        ("a: 0x1F", json!({"a": 31})),
+        ("a: yes", json!({"a": true})),
+        ("a: off", json!({"a": false})),
+        ("a: ~", json!({"a": null})),
+        ("a: 2001-01-01", json!({"a": "2001-01-01"})),
+        ("a: !!str 1", json!({"a": "1"})),
+        ("a: &x {b: 1}\nc: {<<: *x, d: 2}", json!({"a": {"b": 1}, "c": {"b": 1, "d": 2}})),
+        ("# first\n---\na: 1\n--- # second\nb: 2\n", json!({"a": 1})),
+    ] {
+        assert_eq!(read(text), Ok(expected), "{text}");
+    }
+    let error = "error converting YAML to JSON: yaml: line 2: mapping values are not allowed in this context";
+    assert_eq!(read("a: b\n c: d"), Err(error.to_owned()));
+    assert_eq!(yaml_documents("---\n# x\n---\na: 1\n---\n---\nb: |\n  --- x\n").count(), 2);
+    let deployment = schema("apps", "v1", "Deployment").decode_yaml(b"spec: {replicas: 3.0}").expect("decodes").object;
+    assert_eq!(deployment.at("spec.replicas"), Some(&json!(3)));
 }
