@@ -23,5 +23,5 @@ pub mod shim;
 
 pub use api::*;
 pub use config::Config;
-pub use embedded::{Embedded, teardown};
+pub use embedded::{Embedded, layers_in_use, teardown};
 pub use image::{Reference, Store};

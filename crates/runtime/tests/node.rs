@@ -183,7 +183,7 @@ async fn attaches_to_terminal_and_input() {
 #[tokio::test]
 async fn limits_and_kills_for_memory() {
     let node = Node::new();
-    let resources = Resources { memory_limit: 64 << 20, cpu_shares: 512, pids_limit: 50, ..Resources::default() };
+    let resources = Resources { memory_limit: 64 << 20, cpu_shares: 512, cpu_quota: 90_000, pids_limit: 50, ..Resources::default() };
     let mut config = container("main", &["wait"]);
     config.resources = resources.clone();
     let id = node.start("pod", config).await;

@@ -24,6 +24,14 @@ pub(crate) fn apply(hierarchies: &Hierarchies, group: &Path, limits: &Resources,
     Ok(())
 }
 
+/// On version 2, lets the kernel kill a container for memory as a whole, as the kubelet wants it by default.
+pub(crate) fn kill_together(hierarchies: &Hierarchies, group: &Path) -> io::Result<()> {
+    match hierarchies {
+        Hierarchies::V2(mount) => put(&mount.join(group), "memory.oom.group", "1"),
+        Hierarchies::V1(_) => Ok(()),
+    }
+}
+
 fn cpu_v1(hierarchies: &Hierarchies, group: &Path, limits: &Resources, lift: bool) -> io::Result<()> {
     let Some(dir) = hierarchies.dir("cpu", group) else { return Ok(()) };
     if limits.cpu_shares > 0 {

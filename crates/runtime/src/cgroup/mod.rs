@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use devices::restrict;
-pub(crate) use limits::apply;
+pub(crate) use limits::{apply, kill_together};
 pub(crate) use procs::{kill, oom_kills, procs};
 pub(crate) use usage::usage;
 

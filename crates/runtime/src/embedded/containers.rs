@@ -91,6 +91,15 @@ impl Inner {
             Ok(container) => container,
             Err(_) => return Ok(()),
         };
+        if Connection::open(&self.config.shim(&container.pod_uid)).is_err() {
+            // Its pod's process is gone, and it went with it.
+            let (inner, uid) = (self.clone(), container.pod_uid.clone());
+            return blocking(move || {
+                inner.lost(&uid);
+                Ok(())
+            })
+            .await;
+        }
         if grace_seconds > 0 {
             self.signal(&container, container.stop_signal).await?;
             let grace = Duration::from_secs(grace_seconds.unsigned_abs());

@@ -30,6 +30,7 @@ use crate::{
 };
 use records::PodRecord;
 
+pub use records::layers_in_use;
 pub use teardown::teardown;
 
 /// How many events a slow reader may be behind.

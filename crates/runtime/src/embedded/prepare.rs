@@ -63,6 +63,7 @@ impl Inner {
         let group = self.group(&pod.config, id);
         self.hierarchies.create(&group).map_err(fail)?;
         cgroup::apply(&self.hierarchies, &group, &config.resources, false).map_err(fail)?;
+        cgroup::kill_together(&self.hierarchies, &group).map_err(fail)?;
         if !config.security.privileged {
             cgroup::restrict(&self.hierarchies, &group, &config.devices).map_err(fail)?;
         }

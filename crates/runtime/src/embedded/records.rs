@@ -116,6 +116,22 @@ pub(super) fn load(config: &Config) -> io::Result<BTreeMap<String, PodRecord>> {
     Ok(pods)
 }
 
+/// Layers that containers stand on, by the files: for programs beside the node agent that remove images.
+pub fn layers_in_use(config: &Config) -> crate::Result<Vec<String>> {
+    let read = || -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        if !config.containers().exists() {
+            return Ok(found);
+        }
+        for id in names(config.containers())? {
+            let record: Option<ContainerRecord> = disk::read_json(&config.container(&id).join("container.json"))?;
+            found.extend(record.into_iter().flat_map(|record| record.layers));
+        }
+        Ok(found)
+    };
+    read().map_err(super::system("read the containers"))
+}
+
 fn names(dir: PathBuf) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {

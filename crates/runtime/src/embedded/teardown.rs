@@ -52,6 +52,8 @@ pub fn teardown(config: &Config) -> Result<Vec<String>> {
         }
         disk::remove_dir(&dir).map_err(system(dir.display()))?;
     }
+    // Others may have files there.
+    let _ = fs::remove_dir(&config.run);
     Ok(removed)
 }
 

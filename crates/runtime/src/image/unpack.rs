@@ -84,15 +84,12 @@ impl Target {
     /// A directory of the layer, made when missing.
     fn directory(&mut self, path: &Path) -> io::Result<OwnedFd> {
         match self.resolve(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            // A whiteout of this layer is no directory, and gives way to one.
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
             other => return other,
         }
         let parent = self.directory(path.parent().unwrap_or(Path::new("")))?;
-        let name = path.file_name().unwrap_or_default();
-        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(e) => return Err(e.into()),
-        }
+        make_directory(&parent, path.file_name().unwrap_or_default())?;
         self.made.insert(path.to_path_buf());
         self.resolve(path)
     }

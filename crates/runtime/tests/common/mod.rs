@@ -1,5 +1,7 @@
 //! A runtime of its own for one test, and its removal.
 
+#![allow(dead_code, reason = "each test program uses a part")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
