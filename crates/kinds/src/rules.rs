@@ -100,6 +100,12 @@ pub trait Rules: Send + Sync + 'static {
         false
     }
 
+    /// Whether a finished deletion is answered with the object; else with a Status (upstream:
+    /// `Store.ReturnDeletedObject`).
+    fn returns_deleted(&self) -> bool {
+        false
+    }
+
     /// Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name, with
     /// the object's values.
     fn selectable(&self, _object: &Object) -> Vec<(&'static str, String)> {

@@ -27,6 +27,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for Namespace {
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
     fn default(&self, object: &mut Object) {
         let name = object.name().to_owned();
         if !name.is_empty() {

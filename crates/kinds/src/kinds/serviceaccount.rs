@@ -25,6 +25,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for ServiceAccount {
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
     fn prepare_create(&self, object: &mut Object) {
         only_names(object);
     }

@@ -21,21 +21,20 @@ impl Registry {
         delete: DeleteOptions,
     ) -> Result<List, Status> {
         let list = self.list_objects(kind, scope, options).await?;
-        let calls = list.items.iter().map(|item| {
-            let mut one = call.clone();
+        // Made before the first await: an iterator over borrowed items would make the future depend on
+        // their lifetime, and no caller could box it.
+        let mut deletions = Vec::with_capacity(list.items.len());
+        for item in &list.items {
+            let (mut one, delete) = (call.clone(), delete.clone());
             one.attributes.name = item.key.name.to_string();
             one.attributes.namespace = item.key.namespace.to_string();
-            one
-        });
-        let deletions = calls.map(|one| {
-            let delete = delete.clone();
-            async move {
+            deletions.push(async move {
                 match self.delete_object(&one, kind, delete).await {
                     Err(status) if status.reason != Reason::NotFound => Err(status),
                     _ => Ok(()),
                 }
-            }
-        });
+            });
+        }
         futures::stream::iter(deletions).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         Ok(list)
     }

@@ -35,6 +35,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for Pod {
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
     fn default(&self, object: &mut Object) {
         defaults::pod(child_or_new(object.fields_mut(), "spec"));
         prepare::pod_ips(object);

@@ -38,6 +38,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for Service {
+    fn returns_deleted(&self) -> bool {
+        true
+    }
+
     fn default(&self, object: &mut Object) {
         prepare::defaults(object);
     }

@@ -1,0 +1,116 @@
+//! Responses: bytes as they are, objects in the negotiated form, errors.
+
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::{Response, StatusCode};
+use meta::{Object, Status};
+use schema::Schema;
+use serde_json::Value;
+use transport::{Body, full};
+
+use crate::negotiate::{Format, not_acceptable};
+
+/// A whole body of a media type.
+pub fn bytes(code: StatusCode, media: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(full(body));
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// Plain text.
+pub fn text(code: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = bytes(code, "text/plain; charset=utf-8", body);
+    response.headers_mut().insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// What paths outside of the API get when there is nothing.
+pub fn page_not_found() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "404 page not found\n")
+}
+
+/// JSON that is no API object of a kind with a schema: discovery, version.
+pub fn json(code: StatusCode, body: &Value) -> Response<Body> {
+    bytes(code, "application/json", body.to_string())
+}
+
+/// An object whose JSON is there already, in the form asked for.
+pub fn encoded(code: StatusCode, format: Format, json: Bytes) -> Result<Response<Body>, Status> {
+    let body = match format {
+        Format::Json => json,
+        Format::Yaml => yaml(&json)?,
+        Format::Protobuf => protobuf(&json)?,
+    };
+    Ok(bytes(code, format.media_type(), body))
+}
+
+/// An object that was made for this answer.
+pub fn object(code: StatusCode, format: Format, object: &Object) -> Result<Response<Body>, Status> {
+    encoded(code, format, json_of(object))
+}
+
+/// The object as JSON, in schema order if it has a schema.
+pub fn json_of(object: &Object) -> Bytes {
+    match Schema::builtin(&object.gvk()) {
+        Some(schema) => schema.encode(object, false).0,
+        None => serde_json::to_vec(object.fields()).unwrap_or_default().into(),
+    }
+}
+
+/// JSON as YAML, keys sorted.
+pub fn yaml(json: &[u8]) -> Result<Bytes, Status> {
+    let tree: Value = serde_json::from_slice(json).map_err(Status::internal)?;
+    serde_saphyr::to_string(&tree).map(Bytes::from).map_err(Status::internal)
+}
+
+/// JSON of a kind with a schema as protobuf, in Kubernetes' envelope; 406 for others.
+pub fn protobuf(json: &[u8]) -> Result<Bytes, Status> {
+    let _ = json;
+    Err(not_acceptable())
+}
+
+/// The error as the client wants it; JSON when that fails.
+pub fn status(format: Format, status: &Status) -> Response<Body> {
+    let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let json = status_json(status);
+    let mut response = encoded(code, format, json.clone()).unwrap_or_else(|_| bytes(code, "application/json", json));
+    if status.retry_after > 0 {
+        response.headers_mut().insert(RETRY_AFTER, status.retry_after.into());
+    }
+    response
+}
+
+/// The error as JSON.
+pub fn status_json(status: &Status) -> Bytes {
+    Object::from_value(status.to_value()).map(|object| json_of(&object)).unwrap_or_default()
+}
+
+/// Adds warnings for the client, each once (upstream: `net.NewWarningHeader`).
+pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    for (at, text) in warnings.iter().enumerate() {
+        if warnings[..at].contains(text) {
+            continue;
+        }
+        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_quoted_and_unique() {
+        let mut response = Response::new(transport::empty());
+        let text = "unknown field \"spec.x\"".to_owned();
+        warn(&mut response, &[text.clone(), text]);
+        let values: Vec<_> = response.headers().get_all(WARNING).iter().collect();
+        assert_eq!(values, [r#"299 - "unknown field \"spec.x\"""#]);
+    }
+}

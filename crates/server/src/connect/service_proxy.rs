@@ -1,0 +1,78 @@
+//! `services/proxy`: HTTP to one of a Service's endpoints (upstream: `registry/core/service/storage`).
+
+use http::Response;
+use meta::{Attributes, Object, Status};
+use meta::selector::Labels;
+use rand::Rng;
+use registry::api::{ListOptions, Scope};
+use serde_json::Value;
+use transport::Body;
+
+use super::{node_proxy, pod_proxy, target, upgrade};
+use crate::kubelet::Address;
+use crate::verbs::Work;
+
+/// Leads to a ready endpoint, chosen at random.
+pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
+    let a = work.attributes();
+    let invalid = || Status::bad_request(format!("invalid service request {:?}", a.name));
+    let (scheme, name, wanted) = target::scheme_name_port(&a.name).ok_or_else(invalid)?;
+    let service = target::object(work.ask.state, "services", &a.namespace, name).await?;
+    let port_name = port_name(&service, wanted).ok_or_else(|| {
+        let why = format!("no service port {wanted:?} found for service {name:?}");
+        Status::new(meta::Reason::ServiceUnavailable, why)
+    })?;
+    let ready = endpoints(&work, &a.namespace, name, &port_name).await?;
+    let none = || Status::new(meta::Reason::ServiceUnavailable, format!("no endpoints available for service {name:?}"));
+    let (ip, port) = match ready.len() {
+        0 => return Err(none()),
+        count => ready[rand::rng().random_range(0..count)].clone(),
+    };
+    let address = Address { host: pod_proxy::address(&ip)?, port, tls: scheme == "https" };
+    let path = node_proxy::below(&work);
+    upgrade::pass(work, &address, &path).await
+}
+
+/// The name of the Service's port that is meant: by name, by number, or the only one.
+fn port_name(service: &Object, wanted: &str) -> Option<String> {
+    let ports = service.list_at("spec.ports");
+    let name = |p: &Value| p.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number: Option<u64> = wanted.parse().ok();
+    if wanted.is_empty() && ports.len() == 1 {
+        return ports.first().map(name);
+    }
+    let is_it = |p: &&Value| name(p) == wanted || number.is_some() && p.get("port").and_then(Value::as_u64) == number;
+    ports.iter().find(is_it).map(name)
+}
+
+/// Address and port of every ready endpoint.
+async fn endpoints(work: &Work<'_>, namespace: &str, service: &str, port: &str) -> Result<Vec<(String, u16)>, Status> {
+    let attributes = Attributes {
+        verb: "list".to_owned(),
+        group: "discovery.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        resource: "endpointslices".to_owned(),
+        namespace: namespace.to_owned(),
+        ..Attributes::default()
+    };
+    let labels = Labels::from_map([("kubernetes.io/service-name", service)]);
+    let scope = Scope { namespace: Some(namespace.to_owned()), labels, ..Scope::default() };
+    let slices = work.ask.state.registry.list(&attributes, &scope, &ListOptions::default()).await?;
+    let mut ready = Vec::new();
+    for slice in &slices.items {
+        let slice: Value = serde_json::from_slice(&slice.json).map_err(Status::internal)?;
+        ready.extend(ready_in(&slice, port));
+    }
+    Ok(ready)
+}
+
+fn ready_in(slice: &Value, port: &str) -> Vec<(String, u16)> {
+    let list = |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
+    let named = |p: &&Value| p.get("name").and_then(Value::as_str).unwrap_or_default() == port;
+    let ports = list(slice, "ports");
+    let number = ports.iter().find(named).and_then(|p| p.get("port")?.as_u64()).and_then(|p| u16::try_from(p).ok());
+    let Some(number) = number else { return Vec::new() };
+    let is_ready = |e: &Value| e.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
+    let address = |e: &Value| Some((e.pointer("/addresses/0")?.as_str()?.to_owned(), number));
+    list(slice, "endpoints").iter().filter(|e| is_ready(e)).filter_map(address).collect()
+}

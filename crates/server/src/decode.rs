@@ -1,0 +1,148 @@
+//! From the bytes of a body to an object of the expected kind (upstream: `endpoints/handlers/rest.go`,
+//! `runtime/serializer/json`).
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use kinds::Descriptor;
+use meta::{Gvk, Object, Reason, Status};
+use registry::api::FieldValidation;
+use schema::{Decoded, Schema};
+use serde::Deserialize;
+use transport::Body;
+
+use crate::negotiate::{Format, MEDIA_TYPES, unsupported};
+
+/// The largest body, in bytes.
+pub const BODY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// Reads the whole body; 413 beyond [`BODY_LIMIT`]. A body of one part, as most are, is not copied.
+pub async fn read(mut body: Body) -> Result<Bytes, Status> {
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Status::bad_request(format!("the body could not be read: {e}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len() + rest.len() + data.len() > BODY_LIMIT {
+            let why = format!("Request entity too large: limit is {BODY_LIMIT}");
+            return Err(Status::new(Reason::RequestEntityTooLarge, why));
+        }
+        if first.is_empty() {
+            first = data;
+        } else {
+            rest.extend_from_slice(&data);
+        }
+    }
+    Ok(if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() })
+}
+
+/// What a document says of its type.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TypeFields {
+    kind: String,
+    api_version: String,
+}
+
+/// The object in a body and what is odd in it. `gvk` is what the path takes: the descriptor's own kind, or
+/// that of a subresource.
+pub fn object(gvk: &Gvk, schema: &Schema, format: Format, body: &Bytes, validation: FieldValidation) -> Result<(Object, Vec<String>), Status> {
+    let decoded = match format {
+        Format::Json => schema.decode_json(body),
+        Format::Yaml => schema.decode_yaml(body),
+        Format::Protobuf => return Err(unsupported(&MEDIA_TYPES[..2])),
+    };
+    let mut decoded = match decoded {
+        Ok(decoded) => decoded,
+        Err(error) => return Err(undecodable(gvk, format, body, &error.to_string())),
+    };
+    let said = TypeFields {
+        kind: decoded.object.kind().to_owned(),
+        api_version: decoded.object.api_version().to_owned(),
+    };
+    same_type(gvk, &said)?;
+    if said.kind.is_empty() || said.api_version.is_empty() {
+        decoded.object.set_gvk(gvk);
+    }
+    let Decoded { object, strict_errors } = decoded;
+    match validation {
+        FieldValidation::Ignore => Ok((object, Vec::new())),
+        FieldValidation::Warn => Ok((object, strict_errors)),
+        FieldValidation::Strict if strict_errors.is_empty() => Ok((object, strict_errors)),
+        FieldValidation::Strict => {
+            Err(unhandled(gvk, &gvk.kind, &format!("strict decoding error: {}", strict_errors.join(", "))))
+        }
+    }
+}
+
+fn undecodable(gvk: &Gvk, format: Format, body: &[u8], error: &str) -> Status {
+    let said = match format {
+        Format::Json => serde_json::from_slice(body).ok(),
+        Format::Yaml => std::str::from_utf8(body).ok().and_then(|text| serde_saphyr::from_str(text).ok()),
+        Format::Protobuf => None,
+    };
+    let said: Option<TypeFields> = said;
+    match said {
+        None => unrecognized(gvk, body, error),
+        Some(said) => same_type(gvk, &said).err().unwrap_or_else(|| unhandled(gvk, &gvk.kind, error)),
+    }
+}
+
+/// Refuses another type than the expected one; absent fields are no contradiction.
+fn same_type(gvk: &Gvk, said: &TypeFields) -> Result<(), Status> {
+    let expected = gvk.api_version();
+    let kind = if said.kind.is_empty() { &*gvk.kind } else { &said.kind };
+    let api_version = if said.api_version.is_empty() { &expected } else { &said.api_version };
+    if kind == &*gvk.kind && *api_version == expected {
+        return Ok(());
+    }
+    let actual = Gvk::from_api_version(api_version, kind);
+    if Schema::builtin(&actual).is_none() {
+        let why = format!("no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\"");
+        return Err(unhandled(&actual, &gvk.kind, &why));
+    }
+    if kind != &*gvk.kind {
+        let package = if gvk.group.is_empty() { "core" } else { gvk.group.split('.').next().unwrap_or_default() };
+        let why = format!("converting ({}.{kind}) to ({package}.{}): unknown conversion", actual.version, gvk.kind);
+        return Err(unhandled(&actual, &gvk.kind, &why));
+    }
+    Err(Status::bad_request(format!(
+        "the API version in the data ({api_version}) does not match the expected API version ({expected})"
+    )))
+}
+
+fn unhandled(actual: &Gvk, expected: &str, why: &str) -> Status {
+    let Gvk { version, kind, .. } = actual;
+    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {expected}: {why}"))
+}
+
+fn unrecognized(gvk: &Gvk, body: &[u8], error: &str) -> Status {
+    Status::bad_request(format!(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
+         {error} ({})",
+        gvk.kind,
+        summary(body)
+    ))
+}
+
+/// The first thirty bytes, as text if it looks like JSON, else in hexadecimal.
+fn summary(body: &[u8]) -> String {
+    let shown = &body[..body.len().min(30)];
+    let more = if body.len() > shown.len() { " ..." } else { "" };
+    match body.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(shown)),
+        Some(_) => shown.iter().map(|b| format!("{b:02x}")).chain([more.to_owned()]).collect(),
+    }
+}
+
+/// The kind that a path takes in a body, and its schema.
+pub fn taken(kind: &Descriptor, subresource: &str) -> Result<(Gvk, Schema), Status> {
+    match kind.subresource(subresource).and_then(|s| s.gvk) {
+        None => Ok((kind.gvk.clone(), kind.schema.clone())),
+        Some((group, version, name)) => {
+            let gvk = Gvk::new(group, version, name);
+            let schema = Schema::builtin(&gvk).ok_or_else(|| Status::internal(format!("no schema of {gvk}")))?;
+            Ok((gvk, schema))
+        }
+    }
+}

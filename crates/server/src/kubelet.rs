@@ -1,0 +1,95 @@
+//! Connections to kubelets and pods: one a request, since they last as long as the stream that they carry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use meta::{Reason, Status};
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use transport::{Body, Error};
+
+/// The longest that connecting may take, TLS included.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Name or IP address.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Whether to speak TLS, as the API server.
+    pub tls: bool,
+}
+
+/// Opens the connections.
+pub struct Kubelets {
+    tls: TlsConnector,
+}
+
+impl Kubelets {
+    /// With the API server's certificate. HTTP/1.1 is asked for: only it can be upgraded.
+    pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
+        let mut tls = rustls::ClientConfig::clone(&tls);
+        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Kubelets { tls: TlsConnector::from(Arc::new(tls)) }
+    }
+
+    /// Sends a request whose URI is a path and query.
+    pub async fn send(&self, address: &Address, mut request: Request<Body>) -> Result<Response<Incoming>, Status> {
+        let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
+        let authority = format!("{host}:{}", address.port);
+        let value = HeaderValue::from_str(&authority).map_err(Status::internal)?;
+        request.headers_mut().insert(HOST, value);
+        let failed = |error: Error| unreachable(&authority, &error);
+        let connected = tokio::time::timeout(PATIENCE, self.connect(address)).await;
+        let mut sender = match connected {
+            Ok(connected) => connected.map_err(failed)?,
+            Err(_) => return Err(failed("connection timed out".into())),
+        };
+        sender.send_request(request).await.map_err(|e| failed(e.into()))
+    }
+
+    async fn connect(&self, address: &Address) -> Result<http1::SendRequest<Body>, Error> {
+        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        stream.set_nodelay(true)?;
+        if !address.tls {
+            return handshake(stream).await;
+        }
+        let name = ServerName::try_from(address.host.clone())?;
+        handshake(self.tls.connect(name, stream).await?).await
+    }
+}
+
+async fn handshake<S: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    stream: S,
+) -> Result<http1::SendRequest<Body>, Error> {
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // The task ends with the connection, which ends when the response's body is dropped or upgraded.
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "a proxied connection broke");
+        }
+    });
+    Ok(sender)
+}
+
+fn unreachable(authority: &str, error: &Error) -> Status {
+    tracing::debug!(address = authority, %error, "cannot proxy");
+    let mut status = Status::new(Reason::InternalError, format!("error dialing backend: {error} ({authority})"));
+    status.code = 500;
+    status
+}
+
+/// A response that is passed on as it comes.
+pub fn pass_on(response: Response<Incoming>) -> Response<Body> {
+    response.map(|body| body.map_err(Error::from).boxed())
+}

@@ -1,0 +1,226 @@
+//! The body of a LIST: the encoded items one after the other, never encoded again.
+
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http_body::{Frame, SizeHint};
+use kinds::Descriptor;
+use meta::Encoded;
+use registry::api::List;
+use transport::Error;
+
+/// Bytes handed to the connection at once: large enough that TLS records and system calls are full,
+/// small enough that a list of any size needs little memory.
+const CHUNK: usize = 256 * 1024;
+
+/// Bodies from this size on are compressed, if the client accepts it (upstream: `responsewriters`).
+pub const GZIP_FROM: u64 = 128 * 1024;
+
+/// `{"resourceVersion":"7","continue":"…","remainingItemCount":3}`.
+pub fn metadata(list: &List) -> String {
+    let mut out = format!(r#"{{"resourceVersion":"{}""#, list.revision);
+    if !list.continue_token.is_empty() {
+        out.push_str(&format!(r#","continue":{}"#, serde_json::Value::from(&*list.continue_token)));
+    }
+    if let Some(count) = list.remaining.filter(|_| !list.continue_token.is_empty()) {
+        out.push_str(&format!(r#","remainingItemCount":{count}"#));
+    }
+    out.push('}');
+    out
+}
+
+/// Cuts the type fields off an item: upstream's typed lists print items without them. The encoding puts
+/// them first, so nothing is parsed.
+#[derive(Debug)]
+struct Trim {
+    prefix: String,
+}
+
+impl Trim {
+    fn new(kind: &Descriptor) -> Self {
+        Trim { prefix: format!(r#"{{"kind":"{}","apiVersion":"{}","#, kind.gvk.kind, kind.gvk.api_version()) }
+    }
+
+    /// What to print after an opening brace, or the whole item if it does not begin as expected.
+    fn item<'a>(&self, json: &'a [u8]) -> (&'static [u8], &'a [u8]) {
+        match json.strip_prefix(self.prefix.as_bytes()) {
+            Some(rest) => (b"{", rest),
+            None => (b"", json),
+        }
+    }
+}
+
+/// The body. Its length is known from the start.
+#[derive(Debug)]
+pub struct ListBody {
+    head: Bytes,
+    items: Vec<Arc<Encoded>>,
+    next: usize,
+    trim: Trim,
+    left: u64,
+}
+
+impl ListBody {
+    /// A list of the kind.
+    pub fn new(kind: &Descriptor, list: List) -> Self {
+        let (metadata, gvk) = (metadata(&list), &kind.gvk);
+        let head = format!(
+            r#"{{"kind":"{}List","apiVersion":"{}","metadata":{metadata},"items":["#,
+            gvk.kind,
+            gvk.api_version()
+        );
+        let trim = Trim::new(kind);
+        let length = |item: &Arc<Encoded>| {
+            let (brace, rest) = trim.item(&item.json);
+            (brace.len() + rest.len()) as u64
+        };
+        let commas = list.items.len().saturating_sub(1) as u64;
+        let left = head.len() as u64 + list.items.iter().map(length).sum::<u64>() + commas + 2;
+        ListBody { head: head.into(), items: list.items, next: 0, trim, left }
+    }
+
+    /// Bytes still to come.
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next part; empty at the end.
+    fn chunk(&mut self) -> Bytes {
+        if self.left == 0 {
+            return Bytes::new();
+        }
+        let mut out = BytesMut::with_capacity(CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK)) + 4096);
+        out.extend_from_slice(&std::mem::take(&mut self.head));
+        while out.len() < CHUNK && self.next < self.items.len() {
+            if self.next > 0 {
+                out.extend_from_slice(b",");
+            }
+            let (brace, rest) = self.trim.item(&self.items[self.next].json);
+            out.extend_from_slice(brace);
+            out.extend_from_slice(rest);
+            self.next += 1;
+        }
+        if self.next == self.items.len() && out.len() as u64 + 2 == self.left {
+            out.extend_from_slice(b"]}");
+        }
+        self.left -= out.len() as u64;
+        out.freeze()
+    }
+
+    /// All of it at once, for forms that cannot be streamed.
+    pub fn whole(mut self) -> Bytes {
+        let mut out = BytesMut::with_capacity(usize::try_from(self.left).unwrap_or(0));
+        while self.left > 0 {
+            out.extend_from_slice(&self.chunk());
+        }
+        out.freeze()
+    }
+}
+
+impl http_body::Body for ListBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let chunk = self.chunk();
+        Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// The same, compressed on the way.
+pub struct GzipBody {
+    list: ListBody,
+    /// `None` after the trailer was written.
+    encoder: Option<GzEncoder<Vec<u8>>>,
+}
+
+impl GzipBody {
+    /// Compresses at level 1, as upstream: the network is rarely slower.
+    pub fn new(list: ListBody) -> Self {
+        GzipBody { list, encoder: Some(GzEncoder::new(Vec::new(), Compression::new(1))) }
+    }
+
+    fn chunk(&mut self) -> Option<Result<Bytes, Error>> {
+        loop {
+            let part = self.list.chunk();
+            if part.is_empty() {
+                let encoder = self.encoder.take()?;
+                return Some(encoder.finish().map(Bytes::from).map_err(Error::from));
+            }
+            let encoder = self.encoder.as_mut()?;
+            if let Err(error) = encoder.write_all(&part) {
+                return Some(Err(error.into()));
+            }
+            let ready = std::mem::take(encoder.get_mut());
+            if !ready.is_empty() {
+                return Some(Ok(ready.into()));
+            }
+        }
+    }
+}
+
+impl http_body::Body for GzipBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        Poll::Ready(self.chunk().map(|chunk| chunk.map(Frame::data)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use meta::Key;
+    use serde_json::Value;
+
+    fn list(count: usize) -> ListBody {
+        let kind = kinds::all().into_iter().find(|k| &*k.resource == "configmaps").expect("there");
+        let item = |n: usize| {
+            let (name, data) = (format!("c{n}"), "x".repeat(1000));
+            let json = format!(
+                r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"{name}"}},"data":{{"a":"{data}"}}}}"#
+            );
+            Arc::new(Encoded::new(Key::new("d", &name), 1, json.into()))
+        };
+        let items = (0..count).map(item).collect();
+        ListBody::new(&kind, List { items, revision: 7, continue_token: "t".into(), remaining: Some(2) })
+    }
+
+    #[tokio::test]
+    async fn chunks_make_the_announced_length_and_one_document() {
+        for count in [0, 1, 900] {
+            let body = list(count);
+            let length = body.left();
+            let bytes = body.collect().await.expect("streams").to_bytes();
+            assert_eq!(bytes.len() as u64, length);
+            let tree: Value = serde_json::from_slice(&bytes).expect("is JSON");
+            assert_eq!(tree["kind"], "ConfigMapList");
+            assert_eq!(tree["metadata"]["remainingItemCount"], 2);
+            assert_eq!(tree["items"].as_array().map(Vec::len), Some(count));
+            assert!(tree["items"][0].get("kind").is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn the_compressed_body_is_the_same() {
+        let packed = GzipBody::new(list(900)).collect().await.expect("streams").to_bytes();
+        let mut plain = Vec::new();
+        std::io::copy(&mut flate2::read::GzDecoder::new(&*packed), &mut plain).expect("unpacks");
+        assert_eq!(plain, list(900).whole());
+    }
+}

@@ -1,0 +1,39 @@
+//! `/version`.
+
+use http::{Response, StatusCode};
+use meta::Status;
+use serde_json::json;
+use transport::Body;
+
+use crate::answer;
+use crate::pipeline::Ask;
+
+/// The version of Kubernetes that this is, for clients that check their skew.
+pub const GIT_VERSION: &str = "v1.36.3";
+
+/// Answers with upstream's fields.
+pub fn run(_: &Ask<'_>) -> Result<Response<Body>, Status> {
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    Ok(answer::json(
+        StatusCode::OK,
+        &json!({
+            "major": "1",
+            "minor": "36",
+            "emulationMajor": "1",
+            "emulationMinor": "36",
+            "minCompatibilityMajor": "1",
+            "minCompatibilityMinor": "35",
+            "gitVersion": GIT_VERSION,
+            "gitCommit": "",
+            "gitTreeState": "clean",
+            "buildDate": "1970-01-01T00:00:00Z",
+            "goVersion": "",
+            "compiler": "rustc",
+            "platform": format!("{}/{architecture}", std::env::consts::OS),
+        }),
+    ))
+}

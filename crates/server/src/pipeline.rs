@@ -1,0 +1,120 @@
+//! The straight line of a request. It reads downwards: one function a station, one span a station,
+//! named like it. What a station refuses is a [`Status`], and leaves the line at the end of [`serve`].
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use auth::Credentials;
+use auth::authn::x509::Peer;
+use futures::FutureExt;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::{Request, Response, request};
+use jiff::Timestamp;
+use meta::{Reason, Status, User};
+use tracing::{Instrument, debug_span};
+use transport::Body;
+
+use crate::route::{self, Route};
+use crate::server::State;
+use crate::{answer, impersonate, negotiate, verbs};
+
+/// The longest that a request may take which is no watch and no stream: upstream's `--request-timeout`.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+
+/// Who is at the other end.
+pub enum Caller {
+    /// A component in this process.
+    Component(Arc<User>),
+    /// A connection, with what its client certificate said.
+    Connection(Option<Arc<Peer>>),
+}
+
+/// A request on its way to its verb.
+pub struct Ask<'a> {
+    /// Everything that requests share.
+    pub state: &'a Arc<State>,
+    /// What the first line says, and who asks.
+    pub route: &'a Route,
+    /// Method, URI, headers, and the upgrade if there is one.
+    pub head: request::Parts,
+    /// The body, unread.
+    pub body: Body,
+}
+
+/// Answers one request. Never fails: errors, panics and timeouts are answers too.
+pub async fn serve(state: &Arc<State>, request: Request<Body>, caller: &Caller) -> Response<Body> {
+    let started = Instant::now();
+    let format = negotiate::output_of_status(request.headers());
+    let mut route = Route::default();
+    let line = pass(state, request, caller, &mut route);
+    let result = AssertUnwindSafe(line.instrument(debug_span!("serve"))).catch_unwind().await;
+    let mut response = match result {
+        Ok(Ok(response)) => response,
+        Ok(Err(status)) => answer::status(format, &status),
+        Err(panic) => {
+            state.metrics.panicked();
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+            tracing::error!(path = %route.attributes.path, error = text, "a request panicked");
+            answer::status(format, &Status::internal("the request panicked; the log says where"))
+        }
+    };
+    finish(state, &route, started.elapsed(), &mut response);
+    response
+}
+
+/// The line itself. `route` is the caller's, so that it is known also of a request that was refused.
+async fn pass(
+    state: &Arc<State>,
+    request: Request<Body>,
+    caller: &Caller,
+    route: &mut Route,
+) -> Result<Response<Body>, Status> {
+    let (head, body) = request.into_parts();
+    *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), head.uri.query()))?;
+    route.attributes.user = authenticate(state, &head, caller).instrument(debug_span!("authenticate")).await?;
+    let _turn = state.flow.enter(route).instrument(debug_span!("flow control")).await?;
+    debug_span!("authorize").in_scope(|| state.authorization.check(&route.attributes))?;
+    let long = route.is_long_running();
+    let ask = Ask { state, route, head, body };
+    let verb = verbs::run(ask).instrument(debug_span!("verb"));
+    if long { verb.await } else { tokio::time::timeout(TIME_LIMIT, verb).await.unwrap_or_else(|_| Err(timed_out())) }
+}
+
+fn timed_out() -> Status {
+    Status::new(Reason::Timeout, "request did not complete within requested timeout - context deadline exceeded")
+}
+
+async fn authenticate(state: &State, head: &request::Parts, caller: &Caller) -> Result<User, Status> {
+    let user = match caller {
+        Caller::Component(user) => User::clone(user),
+        Caller::Connection(peer) => {
+            let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
+            let credentials = Credentials {
+                peer: peer.as_deref(),
+                authorization: text(AUTHORIZATION),
+                websocket_protocols: text(SEC_WEBSOCKET_PROTOCOL),
+            };
+            state.authentication.authenticate(&credentials, Timestamp::now()).await.map_err(|error| {
+                tracing::debug!(%error, "unauthorized");
+                Status::unauthorized()
+            })?
+        }
+    };
+    impersonate::impersonate(user, &head.headers, &state.authorization)
+}
+
+/// Counts and logs the request, and marks the response with its id.
+fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<Body>) {
+    let (a, code) = (&route.attributes, response.status().as_u16());
+    let known = a.is_resource() && state.registry.kind(&a.group, &a.version, &a.resource).is_some();
+    state.metrics.count(a, known, code, took);
+    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+        response.headers_mut().insert(HeaderName::from_static("audit-id"), id);
+    }
+    tracing::debug!(
+        verb = %a.verb, path = %a.path, namespace = %a.namespace, name = %a.name, user = %a.user.name,
+        code, elapsed_ms = took.as_millis() as u64, "answered"
+    );
+}

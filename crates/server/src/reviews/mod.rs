@@ -1,0 +1,73 @@
+//! Kinds that are questions: posted, answered, never stored. One file each, and one list.
+
+mod access;
+mod localsubjectaccessreview;
+mod selfsubjectaccessreview;
+mod selfsubjectreview;
+mod selfsubjectrulesreview;
+mod subjectaccessreview;
+mod tokenrequest;
+mod tokenreview;
+
+use futures::future::BoxFuture;
+use http::{Response, StatusCode};
+use meta::{Object, Status, User};
+use serde_json::{Value, json};
+use tracing::{Instrument, debug_span};
+use transport::Body;
+
+use crate::verbs::{Work, body, no_method};
+use crate::{answer, negotiate, options};
+
+/// Answers the question in an object by filling in its status.
+pub type Review = for<'a> fn(&'a Work<'_>, Object) -> BoxFuture<'a, Result<Object, Status>>;
+
+const AUTHENTICATION: &str = "authentication.k8s.io";
+const AUTHORIZATION: &str = "authorization.k8s.io";
+
+/// Group, resource and subresource of every question.
+pub const ALL: &[((&str, &str, &str), Review)] = &[
+    (("", "serviceaccounts", "token"), |w, o| Box::pin(tokenrequest::run(w, o))),
+    ((AUTHENTICATION, "tokenreviews", ""), |w, o| Box::pin(tokenreview::run(w, o))),
+    ((AUTHENTICATION, "selfsubjectreviews", ""), |w, o| Box::pin(selfsubjectreview::run(w, o))),
+    ((AUTHORIZATION, "subjectaccessreviews", ""), |w, o| Box::pin(subjectaccessreview::run(w, o))),
+    ((AUTHORIZATION, "selfsubjectaccessreviews", ""), |w, o| Box::pin(selfsubjectaccessreview::run(w, o))),
+    ((AUTHORIZATION, "localsubjectaccessreviews", ""), |w, o| Box::pin(localsubjectaccessreview::run(w, o))),
+    ((AUTHORIZATION, "selfsubjectrulesreviews", ""), |w, o| Box::pin(selfsubjectrulesreview::run(w, o))),
+];
+
+/// The question that a path takes, if it takes one.
+pub fn find(place: (&str, &str, &str)) -> Option<Review> {
+    ALL.iter().find(|(p, _)| *p == place).map(|(_, review)| *review)
+}
+
+/// Reads the question, and answers 201 with it. There is no other form than the object's own.
+pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, Status> {
+    if work.attributes().verb != "create" {
+        return Err(no_method());
+    }
+    let output = negotiate::output(work.headers(), false)?;
+    let call = options::call(work.ask.route, work.headers(), "CreateOptions", false)?;
+    let (object, warnings) = body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
+    let answered = review(&work, object).await?;
+    let mut response = answer::object(StatusCode::CREATED, output.format, &answered)?;
+    answer::warn(&mut response, &warnings);
+    Ok(response)
+}
+
+/// A user as reviews show it.
+fn user_info(user: &User) -> Value {
+    let mut out = json!({"username": user.name, "groups": user.groups});
+    if !user.uid.is_empty() {
+        out["uid"] = user.uid.as_str().into();
+    }
+    if !user.extra.is_empty() {
+        out["extra"] = json!(user.extra);
+    }
+    out
+}
+
+/// The strings of a list.
+fn strings(values: &[Value]) -> Vec<String> {
+    values.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+}

@@ -1,0 +1,25 @@
+//! TokenReview: whose token it is.
+
+use jiff::Timestamp;
+use meta::{Object, Status};
+
+use super::{strings, user_info};
+use crate::verbs::Work;
+
+/// Answers.
+pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> {
+    let token = review.str_at("spec.token");
+    if token.is_empty() {
+        return Err(Status::bad_request("token is required for TokenReview in authentication"));
+    }
+    let audiences = strings(review.list_at("spec.audiences"));
+    match work.ask.state.authentication.review(token, &audiences, Timestamp::now()).await {
+        Ok((user, audiences)) => {
+            review.set("status.authenticated", true);
+            review.set("status.user", user_info(&user));
+            review.set("status.audiences", audiences);
+        }
+        Err(error) => review.set("status.error", error.to_string()),
+    }
+    Ok(review)
+}

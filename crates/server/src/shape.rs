@@ -1,0 +1,130 @@
+//! Tables and bare metadata, made from encoded objects (upstream: `endpoints/handlers/response.go`).
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use kinds::{Column, Descriptor};
+use meta::{Object, Status};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::query::Query;
+
+/// What a table's rows carry besides the cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Include {
+    /// Nothing.
+    None,
+    /// The object's metadata.
+    Metadata,
+    /// The whole object.
+    Object,
+}
+
+impl Include {
+    /// Reads `includeObject`.
+    pub fn from_query(query: &Query) -> Result<Self, Status> {
+        match query.text("includeObject") {
+            "" | "Metadata" => Ok(Include::Metadata),
+            "None" => Ok(Include::None),
+            "Object" => Ok(Include::Object),
+            other => Err(Status::bad_request(format!(
+                "Unable to convert to Table as requested: includeObject: Invalid value: {other:?}: must be \
+                 'Metadata', 'Object', 'None', or empty"
+            ))),
+        }
+    }
+}
+
+/// Only the metadata of an encoded object, as it stands in its bytes.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    metadata: &'a RawValue,
+}
+
+/// An object's `PartialObjectMetadata` of a version of `meta.k8s.io`.
+pub fn partial(json: &[u8], version: &str) -> Result<Bytes, Status> {
+    let head: Head<'_> = serde_json::from_slice(json).map_err(Status::internal)?;
+    let metadata = head.metadata.get();
+    Ok(format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":{metadata}}}"#).into())
+}
+
+/// The metadata of the items of a list, without their type, as upstream's lists.
+pub fn partial_item(json: &[u8]) -> Result<String, Status> {
+    let head: Head<'_> = serde_json::from_slice(json).map_err(Status::internal)?;
+    Ok(format!(r#"{{"metadata":{}}}"#, head.metadata.get()))
+}
+
+/// How to make tables of one kind.
+#[derive(Clone)]
+pub struct Tables {
+    kind: Descriptor,
+    version: &'static str,
+    include: Include,
+}
+
+impl Tables {
+    /// Tables of a version of `meta.k8s.io`.
+    pub fn new(kind: &Descriptor, version: &'static str, include: Include) -> Self {
+        Tables { kind: kind.clone(), version, include }
+    }
+
+    /// A table of some objects. `list_metadata` is JSON. Without `headings` the columns are not described:
+    /// all frames of a watch but the first.
+    pub fn table<'a>(
+        &self,
+        objects: impl Iterator<Item = &'a [u8]>,
+        list_metadata: &str,
+        headings: bool,
+    ) -> Result<Bytes, Status> {
+        let columns = if headings { self.headings() } else { "null".to_owned() };
+        let (version, now) = (self.version, Timestamp::now());
+        let mut out = format!(
+            r#"{{"kind":"Table","apiVersion":"meta.k8s.io/{version}","metadata":{list_metadata},"columnDefinitions":{columns},"rows":["#
+        );
+        for (at, json) in objects.enumerate() {
+            out.push_str(if at > 0 { "," } else { "" });
+            self.row(json, now, &mut out)?;
+        }
+        out.push_str("]}");
+        Ok(out.into())
+    }
+
+    fn headings(&self) -> String {
+        let column = |c: &Column| {
+            let mut out = json!({"name": c.name, "type": c.kind, "format": c.format, "description": c.description});
+            out["priority"] = c.priority.into();
+            out
+        };
+        Value::Array(self.kind.rules.columns().iter().map(column).collect()).to_string()
+    }
+
+    fn row(&self, json: &[u8], now: Timestamp, out: &mut String) -> Result<(), Status> {
+        let tree = serde_json::from_slice(json).map_err(Status::internal)?;
+        let object = Object::from_value(tree).map_err(|_| Status::internal("a stored object is no JSON object"))?;
+        let cells = Value::Array(self.kind.rules.row(&object, now));
+        out.push_str(&format!(r#"{{"cells":{cells}"#));
+        let carried = match self.include {
+            Include::None => return Ok(out.push('}')),
+            Include::Metadata => partial(json, self.version)?,
+            Include::Object => Bytes::copy_from_slice(json),
+        };
+        out.push_str(r#","object":"#);
+        out.push_str(&String::from_utf8_lossy(&carried));
+        out.push('}');
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_is_cut_out_as_it_stands() {
+        let json = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","labels":{"x":"}"}},"data":{}}"#;
+        let want = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a","labels":{"x":"}"}}}"#;
+        assert_eq!(partial(json, "v1").expect("cut"), want);
+    }
+}

@@ -1,0 +1,35 @@
+//! GET of one object.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use meta::{Encoded, Status};
+use transport::Body;
+
+use super::Work;
+use crate::negotiate::{self, Output, Shape};
+use crate::shape::{self, Include, Tables};
+use crate::answer;
+
+/// Answers with the object.
+pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
+    let output = negotiate::output(work.headers(), true)?;
+    let version = work.ask.route.query.text("resourceVersion");
+    let object = work.ask.state.registry.get(work.attributes(), version).await?;
+    one(&work, output, StatusCode::OK, &object)
+}
+
+/// One object in the form asked for.
+pub fn one(work: &Work<'_>, output: Output, code: StatusCode, object: &Arc<Encoded>) -> Result<Response<Body>, Status> {
+    let json: Bytes = match output.shape {
+        Shape::Whole => object.json.clone(),
+        Shape::Partial(version) => shape::partial(&object.json, version)?,
+        Shape::Table(version) => {
+            let include = Include::from_query(&work.ask.route.query)?;
+            let metadata = format!(r#"{{"resourceVersion":"{}"}}"#, object.revision);
+            Tables::new(&work.kind, version, include).table(std::iter::once(&*object.json), &metadata, true)?
+        }
+    };
+    answer::encoded(code, output.format, json)
+}

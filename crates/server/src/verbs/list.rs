@@ -1,0 +1,68 @@
+//! GET of a collection.
+
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::BodyExt;
+use meta::Status;
+use registry::api::List;
+use transport::Body;
+
+use super::Work;
+use crate::list::{self, GZIP_FROM, GzipBody, ListBody};
+use crate::negotiate::{self, Format, Output, Shape};
+use crate::shape::{self, Include, Tables};
+use crate::{answer, options};
+
+/// Answers with one page.
+pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
+    let output = negotiate::output(work.headers(), true)?;
+    let scope = options::scope(work.ask.route)?;
+    let options = options::list(&work.ask.route.query)?;
+    let page = work.ask.state.registry.list(work.attributes(), &scope, &options).await?;
+    many(&work, output, page)
+}
+
+/// A list in the form asked for.
+pub fn many(work: &Work<'_>, output: Output, page: List) -> Result<Response<Body>, Status> {
+    let json = match output.shape {
+        Shape::Whole => {
+            let body = ListBody::new(&work.kind, page);
+            if output.format == Format::Json {
+                return Ok(stream(work.headers(), body));
+            }
+            body.whole()
+        }
+        Shape::Partial(version) => {
+            let items: Result<Vec<String>, Status> = page.items.iter().map(|o| shape::partial_item(&o.json)).collect();
+            let (metadata, items) = (list::metadata(&page), items?.join(","));
+            format!(
+                r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{version}","metadata":{metadata},"items":[{items}]}}"#
+            )
+            .into()
+        }
+        Shape::Table(version) => {
+            let include = Include::from_query(&work.ask.route.query)?;
+            let objects = page.items.iter().map(|o| &*o.json);
+            Tables::new(&work.kind, version, include).table(objects, &list::metadata(&page), true)?
+        }
+    };
+    answer::encoded(StatusCode::OK, output.format, json)
+}
+
+/// Streams the list, compressed if it is large and the client accepts it.
+fn stream(headers: &HeaderMap, body: ListBody) -> Response<Body> {
+    let mut response = answer::bytes(StatusCode::OK, Format::Json.media_type(), "");
+    if body.left() >= GZIP_FROM && accepts_gzip(headers) {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        *response.body_mut() = GzipBody::new(body).boxed();
+    } else {
+        *response.body_mut() = body.boxed();
+    }
+    response
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let value = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    value.split(',').any(|coding| coding.split(';').next().is_some_and(|c| c.trim() == "gzip"))
+}

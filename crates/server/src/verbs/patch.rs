@@ -1,0 +1,77 @@
+//! PATCH, in four languages.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use meta::{Object, Status};
+use registry::api::Patch;
+use serde_json::Value;
+use tracing::{Instrument, debug_span};
+use transport::Body;
+
+use super::{Work, create};
+use crate::{decode, negotiate, options};
+
+const JSON: &str = "application/json-patch+json";
+const MERGE: &str = "application/merge-patch+json";
+const STRATEGIC: &str = "application/strategic-merge-patch+json";
+const APPLY: &str = "application/apply-patch+yaml";
+
+/// The most operations that a JSON patch may have.
+const OPERATIONS: usize = 10_000;
+
+/// Patches the object and answers with it.
+pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
+    let language = negotiate::content_type(work.headers()).to_owned();
+    if ![JSON, MERGE, STRATEGIC, APPLY].contains(&&*language) {
+        return Err(negotiate::unsupported(&[JSON, MERGE, STRATEGIC, APPLY]));
+    }
+    let output = negotiate::output(work.headers(), true)?;
+    let call = options::call(work.ask.route, work.headers(), "PatchOptions", language == APPLY)?;
+    let body = std::mem::replace(&mut work.ask.body, transport::empty());
+    let force = work.ask.route.query.boolean("force").unwrap_or(false);
+    let decode = async { parse(&language, &decode::read(body).await?, force) };
+    let patch = decode.instrument(debug_span!("decode+default")).await?;
+    let written = work.ask.state.registry.patch(&call, patch).await?;
+    let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
+    create::wrote(&work, output, written, code)
+}
+
+fn parse(language: &str, body: &Bytes, force: bool) -> Result<Patch, Status> {
+    let bad = |e: &dyn std::fmt::Display| Status::bad_request(format!("error decoding patch: {e}"));
+    if language == APPLY {
+        let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
+        let tree: Value = serde_saphyr::from_str(text)
+            .map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
+        let configuration =
+            Object::from_value(tree).map_err(|_| Status::bad_request("error decoding YAML: not an object"))?;
+        return Ok(Patch::Apply { configuration, force });
+    }
+    let tree: Value = serde_json::from_slice(body).map_err(|e| bad(&e))?;
+    match language {
+        JSON => {
+            let operations = tree.as_array().map_or(0, Vec::len);
+            if operations > OPERATIONS {
+                let why = format!("The allowed maximum operations in a JSON patch is {OPERATIONS}, got {operations}");
+                return Err(Status::new(meta::Reason::RequestEntityTooLarge, why));
+            }
+            Ok(Patch::Json(tree))
+        }
+        MERGE => Ok(Patch::Merge(tree)),
+        _ => Ok(Patch::Strategic(tree)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_is_read() {
+        let parsed = |language, body: &'static str| parse(language, &Bytes::from_static(body.as_bytes()), true);
+        assert!(matches!(parsed(JSON, "[]"), Ok(Patch::Json(_))));
+        assert!(matches!(parsed(MERGE, "{}"), Ok(Patch::Merge(_))));
+        assert!(matches!(parsed(STRATEGIC, "{}"), Ok(Patch::Strategic(_))));
+        assert!(matches!(parsed(APPLY, "a: 1"), Ok(Patch::Apply { force: true, .. })));
+        assert_eq!(parsed(MERGE, "{").expect_err("refused").code, 400);
+    }
+}

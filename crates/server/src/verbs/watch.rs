@@ -1,0 +1,46 @@
+//! GET of a collection with `watch=true`.
+
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use http_body_util::BodyExt;
+use meta::{Reason, Status};
+use rand::Rng;
+use transport::Body;
+
+use super::Work;
+use crate::negotiate::{self, Format, PROTOBUF, Shape};
+use crate::shape::{Include, Tables};
+use crate::watch::{Form, Frames, WatchBody};
+use crate::{answer, options};
+
+/// A watch without `timeoutSeconds` lasts between this and twice this, at random, so that clients do
+/// not all come back at once (upstream's `--min-request-timeout`).
+const SHORTEST: u64 = 1800;
+
+/// Answers with frames until the watch ends.
+pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
+    let output = negotiate::output(work.headers(), true)?;
+    if output.format != Format::Json {
+        let types = ["application/json;stream=watch".to_owned(), format!("{PROTOBUF};stream=watch")];
+        let why = format!("only the following media types are accepted: {}", types.join(", "));
+        return Err(Status::new(Reason::NotAcceptable, why));
+    }
+    let scope = options::scope(work.ask.route)?;
+    let (mut options, seconds) = options::watch(&work.ask.route.query)?;
+    let seconds = seconds.unwrap_or_else(|| rand::rng().random_range(SHORTEST..2 * SHORTEST));
+    options.timeout = Some(Duration::from_secs(seconds));
+    let form = match output.shape {
+        Shape::Whole => Form::Whole,
+        Shape::Partial(version) => Form::Partial(version),
+        Shape::Table(version) => {
+            let include = Include::from_query(&work.ask.route.query)?;
+            Form::Table(Tables::new(&work.kind, version, include))
+        }
+    };
+    let events = work.ask.state.registry.watch(work.attributes(), scope, options).await?;
+    let body = WatchBody::new(events, Frames::new(&work.kind, form), work.ask.state.stopping.clone());
+    let mut response = answer::bytes(StatusCode::OK, "application/json", "");
+    *response.body_mut() = body.boxed();
+    Ok(response)
+}

@@ -1,0 +1,166 @@
+//! The body of a WATCH: one JSON frame an event (upstream: `endpoints/handlers/watch.go`).
+
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt};
+use http_body::Frame;
+use kinds::Descriptor;
+use meta::Status;
+use registry::api::{WatchEvent, WatchStream};
+use tokio_util::sync::CancellationToken;
+use transport::Error;
+
+use crate::answer;
+use crate::shape::{self, Tables};
+
+/// Frames that are ready are sent together, up to about so many bytes.
+const BATCH: usize = 64 * 1024;
+
+/// What becomes of each object.
+pub enum Form {
+    /// As it is.
+    Whole,
+    /// Metadata alone, of that version of `meta.k8s.io`.
+    Partial(&'static str),
+    /// A table with one row.
+    Table(Tables),
+}
+
+/// Turns events into frames.
+pub struct Frames {
+    form: Form,
+    /// The kind and apiVersion of bookmarks.
+    kind: String,
+    api_version: String,
+    /// Whether a table's columns were described already.
+    described: bool,
+}
+
+impl Frames {
+    /// Frames of a kind.
+    pub fn new(kind: &Descriptor, form: Form) -> Self {
+        let api_version = kind.gvk.api_version();
+        Frames { form, kind: kind.gvk.kind.to_string(), api_version, described: false }
+    }
+
+    /// Appends the frame of an event. A failure becomes an ERROR frame.
+    fn push(&mut self, event: &WatchEvent, out: &mut BytesMut) {
+        let (name, object) = match event {
+            WatchEvent::Added(o) => ("ADDED", self.object(&o.json)),
+            WatchEvent::Modified(o) => ("MODIFIED", self.object(&o.json)),
+            WatchEvent::Deleted(o) => ("DELETED", self.object(&o.json)),
+            WatchEvent::Bookmark { revision, initial_end } => {
+                let bookmark = self.bookmark(*revision, *initial_end);
+                ("BOOKMARK", self.object(&bookmark))
+            }
+            WatchEvent::Error(status) => ("ERROR", Ok(answer::status_json(status))),
+        };
+        let (name, object) = match object {
+            Ok(object) => (name, object),
+            Err(status) => ("ERROR", answer::status_json(&status)),
+        };
+        out.reserve(object.len() + 40);
+        out.extend_from_slice(br#"{"type":""#);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(br#"","object":"#);
+        out.extend_from_slice(&object);
+        out.extend_from_slice(b"}\n");
+    }
+
+    fn object(&mut self, json: &Bytes) -> Result<Bytes, Status> {
+        match &self.form {
+            Form::Whole => Ok(json.clone()),
+            Form::Partial(version) => shape::partial(json, version),
+            Form::Table(tables) => {
+                let headings = !std::mem::replace(&mut self.described, true);
+                tables.table(std::iter::once(&**json), "{}", headings)
+            }
+        }
+    }
+
+    fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+        let end = if initial_end { r#","annotations":{"k8s.io/initial-events-end":"true"}"# } else { "" };
+        format!(
+            r#"{{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":"{revision}"{end}}}}}"#,
+            self.kind, self.api_version
+        )
+        .into()
+    }
+}
+
+/// The body. It ends when the watch does, or when the server shuts down.
+pub struct WatchBody {
+    /// Never locked: the mutex makes a stream that only one task polls shareable.
+    events: Mutex<WatchStream>,
+    frames: Frames,
+    ended: bool,
+}
+
+impl WatchBody {
+    /// Frames of the events until one of them ends it.
+    pub fn new(events: WatchStream, frames: Frames, shutdown: CancellationToken) -> Self {
+        let events = events.take_until(shutdown.cancelled_owned()).boxed();
+        WatchBody { events: Mutex::new(events), frames, ended: false }
+    }
+
+    fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let events = self.events.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut out = BytesMut::new();
+        while !self.ended && out.len() < BATCH {
+            match events.next().poll_unpin(context) {
+                Poll::Ready(Some(event)) => {
+                    self.frames.push(&event, &mut out);
+                    self.ended = matches!(event, WatchEvent::Error(_));
+                }
+                Poll::Ready(None) => self.ended = true,
+                Poll::Pending if out.is_empty() => return Poll::Pending,
+                Poll::Pending => break,
+            }
+        }
+        Poll::Ready((!out.is_empty()).then(|| out.freeze()))
+    }
+}
+
+impl http_body::Body for WatchBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.next(context).map(|frame| frame.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use meta::{Encoded, Key};
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn events_become_lines() {
+        let kind = kinds::all().into_iter().find(|k| &*k.resource == "configmaps").expect("there");
+        let json = Bytes::from_static(br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{}}"#);
+        let object = Arc::new(Encoded::new(Key::new("d", "a"), 3, json));
+        let events = vec![
+            WatchEvent::Added(object),
+            WatchEvent::Bookmark { revision: 4, initial_end: true },
+            WatchEvent::Error(Status::expired("too old")),
+        ];
+        let events = futures::stream::iter(events).chain(futures::stream::pending()).boxed();
+        let frames = Frames::new(&kind, Form::Partial("v1"));
+        let body = WatchBody::new(events, frames, CancellationToken::new());
+        let bytes = body.collect().await.expect("ends after the error").to_bytes();
+        let lines: Vec<&str> = std::str::from_utf8(&bytes).expect("is text").lines().collect();
+        assert_eq!(lines.len(), 3);
+        assert_eq!(
+            lines[0],
+            r#"{"type":"ADDED","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a"}}}"#
+        );
+        assert!(lines[1].contains(r#""resourceVersion":"4","annotations":{"k8s.io/initial-events-end":"true"}"#));
+        assert!(lines[2].starts_with(r#"{"type":"ERROR","object":{"#) && lines[2].contains("Expired"));
+    }
+}
