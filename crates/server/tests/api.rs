@@ -68,7 +68,7 @@ async fn unknown_fields_warn_or_refuse() {
 async fn forms_are_negotiated() {
     let (kit, _directory) = kit().await;
     kit.post(MAPS, map("a")).await;
-    let accept = |accept: &'static str| kit.ask(Method::GET, MAPS, &[("accept", accept)], "");
+    let accept = async |accept: &str| kit.ask(Method::GET, MAPS, &[("accept", accept)], "").await;
     let table = accept("application/json;as=Table;v=v1;g=meta.k8s.io,application/json").await.json();
     assert_eq!(table["kind"], "Table");
     assert_eq!((&table["columnDefinitions"][0]["name"], &table["rows"][0]["cells"][0]), (&json!("Name"), &json!("a")));

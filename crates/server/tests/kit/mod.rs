@@ -13,9 +13,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
-use meta::{Object, User};
+use meta::User;
 use registry::Registry;
-use serde_json::{Value, json};
+use serde_json::Value;
 use server::lookup::Objects;
 use server::{Limits, Parts, Server, policy};
 use store::Memory;
@@ -82,14 +82,8 @@ impl Kit {
     }
 
     async fn bootstrap(&self) {
-        let mut objects: Vec<Object> = ["default", "kube-system", "kube-public"]
-            .into_iter()
-            .map(|name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
-            .map(|tree| Object::from_value(tree).expect("object"))
-            .collect();
-        objects.extend(auth::bootstrap::objects());
-        for object in objects {
-            let resource = format!("{}s", object.kind().to_lowercase());
+        for object in auth::bootstrap::objects() {
+            let resource = auth::bootstrap::resource(object.kind());
             let base = match object.api_version().contains('/') {
                 true => format!("/apis/{}", object.api_version()),
                 false => format!("/api/{}", object.api_version()),
