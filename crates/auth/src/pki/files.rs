@@ -37,18 +37,21 @@ pub(super) fn authority(directory: &Path, name: &str, subject: &str, now: Timest
     Authority::read(&certificate, &private).map_err(|reason| Error::Damaged { path: crt, reason })
 }
 
-/// The private key in `sa.key`, PEM; made if it is not there. `sa.pub` is for people.
-pub(super) fn signing_key(directory: &Path) -> Result<String, Error> {
-    let (key, public) = (directory.join("sa.key"), directory.join("sa.pub"));
-    if let Some(pem) = read(&key)? {
-        KeyPair::from_pem(&pem).map_err(|e| Error::Damaged { path: key, reason: e.to_string() })?;
-        return Ok(pem);
-    }
+/// The private key in `sa.key`, PEM, if it is there.
+pub(super) fn signing_key(directory: &Path) -> Result<Option<String>, Error> {
+    let path = directory.join("sa.key");
+    let Some(pem) = read(&path)? else { return Ok(None) };
+    KeyPair::from_pem(&pem).map_err(|e| Error::Damaged { path, reason: e.to_string() })?;
+    Ok(Some(pem))
+}
+
+/// Makes the private key in `sa.key`. `sa.pub` is for people.
+pub(super) fn make_signing_key(directory: &Path) -> Result<String, Error> {
     let made = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
     let pair = made.map_err(|e| Error::Make { what: "the service-account key".to_owned(), reason: e.to_string() })?;
-    write(&public, &pair.public_key_pem())?;
+    write(&directory.join("sa.pub"), &pair.public_key_pem())?;
     let pem = pair.serialize_pem();
-    write(&key, &pem)?;
+    write(&directory.join("sa.key"), &pem)?;
     Ok(pem)
 }
 

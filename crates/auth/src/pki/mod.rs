@@ -16,6 +16,7 @@ pub mod leaf;
 pub mod tls;
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jiff::{Span, Timestamp};
 
@@ -64,25 +65,32 @@ pub enum Error {
     },
 }
 
+/// A key that may still be in the making.
+type Pending = LazyLock<Result<String, Error>, Box<dyn FnOnce() -> Result<String, Error> + Send + Sync>>;
+
 /// The secrets of a cluster. Everything else is derived from them.
 pub struct Pki {
     cluster: Authority,
     front_proxy: Authority,
-    signing_key: String,
+    signing_key: Pending,
 }
 
 impl Pki {
-    /// Reads the files in the directory, and makes those that are missing.
+    /// Reads the files in the directory, and makes those that are missing. Finding an RSA key takes some
+    /// tenths of a second, once in a cluster's life: a thread does it meanwhile.
     pub fn open(directory: &Path, now: Timestamp) -> Result<Pki, Error> {
         files::make_directory(directory)?;
-        // The RSA key takes a hundred milliseconds to find, the rest next to nothing: side by side.
-        std::thread::scope(|scope| {
-            let signing_key = scope.spawn(|| files::signing_key(directory));
-            let cluster = files::authority(directory, "ca", "kubernetes", now)?;
-            let front_proxy = files::authority(directory, "front-proxy-ca", "front-proxy-ca", now)?;
-            let signing_key = signing_key.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            Ok(Pki { cluster, front_proxy, signing_key })
-        })
+        let signing_key: Pending = match files::signing_key(directory)? {
+            Some(key) => LazyLock::new(Box::new(move || Ok(key))),
+            None => {
+                let directory = directory.to_owned();
+                let making = std::thread::spawn(move || files::make_signing_key(&directory));
+                LazyLock::new(Box::new(move || making.join().unwrap_or_else(|p| std::panic::resume_unwind(p))))
+            }
+        };
+        let cluster = files::authority(directory, "ca", "kubernetes", now)?;
+        let front_proxy = files::authority(directory, "front-proxy-ca", "front-proxy-ca", now)?;
+        Ok(Pki { cluster, front_proxy, signing_key })
     }
 
     /// A certificate and its key, signed now and valid for a year (or as long as the authority).
@@ -104,9 +112,9 @@ impl Pki {
         &self.front_proxy
     }
 
-    /// The private key that signs service-account tokens, as PEM.
-    pub fn signing_key(&self) -> &str {
-        &self.signing_key
+    /// The private key that signs service-account tokens, as PEM. Blocks while it is being made.
+    pub fn signing_key(&self) -> Result<&str, &Error> {
+        self.signing_key.as_deref()
     }
 
     /// A kubeconfig for an identity, with a fresh certificate in it.

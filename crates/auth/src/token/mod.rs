@@ -2,15 +2,19 @@
 //! (upstream: `pkg/serviceaccount`).
 
 pub mod claims;
+mod key;
 mod request;
+
+use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde_json::{Value, json};
 
+use crate::pki::Pki;
 pub use claims::Claims;
+use key::Key;
 pub use request::Issuance;
 
 /// Path of the discovery document.
@@ -19,7 +23,7 @@ pub const DISCOVERY_PATH: &str = "/.well-known/openid-configuration";
 pub const KEYS_PATH: &str = "/openid/v1/jwks";
 
 /// A key that cannot be used, or a token that cannot be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("service-account key: {0}")]
 pub struct KeyError(String);
 
@@ -32,31 +36,37 @@ pub enum Foreign {
     Forged(String),
 }
 
+/// A key that is read when it is first needed.
+type Pending = LazyLock<Result<Key, KeyError>, Box<dyn FnOnce() -> Result<Key, KeyError> + Send + Sync>>;
+
 /// Signs tokens and checks signatures.
 pub struct Tokens {
     issuer: String,
     audiences: Vec<String>,
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    jwk: Jwk,
-    key_id: String,
+    key: Pending,
 }
 
 impl Tokens {
     /// `issuer` is the URL under which the tokens are issued, and the API server's own audience;
     /// `key_pem` an RSA private key.
     pub fn new(issuer: &str, key_pem: &str) -> Result<Tokens, KeyError> {
-        let failed = |e: &dyn std::fmt::Display| KeyError(e.to_string());
-        let encoding = EncodingKey::from_rsa_pem(key_pem.as_bytes()).map_err(|e| failed(&e))?;
-        let pair = rcgen::KeyPair::from_pem(key_pem).map_err(|e| failed(&e))?;
-        // Upstream's key id: the hash of the public key in its standard form.
-        let spki = rcgen::PublicKeyData::subject_public_key_info(&pair);
-        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &spki);
-        let key_id = BASE64_URL_SAFE_NO_PAD.encode(hash.as_ref());
-        let mut jwk = Jwk::from_encoding_key(&encoding, Algorithm::RS256).map_err(|e| failed(&e))?;
-        jwk.common.key_id = Some(key_id.clone());
-        let decoding = DecodingKey::from_jwk(&jwk).map_err(|e| failed(&e))?;
-        Ok(Tokens { issuer: issuer.to_owned(), audiences: vec![issuer.to_owned()], encoding, decoding, jwk, key_id })
+        let key = Key::read(key_pem)?;
+        Ok(Tokens::with(issuer, Box::new(move || Ok(key))))
+    }
+
+    /// The same with the cluster's key, which may still be in the making: the first token waits for it.
+    pub fn deferred(issuer: &str, pki: Arc<Pki>) -> Tokens {
+        let key = move || Key::read(pki.signing_key().map_err(|e| KeyError(e.to_string()))?);
+        Tokens::with(issuer, Box::new(key))
+    }
+
+    fn with(issuer: &str, key: Box<dyn FnOnce() -> Result<Key, KeyError> + Send + Sync>) -> Tokens {
+        let key = LazyLock::new(key);
+        Tokens { issuer: issuer.to_owned(), audiences: vec![issuer.to_owned()], key }
+    }
+
+    fn key(&self) -> Result<&Key, KeyError> {
+        self.key.as_ref().map_err(Clone::clone)
     }
 
     /// The audiences of tokens for the API server itself.
@@ -66,12 +76,13 @@ impl Tokens {
 
     /// Signs the claims; `iss` is filled in.
     pub fn sign(&self, claims: &Claims) -> Result<String, KeyError> {
+        let key = self.key()?;
         let mut header = Header::new(Algorithm::RS256);
-        header.kid = Some(self.key_id.clone());
+        header.kid = Some(key.id.clone());
         // Upstream's tokens carry no `typ`.
         header.typ = None;
         let claims = Claims { iss: self.issuer.clone(), ..claims.clone() };
-        jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(|e| KeyError(e.to_string()))
+        jsonwebtoken::encode(&header, &claims, &key.encoding).map_err(|e| KeyError(e.to_string()))
     }
 
     /// The claims of a token with a good signature. Times, audiences and the objects it is bound to
@@ -81,24 +92,22 @@ impl Tokens {
             return Err(Foreign::NotOurs);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| Foreign::NotOurs)?;
-        if header.kid.as_ref().is_some_and(|kid| *kid != self.key_id) {
+        let key = self.key().map_err(|e| Foreign::Forged(e.to_string()))?;
+        if header.kid.as_ref().is_some_and(|kid| *kid != key.id) {
             return Err(Foreign::Forged("invalid signature, no keys found".to_owned()));
         }
         let mut validation = Validation::new(Algorithm::RS256);
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();
-        let verified = jsonwebtoken::decode::<Claims>(token, &self.decoding, &validation);
+        let verified = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation);
         verified.map(|data| data.claims).map_err(|e| Foreign::Forged(e.to_string()))
     }
 
-    /// The key set at [`KEYS_PATH`].
+    /// The key set at [`KEYS_PATH`]; without a key there is none in it.
     pub fn keys(&self) -> Value {
-        let (n, e) = match &self.jwk.algorithm {
-            AlgorithmParameters::RSA(rsa) => (rsa.n.as_str(), rsa.e.as_str()),
-            _ => ("", ""),
-        };
-        json!({"keys": [{"use": "sig", "kty": "RSA", "kid": self.key_id, "alg": "RS256", "n": n, "e": e}]})
+        let keys: Vec<Value> = self.key().iter().map(|key| key.public()).collect();
+        json!({"keys": keys})
     }
 
     /// The discovery document at [`DISCOVERY_PATH`]; `address` is host and port of the API server as

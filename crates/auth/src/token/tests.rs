@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use meta::{Key, Object, Status};
 use serde_json::json;
 
+use jsonwebtoken::DecodingKey;
+
 use super::*;
 use crate::authn::x509::Certificates;
 use crate::{Authentication, Credentials, Lookup};
@@ -173,6 +175,15 @@ async fn bad_requests_get_upstream_s_messages() {
     for (spec, message) in table {
         assert_eq!(request(&objects, spec).await.expect_err("refused").message, message);
     }
+}
+
+#[test]
+fn a_key_in_the_making_is_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pki = Arc::new(Pki::open(directory.path(), now()).expect("opens"));
+    let tokens = Tokens::deferred(ISSUER, pki);
+    let token = tokens.sign(&Claims::default()).expect("signed");
+    assert_eq!(tokens.verify(&token).map(|claims| claims.iss), Ok(ISSUER.to_owned()));
 }
 
 #[test]
