@@ -112,8 +112,14 @@ impl Pki {
         &self.front_proxy
     }
 
-    /// The private key that signs service-account tokens, as PEM. Blocks while it is being made.
-    pub fn signing_key(&self) -> Result<&str, &Error> {
+    /// The private key that signs service-account tokens, as PEM. Blocks while it is being made. Empty, and so
+    /// no key, if that failed: [`Pki::signing_key_made`] says why.
+    pub fn signing_key(&self) -> &str {
+        self.signing_key_made().unwrap_or("")
+    }
+
+    /// The same, or why there is none.
+    pub fn signing_key_made(&self) -> Result<&str, &Error> {
         self.signing_key.as_deref()
     }
 

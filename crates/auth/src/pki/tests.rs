@@ -103,7 +103,7 @@ fn files_are_private_and_read_again() {
     let path = directory.path().join("pki");
     let now = Timestamp::now();
     let first = Pki::open(&path, now).expect("opens");
-    let key = first.signing_key().expect("made").to_owned();
+    let key = first.signing_key().to_owned();
     let mode = |p: &Path| std::fs::metadata(p).expect("exists").permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
     for entry in std::fs::read_dir(&path).expect("reads") {
@@ -111,7 +111,7 @@ fn files_are_private_and_read_again() {
     }
     let second = Pki::open(&path, now).expect("opens again");
     assert_eq!(first.cluster().certificate_pem(), second.cluster().certificate_pem());
-    assert_eq!(second.signing_key().expect("read"), key);
+    assert_eq!(second.signing_key(), key);
     std::fs::write(path.join("ca.crt"), "rubbish").expect("writes");
     assert!(matches!(Pki::open(&path, now), Err(Error::Damaged { .. })));
     std::fs::write(path.join("ca.crt"), first.cluster().certificate_pem()).expect("writes");

@@ -56,7 +56,7 @@ impl Tokens {
 
     /// The same with the cluster's key, which may still be in the making: the first token waits for it.
     pub fn deferred(issuer: &str, pki: Arc<Pki>) -> Tokens {
-        let key = move || Key::read(pki.signing_key().map_err(|e| KeyError(e.to_string()))?);
+        let key = move || Key::read(pki.signing_key_made().map_err(|e| KeyError(e.to_string()))?);
         Tokens::with(issuer, Box::new(key))
     }
 
