@@ -108,3 +108,31 @@ fn protobuf_of_every_kind_is_upstreams_and_comes_back() {
     });
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Damaged documents are refused or read, but never break the process.
+#[test]
+fn damaged_documents_do_no_harm() {
+    let mut state = 1u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    for extension in ["json", "pb"] {
+        each(extension, |schema, _, bytes| {
+            for _ in 0..20 {
+                let mut damaged = bytes.clone();
+                for _ in 0..=random(3) {
+                    let at = random(damaged.len());
+                    damaged[at] = random(256) as u8;
+                }
+                damaged.truncate(bytes.len() - random(2) * random(bytes.len()));
+                let decoded = if extension == "pb" { schema.decode_proto(&damaged) } else { schema.decode_json(&damaged) };
+                if let Ok(decoded) = decoded {
+                    let (json, _) = schema.encode(&decoded.object, false);
+                    assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
+                    schema.encode_proto(&decoded.object);
+                }
+            }
+        });
+    }
+}

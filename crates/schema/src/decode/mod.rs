@@ -8,6 +8,7 @@
 mod path;
 mod scalar;
 mod scan;
+mod text;
 mod time;
 mod yaml;
 

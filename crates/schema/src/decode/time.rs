@@ -49,55 +49,57 @@ impl Instant {
 }
 
 fn parse(text: &str, layout: &str, micro: bool) -> Result<Instant, String> {
-    let mut rest = text;
-    let fail = |rest: &str, element: &str| {
+    let fail = |(rest, element): (&str, &str)| {
         Err(format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {element:?}"))
     };
-    let range = |what: &str| Err(format!("parsing time {text:?}: {what} out of range"));
-    let mut numbers = [0i64; 6];
-    let elements = [("2006", 4), ("01", 2), ("02", 2), ("15", 2), ("04", 2), ("05", 2)];
-    for (i, (element, width)) in elements.into_iter().enumerate() {
-        let Some(digits) = rest.get(..width).filter(|d| d.bytes().all(|b| b.is_ascii_digit())) else {
-            return fail(rest, element);
-        };
-        numbers[i] = digits.parse().unwrap_or(0);
-        rest = &rest[width..];
-        if i < 5 {
-            let separator = ["-", "-", "T", ":", ":"][i];
-            match rest.strip_prefix(separator) {
-                Some(after) => rest = after,
-                None => return fail(rest, separator),
-            }
-        }
-    }
+    let (numbers, mut rest) = match numbers(text) {
+        Ok(read) => read,
+        Err(place) => return fail(place),
+    };
     let mut nanos = 0;
-    if let Some((digits, after)) = fraction(rest) {
-        if micro && digits.len() != 6 {
-            return fail(rest, ".000000");
+    match fraction(rest) {
+        Some((digits, after)) if !micro || digits.len() == 6 => {
+            nanos = format!("{digits:0<9}")[..9].parse().unwrap_or(0);
+            rest = after;
         }
-        nanos = format!("{digits:0<9}")[..9].parse().unwrap_or(0);
-        rest = after;
-    } else if micro {
-        return fail(rest, ".000000");
+        _ if micro => return fail((rest, ".000000")),
+        _ => {}
     }
-    let Some((offset, after)) = zone(rest) else { return fail(rest, "Z07:00") };
+    let Some((offset, after)) = zone(rest) else { return fail((rest, "Z07:00")) };
     if !after.is_empty() {
         return Err(format!("parsing time {text:?}: extra text: {after:?}"));
     }
+    if let Some(what) = out_of_range(&numbers) {
+        return Err(format!("parsing time {text:?}: {what} out of range"));
+    }
     let [year, month, day, hour, minute, second] = numbers;
-    if !(1..=12).contains(&month) {
-        return range("month");
-    }
-    if day < 1 || day > days_in(year, month) {
-        return range("day");
-    }
-    for (value, limit, what) in [(hour, 24, "hour"), (minute, 60, "minute"), (second, 60, "second")] {
-        if value >= limit {
-            return range(what);
-        }
-    }
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
     Ok(Instant { seconds, nanos })
+}
+
+/// Year to second, and what follows; or what cannot be read as which element of the layout.
+fn numbers(text: &str) -> Result<([i64; 6], &str), (&str, &'static str)> {
+    const ELEMENTS: [(&str, &str); 6] = [("2006", "-"), ("01", "-"), ("02", "T"), ("15", ":"), ("04", ":"), ("05", "")];
+    let mut numbers = [0; 6];
+    let mut rest = text;
+    for (number, (element, separator)) in numbers.iter_mut().zip(ELEMENTS) {
+        let digits = rest.get(..element.len()).filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
+        *number = digits.and_then(|d| d.parse().ok()).ok_or((rest, element))?;
+        rest = &rest[element.len()..];
+        rest = rest.strip_prefix(separator).ok_or((rest, separator))?;
+    }
+    Ok((numbers, rest))
+}
+
+fn out_of_range([year, month, day, hour, minute, second]: &[i64; 6]) -> Option<&'static str> {
+    let checks = [
+        ((1..=12).contains(month), "month"),
+        ((1..=days_in(*year, *month)).contains(day), "day"),
+        (*hour < 24, "hour"),
+        (*minute < 60, "minute"),
+        (*second < 60, "second"),
+    ];
+    checks.into_iter().find(|(valid, _)| !valid).map(|(_, what)| what)
 }
 
 fn fraction(text: &str) -> Option<(&str, &str)> {
