@@ -37,6 +37,7 @@ async fn isolates() {
     assert!(node.exec(&id, &["/probe", "ls", "/dev"]).await.1.contains("null"));
     assert_eq!(node.exec(&id, &["/probe", "cat", "/proc/keys"]).await.1, "", "masked");
     assert_eq!(node.exec(&id, &["/probe", "unshare"]).await.0, 1, "seccomp refuses");
+    assert_eq!(node.exec(&id, &["/probe", "device", "1", "11"]).await.0, 1, "the kernel's log is no device for it");
     let refused = node.runtime.exec_sync(&id, &["nothing".into()], Duration::from_secs(5)).await.unwrap_err();
     assert_eq!(refused.to_string(), "exec: \"nothing\": executable file not found in $PATH");
 }
