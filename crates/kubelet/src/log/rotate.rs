@@ -47,6 +47,15 @@ fn rotate(path: &Path) -> std::io::Result<()> {
     fs::rename(path, format!("{}.{stamp}", path.display()))
 }
 
+/// Removes the older files of a log that is gone.
+pub fn remove_rotated(path: &Path) {
+    for file in rotated(path).unwrap_or_default() {
+        if let Err(error) = fs::remove_file(&file) {
+            tracing::debug!(path = %file.display(), %error, "rotated log not removed");
+        }
+    }
+}
+
 fn rotated(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let prefix = format!("{}.", path.file_name().unwrap_or_default().to_string_lossy());
     let entries = fs::read_dir(path.parent().unwrap_or(path))?;

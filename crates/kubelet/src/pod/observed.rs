@@ -109,6 +109,13 @@ impl Observed {
         self.containers().filter(|c| c.name == name).max_by_key(|c| c.attempt)
     }
 
+    /// The newest container of that name that has begun to run: while one is being made, the one
+    /// before it is what there is.
+    pub fn begun(&self, name: &str) -> Option<&Container> {
+        let begun = |c: &&Container| c.name == name && c.state != ContainerState::Created;
+        self.containers().filter(begun).max_by_key(|c| c.attempt)
+    }
+
     /// The newest container of that name if it was started in the present sandbox.
     pub fn current(&self, name: &str) -> Option<&Container> {
         let attempt = self.sandbox.as_ref()?.config.attempt.to_string();

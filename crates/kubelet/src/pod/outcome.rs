@@ -39,6 +39,8 @@ pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestam
             container.waiting = Some(Waiting { reason: (*reason).to_owned(), message: message.clone() });
             container.retry = Some(now + RETRY_CONFIG);
             if *pulled {
+                // Soon the status tells of the back-off, as upstream's does.
+                container.retry = Some(now + RETRY);
                 container.pulls.next(now);
                 container.pulled_at = Some(now);
                 container.pull_error = format!("{reason}: {message}");

@@ -19,6 +19,7 @@ use crate::agent::Agent;
 use crate::container::env::Sources;
 use crate::events::Kind;
 use crate::image::{self, History};
+use crate::log::rotate;
 use crate::spec;
 use crate::volume::{self, Volumes};
 
@@ -214,13 +215,14 @@ impl Desk {
         }
     }
 
-    /// Forgets ended containers.
-    pub async fn clean(self, ids: Vec<String>) -> Outcome {
+    /// Forgets ended containers, with their rotated logs.
+    pub async fn clean(self, ids: Vec<String>, logs: Vec<PathBuf>) -> Outcome {
         for id in ids {
             if let Err(error) = self.agent.runtime.remove_container(&id).await {
                 return Outcome::Failed(error.to_string());
             }
         }
+        logs.iter().for_each(|log| rotate::remove_rotated(log));
         Outcome::Done
     }
 
@@ -261,12 +263,16 @@ impl Desk {
     }
 }
 
-/// Removes everything that is left of a pod from the node.
+/// Removes everything that is left of a pod from the node, its logs included.
 pub async fn forget(agent: &Agent, uid: &str) -> Result<(), String> {
+    let logs = agent.runtime.pod(uid).await.map_err(|e| e.to_string())?.map(|p| p.config.log_dir);
     agent.network.detach(uid).await.map_err(|e| e.to_string())?;
     agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
     agent.runtime.remove_pod(uid).await.map_err(|e| e.to_string())?;
     agent.tokens.forget(uid);
+    if let Some(dir) = logs.filter(|dir| dir.starts_with(&agent.config.log_dir)) {
+        volume::take_down::remove(&dir)?;
+    }
     volume::take_down::remove(&agent.config.pod_dir(uid))
 }
 

@@ -219,7 +219,9 @@ impl Worker {
             }
             Step::Clean { ids } => {
                 let job = go(Job::Clean, 0);
-                self.jobs.spawn(async move { (job, desk.clean(ids).await) });
+                let logs = observed.containers().filter(|c| ids.contains(&c.id)).map(|c| c.log_path.clone());
+                let logs = logs.collect();
+                self.jobs.spawn(async move { (job, desk.clean(ids, logs).await) });
             }
             Step::TearDown => {
                 let job = go(Job::TearDown, 0);

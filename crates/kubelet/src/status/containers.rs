@@ -62,10 +62,7 @@ enum Sort {
 fn one(pod: &Pod, container: &Container, old: &[ContainerStatus], input: &Input, sort: Sort) -> ContainerStatus {
     let old = old.iter().find(|s| s.name == container.name);
     let observed = input.observed;
-    let seen = match sort {
-        Sort::Once => observed.current(&container.name).or(observed.latest(&container.name)),
-        _ => observed.latest(&container.name),
-    };
+    let seen = observed.begun(&container.name);
     let mut status = match seen {
         Some(seen) => from_runtime(container, seen, old, input),
         None => unseen(pod, container, old, input),

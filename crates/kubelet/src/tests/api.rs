@@ -78,6 +78,12 @@ impl Api {
             Method::GET => answer(self.get(&path)),
             Method::POST if path.ends_with("/token") => answer(Some(json!({"status":
                 {"token": "t", "expirationTimestamp": "2099-01-01T00:00:00Z"}}))),
+            Method::POST if path.ends_with("/subjectaccessreviews") => {
+                let groups = body["spec"]["groups"].as_array().cloned().unwrap_or_default();
+                let mut review = body;
+                review["status"] = json!({"allowed": groups.contains(&json!("system:masters"))});
+                answer(Some(review))
+            }
             Method::POST => {
                 let name = body["metadata"]["name"].as_str().unwrap_or_default();
                 answer(Some(self.put(&format!("{path}/{name}"), body.clone())))
