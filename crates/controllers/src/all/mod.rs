@@ -1,11 +1,15 @@
 //! Every controller.
 
+pub mod cluster_role_aggregation;
 pub mod deployment;
 pub mod endpointslice;
 pub mod endpoints;
+pub mod node_lifecycle;
+pub mod pod_gc;
 pub mod replicaset;
 pub mod root_ca;
 pub mod service_account;
+pub mod taint_eviction;
 
 use crate::frame::Controller;
 
@@ -17,4 +21,8 @@ pub static ALL: &[&dyn Controller] = &[
     &endpoints::EndpointsObjects,
     &service_account::ServiceAccounts,
     &root_ca::RootCa,
+    &node_lifecycle::NodeLifecycle,
+    &taint_eviction::TaintEviction,
+    &pod_gc::PodGc,
+    &cluster_role_aggregation::RoleAggregation,
 ];

@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn coalesces_backs_off_and_waits_at_the_gate() {
-        let (mut queue, mut streams) = (Queue::default(), Streams::default());
+        let (mut queue, mut streams) = (Queue::default(), Streams::empty(at(0)));
         let pods = client::Informer::<k8s_openapi::api::core::v1::Pod>::detached();
         streams.add(std::sync::Arc::new(pods.clone()));
         let key = Key::new("n", "a");

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use client::index::Values;
 use client::{Hub, Informer, Kind, View};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use meta::Key;
 
@@ -15,6 +16,8 @@ use crate::owners;
 
 /// Index over pods without a controller, by namespace.
 pub const ORPHANS: &str = "orphans";
+/// Index over pods by the node that they are bound to.
+pub const BY_NODE: &str = "node";
 
 /// One kind that a controller watches.
 pub struct Watch {
@@ -48,9 +51,9 @@ impl Watch {
         }
     }
 
-    /// Pods, with the index [`ORPHANS`].
+    /// Pods, with the indexes [`ORPHANS`] and [`BY_NODE`].
     pub fn pods() -> Self {
-        Watch::with::<Pod>(&[(ORPHANS, orphaned)])
+        Watch::with::<Pod>(POD_INDEXES)
     }
 
     /// Opens the stream.
@@ -59,8 +62,14 @@ impl Watch {
     }
 }
 
-/// The values of the index [`ORPHANS`].
-pub fn orphaned(pod: &Pod) -> Vec<String> {
+/// The indexes of [`Watch::pods`].
+pub const POD_INDEXES: &[(&str, Values<Pod>)] = &[(ORPHANS, orphaned), (BY_NODE, bound)];
+
+fn bound(pod: &Pod) -> Vec<String> {
+    pod.spec.as_ref().and_then(|s| s.node_name.clone()).filter(|n| !n.is_empty()).into_iter().collect()
+}
+
+fn orphaned(pod: &Pod) -> Vec<String> {
     match owners::controller(&pod.metadata) {
         None => vec![pod.metadata.namespace.clone().unwrap_or_default()],
         Some(_) => Vec::new(),
@@ -116,39 +125,54 @@ impl<K: Kind> Stream for Informer<K> {
 }
 
 /// The streams of one controller.
-#[derive(Clone, Default)]
-pub struct Streams(HashMap<TypeId, Arc<dyn Stream>>);
+#[derive(Clone)]
+pub struct Streams {
+    streams: HashMap<TypeId, Arc<dyn Stream>>,
+    since: Timestamp,
+}
 
 impl Streams {
     /// Opens all watches of a profile.
     pub fn open(watches: &[Watch], hub: &Hub) -> Self {
-        Streams(watches.iter().map(|watch| (watch.id, watch.open(hub))).collect())
+        let mut streams = Streams::empty(Timestamp::now());
+        watches.iter().for_each(|watch| streams.add(watch.open(hub)));
+        streams
+    }
+
+    /// None yet; `since` is what [`World::since`] tells.
+    pub fn empty(since: Timestamp) -> Self {
+        Streams { streams: HashMap::new(), since }
     }
 
     /// Adds a stream.
     pub fn add(&mut self, stream: Arc<dyn Stream>) {
-        self.0.insert(stream.id(), stream);
+        self.streams.insert(stream.id(), stream);
     }
 
     /// The stream of a kind.
     pub fn get(&self, id: TypeId) -> Option<&Arc<dyn Stream>> {
-        self.0.get(&id)
+        self.streams.get(&id)
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Stream>> {
-        self.0.values()
+        self.streams.values()
     }
 
     /// The world as of now.
     pub fn world(&self) -> World {
-        World { views: self.0.iter().map(|(id, stream)| (*id, stream.view())).collect(), failure: None }
+        // The revisions first: what is seen is then at least as new as they say.
+        let revisions = self.streams.iter().map(|(id, stream)| (*id, stream.revision())).collect();
+        let views = self.streams.iter().map(|(id, stream)| (*id, stream.view())).collect();
+        World { views, revisions, since: self.since, failure: None }
     }
 }
 
 /// Views of all watched kinds.
 pub struct World {
     views: HashMap<TypeId, Box<dyn Any + Send + Sync>>,
+    revisions: HashMap<TypeId, u64>,
+    since: Timestamp,
     pub(crate) failure: Option<Failure>,
 }
 
@@ -157,6 +181,16 @@ impl World {
     pub fn of<K: Kind>(&self) -> &View<K> {
         let view = self.views.get(&TypeId::of::<K>()).and_then(|any| any.downcast_ref::<View<K>>());
         view.unwrap_or_else(|| unreachable!("{} is among the profile's watches", K::kind(&())))
+    }
+
+    /// The revision up to which the view of a kind is complete; views of different kinds differ in it.
+    pub fn revision<K: Kind>(&self) -> u64 {
+        self.revisions.get(&TypeId::of::<K>()).copied().unwrap_or(0)
+    }
+
+    /// Since when this process has been watching.
+    pub fn since(&self) -> Timestamp {
+        self.since
     }
 
     /// Why the last plan for this key could not be carried out, if so: what a condition reports.
