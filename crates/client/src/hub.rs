@@ -49,7 +49,7 @@ impl Hub {
             return informer.clone();
         }
         let informer = Informer::new();
-        let run = watch::run(informer.clone(), Api::all(self.client.clone()), fields.to_owned());
+        let run = watch::typed(informer.clone(), Api::all(self.client.clone()), fields.to_owned());
         let stop = self.stop.clone();
         self.tasks.spawn(async move { stop.run_until_cancelled(run).await });
         informers.insert((TypeId::of::<K>(), fields.to_owned()), Box::new(informer.clone()));

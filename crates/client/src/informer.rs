@@ -252,6 +252,24 @@ impl<K: Kind> Informer<K> {
     }
 }
 
+impl<K: Kind> crate::watch::Sink<K> for Informer<K> {
+    fn replace(&self, list: Vec<K>, revision: u64) {
+        Informer::replace(self, list, revision);
+    }
+
+    fn apply(&self, object: K) {
+        Informer::apply(self, object);
+    }
+
+    fn delete(&self, object: K) {
+        Informer::delete(self, &object);
+    }
+
+    fn bookmark(&self, revision: u64) {
+        Informer::bookmark(self, revision);
+    }
+}
+
 impl<K: Kind> State<K> {
     fn trim(&self, object: &mut K) {
         object.meta_mut().managed_fields = None;

@@ -15,7 +15,7 @@ pub mod events;
 pub mod hub;
 pub mod index;
 pub mod informer;
-mod watch;
+pub mod watch;
 
 pub use events::{Recorder, Regarding};
 pub use hub::Hub;

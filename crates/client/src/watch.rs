@@ -1,13 +1,16 @@
-//! The watch behind an informer: one streamed list, then changes, resumed after every interruption.
+//! One watch: a streamed list, then changes, resumed after every interruption.
 
+use std::future::Future;
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
-use kube::api::{WatchEvent, WatchParams};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use kube::Api;
+use kube::Resource;
+use kube::api::{DynamicObject, PartialObjectMeta, WatchEvent, WatchParams};
 use tokio::time::Instant;
 
-use crate::informer::{Informer, Kind, revision_of};
+use crate::informer::{Informer, Kind};
 
 /// First pause after a failure; an API server that is starting is up a few milliseconds later.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -17,6 +20,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const GOOD: Duration = Duration::from_secs(5);
 /// Watches end after 290 s at the server; one that is silent for longer than this is dead.
 const SILENCE: Duration = Duration::from_secs(300);
+
+/// What takes a watch in.
+pub trait Sink<T>: Send + Sync {
+    /// A complete list as of a revision: what is not in it is gone.
+    fn replace(&self, list: Vec<T>, revision: u64);
+    /// An object as it is now.
+    fn apply(&self, object: T);
+    /// The end of an object, given as it was last.
+    fn delete(&self, object: T);
+    /// Everything up to this revision has been seen.
+    fn bookmark(&self, revision: u64);
+}
+
+/// Only the metadata of an object.
+pub type Metadata = PartialObjectMeta<DynamicObject>;
 
 /// Why a watch ended.
 #[derive(Debug, thiserror::Error)]
@@ -43,31 +61,58 @@ impl End {
     }
 }
 
-/// Keeps the informer current until it is dropped.
-pub(crate) async fn run<K: Kind>(informer: Informer<K>, api: Api<K>, fields: String) {
+/// Keeps an informer current until it is dropped.
+pub(crate) async fn typed<K: Kind>(informer: Informer<K>, api: Api<K>, fields: String) {
+    let open = |params: WatchParams, version: String| {
+        let api = api.clone();
+        async move { Ok(api.watch(&params, &version).await?.boxed()) }
+    };
+    run(&informer, &K::kind(&()), &fields, open).await;
+}
+
+/// Keeps a sink current with the metadata of all objects of a resource, until it is dropped.
+pub async fn metadata(sink: &impl Sink<Metadata>, api: Api<DynamicObject>, name: &str) {
+    let open = |params: WatchParams, version: String| {
+        let api = api.clone();
+        async move { Ok(api.watch_metadata(&params, &version).await?.boxed()) }
+    };
+    run(sink, name, "", open).await;
+}
+
+type Events<T> = BoxStream<'static, kube::Result<WatchEvent<T>>>;
+
+async fn run<T, S, O, F>(sink: &S, kind: &str, fields: &str, open: O)
+where
+    T: Resource,
+    S: Sink<T>,
+    O: Fn(WatchParams, String) -> F,
+    F: Future<Output = kube::Result<Events<T>>>,
+{
     let mut position = None;
     let mut pause = FIRST_PAUSE;
     loop {
         let begun = Instant::now();
-        let end = once(&informer, &api, &fields, &mut position).await;
+        let end = once(sink, fields, &open, &mut position).await;
         if end.expired() {
             position = None;
-        }
-        if matches!(end, End::Closed) && begun.elapsed() >= GOOD {
-            pause = FIRST_PAUSE;
-            continue;
         }
         if begun.elapsed() >= GOOD {
             pause = FIRST_PAUSE;
         }
-        tracing::debug!(kind = %K::kind(&()), error = %end, pause_ms = pause.as_millis() as u64, "watch interrupted");
+        tracing::debug!(kind, error = %end, pause_ms = pause.as_millis() as u64, "watch interrupted");
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 /// One watch from `position` (a new list if there is none), which it moves forward.
-async fn once<K: Kind>(informer: &Informer<K>, api: &Api<K>, fields: &str, position: &mut Option<u64>) -> End {
+async fn once<T, S, O, F>(sink: &S, fields: &str, open: &O, position: &mut Option<u64>) -> End
+where
+    T: Resource,
+    S: Sink<T>,
+    O: Fn(WatchParams, String) -> F,
+    F: Future<Output = kube::Result<Events<T>>>,
+{
     let params = WatchParams {
         field_selector: Some(fields.to_owned()).filter(|f| !f.is_empty()),
         bookmarks: true,
@@ -75,14 +120,14 @@ async fn once<K: Kind>(informer: &Informer<K>, api: &Api<K>, fields: &str, posit
         ..WatchParams::default()
     };
     let version = position.unwrap_or(0).to_string();
-    let mut stream = match api.watch(&params, &version).await {
-        Ok(stream) => stream.boxed(),
+    let mut stream = match open(params, version).await {
+        Ok(stream) => stream,
         Err(error) => return End::Failed(error),
     };
     if position.is_none() {
         match list(&mut stream).await {
             Ok((objects, revision)) => {
-                informer.replace(objects, revision);
+                sink.replace(objects, revision);
                 *position = Some(revision);
             }
             Err(end) => return end,
@@ -96,16 +141,17 @@ async fn once<K: Kind>(informer: &Informer<K>, api: &Api<K>, fields: &str, posit
         let revision = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                 let revision = revision_of(&object);
-                informer.apply(object);
+                sink.apply(object);
                 revision
             }
             WatchEvent::Deleted(object) => {
-                informer.delete(&object);
-                revision_of(&object)
+                let revision = revision_of(&object);
+                sink.delete(object);
+                revision
             }
             WatchEvent::Bookmark(bookmark) => {
                 let revision = bookmark.metadata.resource_version.parse().unwrap_or(0);
-                informer.bookmark(revision);
+                sink.bookmark(revision);
                 revision
             }
             WatchEvent::Error(status) => return End::Refused(status),
@@ -114,10 +160,12 @@ async fn once<K: Kind>(informer: &Informer<K>, api: &Api<K>, fields: &str, posit
     }
 }
 
-type Events<K> = futures::stream::BoxStream<'static, kube::Result<WatchEvent<K>>>;
+fn revision_of(object: &impl Resource) -> u64 {
+    object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
+}
 
 /// The initial events, up to the bookmark that ends them.
-async fn list<K: Kind>(stream: &mut Events<K>) -> Result<(Vec<K>, u64), End> {
+async fn list<T>(stream: &mut Events<T>) -> Result<(Vec<T>, u64), End> {
     let mut objects = Vec::new();
     loop {
         match next(stream).await? {
@@ -131,11 +179,84 @@ async fn list<K: Kind>(stream: &mut Events<K>) -> Result<(Vec<K>, u64), End> {
     }
 }
 
-async fn next<K>(stream: &mut (impl Stream<Item = kube::Result<WatchEvent<K>>> + Unpin)) -> Result<WatchEvent<K>, End> {
+async fn next<T>(stream: &mut Events<T>) -> Result<WatchEvent<T>, End> {
     match tokio::time::timeout(SILENCE, stream.next()).await {
         Ok(Some(Ok(event))) => Ok(event),
         Ok(Some(Err(error))) => Err(End::Failed(error)),
         Ok(None) => Err(End::Closed),
         Err(_) => Err(End::Silent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use futures::future::BoxFuture;
+    use http::{Request, Response};
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use tokio_util::sync::CancellationToken;
+
+    /// Answers the n-th request with the n-th script: a status code and lines; then silence.
+    struct Script(Mutex<Vec<(u16, Vec<String>)>>, Arc<Mutex<Vec<String>>>);
+
+    impl transport::Transport for Script {
+        fn send(&self, request: Request<transport::Body>) -> BoxFuture<'static, Result<Response<transport::Body>, transport::Error>> {
+            self.1.lock().expect("whole").push(request.uri().query().unwrap_or("").to_owned());
+            let next = self.0.lock().expect("whole").pop();
+            Box::pin(async move {
+                match next {
+                    Some((0, _)) => Err("not up yet".into()),
+                    Some((code, lines)) => {
+                        let answer = Response::builder().status(code).body(transport::full(lines.join("\n") + "\n"));
+                        Ok(answer.expect("valid"))
+                    }
+                    None => std::future::pending().await,
+                }
+            })
+        }
+    }
+
+    fn event(type_: &str, name: &str, version: u64) -> String {
+        let end = if type_ == "BOOKMARK" { r#","annotations":{"k8s.io/initial-events-end":"true"}"# } else { "" };
+        format!(
+            r#"{{"type":"{type_}","object":{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"n","resourceVersion":"{version}"{end}}}}}}}"#
+        )
+    }
+
+    #[tokio::test]
+    async fn survives_interruptions_and_expiry() {
+        let gone = r#"{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":410,"reason":"Expired","message":"too old"}}"#;
+        let mut scripts = vec![
+            (0, vec![]),
+            (200, vec![event("ADDED", "a", 3), event("ADDED", "b", 4), event("BOOKMARK", "", 7), event("MODIFIED", "a", 8)]),
+            (200, vec![event("DELETED", "b", 9), gone.to_owned()]),
+            (200, vec![event("ADDED", "c", 12), event("BOOKMARK", "", 20)]),
+        ];
+        scripts.reverse();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let client = crate::connect::in_process(Arc::new(Script(Mutex::new(scripts), asked.clone())));
+        let stop = CancellationToken::new();
+        let hub = crate::Hub::new(client, stop.clone());
+        let informer = hub.informer::<ConfigMap>();
+        let (sender, mut log) = tokio::sync::mpsc::unbounded_channel();
+        informer.on_change(move |change| {
+            let name = change.latest().metadata.name.clone().unwrap_or_default();
+            let _ = sender.send(format!("{}{name}", if change.new.is_some() { "+" } else { "-" }));
+        });
+        let mut revision = informer.revision();
+        revision.wait_for(|r| *r == 20).await.expect("the sender lives");
+        stop.cancel();
+        let mut changes = Vec::new();
+        while let Ok(change) = log.try_recv() {
+            changes.push(change);
+        }
+        assert_eq!(changes, ["+a", "+b", "+a", "-b", "+c", "-a"]);
+        let asked = asked.lock().expect("whole");
+        assert!(asked[1].contains("sendInitialEvents=true"));
+        assert!(asked[2].contains("resourceVersion=8") && !asked[2].contains("sendInitialEvents=true"), "{}", asked[2]);
+        assert!(asked[3].contains("sendInitialEvents=true"));
+        assert_eq!(informer.snapshot().len(), 1);
+        assert!(informer.is_synced());
     }
 }

@@ -17,6 +17,11 @@ mod pods;
 mod run;
 mod selectors;
 mod services;
+#[cfg(test)]
+mod sim;
+pub mod workers;
 
 pub use all::ALL;
-pub use run::{Config, Handle, identity, run};
+pub use run::{Config, Handle, READER, identity, run};
+pub use workers::WORKERS;
+pub use workers::apiserver_endpoints::Server;

@@ -12,6 +12,8 @@ use crate::frame::drive::Driver;
 use crate::frame::live::Live;
 use crate::frame::metrics::Counters;
 use crate::frame::world::Streams;
+use crate::workers::apiserver_endpoints::Server;
+use crate::workers::{Context, WORKERS};
 
 /// The identity under which all controllers read: one set of watches for all.
 pub const READER: &str = "system:kube-controller-manager";
@@ -21,6 +23,8 @@ pub const READER: &str = "system:kube-controller-manager";
 pub struct Config {
     /// The cluster's CA certificate, PEM.
     pub root_ca: String,
+    /// Where the API server is, for the Service `kubernetes`.
+    pub server: Server,
 }
 
 /// The running controllers.
@@ -29,13 +33,14 @@ pub struct Handle {
     counters: Vec<(&'static str, Arc<Counters>)>,
 }
 
-/// The user name of the controller of this name.
+/// The user name of a controller's ServiceAccount.
 pub fn identity(name: &str) -> String {
     format!("system:serviceaccount:kube-system:{name}")
 }
 
-/// Starts all controllers; they end with `stop`. `client` gives a client that acts as the user of a name:
-/// [`READER`], or the [`identity`] of a controller. It needs a running tokio runtime.
+/// Starts all controllers and workers; they end with `stop`. `client` gives a client that acts as the user
+/// of a name: [`READER`], the [`identity`] of a controller, or the name that a worker asks for. It needs a
+/// running tokio runtime.
 pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, stop: &CancellationToken) -> Handle {
     // The certificate is the same for the life of the process.
     let _ = root_ca::CERTIFICATE.set(config.root_ca.clone());
@@ -44,7 +49,7 @@ pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, stop: &Cancel
     let mut counters = Vec::new();
     for controller in ALL {
         let profile = controller.profile();
-        let own = client(&identity(profile.name));
+        let own = client(&identity(profile.account));
         let driver = Driver {
             name: profile.name,
             controller: *controller,
@@ -56,6 +61,12 @@ pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, stop: &Cancel
         counters.push((profile.name, driver.counters.clone()));
         let stop = stop.clone();
         tasks.spawn(async move { stop.run_until_cancelled(driver.run()).await });
+    }
+    for worker in WORKERS {
+        let user = worker.user.map_or_else(|| identity(worker.name), str::to_owned);
+        let context = Context { client: client(&user), hub: hub.clone(), server: config.server.clone() };
+        let (stop, run) = (stop.clone(), worker.run);
+        tasks.spawn(async move { stop.run_until_cancelled(run(context)).await });
     }
     tasks.close();
     Handle { tasks, counters }

@@ -16,6 +16,7 @@ impl Controller for RoleAggregation {
         const VERBS: &[&str] = &["escalate", "get", "list", "patch", "update", "watch"];
         Profile {
             name: "clusterrole-aggregation-controller",
+            account: "clusterrole-aggregation-controller",
             watches: vec![Watch::of::<ClusterRole>()],
             permissions: &[Permission { group: "rbac.authorization.k8s.io", resource: "clusterroles", verbs: VERBS }],
         }

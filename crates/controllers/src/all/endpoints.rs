@@ -24,6 +24,7 @@ impl Controller for EndpointsObjects {
         const WRITE: &[&str] = &["create", "delete", "get", "list", "update", "watch"];
         Profile {
             name: "endpoint-controller",
+            account: "endpoint-controller",
             watches: vec![Watch::of::<Service>(), Watch::pods(), Watch::of::<Endpoints>()],
             permissions: &[
                 Permission { group: "", resource: "services", verbs: &["get", "list", "watch"] },

@@ -43,6 +43,7 @@ impl Controller for NodeLifecycle {
     fn profile(&self) -> Profile {
         Profile {
             name: "node-controller",
+            account: "node-controller",
             watches: vec![Watch::of::<Node>(), Watch::of::<Lease>(), Watch::pods()],
             permissions: &[
                 Permission { group: "", resource: "nodes", verbs: &["delete", "get", "list", "patch", "update"] },

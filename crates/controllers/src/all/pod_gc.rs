@@ -21,6 +21,7 @@ impl Controller for PodGc {
     fn profile(&self) -> Profile {
         Profile {
             name: "pod-garbage-collector",
+            account: "pod-garbage-collector",
             watches: vec![Watch::of::<Node>(), Watch::pods()],
             permissions: &[
                 Permission { group: "", resource: "pods", verbs: &["delete", "list", "watch"] },

@@ -29,6 +29,7 @@ impl Controller for RootCa {
     fn profile(&self) -> Profile {
         Profile {
             name: "root-ca-cert-publisher",
+            account: "root-ca-cert-publisher",
             watches: vec![Watch::of::<Namespace>(), Watch::of::<ConfigMap>()],
             permissions: &[
                 Permission { group: "", resource: "configmaps", verbs: &["create", "update"] },

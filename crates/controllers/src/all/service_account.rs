@@ -18,6 +18,7 @@ impl Controller for ServiceAccounts {
     fn profile(&self) -> Profile {
         Profile {
             name: "service-account-controller",
+            account: "service-account-controller",
             watches: vec![Watch::of::<Namespace>(), Watch::of::<ServiceAccount>()],
             permissions: &[
                 Permission { group: "", resource: "serviceaccounts", verbs: &["create"] },

@@ -17,6 +17,7 @@ impl Controller for TaintEviction {
     fn profile(&self) -> Profile {
         Profile {
             name: "taint-eviction-controller",
+            account: "node-controller",
             watches: vec![Watch::of::<Node>(), Watch::pods()],
             permissions: &[
                 Permission { group: "", resource: "pods", verbs: &["delete", "get", "list", "watch"] },

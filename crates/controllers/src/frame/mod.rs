@@ -34,9 +34,10 @@ pub struct Permission {
 
 /// What a controller is called, reads and may do.
 pub struct Profile {
-    /// Upstream's name of its ServiceAccount, for example `replicaset-controller`. The identity is
-    /// `system:serviceaccount:kube-system:<name>`.
+    /// Upstream's name, for example `replicaset-controller`: in events, logs and metrics.
     pub name: &'static str,
+    /// Its ServiceAccount in `kube-system`, under which it writes.
+    pub account: &'static str,
     /// The kinds that it reads: the streams that feed it.
     pub watches: Vec<Watch>,
     /// What it writes.

@@ -27,6 +27,7 @@ impl Controller for Deployments {
         const SETS: &[&str] = &["create", "delete", "get", "list", "patch", "update", "watch"];
         Profile {
             name: "deployment-controller",
+            account: "deployment-controller",
             watches: vec![Watch::of::<Deployment>(), Watch::of::<ReplicaSet>(), Watch::pods()],
             permissions: &[
                 Permission { group: "apps", resource: "deployments", verbs: &["get", "list", "update", "watch"] },

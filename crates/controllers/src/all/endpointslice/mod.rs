@@ -26,6 +26,7 @@ impl Controller for Slices {
         const WRITE: &[&str] = &["create", "delete", "get", "list", "update", "watch"];
         Profile {
             name: "endpointslice-controller",
+            account: "endpointslice-controller",
             watches: vec![
                 Watch::of::<Service>(),
                 Watch::pods(),

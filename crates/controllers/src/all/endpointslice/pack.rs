@@ -82,9 +82,10 @@ fn fill(
     }
     let mut rest: Vec<Endpoint> = wanted.into_values().collect();
     // First where a write is due anyway, then where all that is left fits best, then in new slices.
-    for slice in slices.iter_mut().filter(|slice| slice.changed) {
+    for slice in slices.iter_mut().filter(|slice| slice.changed || slice.endpoints.is_empty()) {
         let room = CAPACITY.saturating_sub(slice.endpoints.len()).min(rest.len());
         slice.endpoints.extend(rest.drain(..room));
+        slice.changed |= room > 0;
     }
     let fits = |slice: &&mut Slice| !rest.is_empty() && slice.endpoints.len() + rest.len() <= CAPACITY;
     if let Some(slice) = slices.iter_mut().filter(fits).max_by_key(|slice| slice.endpoints.len()) {

@@ -24,6 +24,7 @@ impl Controller for Replicas {
     fn profile(&self) -> Profile {
         Profile {
             name: "replicaset-controller",
+            account: "replicaset-controller",
             watches: vec![Watch::of::<ReplicaSet>(), Watch::pods()],
             permissions: &[
                 Permission { group: "apps", resource: "replicasets", verbs: &["get", "list", "watch", "update"] },
