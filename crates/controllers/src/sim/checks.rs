@@ -47,7 +47,8 @@ impl Limits {
             let uid = owners::uid(&deployment.metadata);
             let sets = || model.sets.objects.values().filter(|set| owners::is_controlled_by(&set.metadata, uid));
             let observed = deployment.status.as_ref().and_then(|s| s.observed_generation);
-            let settled = observed == deployment.metadata.generation && sets().all(settled);
+            let agreed = sets().map(wanted).sum::<i32>() <= most(deployment);
+            let settled = observed == deployment.metadata.generation && agreed && sets().all(settled);
             self.hold(uid, sets().map(|set| active(model, set)).sum(), most(deployment), settled);
         }
     }

@@ -24,6 +24,7 @@ pub fn run(rollout: &mut Rollout) {
 fn old_pods_run(rollout: &Rollout) -> bool {
     let all = rollout.world.of::<Pod>();
     rollout.old.iter().any(|set| {
-        set.reach() > 0 || all.owned(owners::uid(&set.now.metadata)).any(|pod| !pods::is_terminal(pod))
+        // Until its controller has seen the new size, pods may come that nobody has seen yet.
+        set.unsettled() || set.reach() > 0 || all.owned(owners::uid(&set.now.metadata)).any(|pod| !pods::is_terminal(pod))
     })
 }

@@ -7,7 +7,9 @@ use super::{fence, revision};
 pub fn resize(rollout: &mut Rollout) {
     let wanted = fence::replicas(rollout.deployment);
     if let Some(only) = only_or_latest(rollout) {
-        return rollout.resize(only, wanted, false);
+        // Also if it has that size by chance, amid a rollout: what it was scaled for must be noted, or the
+        // Deployment would count as being scaled for ever (as it does upstream).
+        return rollout.resize(only, wanted, true);
     }
     if rollout.new.as_ref().is_some_and(|new| is_saturated(new, wanted)) {
         for at in 0..rollout.old.len() {
@@ -16,7 +18,16 @@ pub fn resize(rollout: &mut Rollout) {
         return;
     }
     if fence::is_rolling(rollout.deployment) {
-        proportionally(rollout, wanted);
+        return proportionally(rollout, wanted);
+    }
+    // Recreate, begun as a rolling update: the rollout sets the sizes. Here the size is only noted, or the
+    // Deployment would count as being scaled for ever.
+    for at in 0..rollout.old.len() {
+        let size = rollout.old[at].replicas();
+        rollout.resize(Some(at), size, size > 0);
+    }
+    if let Some(size) = rollout.new.as_ref().map(Set::replicas) {
+        rollout.resize(None, size, size > 0);
     }
 }
 

@@ -79,9 +79,9 @@ pub fn write(rollout: &mut Rollout, rolling: bool) {
     }
     new.status = Some(normal(rollout.status.clone()));
     if normal(old) != normal(rollout.status.clone()) || new.metadata != rollout.deployment.metadata {
-        // Of a set that is being created the status speaks as if it were: not if it is refused.
-        let hopeful = rollout.new.as_ref().is_some_and(Set::is_created) && rollout.world.failure().is_none();
-        let plan = if hopeful { &mut rollout.plan.steps } else { &mut rollout.plan.finally };
+        // It speaks as if the sets were as planned: not if one of them is refused, unless it tells of that.
+        let refused = rollout.new.as_ref().is_some_and(Set::is_created) && rollout.world.failure().is_some();
+        let plan = if refused { &mut rollout.plan.finally } else { &mut rollout.plan.steps };
         plan.push(Step::update_status(&new));
     }
 }
