@@ -106,6 +106,11 @@ pub trait Rules: Send + Sync + 'static {
         false
     }
 
+    /// How long an object lives after its last change; `None`: until it is deleted.
+    fn time_to_live(&self) -> Option<std::time::Duration> {
+        None
+    }
+
     /// Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name, with
     /// the object's values.
     fn selectable(&self, _object: &Object) -> Vec<(&'static str, String)> {

@@ -18,6 +18,7 @@ mod lookup;
 mod read;
 pub mod registry;
 pub mod reservation;
+mod retention;
 mod splice;
 mod subresource;
 mod write;

@@ -19,6 +19,7 @@ use crate::read::list::Reader;
 use crate::read::select::Selection;
 use crate::read::watch::{self, Pace};
 use crate::reservation::{self, Reservation};
+use crate::retention::{self, Mortal};
 use crate::subresource;
 use crate::write::patch::Patching;
 use crate::write::update::Replace;
@@ -71,6 +72,7 @@ impl Registry {
     ) -> Result<Arc<Registry>, store::Error> {
         let stop = CancellationToken::new();
         let feed = Feed::start(store.clone(), config.patience, stop.clone()).await?;
+        let stopped = stop.clone();
         let registry = Registry {
             store,
             feed,
@@ -84,7 +86,22 @@ impl Registry {
         };
         registry.set_kinds(kinds).await?;
         registry.adopt_reservations();
+        let (store, feed) = (registry.store.clone(), registry.feed.clone());
+        tokio::spawn(retention::run(store, feed, registry.mortal(), stopped));
         Ok(Arc::new(registry))
+    }
+
+    /// What goes by itself. Custom resources have no time to live.
+    fn mortal(&self) -> Vec<Mortal> {
+        let kinds = self.kinds();
+        let lives = kinds.iter().filter_map(|d| Some((&d.storage, d.rules.time_to_live()?)));
+        let mut mortal: Vec<Mortal> = Vec::new();
+        for (prefix, time_to_live) in lives {
+            if let Some(cache) = self.feed.cache(prefix).filter(|c| mortal.iter().all(|m| m.cache.prefix != c.prefix)) {
+                mortal.push(Mortal { cache, time_to_live });
+            }
+        }
+        mortal
     }
 
     fn adopt_reservations(&self) {

@@ -110,6 +110,10 @@ impl Event {
 }
 
 impl Rules for Event {
+    fn time_to_live(&self) -> Option<std::time::Duration> {
+        Some(std::time::Duration::from_secs(3600))
+    }
+
     fn validate(&self, object: &Object) -> Errors {
         let mut errors = self.common(object);
         if self.core {

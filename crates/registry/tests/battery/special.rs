@@ -1,6 +1,6 @@
 //! Namespaces, scale, services, status, events in two forms, kinds that come and go.
 
-use registry::api::{DeleteOptions, ListOptions, Patch};
+use registry::api::{DeleteOptions, ListOptions, Patch, WatchOptions};
 use serde_json::json;
 
 use crate::kit::*;
@@ -109,4 +109,30 @@ async fn a_kind_may_come_and_go() {
     w.registry.add_kind(kind).await.expect("added again");
     let list = w.registry.list(&widgets.attributes, &scope("", "", ""), &ListOptions::default()).await;
     assert_eq!(names(&list.expect("listed")), ["default/a"]);
+}
+
+#[tokio::test]
+async fn events_have_two_forms_and_one_storage() {
+    let w = world().await;
+    let event = object(json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"},
+        "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"}, "reason": "Tested", "message": "hello",
+        "type": "Normal", "source": {"component": "test"}, "count": 1,
+        "firstTimestamp": "2026-01-01T00:00:00Z", "lastTimestamp": "2026-01-01T00:00:00Z"}));
+    let newer = call("events.events.k8s.io", "default", "e");
+    let watched = WatchOptions::default();
+    let mut watch =
+        w.registry.watch(&newer.attributes, scope("", "", "regarding.name=p"), watched).await.expect("a watch");
+    let made = w.create(&call("events", "default", ""), event).await.expect("created");
+    let shown = w.get(&newer).await.expect("the same object");
+    assert_eq!((shown.api_version(), shown.str_at("note")), ("events.k8s.io/v1", "hello"));
+    assert_eq!((shown.str_at("regarding.name"), shown.resource_version()), ("p", made.resource_version()));
+    assert_eq!(frame(&mut watch).await, format!("ADDED e {}", made.resource_version()));
+    let patched = w.patch(&newer, Patch::Merge(json!({"metadata": {"labels": {"l": "v"}}}))).await.expect("patched");
+    assert_eq!((patched.str_at("note"), patched.label("l")), ("hello", Some("v")));
+    let core = w.get(&call("events", "default", "e")).await.expect("there");
+    assert_eq!((core.str_at("message"), core.label("l")), ("hello", Some("v")));
+    assert_eq!(core.resource_version(), patched.resource_version());
+    let all = ListOptions::default();
+    let listed = w.registry.list(&newer.attributes, &scope("default", "", "regarding.name=q"), &all).await;
+    assert_eq!(names(&listed.expect("listed")).len(), 0);
 }
