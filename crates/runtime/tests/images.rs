@@ -122,9 +122,14 @@ fn unpacks_deletions_links_and_nothing_outside() {
 #[test]
 fn refuses_what_is_no_image() {
     let (store, dir) = store();
-    for (name, bytes) in [("text", b"hello".to_vec()), ("empty", Vec::new()), ("other.tar", tar(&[("x", Content::Directory)]))] {
+    for (name, bytes) in
+        [("text", b"hello".to_vec()), ("empty", Vec::new()), ("other.tar", tar(&[("x", Content::Directory)]))]
+    {
         let error = store.import(&save(dir.path(), name, &bytes)).unwrap_err();
-        assert!(matches!(&error, Error::Image { reason: "InvalidImage", message } if message.contains("is not a container image")), "{error}");
+        assert!(
+            matches!(&error, Error::Image { reason: "InvalidImage", message } if message.contains("is not a container image")),
+            "{error}"
+        );
     }
     assert!(matches!(store.import(&dir.path().join("none")).unwrap_err(), Error::NotFound(_)));
     let layer = tar(&[("a", Content::File(b"1"))]);
@@ -139,8 +144,11 @@ fn refuses_what_is_no_image() {
 #[test]
 fn names_share_layers_until_the_last_goes() {
     let (store, dir) = store();
-    let (base, one, two) =
-        (tar(&[("base", Content::Directory)]), tar(&[("one", Content::Directory)]), tar(&[("two", Content::Directory)]));
+    let (base, one, two) = (
+        tar(&[("base", Content::Directory)]),
+        tar(&[("one", Content::Directory)]),
+        tar(&[("two", Content::Directory)]),
+    );
     for (tag, top) in [("me/one:v1", &one), ("me/two:v1", &two)] {
         store.import(&save(dir.path(), "a.tar.gz", &gzip(&docker_archive(&[&base, top], tag)))).unwrap();
     }
@@ -228,7 +236,10 @@ async fn registry(blobs: Vec<(String, Vec<u8>)>, digest: String) -> String {
                 let (status, body) = match found {
                     Some(bytes) => ("200 OK", bytes),
                     None if path == "/v2/" => ("200 OK", &b"{}"[..]),
-                    None => ("404 Not Found", &b"{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"unknown\"}]}"[..]),
+                    None => (
+                        "404 Not Found",
+                        &b"{\"errors\":[{\"code\":\"MANIFEST_UNKNOWN\",\"message\":\"unknown\"}]}"[..],
+                    ),
                 };
                 let head = format!(
                     "HTTP/1.1 {status}\r\ncontent-type: application/vnd.oci.image.manifest.v1+json\r\n\

@@ -114,7 +114,8 @@ async fn mounts_in_order_and_protects() {
         propagation: Propagation::HostToContainer,
     };
     let mut config = container("main", &["wait"]);
-    config.mounts = vec![mount("", "/data", false), mount("file", "/etc/conf/one", true), mount("sub", "/data/sub", true)];
+    config.mounts =
+        vec![mount("", "/data", false), mount("file", "/etc/conf/one", true), mount("sub", "/data/sub", true)];
     config.security.read_only_root = true;
     let id = node.start("pod", config).await;
     assert_eq!(node.exec(&id, &["/probe", "cat", "/etc/conf/one"]).await.1, "host");
@@ -184,7 +185,13 @@ async fn attaches_to_terminal_and_input() {
 #[tokio::test]
 async fn limits_and_kills_for_memory() {
     let node = Node::new();
-    let resources = Resources { memory_limit: 64 << 20, cpu_shares: 512, cpu_quota: 90_000, pids_limit: 50, ..Resources::default() };
+    let resources = Resources {
+        memory_limit: 64 << 20,
+        cpu_shares: 512,
+        cpu_quota: 90_000,
+        pids_limit: 50,
+        ..Resources::default()
+    };
     let mut config = container("main", &["wait"]);
     config.resources = resources.clone();
     let id = node.start("pod", config).await;
@@ -212,8 +219,12 @@ async fn stops_with_grace_then_kills() {
     let stubborn = ContainerConfig { attempt: 1, ..container("main", &["wait", "stubborn"]) };
     let id = node.runtime.start_container("pod", &stubborn).await.unwrap();
     node.ready("main", 1).await;
+    std::fs::rename(node.logs().join("main/1.log"), node.logs().join("main/1.log.old")).unwrap();
+    node.runtime.reopen_log(&id).await.unwrap();
     node.runtime.stop_container(&id, 1).await.unwrap();
     assert_eq!(node.ended("pod", &id).await, (137, "Error".to_owned()));
+    let rotated = std::fs::read_to_string(node.logs().join("main/1.log")).unwrap();
+    assert!(rotated.contains("stdout F signal 15") && !rotated.contains("ready"), "{rotated}");
     node.runtime.remove_container(&id).await.unwrap();
     assert!(!node.logs().join("main/1.log").exists() && node.logs().join("main/0.log").exists());
 }

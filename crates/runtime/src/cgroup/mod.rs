@@ -104,11 +104,8 @@ impl Hierarchies {
 /// Hands the controllers of version 2 down to the children.
 fn enable(dir: &Path) -> io::Result<()> {
     let have = fs::read_to_string(dir.join("cgroup.controllers"))?;
-    let wanted: Vec<String> = have
-        .split_whitespace()
-        .filter(|c| matches!(*c, "cpu" | "memory" | "pids"))
-        .map(|c| format!("+{c}"))
-        .collect();
+    let wanted: Vec<String> =
+        have.split_whitespace().filter(|c| matches!(*c, "cpu" | "memory" | "pids")).map(|c| format!("+{c}")).collect();
     fs::write(dir.join("cgroup.subtree_control"), wanted.join(" "))
 }
 

@@ -36,8 +36,7 @@ pub(super) fn adopt(identity: &Identity, supplemental: &[u32], capabilities: u64
 }
 
 fn drop_bounding(capability: Capability) -> Result<()> {
-    caps::drop(None, CapSet::Bounding, capability)
-        .map_err(|e| Failure::system(format_args!("drop {capability}"), e))
+    caps::drop(None, CapSet::Bounding, capability).map_err(|e| Failure::system(format_args!("drop {capability}"), e))
 }
 
 fn become_user(identity: &Identity, supplemental: &[u32]) -> nix::Result<()> {

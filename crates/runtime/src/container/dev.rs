@@ -62,7 +62,8 @@ fn collect(dir: &Path, found: &mut Vec<Device>) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         let (path, name) = (entry.path(), entry.file_name());
         // As containerd: these belong to the container itself, or are no devices.
-        if ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console", "ptmx"].iter().any(|n| name == *n) {
+        if ["pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console", "ptmx"].iter().any(|n| name == *n)
+        {
             continue;
         }
         let Ok(meta) = entry.metadata() else { continue };

@@ -9,8 +9,8 @@ mod files;
 mod join;
 mod lookup;
 mod mount;
-mod program;
 mod proc;
+mod program;
 mod rootfs;
 mod stdio;
 

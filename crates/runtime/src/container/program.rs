@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, SigHandler, Signal, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{chdir, execve};
 
 use super::{Result, credentials, lookup};
@@ -37,16 +37,20 @@ pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Resul
         filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
     }
     credentials::adopt(&identity, &spec.supplemental_groups, spec.capabilities)?;
-    if spec.no_new_privileges && let Some(filter) = &filter {
+    if spec.no_new_privileges
+        && let Some(filter) = &filter
+    {
         filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
     }
     // A directory that root may not enter (on NFS) may still be the user's own.
     if entered.is_err() {
-        chdir(cwd).map_err(|e| Failure::Start(format!("chdir to cwd (\"{cwd}\") set in config.json failed: {}", words(e))))?;
+        chdir(cwd)
+            .map_err(|e| Failure::Start(format!("chdir to cwd (\"{cwd}\") set in config.json failed: {}", words(e))))?;
     }
     let path = find(args.first().map_or("", String::as_str), &env)?;
     restore_signals()?;
-    let c = |text: &str| CString::new(text).map_err(|_| Failure::Config("a NUL byte in arguments or environment".into()));
+    let c =
+        |text: &str| CString::new(text).map_err(|_| Failure::Config("a NUL byte in arguments or environment".into()));
     let args = args.iter().map(|a| c(a)).collect::<Result<Vec<_>>>()?;
     let env = env.iter().map(|e| c(e)).collect::<Result<Vec<_>>>()?;
     let file = c(&path.to_string_lossy())?;
@@ -109,5 +113,6 @@ fn restore_signals() -> Result<()> {
             let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
         }
     }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(|e| Failure::system("unblock signals", e))
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+        .map_err(|e| Failure::system("unblock signals", e))
 }

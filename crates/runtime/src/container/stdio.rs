@@ -46,8 +46,8 @@ fn terminal(report: Option<&OwnedFd>, console: bool) -> Result<OwnedFd> {
     let name = nix::pty::ptsname_r(&master).map_err(fail)?;
     let slave = open(&name)?;
     if console {
-        let shown = mount::clone_tree(Path::new(&name))
-            .and_then(|tree| mount::attach_tree(&tree, Path::new("/dev/console")));
+        let shown =
+            mount::clone_tree(Path::new(&name)).and_then(|tree| mount::attach_tree(&tree, Path::new("/dev/console")));
         shown.map_err(|e| Failure::system("mount /dev/console", e))?;
     }
     // SAFETY: the request takes a plain number; this process leads a session that has no terminal yet.

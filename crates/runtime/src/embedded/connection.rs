@@ -46,8 +46,7 @@ impl Connection {
     /// Waits for a message.
     pub(super) async fn receive(&self) -> Result<(Reply, Vec<OwnedFd>)> {
         let fail = |e: &dyn std::fmt::Display| Error::System(format!("hear from the pod's process: {e}"));
-        let (text, fds) =
-            self.0.async_io(Interest::READABLE, |fd| socket::receive(fd)).await.map_err(|e| fail(&e))?;
+        let (text, fds) = self.0.async_io(Interest::READABLE, socket::receive).await.map_err(|e| fail(&e))?;
         if text.is_empty() {
             return Err(fail(&"it has ended"));
         }

@@ -98,9 +98,9 @@ impl Inner {
             }
         });
         let once = container.config.stdin_once && !container.config.tty;
-        let stdin = input.filter(|_| container.config.stdin).map(|input| {
-            if once { Box::new(self.once(id, input)) as Input } else { Box::new(input) as Input }
-        });
+        let stdin = input
+            .filter(|_| container.config.stdin)
+            .map(|input| if once { Box::new(self.once(id, input)) as Input } else { Box::new(input) as Input });
         let stdout = Some(Box::new(stream(our_out)?) as Source);
         let stderr = if container.config.tty { None } else { Some(Box::new(stream(our_err)?) as Source) };
         Ok(Streams { stdin, stdout, stderr, resize, exit })

@@ -25,8 +25,8 @@ use tokio::sync::broadcast;
 use crate::cgroup::{self, Hierarchies};
 use crate::image::Store;
 use crate::{
-    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig, Resources,
-    Result, Runtime, Streams, Usage,
+    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig,
+    Resources, Result, Runtime, Streams, Usage,
 };
 use records::PodRecord;
 

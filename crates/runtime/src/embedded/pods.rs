@@ -76,7 +76,8 @@ impl Inner {
         disk::write_json(&dir.join(SANDBOX), &sandbox, false).map_err(fail)?;
         let kept = self.config.pod(&config.uid);
         std::fs::create_dir_all(&kept).map_err(fail)?;
-        let record = PodRecord { created_at: clock::now(), ready: false, containers: Vec::new(), config: config.clone() };
+        let record =
+            PodRecord { created_at: clock::now(), ready: false, containers: Vec::new(), config: config.clone() };
         disk::write_json(&kept.join("pod.json"), &record, false).map_err(fail)?;
         Ok(record)
     }

@@ -199,8 +199,7 @@ mod tests {
     fn capabilities_add_and_drop() {
         let of = |add: &[&str], drop: &[&str]| {
             let own = |all: &[&str]| all.iter().map(|a| (*a).to_owned()).collect();
-            let security =
-                Security { add_capabilities: own(add), drop_capabilities: own(drop), ..Security::default() };
+            let security = Security { add_capabilities: own(add), drop_capabilities: own(drop), ..Security::default() };
             capabilities(&security).unwrap()
         };
         assert_eq!(of(&[], &["ALL"]), 0);

@@ -26,20 +26,29 @@ pub(super) fn adopt(inner: &Arc<Inner>) {
     }
 }
 
-/// Follows one pod until its shim ends.
+/// Follows one sandbox until its shim ends.
 pub(super) fn pod(inner: &Arc<Inner>, uid: &str) -> Result<()> {
-    let connection = Connection::open(&inner.config.shim(uid))?;
+    let mut connection = Connection::open(&inner.config.shim(uid))?;
     let (inner, uid) = (inner.clone(), uid.to_owned());
+    let sandbox = inner.sandbox(&uid);
     tokio::spawn(async move {
-        let result = follow(&inner, &uid, &connection).await;
-        tracing::debug!(pod = uid, error = ?result.err(), "pod process ended");
-        let gone = uid.clone();
-        let shared = inner.clone();
+        loop {
+            let result = follow(&inner, &uid, &connection).await;
+            tracing::debug!(pod = uid, error = ?result.err(), "pod process no longer followed");
+            // A later sandbox of the same pod has a follower of its own.
+            if inner.sandbox(&uid) != sandbox {
+                return;
+            }
+            match Connection::open(&inner.config.shim(&uid)) {
+                // It lives, and had only given up on a slow listener.
+                Ok(again) => connection = again,
+                Err(_) => break,
+            }
+        }
+        let (shared, gone) = (inner.clone(), uid.clone());
         // Where it was stopped on purpose, the end has been recorded already and this finds nothing to do.
         let _ = blocking(move || {
-            if Connection::open(&shared.config.shim(&gone)).is_err() {
-                shared.lost(&gone);
-            }
+            shared.lost(&gone);
             Ok(())
         })
         .await;
@@ -64,6 +73,11 @@ async fn follow(inner: &Arc<Inner>, uid: &str, connection: &Connection) -> Resul
 }
 
 impl Inner {
+    /// What tells the sandboxes of a pod apart.
+    fn sandbox(&self, uid: &str) -> Option<i64> {
+        self.pods().get(uid).map(|pod| pod.created_at)
+    }
+
     /// Records the end of a container that the shim has written down.
     fn ended(&self, uid: &str, id: &str) {
         let state = ContainerRecord::read_state(&self.config, id);

@@ -91,9 +91,8 @@ pub(super) fn enter(
             continue;
         }
         let dir = work.path().join(&name);
-        let unpacked = layers
-            .open(index)
-            .and_then(|(stream, digest)| stage::layer(stream, digest.as_deref(), diff_id, &dir));
+        let unpacked =
+            layers.open(index).and_then(|(stream, digest)| stage::layer(stream, digest.as_deref(), diff_id, &dir));
         let size = unpacked.map_err(|e| broken(format!("layer {} of the image: {e}", index + 1)))?;
         staged.push(Staged { name, dir: Some(dir), size });
     }
@@ -173,7 +172,11 @@ fn one_of_layout(archive: &Archive, entry: &Descriptor) -> Parsed<Option<Found>>
     let digests = tags.iter().filter_map(|tag| Reference::parse(tag).ok()).map(|name| name.with_digest(&entry.digest));
     Ok(Some(Found {
         config: verified(archive, &config.digest)?,
-        layers: manifest.layers.iter().map(|l| Ok((path(&l.digest)?, Some(l.digest.clone())))).collect::<Parsed<_>>()?,
+        layers: manifest
+            .layers
+            .iter()
+            .map(|l| Ok((path(&l.digest)?, Some(l.digest.clone()))))
+            .collect::<Parsed<_>>()?,
         digests: digests.collect(),
         tags,
     }))

@@ -51,7 +51,9 @@ impl Index {
         let mut entry = entry;
         if let Some(old) = self.images.remove(id) {
             entry.tags.extend(old.tags);
-            entry.digests.extend(old.digests.into_iter().filter(|digest| !entry.digests.contains(digest)).collect::<Vec<_>>());
+            entry
+                .digests
+                .extend(old.digests.into_iter().filter(|digest| !entry.digests.contains(digest)).collect::<Vec<_>>());
         }
         self.images.insert(id.to_owned(), entry);
     }
@@ -61,7 +63,9 @@ impl Index {
         if let Some(found) = self.images.get_key_value(name) {
             return Some(found);
         }
-        if name.len() == 64 && let Some(found) = self.images.get_key_value(&format!("sha256:{name}")) {
+        if name.len() == 64
+            && let Some(found) = self.images.get_key_value(&format!("sha256:{name}"))
+        {
             return Some(found);
         }
         let reference = Reference::parse(name).ok()?;
@@ -102,8 +106,8 @@ mod tests {
 
     #[test]
     fn names_move_and_layers_are_counted() {
-        let mut index = Index::default();
-        index.layers = [("a".to_owned(), 5), ("b".to_owned(), 7)].into();
+        let layers = [("a".to_owned(), 5), ("b".to_owned(), 7)].into();
+        let mut index = Index { layers, ..Index::default() };
         let entry = |layer: &str| Entry {
             layers: vec![layer.into()],
             tags: vec!["docker.io/library/x:latest".into()],

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::Reference;
 use super::index::Entry;
 use super::manifest::ImageConfig;
 use super::stage::{self, Stage};
 use super::store::{Staged, Store};
-use super::Reference;
 use crate::{Image, Result};
 
 impl Store {
@@ -54,7 +54,7 @@ fn fill(dir: &Path, program: &Path, file: &str) -> io::Result<u64> {
     if fs::hard_link(&real, &target).is_err() {
         // Other file system. The copy shares its blocks where the file system can.
         fs::copy(program, &target)?;
-        fs::set_permissions(&target, fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o755)))?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755))?;
         fs::File::open(&target)?.sync_all()?;
     }
     // Mount points of every container, so that nothing needs to be made in its upper layer.

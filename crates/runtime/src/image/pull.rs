@@ -111,9 +111,8 @@ impl Fetch {
             (Some(digest), _) => Remote::with_digest(domain, path, digest.clone()),
             (None, tag) => Remote::with_tag(domain, path, tag.clone().unwrap_or_else(|| "latest".to_owned())),
         };
-        let auth = credentials.map_or(RegistryAuth::Anonymous, |c| {
-            RegistryAuth::Basic(c.username.clone(), c.password.clone())
-        });
+        let auth = credentials
+            .map_or(RegistryAuth::Anonymous, |c| RegistryAuth::Basic(c.username.clone(), c.password.clone()));
         Self { name: reference.to_string(), client, remote, auth }
     }
 

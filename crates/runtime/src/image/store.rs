@@ -143,11 +143,10 @@ impl Store {
         for layer in layers {
             let Some(dir) = layer.dir else { continue };
             let target = self.layers_dir().join(&layer.name);
-            if !index.layers.contains_key(&layer.name) {
+            if index.layers.insert(layer.name, layer.size).is_none() {
                 // One without an entry is what a crash left.
                 disk::remove_dir(&target).map_err(|e| self.fail(&e))?;
                 fs::rename(&dir, &target).map_err(|e| self.fail(&e))?;
-                index.layers.insert(layer.name, layer.size);
             }
         }
         index.put(id, entry);

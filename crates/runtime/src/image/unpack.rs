@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, UnlinkatFlags, Uid, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 use tar::{Archive, Entry, EntryType};
 
 const WHITEOUT: &[u8] = b".wh.";
@@ -191,10 +191,7 @@ fn special(header: &tar::Header, dir: &OwnedFd, name: &OsStr) -> io::Result<()> 
         EntryType::Block => SFlag::S_IFBLK,
         _ => SFlag::S_IFIFO,
     };
-    let number = makedev(
-        header.device_major()?.unwrap_or(0).into(),
-        header.device_minor()?.unwrap_or(0).into(),
-    );
+    let number = makedev(header.device_major()?.unwrap_or(0).into(), header.device_minor()?.unwrap_or(0).into());
     Ok(mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)?)
 }
 
@@ -206,9 +203,8 @@ fn set_owner(dir: &OwnedFd, name: &OsStr, header: &tar::Header) -> io::Result<()
 
 fn opaque(dir: &OwnedFd) -> io::Result<()> {
     // SAFETY: both strings are terminated, the value has the length that is passed.
-    let done = unsafe {
-        libc::fsetxattr(dir.as_raw_fd(), c"trusted.overlay.opaque".as_ptr(), c"y".as_ptr().cast(), 1, 0)
-    };
+    let done =
+        unsafe { libc::fsetxattr(dir.as_raw_fd(), c"trusted.overlay.opaque".as_ptr(), c"y".as_ptr().cast(), 1, 0) };
     Ok(Errno::result(done).map(drop)?)
 }
 
@@ -228,8 +224,7 @@ fn set_xattrs<R: Read>(entry: &mut Entry<'_, R>, dir: &OwnedFd, name: &OsStr) ->
         }
         let (key, value) = (CString::new(key)?, extension.value_bytes());
         // SAFETY: both strings are terminated, the value has the length that is passed.
-        let done =
-            unsafe { libc::lsetxattr(path.as_ptr(), key.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
+        let done = unsafe { libc::lsetxattr(path.as_ptr(), key.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
         match Errno::result(done) {
             // A file system that knows no such attribute, as with every other runtime.
             Ok(_) | Err(Errno::EOPNOTSUPP) => {}

@@ -131,11 +131,13 @@ mod tests {
             let one = program[at];
             at += 1;
             match one.code {
-                LOAD => value = [(NUMBER, number), (ARCH, arch), (FIRST_ARGUMENT, argument)]
-                    .iter()
-                    .find(|(offset, _)| *offset == one.k)
-                    .unwrap()
-                    .1,
+                LOAD => {
+                    value = [(NUMBER, number), (ARCH, arch), (FIRST_ARGUMENT, argument)]
+                        .iter()
+                        .find(|(offset, _)| *offset == one.k)
+                        .unwrap()
+                        .1
+                }
                 AND => value &= one.k,
                 JUMP => at += one.k as usize,
                 IF_EQUAL => at += usize::from(if value == one.k { one.jt } else { one.jf }),

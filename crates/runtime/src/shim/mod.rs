@@ -63,9 +63,8 @@ fn run(dir: &Path) -> i32 {
 
 fn start(dir: &Path) -> Result<serve::Serving, Failure> {
     let fail = |e: &dyn std::fmt::Display| Failure::system(dir.display(), e);
-    let config: Sandbox = disk::read_json(&dir.join(SANDBOX))
-        .map_err(|e| fail(&e))?
-        .ok_or_else(|| fail(&"no sandbox.json"))?;
+    let config: Sandbox =
+        disk::read_json(&dir.join(SANDBOX)).map_err(|e| fail(&e))?.ok_or_else(|| fail(&"no sandbox.json"))?;
     let signals = sandbox::detach(&config)?;
     let pause = sandbox::make(dir, &config)?;
     serve::Serving::new(dir, config, signals, pause)

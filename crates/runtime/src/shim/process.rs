@@ -65,12 +65,7 @@ pub(super) fn enter_pid_namespace(namespace: &File) -> Result<()> {
 }
 
 /// Starts a program of the container in `dir`, and returns once it has been executed.
-pub(super) fn spawn(
-    dir: &Path,
-    program: Program<'_>,
-    namespace: &PidSource<'_>,
-    stdio: Stdio,
-) -> Result<Spawned> {
+pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>, stdio: Stdio) -> Result<Spawned> {
     let fail = |e: Errno| Failure::system("start a process", e);
     let (errors, report) = pipe2(OFlag::O_CLOEXEC).map_err(fail)?;
     let terminal = match stdio {

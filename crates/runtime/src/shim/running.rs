@@ -60,7 +60,8 @@ impl Streams {
         let pipe = || pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|e| Failure::system("make a pipe", e));
         let (out_source, out) = pipe()?;
         let (err_source, err) = pipe()?;
-        let (stdin, input) = if start.stdin { pipe().map(|(read, write)| (Some(read), Some(write)))? } else { (None, None) };
+        let (stdin, input) =
+            if start.stdin { pipe().map(|(read, write)| (Some(read), Some(write)))? } else { (None, None) };
         let sources = vec![(out_source, "stdout"), (err_source, "stderr")];
         Ok(Self { theirs: Some(Stdio::Pipes(stdin, out, err)), input, sources })
     }

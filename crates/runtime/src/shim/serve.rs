@@ -44,12 +44,7 @@ enum Source {
 
 impl Serving {
     /// Opens the socket.
-    pub(super) fn new(
-        dir: &Path,
-        config: Sandbox,
-        signals: SignalFd,
-        pause: Option<Pause>,
-    ) -> Result<Self, Failure> {
+    pub(super) fn new(dir: &Path, config: Sandbox, signals: SignalFd, pause: Option<Pause>) -> Result<Self, Failure> {
         let path = dir.join(SOCKET);
         let _ = std::fs::remove_file(&path);
         let listener = socket::listen_at(&path).map_err(|e| Failure::system(path.display(), e))?;
