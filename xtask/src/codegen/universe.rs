@@ -188,6 +188,7 @@ impl Universe {
 /// Kind and apiVersion travel in the envelope of a protobuf message, not in it.
 fn without_tag(mut flat: Flat) -> Flat {
     flat.field.tag = None;
+    flat.embedded.insert(0, "TypeMeta".to_owned());
     flat
 }
 

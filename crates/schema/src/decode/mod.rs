@@ -105,6 +105,7 @@ impl Walk<'_> {
             (Kind::Struct(t), Some(b'{')) => self.object(t.get(), path).map(|map| Some(Value::Object(map))),
             (Kind::Map { value, .. }, Some(b'{')) => self.map(value, path).map(Some),
             (Kind::List { item, .. }, Some(b'[')) => self.list(item, path).map(Some),
+            (Kind::Bytes, Some(b'[')) => self.byte_list(path),
             (Kind::String, Some(b'"')) => self.cursor.string().map(|s| Some(Value::String(s))),
             (Kind::Bool, Some(b't')) => self.cursor.word("true").map(|()| Some(Value::Bool(true))),
             (Kind::Bool, Some(b'f')) => self.cursor.word("false").map(|()| Some(Value::Bool(false))),
@@ -174,7 +175,7 @@ impl Walk<'_> {
 }
 
 fn push_strict(strict: &mut Vec<String>, what: &str, path: &str) {
-    let message = format!("{what} \"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""));
+    let message = format!("{what} {path:?}");
     if strict.len() < MAX_STRICT && !strict.contains(&message) {
         strict.push(message);
     }

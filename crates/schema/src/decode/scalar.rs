@@ -35,6 +35,23 @@ enum Refusal {
 }
 
 impl Walk<'_> {
+    /// Go also takes a list of numbers for bytes.
+    pub(super) fn byte_list(&mut self, path: &Path) -> Step<Option<Value>> {
+        let list = self.cursor.any(path, &mut |_, _| {})?;
+        let mut bytes = Vec::new();
+        for element in list.as_array().into_iter().flatten() {
+            match element.as_u64().map(u8::try_from) {
+                Some(Ok(byte)) => bytes.push(byte),
+                _ if element.is_null() => bytes.push(0),
+                _ => {
+                    let number = if element.is_number() { format!("number {element}") } else { word(element).to_owned() };
+                    self.mismatch(path, &number, "uint8");
+                }
+            }
+        }
+        Ok(Some(Value::String(BASE64.encode(bytes))))
+    }
+
     pub(super) fn scalar(&mut self, shape: &Shape, path: &Path) -> Step<Option<Value>> {
         let result = match self.cursor.peek() {
             Some(b'-' | b'0'..=b'9') => {

@@ -144,6 +144,8 @@ impl Diff {
 
     fn scalars(self, present: &[Value], wanted: &[Value]) -> Result<ListDiff> {
         let (mut was, mut is) = (sorted(present), sorted(wanted));
+        // Upstream compares after it has sorted the first list, and so tells the order more often than needed.
+        let present_sorted: Vec<Value> = was.iter().rev().map(|(_, v)| v.clone()).collect();
         let (mut added, mut deleted) = (Vec::new(), Vec::new());
         while let (Some((w, _)), Some((i, _))) = (was.last(), is.last()) {
             match w.cmp(i) {
@@ -162,7 +164,7 @@ impl Diff {
         };
         let patch = order::sort(values(added, self.additions), wanted, "")?;
         let deleted = lists::without_repetition(values(deleted, self.deletions));
-        let ordered = !deleted.is_empty() || self.additions && present != wanted;
+        let ordered = !deleted.is_empty() || self.additions && !present_sorted.iter().eq(wanted);
         Ok(ListDiff { patch, deleted, order: if ordered { wanted.to_vec() } else { Vec::new() } })
     }
 

@@ -165,6 +165,7 @@ impl Merge {
             let key = rule.merge_key();
             order::check(patched.as_deref().unwrap_or(&[]), order, key)?;
             let server = present.clone().unwrap_or_default();
+            let added = patched.clone().unwrap_or_default();
             let merged = match (present, patched) {
                 (None, None) => continue,
                 (Some(present), None) => present,
@@ -175,6 +176,7 @@ impl Merge {
                 (Some(present), Some(patched)) => self.list(present, patched, rule, false)?,
             };
             let (of_patch, of_server) = lists::partition(merged, order, key)?;
+            lists::elements(&[&server, &added])?;
             let both = order::combine(of_patch, of_server, order, &server, key)?;
             original.insert(name.to_owned(), Value::Array(both));
             patch.remove(name);

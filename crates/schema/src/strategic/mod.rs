@@ -85,9 +85,8 @@ impl<'s> Scope<'s> {
             Scope::Free => return Ok(Rule { scope: Scope::Free, field: None }),
             Scope::Shape(shape) => match &shape.kind {
                 Kind::Struct(t) => t.get(),
-                Kind::Map { value, .. } => return Ok(Rule { scope: Scope::Shape(value), field: None }),
                 Kind::Raw | Kind::Json | Kind::FieldsV1 => return Ok(Rule { scope: Scope::Free, field: None }),
-                _ => return Err(unknown(&shape.go_type(), key)),
+                kind => return Err(no_struct(kind)),
             },
         };
         let (_, field) = t.field(key).ok_or_else(|| unknown(&t.go_name, key))?;
@@ -116,6 +115,20 @@ impl<'s> Scope<'s> {
 
 fn unknown(owner: &str, key: &str) -> PatchError {
     PatchError::Unfit(format!("unable to find api field in struct {owner} for the json field {key:?}"))
+}
+
+/// Upstream merges nothing below a map.
+fn no_struct(kind: &Kind) -> PatchError {
+    let kind = match kind {
+        Kind::Map { .. } => "map",
+        Kind::List { .. } | Kind::Bytes => "slice",
+        Kind::String => "string",
+        Kind::Bool => "bool",
+        Kind::Int32 => "int32",
+        Kind::Int64 => "int64",
+        _ => "struct",
+    };
+    PatchError::Unfit(format!("merging an object in json but data type is not struct, instead is: {kind}"))
 }
 
 fn bad_argument(expected: &str, actual: &Value) -> PatchError {

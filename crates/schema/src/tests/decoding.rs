@@ -50,6 +50,8 @@ fn wrong_types_are_refused_in_go_words() {
         (POD, r#"{"spec":{"volumes":[{"secret":1}]}}"#, "json: cannot unmarshal number into Go struct field Volume.spec.volumes.VolumeSource.secret of type v1.SecretVolumeSource"),
         (POD, r#"{"spec":{"restartPolicy":true}}"#, "json: cannot unmarshal bool into Go struct field PodSpec.spec.restartPolicy of type v1.RestartPolicy"),
         (CONFIG_MAP, r#"{"metadata":{"creationTimestamp":"x"}}"#, r#"parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006""#),
+        (CONFIG_MAP, r#"{"binaryData":{"a":[1,300]}}"#, "json: cannot unmarshal number 300 into Go struct field ConfigMap.binaryData of type uint8"),
+        (CONFIG_MAP, r#"{"kind":1}"#, "json: cannot unmarshal number into Go struct field ConfigMap.TypeMeta.kind of type string"),
         (CONFIG_MAP, "[]", "json: cannot unmarshal array into Go value of type v1.ConfigMap"),
         (CONFIG_MAP, r#"{"data":}"#, "couldn't get version/kind; json parse error: invalid character '}' looking for beginning of value"),
         (CONFIG_MAP, r#"{"data":{"a":"b" "c"}}"#, "couldn't get version/kind; json parse error: invalid character '\"' after object key:value pair"),

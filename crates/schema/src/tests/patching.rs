@@ -77,6 +77,10 @@ fn refusals_have_upstreams_words() {
         refused(spec.clone(), json!({"securityContext": {"$patch": "no"}})),
         PatchError::Unfit("unknown patch type: no in map: map[$patch:no]".into())
     );
+    assert_eq!(
+        refused(json!({"nodeSelector": {"a": {}}}), json!({"nodeSelector": {"a": {"b": "c"}}})),
+        PatchError::Unfit("merging an object in json but data type is not struct, instead is: map".into())
+    );
     let with_unknown = json!({"securityContext": {"foo": {"a": 1}}});
     let merged = patched(spec, with_unknown);
     assert_eq!(merged["securityContext"]["foo"], json!({"a": 1}), "unknown fields are for the decoder to report");
