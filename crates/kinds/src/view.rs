@@ -160,6 +160,12 @@ impl<'a> View<'a> {
         errors.extend(messages.into_iter().map(|m| self.invalid(m)));
     }
 
+    /// One error for each message about a number, which is 0 when absent.
+    pub fn all_invalid_number(&self, messages: Vec<String>, errors: &mut Errors) {
+        let number = self.int().unwrap_or(0);
+        errors.extend(messages.into_iter().map(|m| Error::invalid(&self.path, number, m)));
+    }
+
     /// The value must be one of these, and may not be empty.
     pub fn one_of(&self, supported: &[&str], errors: &mut Errors) {
         if !supported.contains(&self.str()) {

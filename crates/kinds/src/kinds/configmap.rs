@@ -39,7 +39,7 @@ impl Rules for ConfigMap {
             size += value.as_str().map_or(0, decoded_length);
         }
         if size > SIZE_LIMIT {
-            errors.push(Error::too_long(&Path::new(""), SIZE_LIMIT));
+            errors.push(Error::too_long(&Path::new("[]"), SIZE_LIMIT));
         }
         errors
     }

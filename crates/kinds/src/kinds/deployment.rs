@@ -171,6 +171,10 @@ fn strategy(strategy: &View<'_>, errors: &mut Errors) {
                 errors.push(unavailable.invalid("must not be greater than 100%"));
             }
         }
-        _ => errors.push(strategy.not_supported(&["Recreate", "RollingUpdate"])),
+        other => {
+            // Upstream shows its internal form of the whole strategy.
+            let shown = json!({"Type": other, "RollingUpdate": null});
+            errors.push(Error::not_supported(&strategy.path, shown, &["Recreate", "RollingUpdate"]));
+        }
     }
 }

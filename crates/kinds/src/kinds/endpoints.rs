@@ -9,7 +9,7 @@ use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{default_zero, each_mut, same_at};
-use crate::validate::{dns_label, dns_subdomain, ip, protocol, qualified_name};
+use crate::validate::{dns_label, dns_subdomain, ip, port_number, protocol, qualified_name};
 use crate::view::View;
 
 static COLUMNS: [Column; 3] = [NAME, crate::print::text("Endpoints", "Addresses and ports"), AGE];
@@ -85,7 +85,7 @@ fn subset(subset: &View<'_>, errors: &mut Errors) {
         } else if !name.str().is_empty() {
             dns_label(&name, errors);
         }
-        port.at("port").all_invalid(meta::text::port_number(port.number("port")), errors);
+        port_number(&port.at("port"), errors);
         protocol(&port.at("protocol"), errors);
         if let Some(application) = port.get("appProtocol") {
             qualified_name(&application, errors);

@@ -140,7 +140,9 @@ impl Rules for Node {
     fn warnings(&self, new: &Object, _old: Option<&Object>) -> Vec<String> {
         let externally = !new.str_at("spec.externalID").is_empty();
         let warning = "spec.externalID: this field is deprecated, and is unused by Kubernetes";
-        externally.then(|| warning.to_owned()).into_iter().collect()
+        let ranges = View::of(new, "spec").each("podCIDRs");
+        let ranges = ranges.filter_map(|r| ip::range_warning(&r.path.to_string(), r.str()));
+        externally.then(|| warning.to_owned()).into_iter().chain(ranges).collect()
     }
 
     fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {

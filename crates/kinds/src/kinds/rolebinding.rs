@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, wide};
@@ -110,7 +110,10 @@ fn subject(subject: &View<'_>, namespaced: bool, errors: &mut Errors) {
 
 /// A binding grants the same role for ever.
 pub(super) fn same_role(new: &Object, old: &Object) -> Option<Error> {
-    (!same(new.at("roleRef"), old.at("roleRef"))).then(|| View::of(new, "roleRef").invalid("cannot change roleRef"))
+    let role = View::of(new, "roleRef");
+    // Upstream shows its internal form.
+    let shown = json!({"APIGroup": role.text("apiGroup"), "Kind": role.text("kind"), "Name": role.text("name")});
+    (!same(new.at("roleRef"), old.at("roleRef"))).then(|| Error::invalid(&role.path, shown, "cannot change roleRef"))
 }
 
 /// The cells of [`COLUMNS`].

@@ -66,6 +66,17 @@ impl Rules for Secret {
         errors
     }
 
+    /// Warns of what is no certificate or key at all.
+    fn warnings(&self, new: &Object, _old: Option<&Object>) -> Vec<String> {
+        if new.str_at("type") != "kubernetes.io/tls" {
+            return Vec::new();
+        }
+        let data = View::of(new, "data");
+        let pem = |key: &str| STANDARD.decode(data.text(key)).is_ok_and(|b| String::from_utf8_lossy(&b).contains("-----BEGIN "));
+        let missing = [("tls.crt", "certificate"), ("tls.key", "key")].into_iter().find(|(key, _)| !pem(key));
+        missing.map(|(_, what)| format!("tls: failed to find any PEM data in {what} input")).into_iter().collect()
+    }
+
     fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
         vec![("type", object.str_at("type").to_owned())]
     }

@@ -51,7 +51,9 @@ pub(super) fn one_of_both(spec: &View<'_>, errors: &mut Errors) {
 fn exclusive(spec: &View<'_>, errors: &mut Errors) {
     let (resource, other) = (spec.at("resourceAttributes"), spec.at("nonResourceAttributes"));
     if resource.exists() && other.exists() {
-        errors.push(other.invalid("cannot be specified in combination with resourceAttributes"));
+        // Upstream shows its internal form.
+        let shown = json!({"Path": other.text("path"), "Verb": other.text("verb")});
+        errors.push(Error::invalid(&other.path, shown, "cannot be specified in combination with resourceAttributes"));
     }
     if !resource.exists() && !other.exists() {
         let detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";

@@ -1,8 +1,12 @@
 //! Names of images, as far as defaults need them.
 
-/// The tag of an image name: `latest` if it has neither tag nor digest, empty if it has a digest alone
-/// (upstream: `pkg/util/parsers.ParseImageName`).
+/// The tag of an image name: `latest` if it has neither tag nor digest, empty if it has a digest alone or is
+/// no image name (upstream: `pkg/util/parsers.ParseImageName`).
 pub fn tag(image: &str) -> &str {
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"._-/:@[]".contains(&b);
+    if image.is_empty() || !image.bytes().all(is_name) {
+        return "";
+    }
     let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
     let last = name.rsplit('/').next().unwrap_or(name);
     match (last.split_once(':'), digest) {
@@ -14,7 +18,7 @@ pub fn tag(image: &str) -> &str {
 
 /// When to pull, if the container does not say.
 pub fn pull_policy(image: &str) -> &'static str {
-    if !image.is_empty() && tag(image) == "latest" { "Always" } else { "IfNotPresent" }
+    if tag(image) == "latest" { "Always" } else { "IfNotPresent" }
 }
 
 #[cfg(test)]
@@ -31,6 +35,7 @@ mod tests {
             ("localhost:5000/a:1", "IfNotPresent"),
             ("a@sha256:00", "IfNotPresent"),
             ("", "IfNotPresent"),
+            (" a", "IfNotPresent"),
         ] {
             assert_eq!(pull_policy(image), want, "{image}");
         }

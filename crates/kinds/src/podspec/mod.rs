@@ -2,6 +2,7 @@
 
 pub mod defaults;
 pub mod image;
+mod overlaps;
 pub mod qos;
 pub mod resources;
 pub mod validate;

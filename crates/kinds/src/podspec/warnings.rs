@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use meta::Quantity;
 use meta::field::Path;
 
-use super::CONTAINER_LISTS;
+use super::{CONTAINER_LISTS, overlaps};
 use crate::validate::ip;
 use crate::view::View;
 
@@ -43,6 +43,7 @@ const OLD_LABELS: [(&str, &str); 8] = [
 pub fn of(metadata: &View<'_>, spec: &View<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
     placement(spec, &mut warnings);
+    node_affinity(spec, &mut warnings);
     let annotations = metadata.at("annotations");
     for (key, message) in OLD_ANNOTATIONS.into_iter().filter(|(key, _)| annotations.has(key)) {
         warnings.push(format!("{}: {message}", annotations.path.key(key)));
@@ -51,6 +52,7 @@ pub fn of(metadata: &View<'_>, spec: &View<'_>) -> Vec<String> {
         let old = OLD_VOLUMES.into_iter().filter_map(|(name, message)| Some((volume.get(name)?, message)));
         warnings.extend(old.map(|(source, message)| format!("{}: {message}", source.path)));
     }
+    overlaps::of(spec, &mut warnings);
     twice(spec, "hostAliases", "ip", &mut warnings);
     twice(spec, "imagePullSecrets", "name", &mut warnings);
     for secret in spec.each("imagePullSecrets").filter(|s| s.text("name").is_empty()) {
@@ -89,6 +91,24 @@ fn placement(spec: &View<'_>, warnings: &mut Vec<String>) {
         if !constraint.has("labelSelector") {
             let path = constraint.at("labelSelector").path;
             warnings.push(format!("{path}: a null labelSelector results in matching no pod"));
+        }
+    }
+}
+
+/// Terms of an affinity to nodes: old labels, and values that no label can have.
+fn node_affinity(spec: &View<'_>, warnings: &mut Vec<String>) {
+    let affinity = spec.at("affinity").at("nodeAffinity");
+    let required = affinity.at("requiredDuringSchedulingIgnoredDuringExecution").each("nodeSelectorTerms");
+    let preferred = affinity.each("preferredDuringSchedulingIgnoredDuringExecution").map(|t| t.at("preference"));
+    let terms = required.map(|term| (term, false)).chain(preferred.map(|term| (term, true)));
+    for (requirement, check_values) in terms.flat_map(|(term, check)| term.each("matchExpressions").map(move |r| (r, check))) {
+        let key = requirement.at("key");
+        if let Some((_, message)) = OLD_LABELS.iter().find(|(label, _)| *label == key.str()) {
+            warnings.push(format!("{}: {} is {message}", key.path, key.str()));
+        }
+        for value in requirement.each("values").filter(|_| check_values) {
+            let wrong = meta::text::label_value(value.str()).into_iter();
+            warnings.extend(wrong.map(|m| format!("{}: {} is invalid, {m}", value.path, value.str())));
         }
     }
 }

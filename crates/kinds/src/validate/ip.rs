@@ -106,6 +106,17 @@ pub fn warning(path: &str, text: &str) -> Option<String> {
         .then(|| format!("{path}: IPv6 address {text:?} should be in RFC 5952 canonical format ({shown:?})"))
 }
 
+/// A warning about a range whose address says more than its length uses.
+pub fn range_warning(path: &str, text: &str) -> Option<String> {
+    let net: IpNet = text.trim().parse().ok()?;
+    let single = IpNet::new(net.addr(), net.max_prefix_len()).ok()?;
+    let ambiguous = net.addr() != net.network();
+    ambiguous.then(|| {
+        let meant = format!("(should be {:?} or {:?}?)", net.trunc().to_string(), single.to_string());
+        format!("{path}: CIDR value {text:?} is ambiguous in this context {meant}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

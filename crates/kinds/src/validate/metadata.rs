@@ -147,6 +147,9 @@ fn finalizers(object: &Object, path: &Path) -> Errors {
     for name in object.finalizers() {
         errors.extend(text::qualified_name(name).into_iter().map(|m| Error::invalid(path, name, m)));
     }
+    for (i, name) in object.finalizers().enumerate() {
+        errors.extend(super::standard_finalizer(name).map(|m| Error::invalid(&path.index(i), name, m)));
+    }
     if object.finalizers().any(|f| f == "orphan") && object.finalizers().any(|f| f == "foregroundDeletion") {
         let list = object.at("metadata.finalizers").cloned().unwrap_or_default();
         errors.push(Error::invalid(path, list, "finalizer foregroundDeletion and orphan cannot be both set"));

@@ -56,19 +56,28 @@ pub fn protocol(field: &View<'_>, errors: &mut Errors) {
     }
 }
 
+/// What is wrong with a finalizer that is neither known nor somebody's own.
+pub(crate) fn standard_finalizer(name: &str) -> Option<&'static str> {
+    let known = name.contains('/') || ["kubernetes", "orphan", "foregroundDeletion"].contains(&name);
+    (!known).then_some("name is neither a standard finalizer name nor is it fully qualified")
+}
+
 /// A finalizer in `spec.finalizers` of a namespace or in `metadata`.
 pub fn finalizer(field: &View<'_>, name: &str, errors: &mut Errors) {
     let mut push = |detail: String| errors.push(Error::invalid(&field.path, name, detail));
     text::qualified_name(name).into_iter().for_each(&mut push);
-    if !name.contains('/') && !["kubernetes", "orphan", "foregroundDeletion"].contains(&name) {
-        push("name is neither a standard finalizer name nor is it fully qualified".to_owned());
-    }
+    standard_finalizer(name).map(str::to_owned).into_iter().for_each(push);
+}
+
+/// A port number.
+pub fn port_number(field: &View<'_>, errors: &mut Errors) {
+    field.all_invalid_number(text::port_number(field.int().unwrap_or(0)), errors);
 }
 
 /// A port number, or the name of a port.
 pub fn port_number_or_name(field: &View<'_>, errors: &mut Errors) {
-    match field.int() {
-        Some(number) => field.all_invalid(text::port_number(number), errors),
-        None => field.all_invalid(text::port_name(field.str()), errors),
+    match field.value() {
+        Some(value) if value.is_string() => field.all_invalid(text::port_name(field.str()), errors),
+        _ => port_number(field, errors),
     }
 }

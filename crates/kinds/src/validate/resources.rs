@@ -19,6 +19,28 @@ const WHOLE: [&str; 10] = [
     "count",
 ];
 
+/// Names without a prefix that mean something somewhere: in containers, quotas or volumes.
+const STANDARD: [&str; 18] = [
+    "cpu",
+    "memory",
+    "ephemeral-storage",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "persistentvolumeclaims",
+    "configmaps",
+    "requests.storage",
+    "storage",
+];
+
 /// Names without a prefix that a container may ask for.
 const OF_CONTAINERS: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 
@@ -42,12 +64,19 @@ pub fn may_overcommit(name: &str) -> bool {
     is_native(name) && !is_huge_page(name)
 }
 
+/// The name of a resource anywhere.
+pub fn resource_name(name: &str, path: &Path, errors: &mut Errors) {
+    let wrong = text::qualified_name(name);
+    if wrong.is_empty() && !name.contains('/') && !STANDARD.contains(&name) && !is_huge_page(name) {
+        errors.push(Error::invalid(path, name, "must be a standard resource type or fully qualified"));
+    }
+    errors.extend(wrong.into_iter().map(|m| Error::invalid(path, name, m)));
+}
+
 /// The name of a resource in a container's requests or limits.
 pub fn name_in_container(name: &str, path: &Path, errors: &mut Errors) {
-    let wrong = text::qualified_name(name);
-    if !wrong.is_empty() {
-        errors.extend(wrong.into_iter().map(|m| Error::invalid(path, name, m)));
-    } else if !name.contains('/') {
+    resource_name(name, path, errors);
+    if !name.contains('/') {
         if !OF_CONTAINERS.contains(&name) && !is_huge_page(name) {
             errors.push(Error::invalid(path, name, "must be a standard resource for containers"));
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use meta::field::{Error, Errors, Path};
 use meta::text;
+use serde_json::json;
 
 use super::metadata::label_key;
 use crate::view::View;
@@ -23,7 +24,10 @@ pub fn taints(taints: &View<'_>, path: &Path, errors: &mut Errors) {
         effect(&taint.at("effect"), false, errors);
         if !seen.insert((taint.text("effect"), taint.text("key"))) {
             let detail = "taints must be unique by key and effect pair".to_owned();
-            errors.push(Error { detail, ..taint.duplicate() });
+            // Upstream shows its internal form.
+            let (key, value, effect) = (taint.text("key"), taint.text("value"), taint.text("effect"));
+            let shown = json!({"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.at("timeAdded").value()});
+            errors.push(Error { detail, ..Error::duplicate(&taint.path, shown) });
         }
     }
 }
@@ -63,8 +67,7 @@ pub fn tolerations(tolerations: &View<'_>, errors: &mut Errors) {
                 }
             }
             "Exists" if !value.str().is_empty() => {
-                let shown = toleration.value().cloned().unwrap_or_default();
-                errors.push(Error::invalid(&operator.path, shown, "value must be empty when `operator` is 'Exists'"));
+                errors.push(Error::invalid(&operator.path, value.str(), "value must be empty when `operator` is 'Exists'"));
             }
             "Exists" => {}
             "Lt" | "Gt" => errors.push(operator.not_supported(&["Equal", "Exists", "Lt", "Gt"])),

@@ -206,7 +206,7 @@ fn addresses(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
 /// An update of the list of ephemeral containers: additions alone.
 pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
     if old.annotation(MIRROR).is_some() {
-        return vec![Error::forbidden(&Path::default(), "static pods do not support ephemeral containers")];
+        return vec![Error::forbidden(&Path::new("[]"), "static pods do not support ephemeral containers")];
     }
     let mut errors = stored_pod(new);
     let list = View::of(new, "spec").at("ephemeralContainers");
@@ -228,10 +228,10 @@ pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
 /// An update of CPU and memory.
 pub(super) fn resize(new: &Object, old: &Object) -> Errors {
     if old.annotation(MIRROR).is_some() {
-        return vec![Error::forbidden(&Path::default(), "static pods cannot be resized")];
+        return vec![Error::forbidden(&Path::new("[]"), "static pods cannot be resized")];
     }
     if old.str_at("spec.os.name") == "windows" {
-        return vec![Error::forbidden(&Path::default(), "windows pods cannot be resized")];
+        return vec![Error::forbidden(&Path::new("[]"), "windows pods cannot be resized")];
     }
     let mut errors = stored_pod(new);
     let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));

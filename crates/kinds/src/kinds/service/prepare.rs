@@ -28,7 +28,7 @@ pub(super) fn defaults(object: &mut Object) {
     default_zero(spec, "type", "ClusterIP");
     for port in each_mut(spec, "ports") {
         default_zero(port, "protocol", "TCP");
-        let number = port.get("port").cloned().unwrap_or_default();
+        let number = port.get("port").and_then(Value::as_i64).unwrap_or(0);
         default_zero(port, "targetPort", number);
     }
     let outside = externally_accessible(&View::new(Some(&Value::Object(spec.clone())), Default::default()));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::addresses::{self, headless};
 use super::prepare::{externally_accessible, needs_health_check};
 use crate::validate::metadata::labels;
-use crate::validate::{dns_label, dns_subdomain, ip, protocol, qualified_name};
+use crate::validate::{dns_label, dns_subdomain, ip, port_number, protocol, qualified_name};
 use crate::view::View;
 
 /// The longest session affinity, in seconds: one day.
@@ -100,7 +100,7 @@ fn port<'a>(port: &View<'a>, needs_name: bool, names: &mut HashSet<&'a str>, err
             errors.push(name.duplicate());
         }
     }
-    port.at("port").all_invalid(text::port_number(port.number("port")), errors);
+    port_number(&port.at("port"), errors);
     protocol(&port.at("protocol"), errors);
     crate::validate::port_number_or_name(&port.at("targetPort"), errors);
     if let Some(application) = port.get("appProtocol") {
@@ -293,6 +293,8 @@ pub(super) fn warnings(object: &Object) -> Vec<String> {
     if !balancer.str().is_empty() {
         warnings.extend(of(balancer));
     }
+    let ranges = spec.each("loadBalancerSourceRanges");
+    warnings.extend(ranges.filter_map(|r| ip::range_warning(&r.path.to_string(), r.str())));
     let prefers_close = spec.text("trafficDistribution") == "PreferClose";
     warnings.extend(say(&[
         (sort == "ExternalName" && !outside.is_empty(), "spec.externalIPs is ignored when spec.type is \"ExternalName\""),

@@ -132,7 +132,7 @@ pub(super) fn spread(list: &View<'_>, errors: &mut Errors) {
     for (i, constraint) in all.iter().enumerate() {
         let (skew, key, action) = (constraint.at("maxSkew"), constraint.at("topologyKey"), constraint.at("whenUnsatisfiable"));
         if skew.int().unwrap_or(0) <= 0 {
-            errors.push(Error::invalid(&skew.path, skew.int().unwrap_or(0), "must be greater than 0"));
+            errors.push(Error::invalid(&skew.path, skew.int().unwrap_or(0), "must be greater than zero"));
         }
         if key.str().is_empty() {
             errors.push(key.required("can not be empty"));
@@ -145,7 +145,7 @@ pub(super) fn spread(list: &View<'_>, errors: &mut Errors) {
         }
         if let Some(domains) = constraint.get("minDomains") {
             if domains.int().unwrap_or(0) <= 0 {
-                errors.push(domains.invalid("must be greater than 0"));
+                errors.push(domains.invalid("must be greater than zero"));
             }
             if action.str() != "DoNotSchedule" {
                 let detail = "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not";

@@ -4,7 +4,7 @@ use meta::field::{Error, Errors};
 use meta::text;
 
 use super::Context;
-use crate::validate::port_number_or_name;
+use crate::validate::{port_number, port_number_or_name};
 use crate::view::View;
 
 /// `postStart`, `preStop` and `stopSignal`.
@@ -61,7 +61,7 @@ fn handler(context: &Context<'_>, handler: &View<'_>, sorts: &[&str], errors: &m
         "exec" if first.at("command").is_empty() => errors.push(first.at("command").required("")),
         "httpGet" => http_get(&first, errors),
         "tcpSocket" => port_number_or_name(&first.at("port"), errors),
-        "grpc" => first.at("port").all_invalid(text::port_number(first.number("port")), errors),
+        "grpc" => port_number(&first.at("port"), errors),
         "sleep" => {
             let (seconds, grace) = (first.number("seconds"), context.spec.at("terminationGracePeriodSeconds").int());
             if let Some(grace) = grace.filter(|g| !(0..=*g).contains(&seconds)) {

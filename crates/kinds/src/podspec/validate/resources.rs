@@ -7,7 +7,7 @@ use meta::field::{Error, Errors};
 
 use super::Context;
 use crate::podspec::resources::of_containers;
-use crate::validate::resources::{amount, is_huge_page, may_overcommit, name_in_container};
+use crate::validate::resources::{amount, is_huge_page, may_overcommit, name_in_container, resource_name};
 use crate::view::View;
 
 /// `resources` of a container, or of a pod.
@@ -43,7 +43,11 @@ pub(super) fn requirements(resources: &View<'_>, claims: Option<&[&str]>, of_pod
 
 fn one(name: &str, value: &View<'_>, of_pod: bool, errors: &mut Errors) {
     if of_pod && !matches!(name, "cpu" | "memory") && !is_huge_page(name) {
-        errors.push(Error::not_supported(&value.path, name, &["cpu", "hugepages-", "memory"]));
+        let before = errors.len();
+        resource_name(name, &value.path, errors);
+        if errors.len() == before {
+            errors.push(Error::not_supported(&value.path, name, &["cpu", "hugepages-", "memory"]));
+        }
     } else {
         name_in_container(name, &value.path, errors);
     }

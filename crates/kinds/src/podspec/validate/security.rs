@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use meta::field::{Error, Errors};
 use meta::text;
+use serde_json::json;
 
 use super::volume::descending_path;
 use super::{Context, choice};
@@ -26,7 +27,7 @@ pub(super) fn of_pod(spec: &View<'_>, errors: &mut Errors) {
     seccomp(&security.at("seccompProfile"), errors);
     app_armor(&security.at("appArmorProfile"), errors);
     optional(&security.at("supplementalGroupsPolicy"), &["Merge", "Strict"], errors);
-    optional(&security.at("seLinuxChangePolicy"), &["MountOption", "Recursive"], errors);
+    optional(&security.at("seLinuxChangePolicy"), &["Recursive"], errors);
     image_pull_secrets(spec, errors);
 }
 
@@ -108,7 +109,8 @@ fn seccomp(profile: &View<'_>, errors: &mut Errors) {
         (true, false) => errors.push(file.required("must be set when seccomp type is Localhost")),
         (true, true) => descending_path(&file, errors),
         (false, true) => {
-            let shown = profile.value().cloned().unwrap_or_default();
+            // Upstream shows its internal form of the whole profile.
+            let shown = json!({"Type": sort.str(), "LocalhostProfile": file.str()});
             errors.push(Error::invalid(&file.path, shown, "can only be set when seccomp type is Localhost"));
         }
         (false, false) => {}
