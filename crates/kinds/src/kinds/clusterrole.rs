@@ -1,7 +1,7 @@
 //! ClusterRole.
 
 use jiff::Timestamp;
-use meta::field::Errors;
+use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::Value;
 
@@ -29,7 +29,13 @@ impl Rules for ClusterRole {
             if selectors.is_empty() {
                 errors.push(selectors.required("at least one clusterRoleSelector required if aggregationRule is non-nil"));
             }
-            selectors.items().for_each(|s| label_selector(&s, &mut errors));
+            for selector in selectors.items() {
+                let before = errors.len();
+                label_selector(&selector, &mut errors);
+                if errors.len() > before {
+                    errors.push(Error::invalid(&selector.path, Value::Null, "invalid label selector."));
+                }
+            }
         }
         errors
     }

@@ -57,16 +57,17 @@ impl Event {
         newer.filter(|_| !self.core).unwrap_or(core)
     }
 
+    /// A field, by its name in the core form.
     fn at<'a>(&self, object: &'a Object, core: &'static str) -> View<'a> {
         View::of(object, self.name(core))
     }
 
-    /// A field as messages name it: upstream validates its internal form, which is a mixture of both.
+    /// The text of a field, by its name in the core form.
     fn text<'a>(&self, object: &'a Object, core: &'static str) -> &'a str {
         self.at(object, core).str()
     }
 
-    /// What holds for both forms.
+    /// What holds for both forms. Upstream validates its internal form, so paths are those of the core form.
     fn common(&self, object: &Object) -> Errors {
         let mut errors = Errors::new();
         let regarding = self.at(object, "involvedObject");

@@ -48,6 +48,8 @@ impl Rules for Lease {
             count.not_negative(&mut errors);
         }
         if let Some(strategy) = spec.get("strategy") {
+            // Upstream reports it twice as deep as it is.
+            let strategy = View::new(strategy.value(), strategy.path.child("strategy"));
             if strategy.str().contains('/') {
                 crate::validate::qualified_name(&strategy, &mut errors);
             } else {

@@ -1,7 +1,7 @@
 //! LocalSubjectAccessReview: may somebody do this in this namespace?
 
 use meta::Object;
-use meta::field::Errors;
+use meta::field::{Error, Errors};
 use serde_json::json;
 
 use super::subjectaccessreview::{empty_metadata, review};
@@ -38,7 +38,9 @@ impl Rules for LocalSubjectAccessReview {
             errors.push(resource.at("namespace").invalid("must match metadata.namespace"));
         }
         if let Some(other) = spec.get("nonResourceAttributes") {
-            errors.push(other.invalid("disallowed on this kind of request"));
+            // Upstream shows its internal form.
+            let shown = json!({"Path": other.text("path"), "Verb": other.text("verb")});
+            errors.push(Error::invalid(&other.path, shown, "disallowed on this kind of request"));
         }
         errors
     }

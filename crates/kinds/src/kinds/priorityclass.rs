@@ -29,7 +29,7 @@ static COLUMNS: [Column; 5] = [
         priority: 0,
     },
     AGE,
-    crate::print::wide("PreemptionPolicy", "Whether its pods displace others"),
+    crate::print::text("PreemptionPolicy", "Whether its pods displace others"),
 ];
 
 struct PriorityClass;

@@ -2,7 +2,7 @@
 
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::podspec::validate::{own_annotations, stored_pod};
 use crate::tree::{child_mut, each_mut, same};
@@ -198,7 +198,9 @@ fn addresses(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
         }
         let families: std::collections::HashSet<bool> = all.items().map(|a| a.text("ip").contains(':')).collect();
         if all.list().len() > 1 && (all.list().len() > 2 || families.len() != 2) {
-            errors.push(all.invalid("may specify no more than one IP for each IP family"));
+            // Upstream shows its internal form.
+            let shown: Vec<Value> = all.items().map(|a| json!({"IP": a.text("ip")})).collect();
+            errors.push(Error::invalid(&all.path, shown, "may specify no more than one IP for each IP family"));
         }
     }
 }
@@ -279,7 +281,6 @@ fn of_container(container: &View<'_>, before: &View<'_>, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn update(change: impl Fn(&mut Object)) -> Vec<String> {
         let mut old = Object::from_value(json!({"metadata": {"name": "p"}, "spec": {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use meta::Object;
 use meta::field::{Error, Errors};
+use serde_json::Value;
 
 use crate::validate::ip;
 use crate::view::View;
@@ -94,7 +95,7 @@ pub(super) fn update(new: &Object, old: &Object) -> Errors {
 
 fn changed(is: &View<'_>, was: &View<'_>, list: &str, one: &str, errors: &mut Errors) {
     let (new, old) = (is.at(list), was.at(list));
-    let shown = || new.value().cloned().unwrap_or_default();
+    let shown = || new.value().cloned().unwrap_or_else(|| Value::Array(Vec::new()));
     let at = |i: usize, detail: &str| Error::invalid(&new.path.index(i), shown(), detail);
     let (new_count, old_count) = (new.list().len(), old.list().len());
     if new_count == old_count {

@@ -230,7 +230,8 @@ pub(super) fn update(new: &Object, old: &Object) -> Errors {
         && was.text("type") == "LoadBalancer"
         && class.value() != was.at("loadBalancerClass").value()
     {
-        errors.push(class.invalid("may not change once set"));
+        let shown = class.value().cloned().unwrap_or_default();
+        errors.push(Error::invalid(&class.path, shown, "may not change once set"));
     }
     let changed = is.number("healthCheckNodePort") != was.number("healthCheckNodePort");
     if needs_health_check(&is) && needs_health_check(&was) && changed {

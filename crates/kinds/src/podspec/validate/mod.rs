@@ -202,7 +202,7 @@ fn classes(spec: &View<'_>, errors: &mut Errors) {
     preemption_policy(&spec.at("preemptionPolicy"), errors);
 }
 
-/// A field as an index of a list it does not stand in; upstream's paths are not always where the fault is.
+/// A field, reported at another path than its own: upstream's paths are not always where the fault is.
 pub(super) fn elsewhere<'a>(field: &View<'a>, path: Path) -> View<'a> {
     View::new(field.value(), path)
 }

@@ -92,9 +92,11 @@ fn resources_and_environment() {
     assert_eq!(
         container(json!({"resources": {"limits": {"cpu": "1", "x": "1"}, "requests": {"cpu": "2", "example.com/a": "1"}}})),
         [
+            "spec.containers[0].resources.limits[x]: Invalid value: \"x\": must be a standard resource type or fully qualified",
             "spec.containers[0].resources.limits[x]: Invalid value: \"x\": must be a standard resource for containers",
             "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
             "spec.containers[0].resources.limits: Required value: Limit must be set for non overcommitable resources",
+            "spec.containers[0].resources.requests[x]: Invalid value: \"x\": must be a standard resource type or fully qualified",
             "spec.containers[0].resources.requests[x]: Invalid value: \"x\": must be a standard resource for containers",
         ]
     );
