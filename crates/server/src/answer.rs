@@ -67,8 +67,10 @@ pub fn yaml(json: &[u8]) -> Result<Bytes, Status> {
 
 /// JSON of a kind with a schema as protobuf, in Kubernetes' envelope; 406 for others.
 pub fn protobuf(json: &[u8]) -> Result<Bytes, Status> {
-    let _ = json;
-    Err(not_acceptable())
+    let tree: Value = serde_json::from_slice(json).map_err(Status::internal)?;
+    let object = Object::from_value(tree).map_err(|_| not_acceptable())?;
+    let schema = Schema::builtin(&object.gvk()).ok_or_else(not_acceptable)?;
+    schema.encode_proto(&object).ok_or_else(not_acceptable)
 }
 
 /// The error as the client wants it; JSON when that fails.

@@ -10,7 +10,7 @@ use schema::{Decoded, Schema};
 use serde::Deserialize;
 use transport::Body;
 
-use crate::negotiate::{Format, MEDIA_TYPES, unsupported};
+use crate::negotiate::Format;
 
 /// The largest body, in bytes.
 pub const BODY_LIMIT: usize = 3 * 1024 * 1024;
@@ -49,7 +49,10 @@ pub fn object(gvk: &Gvk, schema: &Schema, format: Format, body: &Bytes, validati
     let decoded = match format {
         Format::Json => schema.decode_json(body),
         Format::Yaml => schema.decode_yaml(body),
-        Format::Protobuf => return Err(unsupported(&MEDIA_TYPES[..2])),
+        Format::Protobuf => {
+            enveloped(gvk, body)?;
+            schema.decode_proto(body)
+        }
     };
     let mut decoded = match decoded {
         Ok(decoded) => decoded,
@@ -72,6 +75,19 @@ pub fn object(gvk: &Gvk, schema: &Schema, format: Format, body: &Bytes, validati
             Err(unhandled(gvk, &gvk.kind, &format!("strict decoding error: {}", strict_errors.join(", "))))
         }
     }
+}
+
+/// Refuses an envelope that says it holds another kind, or none at all.
+fn enveloped(gvk: &Gvk, body: &[u8]) -> Result<(), Status> {
+    let opened = schema::proto::open(body).map_err(|error| unrecognized(gvk, body, &error))?;
+    same_type(gvk, &TypeFields { kind: opened.kind, api_version: opened.api_version })
+}
+
+/// `DeleteOptions` in protobuf; upstream takes those of every group version.
+pub fn delete_options(body: &[u8]) -> Result<Object, Status> {
+    let schema = Schema::builtin(&Gvk::new("", "v1", "DeleteOptions"));
+    let schema = schema.ok_or_else(|| Status::internal("no schema of DeleteOptions"))?;
+    schema.decode_proto(body).map(|decoded| decoded.object).map_err(|e| Status::bad_request(e.to_string()))
 }
 
 fn undecodable(gvk: &Gvk, format: Format, body: &[u8], error: &str) -> Status {

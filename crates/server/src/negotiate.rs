@@ -134,9 +134,9 @@ fn acceptable(clause: &Clause<'_>, shapes: bool) -> Option<Output> {
     formats(clause.media).find(|f| writable(*f, shape)).map(|format| Output { format, shape })
 }
 
-/// What can be written in which form.
-fn writable(format: Format, _: Shape) -> bool {
-    format != Format::Protobuf
+/// Tables have no protobuf form.
+fn writable(format: Format, shape: Shape) -> bool {
+    format != Format::Protobuf || !matches!(shape, Shape::Table(_))
 }
 
 fn formats(media: &str) -> impl Iterator<Item = Format> {

@@ -10,10 +10,12 @@ use http_body::Frame;
 use kinds::Descriptor;
 use meta::Status;
 use registry::api::{WatchEvent, WatchStream};
+use schema::proto;
 use tokio_util::sync::CancellationToken;
 use transport::Error;
 
 use crate::answer;
+use crate::negotiate::Format;
 use crate::shape::{self, Tables};
 
 /// Frames that are ready are sent together, up to about so many bytes.
@@ -32,6 +34,7 @@ pub enum Form {
 /// Turns events into frames.
 pub struct Frames {
     form: Form,
+    format: Format,
     /// The kind and apiVersion of bookmarks.
     kind: String,
     api_version: String,
@@ -41,9 +44,9 @@ pub struct Frames {
 
 impl Frames {
     /// Frames of a kind.
-    pub fn new(kind: &Descriptor, form: Form) -> Self {
+    pub fn new(kind: &Descriptor, form: Form, format: Format) -> Self {
         let api_version = kind.gvk.api_version();
-        Frames { form, kind: kind.gvk.kind.to_string(), api_version, described: false }
+        Frames { form, format, kind: kind.gvk.kind.to_string(), api_version, described: false }
     }
 
     /// Appends the frame of an event. A failure becomes an ERROR frame.
@@ -62,6 +65,11 @@ impl Frames {
             Ok(object) => (name, object),
             Err(status) => ("ERROR", answer::status_json(&status)),
         };
+        if self.format == Format::Protobuf {
+            let enveloped = answer::protobuf(&object).unwrap_or_default();
+            out.extend_from_slice(&proto::watch_frame(name, &enveloped));
+            return;
+        }
         out.reserve(object.len() + 40);
         out.extend_from_slice(br#"{"type":""#);
         out.extend_from_slice(name.as_bytes());
@@ -151,7 +159,7 @@ mod tests {
             WatchEvent::Error(Status::expired("too old")),
         ];
         let events = futures::stream::iter(events).chain(futures::stream::pending()).boxed();
-        let frames = Frames::new(&kind, Form::Partial("v1"));
+        let frames = Frames::new(&kind, Form::Partial("v1"), Format::Json);
         let body = WatchBody::new(events, frames, CancellationToken::new());
         let bytes = body.collect().await.expect("ends after the error").to_bytes();
         let lines: Vec<&str> = std::str::from_utf8(&bytes).expect("is text").lines().collect();

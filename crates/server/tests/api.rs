@@ -84,7 +84,7 @@ async fn forms_are_negotiated() {
         "the body of the request was in an unknown format - accepted media types include: application/json, \
          application/yaml, application/vnd.kubernetes.protobuf"
     );
-    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\n";
+    let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
     assert_eq!(kit.ask(Method::POST, MAPS, &[("content-type", "application/yaml")], yaml).await.code.as_u16(), 201);
 }
 

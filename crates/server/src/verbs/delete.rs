@@ -108,7 +108,7 @@ fn parse(format: Format, body: &bytes::Bytes) -> Result<Object, Status> {
             let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
             serde_saphyr::from_str(text).map_err(|e| bad(&e))?
         }
-        Format::Protobuf => return Err(negotiate::unsupported(&negotiate::MEDIA_TYPES[..2])),
+        Format::Protobuf => return decode::delete_options(body),
     };
     let object = Object::from_value(tree).map_err(|_| Status::bad_request("DeleteOptions must be an object"))?;
     if !matches!(object.kind(), "" | "DeleteOptions") {

@@ -1,15 +1,19 @@
 //! GET of a collection.
 
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
+use kinds::Descriptor;
 use meta::Status;
 use registry::api::List;
+use schema::proto;
+use serde_json::{Map, Value};
 use transport::Body;
 
 use super::Work;
 use crate::list::{self, GZIP_FROM, GzipBody, ListBody};
-use crate::negotiate::{self, Format, Output, Shape};
+use crate::negotiate::{self, Format, Output, PROTOBUF, Shape};
 use crate::shape::{self, Include, Tables};
 use crate::{answer, options};
 
@@ -25,6 +29,9 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
 /// A list in the form asked for.
 pub fn many(work: &Work<'_>, output: Output, page: List) -> Result<Response<Body>, Status> {
     let json = match output.shape {
+        Shape::Whole if output.format == Format::Protobuf => {
+            return Ok(answer::bytes(StatusCode::OK, PROTOBUF, protobuf(&work.kind, &page)?));
+        }
         Shape::Whole => {
             let body = ListBody::new(&work.kind, page);
             if output.format == Format::Json {
@@ -47,6 +54,21 @@ pub fn many(work: &Work<'_>, output: Output, page: List) -> Result<Response<Body
         }
     };
     answer::encoded(StatusCode::OK, output.format, json)
+}
+
+/// The list as protobuf.
+fn protobuf(kind: &Descriptor, page: &List) -> Result<Bytes, Status> {
+    let root = kind.schema.root();
+    if !proto::has_form(root) {
+        return Err(negotiate::not_acceptable());
+    }
+    let message = |json: &[u8]| -> Result<Bytes, Status> {
+        let map: Map<String, Value> = serde_json::from_slice(json).map_err(Status::internal)?;
+        Ok(proto::message(root, &map).into())
+    };
+    let items: Result<Vec<Bytes>, Status> = page.items.iter().map(|o| message(&o.json)).collect();
+    let metadata: Map<String, Value> = serde_json::from_str(&list::metadata(page)).map_err(Status::internal)?;
+    Ok(proto::list(&kind.gvk.api_version(), &format!("{}List", kind.gvk.kind), &metadata, &items?))
 }
 
 /// Streams the list, compressed if it is large and the client accepts it.

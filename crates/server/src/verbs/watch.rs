@@ -9,7 +9,7 @@ use rand::Rng;
 use transport::Body;
 
 use super::Work;
-use crate::negotiate::{self, Format, PROTOBUF, Shape};
+use crate::negotiate::{self, Format, Shape};
 use crate::shape::{Include, Tables};
 use crate::watch::{Form, Frames, WatchBody};
 use crate::{answer, options};
@@ -18,12 +18,15 @@ use crate::{answer, options};
 /// not all come back at once (upstream's `--min-request-timeout`).
 const SHORTEST: u64 = 1800;
 
+/// The media type of a watch in protobuf.
+const PROTOBUF_STREAM: &str = "application/vnd.kubernetes.protobuf;stream=watch";
+
 /// Answers with frames until the watch ends.
 pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
     let output = negotiate::output(work.headers(), true)?;
-    if output.format != Format::Json {
-        let types = ["application/json;stream=watch".to_owned(), format!("{PROTOBUF};stream=watch")];
-        let why = format!("only the following media types are accepted: {}", types.join(", "));
+    if output.format == Format::Yaml {
+        let types = ["application/json;stream=watch", PROTOBUF_STREAM].join(", ");
+        let why = format!("only the following media types are accepted: {types}");
         return Err(Status::new(Reason::NotAcceptable, why));
     }
     let scope = options::scope(work.ask.route)?;
@@ -39,8 +42,10 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
         }
     };
     let events = work.ask.state.registry.watch(work.attributes(), scope, options).await?;
-    let body = WatchBody::new(events, Frames::new(&work.kind, form), work.ask.state.stopping.clone());
-    let mut response = answer::bytes(StatusCode::OK, "application/json", "");
+    let frames = Frames::new(&work.kind, form, output.format);
+    let body = WatchBody::new(events, frames, work.ask.state.stopping.clone());
+    let media = if output.format == Format::Protobuf { PROTOBUF_STREAM } else { Format::Json.media_type() };
+    let mut response = answer::bytes(StatusCode::OK, media, "");
     *response.body_mut() = body.boxed();
     Ok(response)
 }
