@@ -89,6 +89,22 @@ async fn forms_are_negotiated() {
 }
 
 #[tokio::test]
+async fn protobuf_goes_in_and_out() {
+    let (kit, _directory) = kit().await;
+    const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+    kit.post(MAPS, map("a")).await;
+    let both = [("accept", "application/vnd.kubernetes.protobuf,application/json"), ("content-type", PROTOBUF)];
+    let one = kit.ask(Method::GET, &format!("{MAPS}/a"), &both, "").await;
+    assert_eq!((one.header("content-type"), &one.body[..4]), (PROTOBUF, &b"k8s\0"[..]));
+    let same = kit.ask(Method::PUT, &format!("{MAPS}/a"), &both, one.body.clone()).await;
+    assert_eq!((same.code, same.body), (StatusCode::OK, one.body));
+    let list = kit.ask(Method::GET, MAPS, &both, "").await;
+    assert!(list.body.starts_with(b"k8s\0") && list.body.windows(13).any(|w| w == b"ConfigMapList"));
+    let refused = kit.ask(Method::POST, MAPS, &both, "{}").await;
+    assert!(refused.code == StatusCode::BAD_REQUEST && refused.body.starts_with(b"k8s\0"), "{:?}", refused.body);
+}
+
+#[tokio::test]
 async fn a_watch_sends_what_happens() {
     let (kit, _directory) = kit().await;
     let uri = format!("{MAPS}?watch=1");

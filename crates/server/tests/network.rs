@@ -1,0 +1,160 @@
+//! Over the network: TLS, both HTTP versions, and streams that lead to a kubelet.
+
+mod kit;
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use auth::pki::{Leaf, tls};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use kit::Kit;
+use rustls_pki_types::ServerName;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+async fn connect(kit: &Kit, address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
+    let config = tls::client_config(&kit.pki, Leaf::admin()).expect("certificate");
+    let mut config = rustls::ClientConfig::clone(&config);
+    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+    let stream = TcpStream::connect(address).await.expect("connects");
+    let name = ServerName::try_from("127.0.0.1").expect("name");
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("handshake");
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol.as_bytes()));
+    stream
+}
+
+async fn http1(kit: &Kit, address: SocketAddr) -> http1::SendRequest<Full<Bytes>> {
+    let (sender, connection) = http1::handshake(TokioIo::new(connect(kit, address, "http/1.1").await)).await.expect("http");
+    tokio::spawn(connection.with_upgrades());
+    sender
+}
+
+fn request(uri: &str, headers: &[(&str, &str)]) -> Request<Full<Bytes>> {
+    let mut request = Request::builder().uri(uri).header("host", "localhost");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::default()).expect("request")
+}
+
+async fn text(response: Response<Incoming>) -> (StatusCode, String) {
+    let code = response.status();
+    let body = response.into_body().collect().await.expect("body").to_bytes();
+    (code, String::from_utf8_lossy(&body).into_owned())
+}
+
+/// Answers logs with two lines, and repeats in capitals what it is sent after an upgrade.
+async fn kubelet(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let asked = request.uri().to_string();
+    assert!(request.headers().get("authorization").is_none());
+    if asked.starts_with("/containerLogs/") {
+        return Ok(Response::new(Full::from(format!("{asked}\n"))));
+    }
+    tokio::spawn(async move {
+        let mut stream = TokioIo::new(hyper::upgrade::on(request).await.expect("upgrades"));
+        let mut said = [0; 5];
+        stream.read_exact(&mut said).await.expect("reads");
+        stream.write_all(&said.to_ascii_uppercase()).await.expect("writes");
+    });
+    let response = Response::builder().status(101).header("connection", "Upgrade").header("upgrade", "websocket");
+    Ok(response.header("x-asked", asked).body(Full::default()).expect("response"))
+}
+
+/// A node whose kubelet is [`kubelet`], and a pod on it.
+async fn node_and_pod(kit: &Kit) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("binds");
+    let port = listener.local_addr().expect("address").port();
+    let leaf = Leaf::kubelet_server("n1", &[Ipv4Addr::LOCALHOST.into()]);
+    let acceptor = TlsAcceptor::from(tls::server_config(&kit.pki, leaf).expect("certificate"));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let stream = TokioIo::new(acceptor.accept(stream).await.expect("handshake"));
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(stream, service_fn(kubelet));
+            tokio::spawn(connection.with_upgrades());
+        }
+    });
+    kit.post("/api/v1/nodes", json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}})).await;
+    let status = json!({"status": {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+    }});
+    let merge = [("content-type", "application/merge-patch+json")];
+    let patched = kit.ask(Method::PATCH, "/api/v1/nodes/n1/status", &merge, status.to_string()).await;
+    assert_eq!(patched.code, StatusCode::OK, "{}", patched.text());
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}});
+    let created = kit.post("/api/v1/namespaces/default/pods", pod).await;
+    assert_eq!(created.code, StatusCode::CREATED, "{}", created.text());
+}
+
+#[tokio::test]
+async fn both_versions_of_http_know_the_certificate() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let address = kit.listen(0).await;
+    let mut one = http1(&kit, address).await;
+    let (code, body) = text(one.send_request(request("/api/v1/namespaces/default", &[])).await.expect("answers")).await;
+    assert_eq!(code, StatusCode::OK, "{body}");
+    let refused = one.send_request(request("/api", &[("authorization", "Bearer nonsense")])).await.expect("answers");
+    assert_eq!(refused.status(), StatusCode::OK, "the certificate is enough");
+
+    let stream = TokioIo::new(connect(&kit, address, "h2").await);
+    let (mut two, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("http");
+    tokio::spawn(connection);
+    let uri = format!("https://{address}/apis/authentication.k8s.io/v1/selfsubjectreviews");
+    let review = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
+    let review = Request::builder().method(Method::POST).uri(uri).body(Full::from(review)).expect("request");
+    let (code, body) = text(two.send_request(review).await.expect("answers")).await;
+    assert_eq!(code, StatusCode::CREATED, "{body}");
+    assert!(body.contains("kubernetes-admin"), "{body}");
+}
+
+#[tokio::test]
+async fn logs_and_exec_lead_to_the_kubelet() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    node_and_pod(&kit).await;
+    let logs = kit.get("/api/v1/namespaces/default/pods/p/log?tailLines=5&container=c").await;
+    assert_eq!(logs.text(), "/containerLogs/default/p/c?tailLines=5\n");
+    let other = kit.get("/api/v1/namespaces/default/pods/p/log?container=x").await;
+    assert_eq!(other.json()["message"], "container x is not valid for pod p");
+
+    let mut client = http1(&kit, kit.listen(0).await).await;
+    let path = "/api/v1/namespaces/default/pods/p/exec?command=a&command=b%20c&stdin=true&stdout=true&stderr=false";
+    let plain = client.send_request(request(path, &[])).await.expect("answers");
+    let (code, body) = text(plain).await;
+    assert!(code == StatusCode::BAD_REQUEST && body.contains("Upgrade request required"), "{code} {body}");
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
+    let mut response = client.send_request(request(path, &upgrade)).await.expect("answers");
+    assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
+    assert_eq!(response.headers()["x-asked"], "/exec/default/p/c?input=1&output=1&command=a&command=b+c");
+    let mut stream = TokioIo::new(hyper::upgrade::on(&mut response).await.expect("upgrades"));
+    stream.write_all(b"hello").await.expect("writes");
+    let mut heard = [0; 5];
+    stream.read_exact(&mut heard).await.expect("reads");
+    assert_eq!(&heard, b"HELLO");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_its_watches_and_connections() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let mut client = http1(&kit, kit.listen(0).await).await;
+    let response = client.send_request(request("/api/v1/namespaces?watch=1&resourceVersion=0", &[])).await.expect("answers");
+    let mut body = response.into_body();
+    assert!(body.frame().await.expect("the first objects").is_ok());
+    kit.server.stop();
+    while let Some(frame) = body.frame().await {
+        frame.expect("ends well");
+    }
+}
