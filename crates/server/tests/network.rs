@@ -113,7 +113,7 @@ async fn both_versions_of_http_know_the_certificate() {
     tokio::spawn(connection);
     let uri = format!("https://{address}/apis/authentication.k8s.io/v1/selfsubjectreviews");
     let review = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
-    let review = Request::builder().method(Method::POST).uri(uri).body(Full::from(review)).expect("request");
+    let review = Request::builder().method(Method::POST).uri(uri).body(Full::new(Bytes::from(review))).expect("request");
     let (code, body) = text(two.send_request(review).await.expect("answers")).await;
     assert_eq!(code, StatusCode::CREATED, "{body}");
     assert!(body.contains("kubernetes-admin"), "{body}");
