@@ -101,6 +101,9 @@ fn crashes_wait_with_upstreams_words() {
     assert_eq!(plan.waiting["a"].reason, "CrashLoopBackOff");
     assert_eq!(plan.waiting["a"].message, "back-off 10s restarting failed container=a pod=p_ns(u1)");
     assert_eq!(run(&p, &o, 110), "+a2");
+    o.memory.starting = Some("a".to_owned());
+    o.memory.busy.insert(Job::Start, 0);
+    assert_eq!(decide(&p, &o, at(105)).waiting.len(), 0, "it is being started, it does not wait");
 }
 
 #[test]

@@ -40,6 +40,8 @@ pub struct Memory {
     pub containers: BTreeMap<String, ContainerMemory>,
     /// Jobs under way.
     pub busy: BTreeMap<Job, i64>,
+    /// The container that is being started.
+    pub starting: Option<String>,
     /// Everything of the pod but its records is gone from the node.
     pub torn_down: bool,
     /// The final status has reached the API.

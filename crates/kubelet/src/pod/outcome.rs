@@ -13,6 +13,9 @@ const RETRY_CONFIG: SignedDuration = SignedDuration::from_secs(10);
 /// Takes in an outcome.
 pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestamp) {
     memory.busy.remove(job);
+    if *job == Job::Start {
+        memory.starting = None;
+    }
     match outcome {
         Outcome::Mounted(_, refresh) => {
             memory.mounted = true;
@@ -63,6 +66,7 @@ pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestam
 
 /// A container is about to be started again: the next time it waits longer.
 pub fn restarting(memory: &mut Memory, name: &str, before: Option<&runtime::Container>) {
+    memory.starting = Some(name.to_owned());
     let container = memory.containers.entry(name.to_owned()).or_default();
     if let Some((_, ended)) = before.and_then(exit) {
         container.crashes.next(ended);

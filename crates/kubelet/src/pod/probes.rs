@@ -21,13 +21,13 @@ pub struct Probes {
 }
 
 struct Set {
-    tasks: Vec<AbortHandle>,
+    tasks: Vec<(Sort, AbortHandle)>,
     started: watch::Sender<bool>,
 }
 
 impl Drop for Set {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(AbortHandle::abort);
+        self.tasks.iter().for_each(|(_, task)| task.abort());
     }
 }
 
@@ -73,6 +73,12 @@ impl Probes {
         }
     }
 
+    /// Ends the probes that could kill: the pod is ending anyway. Readiness goes on being told.
+    pub fn only_readiness(&mut self) {
+        let tasks = self.running.values().flat_map(|set| &set.tasks);
+        tasks.filter(|(sort, _)| *sort != Sort::Readiness).for_each(|(_, task)| task.abort());
+    }
+
     /// Ends all probes.
     pub fn stop(&mut self) {
         self.running.clear();
@@ -109,7 +115,7 @@ impl Probes {
                 verdict,
             })
         });
-        let tasks = timers.map(|timer| tokio::spawn(timer.run()).abort_handle()).collect();
+        let tasks = timers.map(|timer| (timer.sort, tokio::spawn(timer.run()).abort_handle())).collect();
         Set { tasks, started }
     }
 }

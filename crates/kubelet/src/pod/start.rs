@@ -153,6 +153,9 @@ impl Run<'_> {
     /// Starts a container unless it is too early or another one is being started.
     fn start(&mut self, container: &Container, before: Option<&Seen>) {
         let name = &container.name;
+        if self.observed.memory.starting.as_ref() == Some(name) {
+            return;
+        }
         if let Some((until, waiting)) = self.crash_loop(container, before) {
             self.plan.wake(until);
             self.plan.waiting.insert(name.clone(), waiting);

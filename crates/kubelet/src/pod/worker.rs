@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::decide::{Plan, Step, decide};
+use super::decide::{Plan, Step, decide, ending};
 use super::observed::{Job, Memory, Observed, Waiting};
 use super::outcome::{self, RETRY};
 use super::probes::Probes;
@@ -66,20 +66,22 @@ impl Worker {
         loop {
             self.take_news();
             let now = Timestamp::now();
-            let Some(observed) = self.observe().await else {
+            let Some(mut observed) = self.observe().await else {
                 self.wait(Some(now + RETRY)).await;
                 continue;
             };
             self.messages.read(&self.agent, &self.pod, &observed);
+            if ending(&self.pod, &observed, now).is_none() {
+                self.probes.keep(&self.agent, &self.pod, &observed, &mut self.memory);
+                observed.memory = self.memory.clone();
+            }
             let plan = decide(&self.pod, &observed, now);
             if plan.finished && self.finish().await {
                 return;
             }
             if plan.ending {
                 self.cancel.cancel();
-                self.probes.stop();
-            } else {
-                self.probes.keep(&self.agent, &self.pod, &observed, &mut self.memory);
+                self.probes.only_readiness();
             }
             self.announce(&plan);
             for step in plan.steps.iter().cloned() {
@@ -153,6 +155,7 @@ impl Worker {
                 // Which job it was is lost with it; the next look finds what is left to do.
                 tracing::error!(pod = %spec::title(&self.pod), %error, "a job panicked");
                 self.memory.busy.clear();
+                self.memory.starting = None;
                 self.memory.retry = Some(now + RETRY);
                 return;
             }
