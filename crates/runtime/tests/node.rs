@@ -45,6 +45,9 @@ async fn isolates() {
 #[tokio::test]
 async fn becomes_another_user() {
     let node = Node::new();
+    let mut config = container("writer", &["write", "/dev/stdout", "mine\n"]);
+    config.security.user = Some("1000".into());
+    assert_eq!(node.run("pod", config).await, (0, vec!["stdout F mine".to_owned()]));
     let mut config = container("main", &["id"]);
     config.working_dir = "/made/for/it".into();
     config.security = Security {

@@ -41,16 +41,18 @@ pub(crate) fn kill(hierarchies: &Hierarchies, group: &Path) {
         return;
     }
     let freezer = hierarchies.dir("freezer", group).map(|dir| dir.join("freezer.state"));
-    // A frozen process cannot fork; it dies when it thaws. Without a freezer the second look finds the children.
+    // A frozen process cannot fork, and dies when it thaws; but freezing takes its time: the second look finds the
+    // children of the first moment. Without a freezer more looks must do.
+    let looks = if freezer.is_some() { 2 } else { 4 };
     if let Some(state) = &freezer {
         let _ = fs::write(state, "FROZEN");
     }
-    for _ in 0..4 {
+    for _ in 0..looks {
         let pids = procs(hierarchies, group);
         for pid in &pids {
             let _ = signal(Pid::from_raw(*pid), Signal::SIGKILL);
         }
-        if pids.is_empty() || freezer.is_some() {
+        if pids.is_empty() {
             break;
         }
     }

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{chdir, execve};
 
-use super::{Result, credentials, lookup};
+use super::{Result, credentials, lookup, stdio};
 use crate::seccomp::{self, Filter};
 use crate::shim::wire::{Failure, Spec};
 
@@ -30,6 +30,8 @@ pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Resul
     let env = environment(spec, &identity.home);
     let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd.as_str() };
     let entered = chdir(cwd);
+    stdio::give(identity.uid)?;
+    own_keys(&spec.id)?;
     if spec.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().map_err(|e| Failure::system("set no_new_privs", e))?;
     } else if let Some(filter) = &filter {
@@ -58,6 +60,19 @@ pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Resul
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     let Err(error) = execve(&file, &args, &env);
     Err(Failure::Start(format!("exec {}: {}", path.display(), words(error))))
+}
+
+/// Enters the container's session keyring, as runc does: keys of the host's root stay out of sight.
+fn own_keys(id: &str) -> Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+    let name = CString::new(format!("_ses.{id}")).map_err(|e| Failure::system("name the keyring", e))?;
+    // SAFETY: the name is terminated and outlives the call.
+    let joined = unsafe { libc::syscall(libc::SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr()) };
+    match Errno::result(joined) {
+        // A kernel without keys.
+        Ok(_) | Err(Errno::ENOSYS) => Ok(()),
+        Err(e) => Err(Failure::system("join the session keyring", e)),
+    }
 }
 
 fn environment(spec: &Spec, home: &str) -> Vec<String> {

@@ -95,7 +95,9 @@ fn overlay(spec: &Spec) -> Result<()> {
     // Short relative names: all layers together must fit into one page.
     chdir(&spec.layers_dir).map_err(|e| Failure::system(spec.layers_dir.display(), e))?;
     let (upper, work, root) = (spec.dir.join("upper"), spec.dir.join("work"), spec.dir.join("rootfs"));
-    let options = format!("lowerdir={},upperdir={},workdir={}", spec.layers.join(":"), upper.display(), work.display());
+    // Volatile: no container outlives the machine, so nothing is written to the disk for its end.
+    let options =
+        format!("lowerdir={},upperdir={},workdir={},volatile", spec.layers.join(":"), upper.display(), work.display());
     if options.len() > MAX_OPTIONS {
         return Err(Failure::Config(format!("the image has too many layers ({})", spec.layers.len())));
     }

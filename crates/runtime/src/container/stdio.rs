@@ -1,12 +1,13 @@
 //! Standard streams of the program.
 
 use std::fs::OpenOptions;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use nix::fcntl::OFlag;
 use nix::pty::{grantpt, posix_openpt, unlockpt};
+use nix::unistd::Uid;
 
 use super::{Result, mount};
 use crate::shim::socket;
@@ -35,6 +36,19 @@ pub(super) fn connect(stdio: Stdio, report: Option<&OwnedFd>, console: bool) -> 
             duplicate([&terminal, &terminal, &terminal])
         }
     }
+}
+
+/// Gives the streams to the user, so that `/dev/stdout` can be opened; a device such as `/dev/null` stays whose it is.
+pub(super) fn give(uid: u32) -> Result<()> {
+    for fd in [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
+        let stat = nix::sys::stat::fstat(fd).map_err(|e| Failure::system("look at the standard streams", e))?;
+        let null = stat.st_mode & libc::S_IFMT == libc::S_IFCHR && libc::major(stat.st_rdev) == 1;
+        if stat.st_uid != uid && !null {
+            nix::unistd::fchown(fd, Some(Uid::from_raw(uid)), None)
+                .map_err(|e| Failure::system("give the standard streams to the user", e))?;
+        }
+    }
+    Ok(())
 }
 
 fn terminal(report: Option<&OwnedFd>, console: bool) -> Result<OwnedFd> {
