@@ -275,6 +275,35 @@ async fn shares_the_pid_namespace() {
 }
 
 #[tokio::test]
+async fn privileged_and_on_the_host_network() {
+    let node = Node::new();
+    let pod = PodConfig { host_network: true, ..node.pod("pod") };
+    assert_eq!(node.runtime.start_pod(&pod).await.unwrap().netns, None);
+    let mut config = container("main", &["wait"]);
+    config.security.privileged = true;
+    let id = node.runtime.start_container("pod", &config).await.unwrap();
+    let (_, identity) = node.exec(&id, &["/probe", "id"]).await;
+    assert!(identity.contains("Seccomp: 0") && !identity.contains("CapEff: 00000000a80425fb"), "{identity}");
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!(node.exec(&id, &["/probe", "cat", "/proc/sys/kernel/hostname"]).await.1, host);
+    assert_eq!(node.exec(&id, &["/probe", "device", "1", "11"]).await.0, 0, "all devices");
+}
+
+#[tokio::test]
+async fn sets_sysctls_in_its_own_namespaces() {
+    let node = Node::new();
+    let sysctls = [("kernel.shm_rmid_forced".to_owned(), "1".to_owned())].into();
+    node.runtime.start_pod(&PodConfig { sysctls, ..node.pod("pod") }).await.unwrap();
+    let paths = ["/proc/sys/kernel/shm_rmid_forced", "/proc/sys/net/ipv4/ip_unprivileged_port_start"];
+    let args: Vec<&str> = ["cat"].into_iter().chain(paths).collect();
+    assert_eq!(node.run("pod", container("main", &args)).await.1, ["stdout F 1", "stdout F 0"]);
+    assert_eq!(std::fs::read_to_string(paths[0]).unwrap(), "0\n", "the host's is untouched");
+    let bad = PodConfig { sysctls: [("no.such".to_owned(), "1".to_owned())].into(), ..node.pod("bad") };
+    let error = node.runtime.start_pod(&bad).await.unwrap_err().to_string();
+    assert!(error.contains("set sysctl no.such=1: No such file"), "{error}");
+}
+
+#[tokio::test]
 async fn a_lost_shim_ends_its_pod() {
     let node = Node::new();
     let id = node.start("pod", container("main", &["wait"])).await;
