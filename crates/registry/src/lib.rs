@@ -11,6 +11,7 @@
 //! Must not know: HTTP, authentication.
 
 pub mod api;
+mod apply;
 mod cache;
 mod error;
 mod kind;

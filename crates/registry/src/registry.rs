@@ -21,8 +21,9 @@ use crate::read::watch::{self, Pace};
 use crate::reservation::{self, Reservation};
 use crate::retention::{self, Mortal};
 use crate::subresource;
+use crate::write::commit::default;
 use crate::write::patch::Patching;
-use crate::write::update::Replace;
+use crate::write::update::{Replace, writer};
 
 /// What differs between clusters.
 #[derive(Clone, Debug)]
@@ -276,7 +277,8 @@ impl Registry {
     pub async fn patch(&self, call: &Call, patch: Patch) -> Result<Written, Status> {
         let kind = self.target(&call.attributes)?;
         if call.attributes.subresource.is_empty() {
-            let mut edit = Patching::new(&kind.descriptor.schema, &patch, call.field_validation)?;
+            let fill = |object: &mut Object| default(&kind, object);
+            let mut edit = Patching::new(writer(call, &kind, ""), &patch, call.field_validation, &fill)?;
             return self.change(call, &kind, "", &mut edit).await;
         }
         subresource::find(&kind, &call.attributes.subresource)?.patch(self, call, &kind, patch).await

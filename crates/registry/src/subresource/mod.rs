@@ -15,8 +15,9 @@ use serde_json::json;
 use crate::api::{Call, Patch, Written};
 use crate::kind::Kind;
 use crate::registry::Registry;
+use crate::write::commit::default;
 use crate::write::patch::Patching;
-use crate::write::update::Replace;
+use crate::write::update::{Replace, writer};
 
 /// One subresource. The defaults are those of a part of the object.
 #[async_trait]
@@ -43,8 +44,10 @@ pub(crate) trait Subresource: Send + Sync {
 
     /// What PATCH does.
     async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Patch) -> Result<Written, Status> {
-        let mut edit = Patching::new(&kind.descriptor.schema, &patch, call.field_validation)?;
-        registry.change(call, kind, &call.attributes.subresource, &mut edit).await
+        let part = &call.attributes.subresource;
+        let fill = |object: &mut Object| default(kind, object);
+        let mut edit = Patching::new(writer(call, kind, part), &patch, call.field_validation, &fill)?;
+        registry.change(call, kind, part, &mut edit).await
     }
 }
 

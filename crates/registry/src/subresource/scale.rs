@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::Subresource;
 use crate::api::{Call, Patch, Written};
+use crate::apply::Writer;
 use crate::kind::{self, Kind};
 use crate::registry::Registry;
 use crate::write::lifecycle::check_name;
@@ -36,7 +37,9 @@ impl Subresource for Scale {
 
     async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Patch) -> Result<Written, Status> {
         let schema = schema()?;
-        let mut patching = Patching::new(&schema, &patch, call.field_validation)?;
+        let (manager, subresource) = (&*call.field_manager, "scale");
+        let writer = Writer { schema: &schema, manager, subresource, has_status: true };
+        let mut patching = Patching::new(writer, &patch, call.field_validation, &|_| {})?;
         let change = |old: Object| Ok((patching.patched(old)?, patching.take_warnings()));
         answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)
     }

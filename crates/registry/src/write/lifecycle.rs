@@ -87,9 +87,6 @@ pub(crate) fn keep_system_fields(new: &mut Object, old: &Object) {
     if new.at("metadata.deletionGracePeriodSeconds").is_none_or(Value::is_null) {
         keep(new, "metadata.deletionGracePeriodSeconds");
     }
-    if new.at("metadata.managedFields").is_none() && old.at("metadata.managedFields").is_some() {
-        keep(new, "metadata.managedFields");
-    }
 }
 
 /// Whether an update that leaves an object like this completes its deletion.

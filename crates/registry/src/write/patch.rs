@@ -1,5 +1,6 @@
 //! Patch: an update whose new state is computed from the present one.
 
+use jiff::Timestamp;
 use meta::field::{Error, Path};
 use meta::{Object, Reason, Status};
 use schema::{PatchError, Schema};
@@ -7,21 +8,31 @@ use serde_json::Value;
 
 use super::update::Edit;
 use crate::api::{FieldValidation, Patch};
+use crate::apply::Writer;
 
 /// Operations in one JSON patch (as upstream).
 const OPERATIONS: usize = 10_000;
 
+/// Fills in what the server would.
+type Fill<'a> = &'a (dyn Fn(&mut Object) + Sync);
+
 /// A patch of an object of the schema's kind.
 pub(crate) struct Patching<'a> {
-    pub schema: &'a Schema,
-    pub patch: &'a Patch,
-    pub validation: FieldValidation,
+    writer: Writer<'a>,
+    patch: &'a Patch,
+    validation: FieldValidation,
+    default: Fill<'a>,
     warnings: Vec<String>,
 }
 
 impl<'a> Patching<'a> {
     /// Refuses what can be refused without the object.
-    pub fn new(schema: &'a Schema, patch: &'a Patch, validation: FieldValidation) -> Result<Self, Status> {
+    pub fn new(
+        writer: Writer<'a>,
+        patch: &'a Patch,
+        validation: FieldValidation,
+        default: Fill<'a>,
+    ) -> Result<Self, Status> {
         match patch {
             Patch::Json(Value::Array(operations)) if operations.len() > OPERATIONS => {
                 let why = format!(
@@ -33,20 +44,27 @@ impl<'a> Patching<'a> {
             Patch::Merge(patch) | Patch::Strategic(patch) if !patch.is_object() => {
                 Err(Status::bad_request("Invalid JSON Patch"))
             }
-            _ => Ok(Patching { schema, patch, validation, warnings: Vec::new() }),
+            Patch::Apply { configuration, .. } => {
+                check_configuration(writer.schema, configuration)?;
+                Ok(Patching { writer, patch, validation, default, warnings: Vec::new() })
+            }
+            _ => Ok(Patching { writer, patch, validation, default, warnings: Vec::new() }),
         }
     }
 
     /// The patched object, without the fields that the schema does not know.
     pub fn patched(&mut self, old: Object) -> Result<Object, Status> {
+        if let Patch::Apply { configuration, force } = self.patch {
+            return self.applied(&old, configuration, *force);
+        }
         let gvk = (old.api_version().to_owned(), old.kind().to_owned());
-        let value = apply(self.schema, old, self.patch)?;
+        let value = apply(self.writer.schema, old, self.patch)?;
         let shown = |value: &Value| Value::from(value.to_string());
         let refuse = |value: Value, why: String| {
             Status::invalid("", "", "", &[Error::invalid(&Path::new("patch"), value, why)])
         };
         let text = shown(&value);
-        let decoded = self.schema.decode_value(&value).map_err(|e| refuse(text.clone(), e.to_string()))?;
+        let decoded = self.writer.schema.decode_value(&value).map_err(|e| refuse(text.clone(), e.to_string()))?;
         if !decoded.strict_errors.is_empty() {
             match self.validation {
                 FieldValidation::Ignore => {}
@@ -63,6 +81,25 @@ impl<'a> Patching<'a> {
         Ok(object)
     }
 
+    fn applied(&self, live: &Object, configuration: &Object, force: bool) -> Result<Object, Status> {
+        let schema = self.writer.schema;
+        let gvk = schema.gvk();
+        // Upstream's answer carries no reason.
+        let refuse = |why: &str| {
+            let key = format!("{}/{}", configuration.namespace(), configuration.name());
+            let kind = format!("{}, Kind={}", gvk.api_version(), gvk.kind);
+            Status::new(Reason::Unknown, format!("failed to create typed patch object ({key}; {kind}): {why}"))
+        };
+        let decoded = schema.decode_value(&configuration.clone().into_value()).map_err(|e| refuse(&e.to_string()))?;
+        if let Some(odd) = decoded.strict_errors.first() {
+            let field = odd.split('"').nth(1).unwrap_or(odd);
+            return Err(refuse(&format!(".{field}: field not declared in schema")));
+        }
+        let mut live = live.clone();
+        live.set_gvk(gvk);
+        self.writer.apply(&live, &decoded.object, force, Timestamp::now(), self.default)
+    }
+
     /// What the client is warned of.
     pub fn take_warnings(&mut self) -> Vec<String> {
         std::mem::take(&mut self.warnings)
@@ -77,6 +114,26 @@ impl Edit for Patching<'_> {
     fn warnings(&mut self) -> Vec<String> {
         self.take_warnings()
     }
+
+    fn creates(&self) -> bool {
+        self.owns_fields() && self.writer.subresource.is_empty()
+    }
+
+    fn owns_fields(&self) -> bool {
+        matches!(self.patch, Patch::Apply { .. })
+    }
+}
+
+fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), Status> {
+    let (is, wanted) = (configuration.api_version(), schema.gvk().api_version());
+    if is != wanted {
+        let why = format!("Incorrect version specified in apply patch. Specified patch version: {is}, expected: {wanted}");
+        return Err(Status::bad_request(why));
+    }
+    if configuration.at("metadata.managedFields").is_some_and(|fields| !fields.is_null()) {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    Ok(())
 }
 
 fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
@@ -104,10 +161,6 @@ fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
             // Upstream's answer carries no reason.
             Err(PatchError::Unfit(why)) => Err(Status::new(Reason::Unknown, why)),
         },
-        Patch::Apply { .. } => {
-            let why = "the body of the request was in an unknown format - accepted media types include: \
-                application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json";
-            Err(Status::new(Reason::UnsupportedMediaType, why))
-        }
+        Patch::Apply { .. } => unreachable!("an apply is no patch of a tree"),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use admission::Operation;
+use jiff::Timestamp;
 use kinds::validate::metadata::{metadata, metadata_update};
 use meta::field::{Error, Path};
 use meta::{Encoded, Object, Reason, Status};
@@ -11,6 +12,7 @@ use store::{Entry, Expect, Op, Template};
 use super::commit::{Outcome, default, request};
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
+use crate::apply::Writer;
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::reservation::{self, Taken};
@@ -34,6 +36,11 @@ pub(crate) trait Edit: Send {
     /// they have seen, pass.
     fn admitted(&self) -> bool {
         true
+    }
+
+    /// Whether the new state already says who manages which fields.
+    fn owns_fields(&self) -> bool {
+        false
     }
 
     /// Warnings about what the client sent.
@@ -140,6 +147,9 @@ impl Registry {
         lifecycle::check_name(&new, name, &call.attributes.namespace)?;
         if edit.admitted() {
             default(kind, &mut new);
+            if !edit.owns_fields() {
+                writer(call, kind, subresource).track(&old, &mut new, Timestamp::now());
+            }
             self.mutate(&mut request(call, kind, Operation::Update, Some(&mut new), Some(&old))).await?;
             default(kind, &mut new);
         }
@@ -176,6 +186,12 @@ impl Registry {
             }
         }
     }
+}
+
+/// Who manages the fields that this call writes.
+pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -> Writer<'a> {
+    let (schema, manager) = (&kind.descriptor.schema, &*call.field_manager);
+    Writer { schema, manager, subresource, has_status: kind.descriptor.subresource("status").is_some() }
 }
 
 /// 409 if the client means another object of the same name.

@@ -1,5 +1,6 @@
 //! The life cycle and the watch cache, seen from outside: a registry over a memory store, driven through its verbs.
 
+mod applies;
 mod deletes;
 mod kit;
 mod lists;

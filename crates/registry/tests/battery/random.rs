@@ -40,7 +40,8 @@ struct Watcher {
 
 impl Watcher {
     fn drain(&mut self) {
-        while let Some(Some(event)) = self.stream.next().now_or_never() {
+        // Unconstrained: nothing may be held back for the sake of other tasks.
+        while let Some(Some(event)) = tokio::task::unconstrained(self.stream.next()).now_or_never() {
             let (known, object) = match event {
                 WatchEvent::Added(o) => (self.objects.insert(o.key.to_string(), o.revision).is_some(), o),
                 WatchEvent::Modified(o) => (self.objects.insert(o.key.to_string(), o.revision).is_none(), o),

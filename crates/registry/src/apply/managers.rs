@@ -1,0 +1,123 @@
+//! Who manages which fields: `metadata.managedFields` read and written.
+
+use meta::{Object, time};
+use serde_json::{Map, Value, json};
+
+use super::set::Set;
+
+/// Updaters kept apart; the oldest of more are counted as one (upstream: `DefaultMaxUpdateManagers`).
+const UPDATERS: usize = 10;
+const ANCIENT: &str = "ancient-changes";
+
+/// One manager.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Manager {
+    pub name: String,
+    pub applies: bool,
+    pub api_version: String,
+    pub subresource: String,
+    /// When its set last changed.
+    pub time: String,
+    pub set: Set,
+}
+
+impl Manager {
+    /// Whether both are the same manager: one that applies is so in every version.
+    pub fn is(&self, other: &Manager) -> bool {
+        self.name == other.name
+            && self.applies == other.applies
+            && self.subresource == other.subresource
+            && (self.applies || self.api_version == other.api_version)
+    }
+
+    /// How messages name it.
+    pub fn shown(&self) -> String {
+        let mut out = format!("{:?}", self.name);
+        if !self.subresource.is_empty() {
+            out.push_str(&format!(" with subresource {:?}", self.subresource));
+        }
+        if !self.applies {
+            out.push_str(&format!(" using {}", self.api_version));
+            if !self.time.is_empty() {
+                out.push_str(&format!(" at {}", self.time));
+            }
+        }
+        out
+    }
+
+    fn read(entry: &Value) -> Option<Manager> {
+        let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
+        Some(Manager {
+            name: text("manager"),
+            applies: match &*text("operation") {
+                "Apply" => true,
+                "Update" => false,
+                _ => return None,
+            },
+            api_version: text("apiVersion"),
+            subresource: text("subresource"),
+            time: text("time"),
+            set: Set::from_value(entry.get("fieldsV1").unwrap_or(&Value::Null)),
+        })
+    }
+
+    fn write(&self) -> Value {
+        let mut out = Map::new();
+        let mut put = |field: &str, value: &str| {
+            if !value.is_empty() {
+                out.insert(field.to_owned(), value.into());
+            }
+        };
+        put("manager", &self.name);
+        put("operation", if self.applies { "Apply" } else { "Update" });
+        put("apiVersion", &self.api_version);
+        put("time", &self.time);
+        put("fieldsType", "FieldsV1");
+        put("subresource", &self.subresource);
+        out.insert("fieldsV1".to_owned(), self.set.to_value());
+        out.into()
+    }
+}
+
+/// All managers of an object.
+pub(super) fn read(object: &Object) -> Vec<Manager> {
+    object.list_at("metadata.managedFields").iter().filter_map(Manager::read).collect()
+}
+
+/// Writes them in upstream's order. Managers of nothing are left out.
+pub(super) fn write(object: &mut Object, mut managers: Vec<Manager>) {
+    managers.retain(|m| !m.set.is_empty());
+    sort(&mut managers);
+    cap(&mut managers);
+    if managers.is_empty() {
+        object.remove("metadata.managedFields");
+        return;
+    }
+    let entries: Vec<Value> = managers.iter().map(Manager::write).collect();
+    object.set("metadata.managedFields", json!(entries));
+}
+
+fn sort(managers: &mut [Manager]) {
+    managers.sort_by(|a, b| {
+        let key = |m: &Manager| (!m.applies, time::parse(&m.time));
+        key(a).cmp(&key(b)).then_with(|| (&a.name, &a.api_version, &a.subresource).cmp(&(&b.name, &b.api_version, &b.subresource)))
+    });
+}
+
+/// Counts the oldest updaters as one, when there are too many.
+fn cap(managers: &mut Vec<Manager>) {
+    let updaters = managers.iter().filter(|m| !m.applies).count();
+    if updaters <= UPDATERS {
+        return;
+    }
+    let first = managers.iter().position(|m| !m.applies).unwrap_or(0);
+    let mut ancient: Option<Manager> = None;
+    for old in managers.drain(first..=first + updaters - UPDATERS) {
+        ancient = Some(match ancient {
+            None => Manager { name: ANCIENT.to_owned(), subresource: String::new(), ..old },
+            Some(sum) => Manager { set: sum.set.union(&old.set), time: old.time, ..sum },
+        });
+    }
+    managers.extend(ancient);
+    sort(managers);
+}
