@@ -48,11 +48,27 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     }
     let output = negotiate::output(work.headers(), false)?;
     let call = options::call(work.ask.route, work.headers(), "CreateOptions", false)?;
-    let (object, warnings) = body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
+    let (mut object, warnings) =
+        body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
+    admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await?;
     let answered = review(&work, object).await?;
     let mut response = answer::object(StatusCode::CREATED, output.format, &answered)?;
     answer::warn(&mut response, &warnings);
     Ok(response)
+}
+
+/// Plug-ins see questions too: a node may ask for the tokens of its own pods alone.
+async fn admit(work: &Work<'_>, object: &mut Object, dry_run: bool) -> Result<(), Status> {
+    let gvk = object.gvk();
+    let mut request = admission::Request {
+        attributes: work.attributes(),
+        gvk: &gvk,
+        operation: admission::Operation::Create,
+        object: Some(object),
+        old: None,
+        dry_run,
+    };
+    work.ask.state.registry.admit(&mut request).await
 }
 
 /// A user as reviews show it.

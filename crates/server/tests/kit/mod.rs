@@ -5,6 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use admission::{Plugin, plugins};
 use auth::authn::x509::Certificates;
 use auth::pki::{Leaf, Pki, tls};
 use auth::token::Tokens;
@@ -54,14 +55,24 @@ impl Answer {
 impl Kit {
     /// Everything that a fresh cluster has: the bootstrap policy and the first namespaces.
     pub async fn new(directory: &std::path::Path) -> Kit {
+        Kit::with(directory, |_| Vec::new()).await
+    }
+
+    /// The same with all admission plug-ins.
+    pub async fn guarded(directory: &std::path::Path) -> Kit {
+        Kit::with(directory, plugins::all).await
+    }
+
+    async fn with(directory: &std::path::Path, plugins: fn(&plugins::Context) -> Vec<Arc<dyn Plugin>>) -> Kit {
         let pki = Arc::new(Pki::open(directory, Timestamp::now()).expect("keys"));
-        let registry = Registry::open(Arc::new(Memory::new()), kinds::all(), Vec::new(), registry::Config::default());
+        let authorization = Arc::new(Authorization::default());
+        let plugins = plugins(&plugins::Context { authorization: authorization.clone() });
+        let registry = Registry::open(Arc::new(Memory::new()), kinds::all(), plugins, registry::Config::default());
         let registry = registry.await.expect("opens");
         let tokens = Arc::new(Tokens::new(ISSUER, pki.signing_key()).expect("key"));
         let certificates = Certificates::new(&[pki.cluster().certificate().clone()]).expect("authority");
         let lookup = Arc::new(Objects(registry.clone()));
         let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
-        let authorization = Arc::new(Authorization::default());
         let stopping = CancellationToken::new();
         policy::follow(&registry, &authorization, &stopping).await.expect("policy");
         let kubelet_tls = tls::client_config(&pki, Leaf::api_server_kubelet_client()).expect("certificate");
