@@ -44,11 +44,20 @@ impl Default for Hierarchies {
 }
 
 impl Hierarchies {
-    /// Reads the mounts of this process.
+    /// Reads the mounts of this process. A mount that another one hides (`ip netns exec` mounts a new `/sys`) does
+    /// not count; none at all is an error.
     pub(crate) fn detect() -> io::Result<Self> {
-        Ok(parse(&fs::read_to_string("/proc/self/mountinfo")?, |mount| {
-            fs::read_to_string(mount.join("cgroup.controllers")).is_ok_and(|text| text.contains("memory"))
-        }))
+        let found = parse(&fs::read_to_string("/proc/self/mountinfo")?, |mount, version| match version {
+            1 => mount.join("cgroup.procs").exists(),
+            _ => fs::read_to_string(mount.join("cgroup.controllers")).is_ok_and(|text| text.contains("memory")),
+        });
+        match found {
+            Self::V1(all) if all.is_empty() => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "no cgroup file system is mounted in sight of this process; mount one on /sys/fs/cgroup",
+            )),
+            found => Ok(found),
+        }
     }
 
     /// Directory of a controller for a group; `None` when it is not mounted.
@@ -126,7 +135,7 @@ fn remove_tree(dir: &Path, removed: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-fn parse(mountinfo: &str, useful: impl Fn(&Path) -> bool) -> Hierarchies {
+fn parse(mountinfo: &str, useful: impl Fn(&Path, u8) -> bool) -> Hierarchies {
     let mut v1: Vec<Hierarchy> = Vec::new();
     let mut v2 = None;
     for line in mountinfo.lines() {
@@ -138,11 +147,11 @@ fn parse(mountinfo: &str, useful: impl Fn(&Path) -> bool) -> Hierarchies {
                 let controllers: Vec<String> =
                     options.split(',').filter(|o| V1.contains(o)).map(str::to_owned).collect();
                 let new = !v1.iter().any(|h| h.controllers == controllers);
-                if !controllers.is_empty() && new {
+                if !controllers.is_empty() && new && useful(&mount, 1) {
                     v1.push(Hierarchy { mount, controllers });
                 }
             }
-            (Some("cgroup2"), _) if v2.is_none() && useful(&mount) => v2 = Some(mount),
+            (Some("cgroup2"), _) if v2.is_none() && useful(&mount, 2) => v2 = Some(mount),
             _ => {}
         }
     }
@@ -162,10 +171,10 @@ mod tests {
                       31 24 0:27 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
                       32 24 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         let group = Path::new("a");
-        let found = parse(hybrid, |_| false);
+        let found = parse(hybrid, |_, version| version == 1);
         assert_eq!(found.dirs(group), [PathBuf::from("/sys/fs/cgroup/cpu/a")]);
         assert_eq!(found.dir("cpuacct", group), Some("/sys/fs/cgroup/cpu/a".into()));
         let unified = "32 24 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(parse(unified, |_| true), Hierarchies::V2("/sys/fs/cgroup".into()));
+        assert_eq!(parse(unified, |_, _| true), Hierarchies::V2("/sys/fs/cgroup".into()));
     }
 }
