@@ -19,11 +19,14 @@ pub(crate) enum Audience {
     Node(Box<str>),
 }
 
+/// A watcher's number, and where its changes go.
+type Member = (u64, mpsc::Sender<Arc<Change>>);
+
 /// All watchers of a cache.
 #[derive(Default)]
 pub(super) struct Audiences {
     next: u64,
-    members: HashMap<Audience, Vec<(u64, mpsc::Sender<Arc<Change>>)>>,
+    members: HashMap<Audience, Vec<Member>>,
     nodes: usize,
 }
 

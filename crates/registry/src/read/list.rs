@@ -101,7 +101,7 @@ impl Reader<'_> {
             At::Newest => {
                 let newest = self.store.revision();
                 if !self.feed.reach(newest).await {
-                    return self.from_store(plan.after, options.limit, None, paging).await;
+                    return self.store_page(plan.after, options.limit, None, paging).await;
                 }
             }
             At::Least(revision) => {
@@ -115,16 +115,16 @@ impl Reader<'_> {
                 }
                 let (objects, last) = self.kind.cache.snapshot();
                 if revision < last {
-                    return self.from_store(plan.after, options.limit, Some(revision), paging).await;
+                    return self.store_page(plan.after, options.limit, Some(revision), paging).await;
                 }
                 // Nothing has changed since.
-                return self.from_snapshot(&objects, plan.after, options.limit, revision);
+                return self.snapshot_page(&objects, plan.after, options.limit, revision);
             }
         }
         // Asked before the snapshot is taken, so that the snapshot has at least that much.
         let reached = self.feed.revision();
         let (objects, last) = self.kind.cache.snapshot();
-        self.from_snapshot(&objects, plan.after, options.limit, reached.max(last))
+        self.snapshot_page(&objects, plan.after, options.limit, reached.max(last))
     }
 
     /// The part of a key after the list's prefix, and back.
@@ -141,7 +141,7 @@ impl Reader<'_> {
         }
     }
 
-    fn from_snapshot(&self, objects: &Objects, after: Option<String>, limit: usize, revision: u64) -> Result<List, Status> {
+    fn snapshot_page(&self, objects: &Objects, after: Option<String>, limit: usize, revision: u64) -> Result<List, Status> {
         let mut list = List { items: Vec::new(), revision, continue_token: String::new(), remaining: None };
         if let Some(key) = self.selection.object(self.kind.descriptor.namespaced) {
             let found = objects.get(&key).filter(|o| self.selection.matches(o));
@@ -183,7 +183,7 @@ impl Reader<'_> {
     }
 
     /// The same from the store: for revisions that the cache has left behind.
-    async fn from_store(
+    async fn store_page(
         &self,
         after: Option<String>,
         limit: usize,

@@ -6,6 +6,7 @@ mod kit;
 mod lists;
 mod patches;
 mod random;
+mod restarts;
 mod special;
 mod watches;
 mod writes;
