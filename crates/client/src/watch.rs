@@ -179,12 +179,17 @@ async fn list<T>(stream: &mut Events<T>) -> Result<(Vec<T>, u64), End> {
     }
 }
 
+/// The next event. One that cannot be read is reported and left out: one odd object must not hide all
+/// others from everybody.
 async fn next<T>(stream: &mut Events<T>) -> Result<WatchEvent<T>, End> {
-    match tokio::time::timeout(SILENCE, stream.next()).await {
-        Ok(Some(Ok(event))) => Ok(event),
-        Ok(Some(Err(error))) => Err(End::Failed(error)),
-        Ok(None) => Err(End::Closed),
-        Err(_) => Err(End::Silent),
+    loop {
+        match tokio::time::timeout(SILENCE, stream.next()).await {
+            Ok(Some(Ok(event))) => return Ok(event),
+            Ok(Some(Err(error @ kube::Error::SerdeError(_)))) => tracing::warn!(%error, "object not understood"),
+            Ok(Some(Err(error))) => return Err(End::Failed(error)),
+            Ok(None) => return Err(End::Closed),
+            Err(_) => return Err(End::Silent),
+        }
     }
 }
 

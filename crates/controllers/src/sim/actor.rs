@@ -35,6 +35,9 @@ impl Actor {
     fn take_in(&mut self) {
         let taken = self.inbox.take();
         self.queue.recheck(&self.streams);
+        if taken.changes.is_empty() {
+            return;
+        }
         let world = self.streams.world();
         for seen in taken.changes {
             self.controller.route(&seen, &world).iter().for_each(|key| self.queue.add(key));

@@ -20,8 +20,8 @@ use actor::Actor;
 use checks::Limits;
 use model::Model;
 
-const SEEDS: u64 = 150;
-const STEPS: usize = 250;
+const SEEDS: u64 = 100;
+const STEPS: usize = 200;
 
 struct Simulation {
     model: Mutex<Model>,

@@ -116,13 +116,15 @@ impl<'a> Rollout<'a> {
         status::note_pause(&mut self);
         if spec.and_then(|s| s.paused).unwrap_or(false) {
             self.sync_newest();
-            scale::resize(&mut self);
-            self.clean_up();
-            status::write(&mut self, false);
+            if scale::resize(&mut self) {
+                self.clean_up();
+                status::write(&mut self, false);
+            }
         } else if self.was_scaled() {
             self.sync_newest();
-            scale::resize(&mut self);
-            status::write(&mut self, false);
+            if scale::resize(&mut self) {
+                status::write(&mut self, false);
+            }
         } else {
             if fence::is_rolling(self.deployment) { rolling::run(&mut self) } else { recreate::run(&mut self) }
             if status::is_complete(self.deployment, &self.deployment.status.clone().unwrap_or_default()) {

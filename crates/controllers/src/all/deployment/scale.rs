@@ -3,8 +3,19 @@
 use super::rollout::{Rollout, Set};
 use super::{fence, revision};
 
-/// Plans the sizes of the sets for the wanted number of replicas.
-pub fn resize(rollout: &mut Rollout) {
+/// Plans the sizes of the sets for the wanted number of replicas. Says whether it could: while pods of a
+/// set that was made smaller may still be there, nothing grows.
+pub fn resize(rollout: &mut Rollout) -> bool {
+    let have: i32 = rollout.all().map(Set::replicas).sum();
+    let grows = fence::replicas(rollout.deployment) + fence::surge(rollout.deployment) > have;
+    if grows && rollout.all().any(|set| set.unsettled() || set.reach() > set.replicas()) {
+        return false;
+    }
+    plan(rollout);
+    true
+}
+
+fn plan(rollout: &mut Rollout) {
     let wanted = fence::replicas(rollout.deployment);
     if let Some(only) = only_or_latest(rollout) {
         // Also if it has that size by chance, amid a rollout: what it was scaled for must be noted, or the

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::decide::{Action, Owner, decide};
 use super::graph::{FOREGROUND, Node, ORPHAN, Task};
 use super::monitor::Shared;
-use crate::workers::rest::{Resource, Rest, is_code, message};
+use crate::workers::rest::{Partial, Resource, Rest, is_code, message};
 
 /// Owners known to be gone; uids never come back. When full, it is emptied.
 const REMEMBERED: usize = 10_000;
@@ -36,17 +36,41 @@ pub enum CollectError {
     },
 }
 
+/// What a collector asks of the API.
+pub trait Cluster: Send + Sync {
+    /// The metadata of one object.
+    fn metadata(&self, resource: &Resource, namespace: &str, name: &str) -> impl Future<Output = kube::Result<Partial>> + Send;
+    /// Patches one object by a JSON merge patch.
+    fn merge(&self, resource: &Resource, namespace: &str, name: &str, patch: &Value) -> impl Future<Output = kube::Result<()>> + Send;
+    /// Deletes one object.
+    fn delete(&self, resource: &Resource, namespace: &str, name: &str, options: &Value) -> impl Future<Output = kube::Result<()>> + Send;
+}
+
+impl Cluster for Rest {
+    async fn metadata(&self, resource: &Resource, namespace: &str, name: &str) -> kube::Result<Partial> {
+        Rest::metadata(self, resource, namespace, name).await
+    }
+
+    async fn merge(&self, resource: &Resource, namespace: &str, name: &str, patch: &Value) -> kube::Result<()> {
+        Rest::merge(self, resource, namespace, name, patch).await
+    }
+
+    async fn delete(&self, resource: &Resource, namespace: &str, name: &str, options: &Value) -> kube::Result<()> {
+        Rest::delete(self, resource, namespace, name, options).await
+    }
+}
+
 /// Examines objects.
-pub struct Collector {
-    rest: Rest,
+pub struct Collector<C> {
+    rest: C,
     shared: Arc<Shared>,
     resources: Vec<Resource>,
     absent: Mutex<HashSet<String>>,
 }
 
-impl Collector {
+impl<C: Cluster + Clone> Collector<C> {
     /// A collector that knows these resources.
-    pub fn new(rest: Rest, shared: Arc<Shared>, resources: Vec<Resource>) -> Self {
+    pub fn new(rest: C, shared: Arc<Shared>, resources: Vec<Resource>) -> Self {
         Collector { rest, shared, resources, absent: Mutex::default() }
     }
 

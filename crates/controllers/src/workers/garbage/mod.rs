@@ -8,6 +8,8 @@ mod collect;
 mod decide;
 mod graph;
 mod monitor;
+#[cfg(test)]
+mod sim;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +26,15 @@ use crate::frame::plan::Failure;
 use crate::frame::queue::Outcome;
 use crate::frame::Permission;
 use crate::frame::world::Streams;
-use collect::Collector;
+use collect::{CollectError, Collector};
 use monitor::{Monitors, Shared};
 
 /// Objects looked at concurrently (upstream: `--concurrent-gc-syncs`).
 const CONCURRENCY: usize = 20;
 /// How long the first lists may take; a resource that cannot be listed does not hold up the rest for ever.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause at the start: what a starting cluster needs sooner goes first.
+const HEAD_START: Duration = Duration::from_secs(1);
 /// Pause after a change of the resources before they are discovered again.
 const SETTLE: Duration = Duration::from_millis(500);
 
@@ -50,7 +54,7 @@ async fn run(context: Context) {
     // Nothing watches the queue's keys: they have no gate.
     let streams = Streams::empty(Timestamp::now());
     let mut working: FuturesUnordered<BoxFuture<'static, (Key, Outcome)>> = FuturesUnordered::new();
-    let mut refresh = Some(Duration::ZERO);
+    let mut refresh = Some(HEAD_START);
     loop {
         if let Some(pause) = refresh.take() {
             tokio::time::sleep(pause).await;
@@ -110,21 +114,25 @@ async fn discover(rest: &Rest) -> kube::Result<Vec<Resource>> {
     Ok(all)
 }
 
-async fn collect_one(collector: Arc<Collector>, key: Key) -> (Key, Outcome) {
+async fn collect_one(collector: Arc<Collector<Rest>>, key: Key) -> (Key, Outcome) {
     let done = match &*key.namespace {
         monitor::ORPHAN => collector.orphan(&key.name).await,
         _ => collector.examine(&key.name).await,
     };
     let failure = done.err().map(|error| {
         tracing::debug!(uid = %key.name, %error, "will be looked at again");
-        Failure {
-            verb: "collect",
-            resource: String::new(),
-            key: key.clone(),
-            reason: String::new(),
-            message: error.to_string(),
-            terminating: false,
-        }
+        failure(&key, &error)
     });
     (key, Outcome { failure, ..Outcome::default() })
+}
+
+fn failure(key: &Key, error: &CollectError) -> Failure {
+    Failure {
+        verb: "collect",
+        resource: String::new(),
+        key: key.clone(),
+        reason: String::new(),
+        message: error.to_string(),
+        terminating: false,
+    }
 }
