@@ -1,6 +1,7 @@
 //! One watch of the whole store feeds all caches, so that "how far are we" is a single number: a cache
 //! without changes is as current as the feed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -94,10 +95,13 @@ impl Feed {
         loop {
             let mut batches = watch.ready_chunks(BATCH);
             while let Some(batch) = batches.next().await {
-                if let Err(error) = self.take(batch) {
-                    tracing::warn!(%error, "the watch cache lost the store's watch, loading anew");
-                    break;
+                // A kind's rules are asked in there: if they panic, all is loaded anew and goes on after that event.
+                match catch_unwind(AssertUnwindSafe(|| self.take(batch))) {
+                    Ok(Ok(())) => continue,
+                    Ok(Err(error)) => tracing::warn!(%error, "the watch cache lost the store's watch, loading anew"),
+                    Err(_) => tracing::error!("the watch cache panicked, loading anew"),
                 }
+                break;
             }
             watch = self.restart().await;
         }

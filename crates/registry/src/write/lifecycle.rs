@@ -18,7 +18,9 @@ pub(crate) fn wipe_system_fields(object: &mut Object) {
 
 /// Gives a new object its identity, and its name if it asks for one.
 pub(crate) fn fill_system_fields(object: &mut Object, now: Timestamp) {
-    object.set("metadata.uid", uuid::Uuid::new_v4().to_string());
+    // Random numbers of this process: a system call for each new object would be felt.
+    let uid = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    object.set("metadata.uid", uid.to_string());
     object.set("metadata.creationTimestamp", time::seconds(now));
     let generate = object.str_at("metadata.generateName");
     if object.name().is_empty() && !generate.is_empty() {
