@@ -49,6 +49,8 @@ pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Resul
         chdir(cwd)
             .map_err(|e| Failure::Start(format!("chdir to cwd (\"{cwd}\") set in config.json failed: {}", words(e))))?;
     }
+    // The shim does without huge pages (its allocator switched them off), its containers need not.
+    nix::sys::prctl::set_thp_disable(false).map_err(|e| Failure::system("allow huge pages", e))?;
     let path = find(args.first().map_or("", String::as_str), &env)?;
     restore_signals()?;
     let c =
