@@ -128,6 +128,7 @@ pub trait Rules: Send + Sync + 'static {
     }
 
     /// Turns the stored form into this version's. The default: they are the same.
+    #[allow(clippy::wrong_self_convention, reason = "it is a conversion of the kind, not of the rules")]
     fn from_storage(&self, object: Object) -> Result<Object, Status> {
         Ok(object)
     }

@@ -72,10 +72,8 @@ fn munged(is: &View<'_>, was: &View<'_>, gated: bool) -> Value {
         }
     }
     let affinity = was.at("affinity").at("nodeAffinity");
-    if gated && !affinity.exists() {
-        if let Some(own) = child_mut(fields, "affinity") {
-            own.remove("nodeAffinity");
-        }
+    if let Some(own) = child_mut(fields, "affinity").filter(|_| gated && !affinity.exists()) {
+        own.remove("nodeAffinity");
     }
     spec
 }
@@ -178,7 +176,8 @@ fn transitions(is: &View<'_>, was: &View<'_>, spec: &View<'_>, containers: &str,
             "OnFailure" => ended.number("exitCode") != 0,
             _ => false,
         };
-        if !now.at("state").has("terminated") && !(restarts && own.is_some()) {
+        let may_run = restarts && own.is_some();
+        if !may_run && !now.at("state").has("terminated") {
             let path = is.path.index(i).child("state");
             errors.push(Error::forbidden(&path, "may not be transitioned to non-terminated state"));
         }
