@@ -75,6 +75,11 @@ impl Pods {
         self.lock().values().map(|l| l.pod()).collect()
     }
 
+    /// The pods that the API still has.
+    pub fn present(&self) -> Vec<Arc<Pod>> {
+        self.lock().values().filter(|l| !l.gone.load(Ordering::Acquire)).map(|l| l.pod()).collect()
+    }
+
     /// The pod of that name; of several, the one that is not being deleted.
     pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
         let all = self.list().into_iter().filter(|p| spec::namespace(p) == namespace && spec::name(p) == name);

@@ -113,7 +113,8 @@ async fn pull(agent: &Arc<Agent>, pod: &Pod, container: &Container, sources: &So
         Err(error) => {
             say(Kind::Warning, "Failed", &format!("Failed to pull image {name:?}: {error}"));
             let reason = match &error {
-                Error::Image { reason, .. } => reason,
+                // Upstream's reasons for names and signatures; a registry that is away is a failed pull.
+                Error::Image { reason: reason @ ("InvalidImageName" | "SignatureValidationFailed"), .. } => reason,
                 _ => "ErrImagePull",
             };
             Err(refused(reason, error.to_string(), true))

@@ -1,5 +1,6 @@
 //! The life of a pod on this node: observe, decide, do.
 
+pub mod admit;
 pub mod backoff;
 pub mod decide;
 pub mod end;

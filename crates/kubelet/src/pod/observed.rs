@@ -24,6 +24,8 @@ pub struct Observed {
 /// What a worker remembers of its pod; lost, and not missed, when the agent restarts.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
+    /// The node takes the pod.
+    pub admitted: bool,
     /// Volumes are made.
     pub mounted: bool,
     /// A volume's content is out of date.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::admit::{Refusal, admit};
 use super::decide::{Plan, Step, decide, ending};
 use super::observed::{Job, Memory, Observed, Waiting};
 use super::outcome::{self, RETRY};
@@ -66,6 +67,10 @@ impl Worker {
         loop {
             self.take_news();
             let now = Timestamp::now();
+            if let Some(retry) = self.refuse(now).await {
+                self.wait(Some(retry)).await;
+                continue;
+            }
             let Some(mut observed) = self.observe().await else {
                 self.wait(Some(now + RETRY)).await;
                 continue;
@@ -90,6 +95,30 @@ impl Worker {
             let retry = self.tell(&observed, &plan, now).await;
             let wake_at = [plan.wake_at, retry, plan.finished.then(|| now + RETRY)].into_iter().flatten().min();
             self.wait(wake_at).await;
+        }
+    }
+
+    /// Refuses a new pod that the node cannot run. When to look again if it could not be told.
+    async fn refuse(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let new = spec::status(&self.pod).start_time.is_none() && self.pod.metadata.deletion_timestamp.is_none();
+        if !new || self.memory.admitted || spec::is_terminal(&self.pod) {
+            return None;
+        }
+        let node = self.agent.node.get(&meta::Key::new("", &self.agent.config.node_name));
+        let refusal = admit(&self.pod, &self.agent.pods.present(), node.as_deref());
+        let Some(Refusal { reason, message }) = refusal else {
+            self.memory.admitted = true;
+            return None;
+        };
+        let status = status::refused(&self.pod, reason, message.clone(), whole_seconds(now));
+        match write(&self.agent, &self.pod, &status).await {
+            Written::Now(pod) => {
+                self.agent.events.pod(&pod, Kind::Warning, "FailedAdmission", message);
+                self.pod = pod;
+                None
+            }
+            Written::Same => None,
+            Written::Gone | Written::Failed => Some(now + RETRY),
         }
     }
 

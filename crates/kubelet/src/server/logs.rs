@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
-use runtime::Container;
+use runtime::{Container, ContainerState};
 use tokio::sync::mpsc;
 use transport::Body;
 
@@ -48,10 +48,18 @@ pub async fn answer(agent: &Arc<Agent>, name: &PodName, container: &str, options
 fn choose(pod: &Pod, seen: Option<&runtime::Pod>, name: &str, previous: bool) -> Result<Container, String> {
     let pod_name = spec::name(pod);
     let mut all: Vec<&Container> = seen.iter().flat_map(|p| &p.containers).filter(|c| c.name == name).collect();
+    all.retain(|c| c.state != ContainerState::Created);
     all.sort_by_key(|c| c.attempt);
+    let status = spec::status(pod);
+    let lists = [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
+    let told = lists.into_iter().flatten().flatten().find(|s| s.name == name);
+    let waiting = told.and_then(|s| s.state.as_ref()?.waiting.as_ref());
     if previous {
-        let last = all.pop().map_or(0, |c| c.attempt);
-        let before = all.into_iter().rev().find(|c| exit(c).is_some() && c.attempt < last);
+        // While the container waits for its next start, the last one is the previous one.
+        if waiting.is_none() {
+            all.pop();
+        }
+        let before = all.pop().filter(|c| exit(c).is_some());
         return before
             .cloned()
             .ok_or_else(|| format!("previous terminated container {name:?} in pod {pod_name:?} not found"));
@@ -59,10 +67,7 @@ fn choose(pod: &Pod, seen: Option<&runtime::Pod>, name: &str, previous: bool) ->
     if let Some(newest) = all.pop() {
         return Ok(newest.clone());
     }
-    let status = spec::status(pod);
-    let lists = [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
-    let told = lists.into_iter().flatten().flatten().find(|s| s.name == name);
-    let waiting = told.and_then(|s| s.state.as_ref()?.waiting.as_ref()?.reason.clone());
+    let waiting = waiting.and_then(|w| w.reason.clone());
     let why = match waiting.as_deref() {
         Some("ErrImagePull") => "image can't be pulled".to_owned(),
         Some("ImagePullBackOff") => "trying and failing to pull image".to_owned(),

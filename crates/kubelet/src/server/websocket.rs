@@ -10,8 +10,9 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
-use tokio_tungstenite::tungstenite::protocol::Role;
-use tokio_tungstenite::tungstenite::{Bytes, Message};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
+use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
 use transport::{Body, empty};
 
 use super::text;
@@ -111,7 +112,8 @@ async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<V
             return;
         }
     }
-    let _ = sink.send(Message::Close(None)).await;
+    let normal = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("") };
+    let _ = sink.send(Message::Close(Some(normal))).await;
     let _ = sink.close().await;
 }
 

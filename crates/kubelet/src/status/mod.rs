@@ -75,6 +75,19 @@ pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
     status
 }
 
+/// The status of a pod that the node does not take.
+pub fn refused(pod: &Pod, reason: String, message: String, now: Timestamp) -> PodStatus {
+    PodStatus {
+        phase: Some("Failed".to_owned()),
+        reason: Some(reason),
+        message: Some(message),
+        start_time: Some(Time(now)),
+        observed_generation: pod.metadata.generation,
+        qos_class: Some(qos::class(pod).to_owned()),
+        ..spec::status(pod).clone()
+    }
+}
+
 /// A terminal phase is only told when nothing of the pod runs any more.
 fn can_no_longer_run(input: &Input) -> bool {
     input.observed.running().next().is_none()

@@ -1,0 +1,118 @@
+//! Pods that this node cannot run at all: told once, before anything is made for them
+//! (upstream: the kubelet's admit handlers). Pure.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use meta::Quantity;
+
+use crate::spec;
+
+/// Sysctls that belong to a namespace and hurt nobody else (upstream: `sysctl/safe_sysctls.go`).
+const SAFE_SYSCTLS: [&str; 12] = [
+    "kernel.shm_rmid_forced",
+    "net.ipv4.ip_local_port_range",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.ping_group_range",
+    "net.ipv4.ip_unprivileged_port_start",
+    "net.ipv4.ip_local_reserved_ports",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+    "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_wmem",
+];
+
+/// Why a pod is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// CamelCase.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+/// Whether the node takes the pod, beside those that it has. `None`: it does.
+pub fn admit(pod: &Pod, others: &[Arc<Pod>], node: Option<&Node>) -> Option<Refusal> {
+    forbidden_sysctl(pod).or_else(|| wrong_labels(pod, node?)).or_else(|| too_much(pod, others, node?))
+}
+
+fn forbidden_sysctl(pod: &Pod) -> Option<Refusal> {
+    let context = spec::of(pod).security_context.as_ref()?;
+    let is_safe = |name: &str| SAFE_SYSCTLS.contains(&name.replace('/', ".").as_str());
+    let bad = context.sysctls.iter().flatten().find(|s| !is_safe(&s.name))?;
+    Some(Refusal {
+        reason: "SysctlForbidden".to_owned(),
+        message: format!("Pod was rejected: forbidden sysctl: {:?} not allowlisted", bad.name),
+    })
+}
+
+/// The node's labels may have changed since the pod was scheduled.
+fn wrong_labels(pod: &Pod, node: &Node) -> Option<Refusal> {
+    let labels = node.metadata.labels.as_ref();
+    let wanted = spec::of(pod).node_selector.iter().flatten();
+    let fits = wanted.into_iter().all(|(key, value)| labels.and_then(|l| l.get(key)) == Some(value));
+    (!fits).then(|| Refusal {
+        reason: "NodeAffinity".to_owned(),
+        message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+            .to_owned(),
+    })
+}
+
+/// Requests beyond what the node can give.
+fn too_much(pod: &Pod, others: &[Arc<Pod>], node: &Node) -> Option<Refusal> {
+    let allocatable = node.status.as_ref()?.allocatable.as_ref()?;
+    let here: Vec<&Arc<Pod>> =
+        others.iter().filter(|p| spec::uid(p) != spec::uid(pod) && !spec::is_terminal(p)).collect();
+    let refusal = |resource: &str, requested: i64, used: i64, capacity: i64| Refusal {
+        reason: format!("OutOf{resource}"),
+        message: format!(
+            "Pod was rejected: Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, \
+             capacity: {capacity}"
+        ),
+    };
+    for resource in ["pods", "cpu", "memory"] {
+        let Some(capacity) = allocatable.get(resource).and_then(|q| Quantity::parse(&q.0).ok()) else { continue };
+        let unit = |q: Quantity| if resource == "cpu" { q.milli_value() } else { q.value() };
+        let request = |p: &Pod| if resource == "pods" { 1 } else { requests(p, resource, unit) };
+        let (requested, used) = (request(pod), here.iter().map(|p| request(p)).sum::<i64>());
+        if requested > 0 && requested + used > unit(capacity) {
+            return Some(refusal(resource, requested, used, unit(capacity)));
+        }
+    }
+    None
+}
+
+fn requests(pod: &Pod, resource: &str, unit: impl Fn(Quantity) -> i64) -> i64 {
+    let of = |c: &k8s_openapi::api::core::v1::Container| spec::amount(c, false, resource).map_or(0, &unit);
+    let (sidecars, once): (Vec<_>, Vec<_>) = spec::init_containers(pod).iter().partition(|c| spec::is_sidecar(c));
+    let beside: i64 = sidecars.into_iter().map(of).sum();
+    let all: i64 = spec::of(pod).containers.iter().map(of).sum();
+    (all + beside).max(once.into_iter().map(of).max().unwrap_or(0) + beside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn refusals() {
+        let node: Node = serde_json::from_value(json!({"metadata": {"labels": {"a": "b"}},
+            "status": {"allocatable": {"cpu": "2", "pods": "1"}}}))
+        .expect("node");
+        let get = |spec| admit(&spec::tests::pod(spec), &[], Some(&node)).map(|r| r.reason);
+        let cpu = |amount: &str| json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]});
+        assert_eq!(get(cpu("2")), None);
+        assert_eq!(get(cpu("2100m")).as_deref(), Some("OutOfcpu"));
+        assert_eq!(get(json!({"containers": [], "nodeSelector": {"a": "c"}})).as_deref(), Some("NodeAffinity"));
+        let sysctl = json!({"containers": [], "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}});
+        let refusal = admit(&spec::tests::pod(sysctl), &[], Some(&node)).expect("refused");
+        assert_eq!(refusal.message, "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted");
+        let mut other = spec::tests::pod(cpu("1"));
+        other.metadata.uid = Some("u2".to_owned());
+        let full = admit(&spec::tests::pod(json!({"containers": []})), &[Arc::new(other)], Some(&node));
+        assert_eq!(full.map(|r| r.reason).as_deref(), Some("OutOfpods"));
+    }
+}
