@@ -1,1 +1,27 @@
-fn main() {}
+//! Ironclad: Kubernetes as one program.
+//!
+//! The binary links the two arms, the API server and the actors, and is their only meeting point
+//! beside the tests. It also answers to the name `kubectl`.
+
+mod commands;
+mod dirs;
+mod up;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args();
+    let called = arguments.next().unwrap_or_default();
+    let first = arguments.next();
+    // A shim must be small and have one thread: before anything else.
+    if first.as_deref() == Some("shim") {
+        runtime::shim::main(arguments);
+    }
+    if called.rsplit('/').next() == Some("kubectl") {
+        return commands::kubectl::run_as(std::env::args().skip(1).collect());
+    }
+    commands::run()
+}

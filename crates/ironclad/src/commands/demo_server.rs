@@ -1,0 +1,46 @@
+//! The small HTTP server that the demo image runs: it answers with its pod's name.
+
+use std::convert::Infallible;
+
+use anyhow::{Context, Result};
+use bytes::Bytes;
+use clap::ArgMatches;
+use http_body_util::Full;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Command;
+
+pub(super) const COMMAND: Command = Command { definition, run };
+
+/// The port it listens at.
+pub const PORT: u16 = 8080;
+
+fn definition() -> clap::Command {
+    clap::Command::new("demo-server").hide(true).about("Answer HTTP requests with the name of this pod")
+}
+
+fn run(_: &ArgMatches) -> Result<()> {
+    super::block_on(serve())?
+}
+
+async fn serve() -> Result<()> {
+    let listener = TcpListener::bind(("0.0.0.0", PORT)).await.context("listen")?;
+    let name = Bytes::from(format!("{}\n", nix::unistd::gethostname()?.to_string_lossy()));
+    let mut end = signal(SignalKind::terminate())?;
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted?.0,
+            _ = end.recv() => return Ok(()),
+        };
+        let name = name.clone();
+        let answer = service_fn(move |_| {
+            let body = Full::new(name.clone());
+            async move { Ok::<_, Infallible>(hyper::Response::new(body)) }
+        });
+        // A client that breaks off is no matter for the others.
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+    }
+}

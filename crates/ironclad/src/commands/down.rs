@@ -1,0 +1,93 @@
+//! `ironclad down`: the machine as it was before `up`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::{Arg, ArgAction, ArgMatches};
+use ipnet::Ipv4Net;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::Command;
+use crate::dirs::{Dirs, Settings};
+use crate::up::running;
+
+pub(super) const COMMAND: Command = Command { definition, run };
+
+/// How long the running cluster may take to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn definition() -> clap::Command {
+    let purge = Arg::new("purge").long("purge").action(ArgAction::SetTrue).help("Also delete the data");
+    clap::Command::new("down")
+        .about("Stop the cluster and remove everything that `up` made")
+        .arg(super::data_dir())
+        .arg(purge)
+}
+
+fn run(matches: &ArgMatches) -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        bail!("`down` removes links, mounts and cgroups: run it as root");
+    }
+    let dirs = super::dirs(matches);
+    let mut removed = stop(&dirs)?;
+    let found = dirs.settings();
+    let defaults = Settings {
+        pid: 0,
+        pod_network: Ipv4Net::new_assert([10, 244, 0, 0].into(), 16),
+        service_network: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
+    };
+    let settings = found.unwrap_or(defaults);
+    removed.extend(runtime::teardown(&dirs.runtime())?);
+    removed.extend(unmount_below(&dirs)?);
+    removed.extend(network::services::teardown()?);
+    let links = network::bridge::teardown(settings.pod_network, settings.service_network, &dirs.network());
+    removed.extend(super::block_on(links)??);
+    removed.extend(remove(&dirs.run)?);
+    if matches.get_flag("purge") {
+        removed.extend(remove(&dirs.data)?);
+    }
+    match removed.len() {
+        0 => println!("Nothing to do: there is no cluster in {}.", dirs.data.display()),
+        _ => removed.iter().for_each(|what| println!("removed {what}")),
+    }
+    Ok(())
+}
+
+/// Ends the process that runs the cluster and waits for it.
+fn stop(dirs: &Dirs) -> Result<Vec<String>> {
+    let Some(pid) = running(dirs)? else { return Ok(Vec::new()) };
+    let process = Pid::from_raw(i32::try_from(pid)?);
+    kill(process, Signal::SIGTERM).with_context(|| format!("stop process {pid}"))?;
+    let end = Instant::now() + PATIENCE;
+    while running(dirs)?.is_some() {
+        if Instant::now() > end {
+            kill(process, Signal::SIGKILL).with_context(|| format!("kill process {pid}"))?;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(vec![format!("process {pid}")])
+}
+
+/// Volumes in memory and the like, below the data directory.
+fn unmount_below(dirs: &Dirs) -> Result<Vec<String>> {
+    let table = fs::read_to_string("/proc/self/mounts").context("read the mounts")?;
+    let below = |path: &str| [&dirs.data, &dirs.run].iter().any(|d| path.starts_with(&format!("{}/", d.display())));
+    let mut removed = Vec::new();
+    // The newest first: mounts may lie in mounts.
+    for path in table.lines().rev().filter_map(|line| line.split(' ').nth(1)).filter(|p| below(p)) {
+        nix::mount::umount2(path, nix::mount::MntFlags::MNT_DETACH).with_context(|| format!("unmount {path}"))?;
+        removed.push(format!("mount {path}"));
+    }
+    Ok(removed)
+}
+
+fn remove(directory: &std::path::Path) -> Result<Option<String>> {
+    match fs::remove_dir_all(directory) {
+        Ok(()) => Ok(Some(format!("directory {}", directory.display()))),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("remove {}", directory.display())),
+    }
+}

@@ -1,0 +1,70 @@
+//! `ironclad image`: the images of this node.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::{Arg, ArgMatches, value_parser};
+use runtime::{Embedded, Image, Runtime};
+
+use super::Command;
+
+pub(super) const COMMAND: Command = Command { definition, run };
+
+fn definition() -> clap::Command {
+    let file = Arg::new("file").required(true).value_name("FILE").value_parser(value_parser!(PathBuf));
+    let file = file.help("A docker archive or an OCI layout: a directory, .tar, .tar.gz or .tar.zst");
+    let name = |help: &'static str| Arg::new("name").required(true).value_name("IMAGE").help(help);
+    clap::Command::new("image")
+        .about("Import, list and remove the images of this node")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            clap::Command::new("import").about("Import the images in a file").arg(file).arg(super::data_dir()),
+        )
+        .subcommand(clap::Command::new("ls").about("List images").arg(super::data_dir()))
+        .subcommand(
+            clap::Command::new("rm").about("Remove an image").arg(name("Name or id")).arg(super::data_dir()),
+        )
+        .subcommand(
+            clap::Command::new("pull").about("Fetch an image from its registry").arg(name("Name")).arg(super::data_dir()),
+        )
+}
+
+fn run(matches: &ArgMatches) -> Result<()> {
+    let Some((verb, arguments)) = matches.subcommand() else { bail!("name a verb: import, ls, rm or pull") };
+    let runtime = Embedded::new(super::dirs(arguments).runtime())?;
+    let name = || arguments.get_one::<String>("name").map_or("", String::as_str);
+    super::block_on(async {
+        match verb {
+            "import" => {
+                let Some(file) = arguments.get_one::<PathBuf>("file") else { bail!("name a file") };
+                for image in runtime.import(file).await? {
+                    println!("imported {}", label(&image));
+                }
+            }
+            "pull" => println!("pulled {}", label(&runtime.pull(name(), None).await?)),
+            "rm" => {
+                runtime.remove_image(name()).await?;
+                println!("removed {}", name());
+            }
+            _ => list(&runtime.images().await?),
+        }
+        Ok(())
+    })?
+}
+
+fn label(image: &Image) -> String {
+    let names = if image.tags.is_empty() { &image.digests } else { &image.tags };
+    if names.is_empty() { image.id.clone() } else { names.join(", ") }
+}
+
+fn list(images: &[Image]) {
+    println!("{:<60} {:<14} {:>10}", "IMAGE", "ID", "SIZE");
+    for image in images {
+        let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
+        let names = if image.tags.is_empty() { vec!["<none>".to_owned()] } else { image.tags.clone() };
+        for name in names {
+            println!("{name:<60} {id:<14} {:>7.1} MB", image.size as f64 / 1e6);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Store, registry and API server.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use auth::authn::x509::Certificates;
+use auth::pki::{Leaf, Pki, tls};
+use auth::token::Tokens;
+use auth::{Authentication, Authorization};
+use jiff::Timestamp;
+use meta::User;
+use registry::Registry;
+use server::lookup::Objects;
+use server::{Limits, Parts, Server, policy};
+use store::{Disk, Store};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use super::machine::{Machine, gateway};
+use super::progress::Progress;
+
+/// Who the cluster's tokens say that they are from.
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+/// Domain of the cluster.
+pub const DOMAIN: &str = "cluster.local";
+/// How long the history of the store is kept (upstream: `--etcd-compaction-interval`).
+const HISTORY: Duration = Duration::from_secs(300);
+
+/// The running API server.
+pub struct Api {
+    /// The server.
+    pub server: Server,
+    /// The cluster's keys.
+    pub pki: Arc<Pki>,
+    /// The store, for its compaction.
+    store: Arc<dyn Store>,
+    stopping: CancellationToken,
+    listening: JoinHandle<()>,
+}
+
+/// Starts it; it answers when this returns.
+pub async fn start(options: &Options, machine: &Machine, progress: &mut Progress) -> Result<Api> {
+    let pki_dir = options.dirs.data.join("pki");
+    let store_dir = options.dirs.data.join("store");
+    let pki = spawn_blocking(move || Pki::open(&pki_dir, Timestamp::now()));
+    let store = spawn_blocking(move || Disk::open(&store_dir));
+    let pki = Arc::new(pki.await??);
+    progress.done("keys and certificates");
+    let store: Arc<dyn Store> = Arc::new(store.await??);
+    progress.done("store");
+
+    let stopping = CancellationToken::new();
+    let server = assemble(options, machine, &pki, &store, &stopping).await?;
+    let listening = listen(options, machine, &server, &pki).await?;
+    write_kubeconfig(options, machine, &pki)?;
+    progress.done(&format!("API server on port {}", options.port));
+    let api = Api { server, pki, store, stopping, listening };
+    api.compact_now_and_then();
+    Ok(api)
+}
+
+async fn assemble(
+    options: &Options,
+    machine: &Machine,
+    pki: &Arc<Pki>,
+    store: &Arc<dyn Store>,
+    stopping: &CancellationToken,
+) -> Result<Server> {
+    let authorization = Arc::new(Authorization::default());
+    let plugins = admission::plugins::all(&admission::plugins::Context { authorization: authorization.clone() });
+    let config = registry::Config { service_cidr: options.service_network.into(), ..registry::Config::default() };
+    let registry = Registry::open(store.clone(), kinds::all(), plugins, config).await?;
+    let tokens = Arc::new(Tokens::new(ISSUER, pki.signing_key())?);
+    let certificates = Certificates::new(&[pki.cluster().certificate().clone()])?;
+    let lookup = Arc::new(Objects(registry.clone()));
+    let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
+    policy::follow(&registry, &authorization, stopping).await?;
+    Ok(Server::new(Parts {
+        registry,
+        authentication,
+        authorization,
+        tokens,
+        kubelet_tls: tls::client_config(pki, Leaf::api_server_kubelet_client())?,
+        address: format!("{}:{}", machine.address, options.port),
+        limits: Limits::default(),
+        checks: Vec::new(),
+        sources: Vec::new(),
+    }))
+}
+
+async fn listen(options: &Options, machine: &Machine, server: &Server, pki: &Arc<Pki>) -> Result<JoinHandle<()>> {
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.port)).await;
+    let listener = listener.with_context(|| format!("listen at port {}", options.port))?;
+    let ours = [options.kubernetes(), gateway(options), Ipv4Addr::LOCALHOST].map(IpAddr::V4);
+    let names: Vec<IpAddr> = std::iter::once(machine.address).chain(ours).collect();
+    let tls = tls::server_config(pki, Leaf::api_server(&machine.node, DOMAIN, &names))?;
+    let server = server.clone();
+    Ok(tokio::spawn(async move { server.listen(listener, tls).await }))
+}
+
+/// Writes `admin.conf`, readable by root alone; a fresh certificate at every start.
+fn write_kubeconfig(options: &Options, machine: &Machine, pki: &Pki) -> Result<()> {
+    let address = format!("https://{}:{}", machine.address, options.port);
+    let text = pki.kubeconfig(&address, &Leaf::admin(), Timestamp::now())?;
+    let path = options.dirs.kubeconfig();
+    let temporary = path.with_extension("conf.new");
+    // One that an interrupted start has left.
+    let _ = std::fs::remove_file(&temporary);
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| std::fs::rename(&temporary, &path))
+        .with_context(|| format!("write {}", path.display()))
+}
+
+impl Api {
+    /// A client that acts as this user, in the process.
+    pub fn client(&self, user: User) -> kube::Client {
+        client::in_process(self.server.transport_as(user))
+    }
+
+    /// Forgets history that is older than [`HISTORY`]. An idle store is left alone.
+    fn compact_now_and_then(&self) {
+        let (store, stopping) = (self.store.clone(), self.stopping.clone());
+        let compact = async move {
+            let mut before = store.revision();
+            loop {
+                tokio::time::sleep(HISTORY).await;
+                if before > store.oldest()
+                    && let Err(error) = store.compact(before).await
+                {
+                    tracing::warn!(%error, "the store's history was not compacted");
+                }
+                before = store.revision();
+            }
+        };
+        tokio::spawn(async move { stopping.run_until_cancelled(compact).await });
+    }
+
+    /// Ends it in good order.
+    pub async fn stop(self) {
+        self.server.stop();
+        self.stopping.cancel();
+        // It ends by itself within its own grace period.
+        let _ = self.listening.await;
+    }
+}

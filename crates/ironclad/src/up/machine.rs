@@ -1,0 +1,66 @@
+//! What the machine is called and by which address it is reached.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Context, Result, bail};
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::SockaddrIn;
+
+use super::Options;
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Its host name.
+    pub hostname: String,
+    /// Name of its Node object.
+    pub node: String,
+    /// Its address in the cluster.
+    pub address: IpAddr,
+}
+
+impl Machine {
+    /// Looks, and takes the options' word where they give one.
+    pub fn look(options: &Options) -> Result<Self> {
+        let hostname = nix::unistd::gethostname().context("read the host name")?.to_string_lossy().into_owned();
+        let node = options.node_name.clone().unwrap_or_else(|| hostname.to_lowercase());
+        if let Some(why) = meta::text::dns1123_subdomain(&node, false).first() {
+            bail!("{node:?} cannot name a node: {why}; choose another name with --node-name");
+        }
+        // Without any network the bridge is the one place where node and pods meet.
+        let found = || find().unwrap_or(IpAddr::V4(gateway(options)));
+        Ok(Machine { hostname, node, address: options.advertise.unwrap_or_else(found) })
+    }
+}
+
+/// The pods' gateway on this node.
+pub fn gateway(options: &Options) -> Ipv4Addr {
+    options.node_pods().hosts().next().unwrap_or(options.node_pods().addr())
+}
+
+/// The address of the link with the default route; else the first of any link that is up.
+fn find() -> Option<IpAddr> {
+    let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
+    let default = routes.lines().skip(1).find_map(|line| {
+        let mut fields = line.split_whitespace();
+        let (link, destination) = (fields.next()?, fields.next()?);
+        (destination == "00000000").then(|| link.to_owned())
+    });
+    let usable = |flags: InterfaceFlags, name: &str| {
+        flags.contains(InterfaceFlags::IFF_UP)
+            && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
+            && name != network::bridge::BRIDGE
+    };
+    let found: Vec<(String, Ipv4Addr)> = getifaddrs()
+        .ok()?
+        .filter(|link| usable(link.flags, &link.interface_name))
+        .filter_map(|link| {
+            let address = link.address.as_ref()?.as_sockaddr_in().map(SockaddrIn::ip)?;
+            (!address.is_link_local()).then_some((link.interface_name, address))
+        })
+        .collect();
+    let by_default = found.iter().find(|(link, _)| Some(link) == default.as_ref());
+    by_default.or(found.first()).map(|(_, address)| IpAddr::V4(*address))
+}

@@ -1,0 +1,110 @@
+//! `up`: everything in one process, started in the order in which one part needs another.
+
+mod actors;
+mod apiserver;
+mod bootstrap;
+mod demo;
+mod detach;
+mod machine;
+mod preflight;
+mod progress;
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use anyhow::{Context, Result};
+use ipnet::Ipv4Net;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::dirs::{Dirs, Settings};
+pub use detach::detached;
+pub use preflight::running;
+use progress::Progress;
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where everything is kept.
+    pub dirs: Dirs,
+    /// Range of pod addresses.
+    pub pod_network: Ipv4Net,
+    /// Range of service addresses.
+    pub service_network: Ipv4Net,
+    /// Address of the API server, if it is not to be found.
+    pub advertise: Option<IpAddr>,
+    /// Port of the API server.
+    pub port: u16,
+    /// Port of the node agent.
+    pub kubelet_port: u16,
+    /// Name of the node, if it is not the host's.
+    pub node_name: Option<String>,
+    /// Also deploy the demo.
+    pub demo: bool,
+}
+
+impl Options {
+    /// The cluster DNS server's address: the tenth of the service range, as kubeadm chooses.
+    pub fn dns(&self) -> Ipv4Addr {
+        (u32::from(self.service_network.network()) + 10).into()
+    }
+
+    /// The address of the Service `kubernetes`: the first of the range.
+    pub fn kubernetes(&self) -> Ipv4Addr {
+        (u32::from(self.service_network.network()) + 1).into()
+    }
+
+    /// This node's part of the pod range: its first /24, or all of a smaller one.
+    pub fn node_pods(&self) -> Ipv4Net {
+        Ipv4Net::new_assert(self.pod_network.network(), self.pod_network.prefix_len().max(24))
+    }
+}
+
+/// Brings the cluster up and keeps it running until it is interrupted.
+pub fn foreground(options: Options) -> Result<()> {
+    preflight::check(&options)?;
+    let lock = preflight::lock(&options.dirs)?;
+    preflight::limits();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let result = runtime.block_on(run(options));
+    // What still blocks a thread must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    drop(lock);
+    result
+}
+
+async fn run(options: Options) -> Result<()> {
+    let mut progress = Progress::start();
+    let stop = CancellationToken::new();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let pid = std::process::id();
+    let (pod_network, service_network) = (options.pod_network, options.service_network);
+    options.dirs.save(&Settings { pid, pod_network, service_network })?;
+
+    let machine = machine::Machine::look(&options)?;
+    let api = apiserver::start(&options, &machine, &mut progress).await?;
+    bootstrap::apply(&api).await.context("write the first objects")?;
+    progress.done("roles, namespaces and priority classes");
+    let actors = actors::start(&options, &machine, &api, &stop, &mut progress).await?;
+    let work = async {
+        actors.node_ready().await?;
+        progress.done(&format!("node {} is Ready", machine.node));
+        if options.demo {
+            demo::deploy(&api, &actors, &machine, &mut progress).await?;
+        }
+        progress.ready(&options, &machine);
+        detach::tell_ready();
+        std::future::pending::<Result<()>>().await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        _ = interrupt.recv() => Ok(()),
+        _ = terminate.recv() => Ok(()),
+    };
+    Progress::stopping();
+    stop.cancel();
+    actors.ended().await;
+    api.stop().await;
+    result
+}
