@@ -7,6 +7,9 @@ pub mod kubectl;
 mod up;
 mod version;
 
+pub use demo_server::PORT as DEMO_PORT;
+pub use version::KUBERNETES;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

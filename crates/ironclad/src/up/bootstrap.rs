@@ -10,18 +10,20 @@ use http_body_util::BodyExt;
 use meta::Object;
 use serde_json::json;
 
+use super::Options;
 use super::apiserver::Api;
+use super::machine::gateway;
 
 /// Objects written at once: they share the store's syncs.
 const AT_ONCE: usize = 32;
 
 /// Creates what is missing and repairs what is not as it should be, as the API server itself.
-pub async fn apply(api: &Api) -> Result<()> {
+pub async fn apply(api: &Api, options: &Options) -> Result<()> {
     let transport = api.server.transport_as(identity::api_server());
     let namespaces = NAMESPACES.iter().map(|name| namespace(name));
     // Everything else may live in one of them.
     let (first, rest): (Vec<Object>, Vec<Object>) =
-        namespaces.chain(auth::bootstrap::objects()).partition(|o| o.kind() == "Namespace");
+        namespaces.chain(auth::bootstrap::objects()).chain(dns(options)).partition(|o| o.kind() == "Namespace");
     for objects in [first, rest] {
         ensure_all(&transport, objects).await?;
     }
@@ -32,6 +34,28 @@ pub async fn apply(api: &Api) -> Result<()> {
 pub async fn ensure_all(transport: &transport::Shared, objects: Vec<Object>) -> Result<()> {
     let work = futures::stream::iter(objects).map(|object| ensure(transport, object));
     work.buffer_unordered(AT_ONCE).try_collect::<()>().await
+}
+
+/// The Service that clients know cluster DNS by; it is answered at the pods' gateway, by this process.
+fn dns(options: &Options) -> Vec<Object> {
+    let ports = |target: &str| {
+        let port = |name: &str, protocol: &str| json!({"name": name, "port": 53, "protocol": protocol, target: 53});
+        json!([port("dns", "UDP"), port("dns-tcp", "TCP")])
+    };
+    let labels = json!({"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+        "spec": {"clusterIP": options.dns().to_string(), "ports": ports("targetPort")},
+    });
+    let labels = json!({"kubernetes.io/service-name": "kube-dns", "endpointslice.kubernetes.io/managed-by": "ironclad"});
+    let slice = json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
+        "addressType": "IPv4", "ports": ports("port"),
+        "endpoints": [{"addresses": [gateway(options).to_string()], "conditions": {"ready": true}}],
+    });
+    [service, slice].into_iter().filter_map(|tree| Object::from_value(tree).ok()).collect()
 }
 
 fn namespace(name: &str) -> Object {

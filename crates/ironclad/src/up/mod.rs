@@ -84,7 +84,7 @@ async fn run(options: Options) -> Result<()> {
 
     let machine = machine::Machine::look(&options)?;
     let api = apiserver::start(&options, &machine, &mut progress).await?;
-    bootstrap::apply(&api).await.context("write the first objects")?;
+    bootstrap::apply(&api, &options).await.context("write the first objects")?;
     progress.done("roles, namespaces and priority classes");
     let actors = actors::start(&options, &machine, &api, &stop, &mut progress).await?;
     let work = async {

@@ -1,0 +1,203 @@
+//! Controllers, scheduler, node agent, service proxy and DNS: each with its own identity.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use auth::identity;
+use auth::pki::Leaf;
+use client::{Hub, Informer};
+use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use meta::{Key, User};
+use network::{Bridge, Proxy};
+use runtime::Embedded;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Options;
+use super::apiserver::{Api, DOMAIN};
+use super::machine::{Machine, gateway};
+use super::progress::Progress;
+use crate::commands::KUBERNETES;
+
+/// How long the node may take to become Ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Most pods of the node (upstream: `maxPods`).
+const MAX_PODS: u32 = 110;
+
+/// Where DNS is asked.
+const DNS_PORT: u16 = 53;
+
+/// The running actors.
+pub struct Actors {
+    /// The local images and containers.
+    pub runtime: Arc<Embedded>,
+    node: Key,
+    nodes: Informer<Node>,
+    tasks: TaskTracker,
+    controllers: controllers::Handle,
+}
+
+/// Starts all of them.
+pub async fn start(
+    options: &Options,
+    machine: &Machine,
+    api: &Api,
+    stop: &CancellationToken,
+    progress: &mut Progress,
+) -> Result<Actors> {
+    let tasks = TaskTracker::new();
+    let hub = |user: User| Hub::new(api.client(user), stop.clone());
+
+    let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned() };
+    let controllers = controllers::run(|name| api.client(user_named(name)), &config, stop);
+    tasks.spawn(scheduler::run(hub(component(identity::SCHEDULER)), stop.clone()));
+    progress.done("controllers and scheduler");
+
+    let proxy_hub = hub(component(identity::PROXY));
+    let proxy = start_proxy(options, machine, &proxy_hub, &tasks, stop);
+    let bridge = start_bridge(options, &proxy).await?;
+    let dns = dns::run(proxy_hub.clone(), dns_config(options), stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = dns.await {
+            tracing::error!(%error, "cluster DNS does not run");
+        }
+    });
+    progress.done("pod network, services and DNS");
+
+    let embedded = Arc::new(Embedded::new(options.dirs.runtime())?);
+    let node_user = User::new(&format!("{}{}", identity::NODE_PREFIX, machine.node), &[identity::NODES, identity::AUTHENTICATED]);
+    let node_hub = hub(node_user);
+    start_kubelet(options, machine, api, &node_hub, &embedded, bridge, &tasks, stop).await?;
+    progress.done("node agent");
+
+    tasks.close();
+    // The scheduler's permission to read nodes serves to see this one become Ready.
+    let nodes = proxy_hub.informer::<Node>();
+    Ok(Actors { runtime: embedded, node: Key::new("", &machine.node), nodes, tasks, controllers })
+}
+
+fn start_proxy(options: &Options, machine: &Machine, hub: &Hub, tasks: &TaskTracker, stop: &CancellationToken) -> Proxy {
+    let config = network::services::Config {
+        node: machine.node.clone(),
+        cluster_range: options.pod_network,
+        service_range: options.service_network,
+    };
+    let proxy = Proxy::new(config);
+    let (services, slices) = (hub.informer::<Service>(), hub.informer::<EndpointSlice>());
+    // Nobody waits for the first rules: until they are there, a service's address is refused.
+    let (ready, _) = tokio::sync::oneshot::channel();
+    tasks.spawn(proxy.clone().run(services, slices, stop.clone(), ready));
+    proxy
+}
+
+async fn start_bridge(options: &Options, proxy: &Proxy) -> Result<Arc<Bridge>> {
+    let config = network::bridge::Config {
+        directory: options.dirs.network(),
+        pod_range: options.node_pods(),
+        cluster_range: options.pod_network,
+        service_range: options.service_network,
+    };
+    let proxy = proxy.clone();
+    let bridge = Bridge::open(&config, Box::new(move |pods| proxy.host_ports(pods))).await;
+    Ok(Arc::new(bridge.context("make the pod network")?))
+}
+
+fn dns_config(options: &Options) -> dns::Config {
+    dns::Config {
+        domain: DOMAIN.to_owned(),
+        address: gateway(options),
+        port: DNS_PORT,
+        resolv_conf: "/etc/resolv.conf".into(),
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the node agent meets everything")]
+async fn start_kubelet(
+    options: &Options,
+    machine: &Machine,
+    api: &Api,
+    hub: &Hub,
+    embedded: &Arc<Embedded>,
+    bridge: Arc<Bridge>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) -> Result<()> {
+    let data = &options.dirs.data;
+    let config = kubelet::Config {
+        node_name: machine.node.clone(),
+        hostname: machine.hostname.clone(),
+        addresses: vec![machine.address],
+        data_dir: data.join("kubelet"),
+        log_dir: data.join("logs"),
+        cluster_dns: vec![IpAddr::V4(options.dns())],
+        cluster_domain: DOMAIN.to_owned(),
+        port: options.kubelet_port,
+        max_pods: MAX_PODS,
+        version: KUBERNETES.to_owned(),
+        labels: BTreeMap::new(),
+        taints: Vec::new(),
+        resolv_conf: "/etc/resolv.conf".into(),
+    };
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.kubelet_port)).await;
+    let listener = listener.with_context(|| format!("listen at port {}", options.kubelet_port))?;
+    let names = [machine.address, IpAddr::V4(Ipv4Addr::LOCALHOST)];
+    let tls = auth::pki::tls::server_config(&api.pki, Leaf::kubelet_server(&machine.node, &names))?;
+    let agent = kubelet::agent(config, hub, embedded.clone(), bridge);
+    let certificates = auth::authn::x509::Certificates::new(&[api.pki.cluster().certificate().clone()])?;
+    tasks.spawn(kubelet::server::serve(agent.clone(), listener, tls, certificates, hub.client().clone(), stop.clone()));
+    tasks.spawn(kubelet::run(agent, hub.clone(), stop.clone()));
+    Ok(())
+}
+
+/// A component outside of the cluster, by its name alone.
+fn component(name: &str) -> User {
+    User::new(name, &[identity::AUTHENTICATED])
+}
+
+/// The user that a controller asks for: a service account, or a component.
+fn user_named(name: &str) -> User {
+    match identity::split_service_account(name) {
+        Some((namespace, account)) => {
+            let mut user = identity::service_account(namespace, account);
+            user.groups.push(identity::AUTHENTICATED.to_owned());
+            user
+        }
+        None => component(name),
+    }
+}
+
+impl Actors {
+    /// Waits until the node is Ready.
+    pub async fn node_ready(&self) -> Result<()> {
+        let changed = Arc::new(tokio::sync::Notify::new());
+        let notify = changed.clone();
+        self.nodes.on_change(move |_| notify.notify_one());
+        let ready = async {
+            while !self.nodes.get(&self.node).is_some_and(|node| is_ready(&node)) {
+                changed.notified().await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, ready).await.is_err() {
+            bail!("the node did not become Ready within {} s: see what it says with `kubectl describe node`", PATIENCE.as_secs());
+        }
+        Ok(())
+    }
+
+    /// Waits until all have ended, after the stop.
+    pub async fn ended(&self) {
+        self.tasks.wait().await;
+        self.controllers.ended().await;
+    }
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
