@@ -43,7 +43,8 @@ fn run(matches: &ArgMatches) -> Result<()> {
     removed.extend(runtime::teardown(&dirs.runtime())?);
     removed.extend(unmount_below(&dirs)?);
     removed.extend(network::services::teardown()?);
-    let links = network::bridge::teardown(settings.pod_network, settings.service_network, &dirs.network());
+    let addresses = dirs.network();
+    let links = network::bridge::teardown(settings.pod_network, settings.service_network, &addresses);
     removed.extend(super::block_on(links)??);
     removed.extend(remove(&dirs.run)?);
     if matches.get_flag("purge") {

@@ -9,8 +9,7 @@ use anyhow::{Context, Result, bail};
 use auth::identity;
 use auth::pki::Leaf;
 use client::{Hub, Informer};
-use k8s_openapi::api::core::v1::Node;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use meta::{Key, User};
 use network::{Bridge, Proxy};
@@ -149,9 +148,9 @@ async fn start_kubelet(
     let names = [machine.address, IpAddr::V4(Ipv4Addr::LOCALHOST)];
     let tls = auth::pki::tls::server_config(&api.pki, Leaf::kubelet_server(&machine.node, &names))?;
     let agent = kubelet::agent(config, hub, embedded.clone(), bridge);
-    let certificates = auth::authn::x509::Certificates::new(&[api.pki.cluster().certificate().clone()])?;
-    tasks.spawn(kubelet::server::serve(agent.clone(), listener, tls, certificates, hub.client().clone(), stop.clone()));
-    tasks.spawn(kubelet::run(agent, hub.clone(), stop.clone()));
+    let clients = auth::authn::x509::Certificates::new(&[api.pki.cluster().certificate().clone()])?;
+    let serving = kubelet::server::Serving { listener, tls, clients };
+    tasks.spawn(kubelet::run(agent, hub.clone(), Some(serving), stop.clone()));
     Ok(())
 }
 

@@ -121,7 +121,7 @@ fn write_kubeconfig(options: &Options, machine: &Machine, pki: &Pki) -> Result<(
 impl Api {
     /// A client that acts as this user, in the process.
     pub fn client(&self, user: User) -> kube::Client {
-        client::in_process(self.server.transport_as(user))
+        client::connect::in_process(self.server.transport_as(user))
     }
 
     /// Forgets history that is older than [`HISTORY`]. An idle store is left alone.
