@@ -41,8 +41,8 @@ struct State {
     turn: usize,
 }
 
-/// Schedules pods until `stop`.
-pub async fn run(hub: Hub, stop: tokio_util::sync::CancellationToken) {
+/// Schedules pods until `stop`. `host` names the machine, for events.
+pub async fn run(hub: Hub, host: String, stop: tokio_util::sync::CancellationToken) {
     let shared = Arc::new(Shared::default());
     let (pods, nodes) = (hub.informer::<Pod>(), hub.informer::<Node>());
     nodes.on_change({
@@ -55,7 +55,7 @@ pub async fn run(hub: Hub, stop: tokio_util::sync::CancellationToken) {
     });
     // A decision on half of the pods would overcommit nodes.
     tokio::join!(nodes.synced(), pods.synced());
-    let events = Recorder::new(hub.client().clone(), NAME, "", Form::Modern);
+    let events = Recorder::new(hub.client().clone(), NAME, &format!("{NAME}-{host}"), Form::Modern);
     let actor = Actor { shared, client: hub.client().clone(), events, writes: Arc::new(Semaphore::new(WRITES)) };
     stop.run_until_cancelled(actor.run()).await;
 }

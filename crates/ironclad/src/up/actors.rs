@@ -53,9 +53,14 @@ pub async fn start(
     let tasks = TaskTracker::new();
     let hub = |user: User| Hub::new(api.client(user), stop.clone());
 
-    let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned() };
+    let server = controllers::Server {
+        cluster_ip: IpAddr::V4(options.kubernetes()),
+        address: machine.address,
+        port: options.port,
+    };
+    let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server };
     let controllers = controllers::run(|name| api.client(user_named(name)), &config, stop);
-    tasks.spawn(scheduler::run(hub(component(identity::SCHEDULER)), stop.clone()));
+    tasks.spawn(scheduler::run(hub(component(identity::SCHEDULER)), machine.hostname.clone(), stop.clone()));
     progress.done("controllers and scheduler");
 
     let proxy_hub = hub(component(identity::PROXY));
