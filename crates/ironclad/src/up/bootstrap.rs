@@ -1,7 +1,7 @@
 //! The objects that every cluster starts with.
 
 use anyhow::{Result, bail};
-use auth::bootstrap::{Action, NAMESPACES, reconcile};
+use auth::bootstrap::{Action, reconcile};
 use auth::identity;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
@@ -20,10 +20,9 @@ const AT_ONCE: usize = 32;
 /// Creates what is missing and repairs what is not as it should be, as the API server itself.
 pub async fn apply(api: &Api, options: &Options) -> Result<()> {
     let transport = api.server.transport_as(identity::api_server());
-    let namespaces = NAMESPACES.iter().map(|name| namespace(name));
     // Everything else may live in one of them.
     let (first, rest): (Vec<Object>, Vec<Object>) =
-        namespaces.chain(auth::bootstrap::objects()).chain(dns(options)).partition(|o| o.kind() == "Namespace");
+        auth::bootstrap::objects().into_iter().chain(dns(options)).partition(|o| o.kind() == "Namespace");
     for objects in [first, rest] {
         ensure_all(&transport, objects).await?;
     }
@@ -56,14 +55,6 @@ fn dns(options: &Options) -> Vec<Object> {
         "endpoints": [{"addresses": [gateway(options).to_string()], "conditions": {"ready": true}}],
     });
     [service, slice].into_iter().filter_map(|tree| Object::from_value(tree).ok()).collect()
-}
-
-fn namespace(name: &str) -> Object {
-    let mut object = Object::default();
-    object.set("apiVersion", "v1");
-    object.set("kind", "Namespace");
-    object.set("metadata", json!({"name": name}));
-    object
 }
 
 async fn ensure(transport: &transport::Shared, expected: Object) -> Result<()> {
