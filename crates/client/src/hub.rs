@@ -11,11 +11,14 @@ use tokio_util::task::TaskTracker;
 use crate::informer::{Informer, Kind};
 use crate::watch;
 
+/// Informers by kind and field selection, whatever their kind.
+type Informers = HashMap<(TypeId, String), Box<dyn Any + Send>>;
+
 /// All informers of one process, made on demand and shared.
 #[derive(Clone)]
 pub struct Hub {
     client: kube::Client,
-    informers: Arc<Mutex<HashMap<(TypeId, String), Box<dyn Any + Send>>>>,
+    informers: Arc<Mutex<Informers>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }

@@ -112,16 +112,6 @@ impl Api for Live {
     }
 }
 
-/// The name of the verb, as RBAC and failures say it.
-pub fn verb(op: &Op) -> &'static str {
-    match op {
-        Op::Create(_) => "create",
-        Op::Update(_) | Op::UpdateStatus(_) => "update",
-        Op::Patch { .. } | Op::Adopt { .. } | Op::Release { .. } => "patch",
-        Op::Delete { .. } => "delete",
-    }
-}
-
 fn failure(step: &Step, error: kube::Error) -> Failure {
     let (reason, message, terminating) = match error {
         kube::Error::Api(status) => {
@@ -131,6 +121,7 @@ fn failure(step: &Step, error: kube::Error) -> Failure {
         }
         other => (String::new(), other.to_string(), false),
     };
-    let (verb, resource) = (verb(&step.op), step.target.plural.clone());
+    let (_, _, verb) = step.permission();
+    let resource = step.target.plural.clone();
     Failure { verb, resource, key: step.key.clone(), reason, message, terminating }
 }

@@ -192,6 +192,19 @@ impl Step {
         Step::new::<K>(client::informer::key_of(object), op)
     }
 
+    /// What RBAC must allow for it: group, resource or resource/subresource, verb.
+    pub fn permission(&self) -> (&str, String, &'static str) {
+        let (resource, verb) = match &self.op {
+            Op::Create(_) => (self.target.plural.clone(), "create"),
+            Op::Update(_) => (self.target.plural.clone(), "update"),
+            Op::UpdateStatus(_) => (format!("{}/status", self.target.plural), "update"),
+            Op::Patch { status: true, .. } => (format!("{}/status", self.target.plural), "patch"),
+            Op::Patch { .. } | Op::Adopt { .. } | Op::Release { .. } => (self.target.plural.clone(), "patch"),
+            Op::Delete { .. } => (self.target.plural.clone(), "delete"),
+        };
+        (&self.target.group, resource, verb)
+    }
+
     /// Adds the event for success.
     pub fn done(mut self, report: Report) -> Self {
         self.done = Some(report);

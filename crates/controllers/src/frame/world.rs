@@ -19,6 +19,8 @@ pub const ORPHANS: &str = "orphans";
 /// Index over pods by the node that they are bound to.
 pub const BY_NODE: &str = "node";
 
+type Open = Box<dyn Fn(&Hub) -> Arc<dyn Stream> + Send + Sync>;
+
 /// One kind that a controller watches.
 pub struct Watch {
     /// API group.
@@ -27,7 +29,7 @@ pub struct Watch {
     pub resource: String,
     /// The Rust type.
     pub id: TypeId,
-    open: Box<dyn Fn(&Hub) -> Arc<dyn Stream> + Send + Sync>,
+    open: Open,
 }
 
 impl Watch {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::model::{Model, SimApi};
 use crate::all::{deployment::Deployments, replicaset::Replicas};
-use crate::frame::Controller;
+use crate::frame::{Controller, Step};
 use crate::frame::execute::execute;
 use crate::frame::inbox::Inbox;
 use crate::frame::queue::Queue;
@@ -51,8 +51,17 @@ impl Actor {
         let mut world = self.streams.world();
         world.failure = failure;
         let plan = self.controller.reconcile(&key, &world, now);
+        plan.steps.iter().chain(&plan.finally).for_each(|step| self.must_be_allowed(step));
         let outcome = block_on(execute(&SimApi(model), plan, &|_| {}));
         self.queue.done(&key, outcome, &self.streams, now);
+    }
+
+    /// What a controller does, its list entry must declare.
+    fn must_be_allowed(&self, step: &Step) {
+        let (group, resource, verb) = step.permission();
+        let declared = self.controller.profile().permissions;
+        let allowed = declared.iter().any(|p| p.group == group && p.resource == resource && p.verbs.contains(&verb));
+        assert!(allowed, "{verb} {resource}.{group} is not declared");
     }
 
     /// Whether nothing is left to do now.

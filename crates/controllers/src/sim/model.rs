@@ -1,6 +1,8 @@
 //! A model of the API: three kinds, one revision, a stream per kind that is delivered when the
 //! simulation pleases, and pods that move by themselves.
 
+#![allow(clippy::result_large_err, reason = "refusals are rare")]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -260,7 +262,7 @@ impl Model {
 
     fn write<K: Kind + serde::Serialize>(&mut self, store: &mut Store<K>, step: &Step) -> Result<Option<Answer>, Failure> {
         let refuse = |reason: &str| Failure {
-            verb: crate::frame::live::verb(&step.op),
+            verb: step.permission().2,
             resource: step.target.plural.clone(),
             key: step.key.clone(),
             reason: reason.to_owned(),
@@ -333,7 +335,7 @@ impl Api for SimApi<'_> {
                 0..6 => model.pods_move(),
                 6 => {
                     return Err(Failure {
-                        verb: crate::frame::live::verb(&step.op),
+                        verb: step.permission().2,
                         resource: step.target.plural.clone(),
                         key: step.key.clone(),
                         reason: "InternalError".to_owned(),

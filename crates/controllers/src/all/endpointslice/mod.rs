@@ -56,7 +56,7 @@ impl Controller for Slices {
             let same = zone(seen.old::<Node>()).flatten() == zone(seen.new_as::<Node>()).flatten();
             return if same { Vec::new() } else { self.keys(world) };
         }
-        let slice = seen.sides::<EndpointSlice>().find_map(|slice| service_of(slice));
+        let slice = seen.sides::<EndpointSlice>().find_map(service_of);
         slice.into_iter().collect()
     }
 

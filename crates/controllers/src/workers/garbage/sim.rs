@@ -23,7 +23,7 @@ const SEEDS: u64 = 200;
 const STEPS: usize = 150;
 
 enum Event {
-    Put(ObjectMeta),
+    Put(Box<ObjectMeta>),
     Gone(String),
 }
 
@@ -65,7 +65,7 @@ impl State {
             self.objects.remove(&name);
             self.streams[at].log.push(Event::Gone(meta.uid.unwrap_or_default()));
         } else {
-            self.streams[at].log.push(Event::Put(meta.clone()));
+            self.streams[at].log.push(Event::Put(Box::new(meta.clone())));
             self.objects.insert(name, (at, meta));
         }
     }
