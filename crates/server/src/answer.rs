@@ -22,7 +22,9 @@ pub fn bytes(code: StatusCode, media: &'static str, body: impl Into<Bytes>) -> R
 /// Plain text.
 pub fn text(code: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = bytes(code, "text/plain; charset=utf-8", body);
-    response.headers_mut().insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     response
 }
 

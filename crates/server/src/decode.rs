@@ -45,7 +45,13 @@ struct TypeFields {
 
 /// The object in a body and what is odd in it. `gvk` is what the path takes: the descriptor's own kind, or
 /// that of a subresource.
-pub fn object(gvk: &Gvk, schema: &Schema, format: Format, body: &Bytes, validation: FieldValidation) -> Result<(Object, Vec<String>), Status> {
+pub fn object(
+    gvk: &Gvk,
+    schema: &Schema,
+    format: Format,
+    body: &Bytes,
+    validation: FieldValidation,
+) -> Result<(Object, Vec<String>), Status> {
     let decoded = match format {
         Format::Json => schema.decode_json(body),
         Format::Yaml => schema.decode_yaml(body),
@@ -58,10 +64,8 @@ pub fn object(gvk: &Gvk, schema: &Schema, format: Format, body: &Bytes, validati
         Ok(decoded) => decoded,
         Err(error) => return Err(undecodable(gvk, format, body, &error.to_string())),
     };
-    let said = TypeFields {
-        kind: decoded.object.kind().to_owned(),
-        api_version: decoded.object.api_version().to_owned(),
-    };
+    let said =
+        TypeFields { kind: decoded.object.kind().to_owned(), api_version: decoded.object.api_version().to_owned() };
     same_type(gvk, &said)?;
     if said.kind.is_empty() || said.api_version.is_empty() {
         decoded.object.set_gvk(gvk);
@@ -113,7 +117,9 @@ fn same_type(gvk: &Gvk, said: &TypeFields) -> Result<(), Status> {
     }
     let actual = Gvk::from_api_version(api_version, kind);
     if Schema::builtin(&actual).is_none() {
-        let why = format!("no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\"");
+        let why = format!(
+            "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
+        );
         return Err(unhandled(&actual, &gvk.kind, &why));
     }
     if kind != &*gvk.kind {

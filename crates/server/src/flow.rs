@@ -95,10 +95,7 @@ impl Flow {
         match class.turn().await {
             Some(turn) => Ok(Some(turn)),
             None => {
-                let mut status = Status::new(
-                    Reason::TooManyRequests,
-                    "Too many requests, please try again later.",
-                );
+                let mut status = Status::new(Reason::TooManyRequests, "Too many requests, please try again later.");
                 status.retry_after = RETRY_AFTER;
                 Err(status)
             }

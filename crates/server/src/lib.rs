@@ -37,6 +37,6 @@ mod verbs;
 mod watch;
 
 pub use flow::Limits;
-pub use paths::health::{Check, Probe};
 pub use paths::GIT_VERSION;
+pub use paths::health::{Check, Probe};
 pub use server::{MetricSource, Parts, Server};

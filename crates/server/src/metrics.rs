@@ -171,7 +171,8 @@ mod tests {
         metrics.count(&a, true, 404, Duration::from_millis(3));
         let mut out = String::new();
         metrics.write((1, 2), &mut out);
-        let labels = r#"component="apiserver",group="",resource="pods",scope="cluster",subresource="",verb="GET",version="v1""#;
+        let labels =
+            r#"component="apiserver",group="",resource="pods",scope="cluster",subresource="",verb="GET",version="v1""#;
         assert!(out.contains(&format!(r#"apiserver_request_total{{code="200",{labels}}} 2"#)), "{out}");
         assert!(out.contains(&format!(r#"seconds_bucket{{{labels},le="0.005"}} 2"#)), "{out}");
         assert!(out.contains(&format!("seconds_count{{{labels}}} 3")), "{out}");

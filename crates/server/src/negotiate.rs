@@ -1,8 +1,8 @@
 //! Which form a client wants its answer in, and which form its body has
 //! (upstream: `apiserver/pkg/endpoints/handlers/negotiation`).
 
-use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 use meta::{Reason, Status};
 
 /// A serialization.
@@ -109,8 +109,8 @@ pub fn accept(headers: &HeaderMap) -> &str {
 }
 
 /// The form of an error: never an error itself.
-pub fn output_of_status(headers: &HeaderMap) -> Format {
-    let clauses = clauses(accept(headers));
+pub fn output_of_status(accept: Option<&HeaderValue>) -> Format {
+    let clauses = clauses(accept.and_then(|v| v.to_str().ok()).unwrap_or_default());
     clauses.iter().find_map(|c| formats(c.media).next()).unwrap_or_default()
 }
 

@@ -21,7 +21,8 @@ fn invalid(kind: &str, errors: Vec<Error>) -> Result<(), Status> {
 pub fn scope(route: &Route) -> Result<Scope, Status> {
     let Attributes { namespace, name, resource, .. } = &route.attributes;
     let labels = Labels::parse(route.query.text("labelSelector")).map_err(|e| Status::bad_request(e.to_string()))?;
-    let mut fields = Fields::parse(route.query.text("fieldSelector")).map_err(|e| Status::bad_request(e.to_string()))?;
+    let mut fields =
+        Fields::parse(route.query.text("fieldSelector")).map_err(|e| Status::bad_request(e.to_string()))?;
     if !name.is_empty() {
         if !fields.is_empty() && fields.exact("metadata.name") != Some(name) {
             return Err(Status::bad_request("fieldSelector metadata.name doesn't match requested name"));
@@ -52,7 +53,8 @@ pub fn list(query: &Query) -> Result<ListOptions, Status> {
     let mut errors = Vec::new();
     if !chosen.is_empty() {
         if version.is_empty() {
-            errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
+            errors
+                .push(Error::forbidden(&path, "resourceVersionMatch is forbidden unless resourceVersion is provided"));
         }
         if !query.text("continue").is_empty() {
             errors.push(Error::forbidden(&path, "resourceVersionMatch is forbidden when continue is provided"));

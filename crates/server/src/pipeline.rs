@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use auth::Credentials;
 use auth::authn::x509::Peer;
 use futures::FutureExt;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, request};
 use jiff::Timestamp;
 use meta::{Reason, Status, User};
@@ -45,19 +45,20 @@ pub struct Ask<'a> {
 /// Answers one request. Never fails: errors, panics and timeouts are answers too.
 pub async fn serve(state: &Arc<State>, request: Request<Body>, caller: &Caller) -> Response<Body> {
     let started = Instant::now();
-    let format = negotiate::output_of_status(request.headers());
+    let accept = request.headers().get(ACCEPT).cloned();
+    let refusal = |status: &Status| answer::status(negotiate::output_of_status(accept.as_ref()), status);
     let mut route = Route::default();
     let line = pass(state, request, caller, &mut route);
     let result = AssertUnwindSafe(line.instrument(debug_span!("serve"))).catch_unwind().await;
     let mut response = match result {
         Ok(Ok(response)) => response,
-        Ok(Err(status)) => answer::status(format, &status),
+        Ok(Err(status)) => refusal(&status),
         Err(panic) => {
             state.metrics.panicked();
             let text = panic.downcast_ref::<String>().map(String::as_str);
             let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown");
             tracing::error!(path = %route.attributes.path, error = text, "a request panicked");
-            answer::status(format, &Status::internal("the request panicked; the log says where"))
+            refusal(&Status::internal("the request panicked; the log says where"))
         }
     };
     finish(state, &route, started.elapsed(), &mut response);
@@ -110,7 +111,7 @@ fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<
     let (a, code) = (&route.attributes, response.status().as_u16());
     let known = a.is_resource() && state.registry.kind(&a.group, &a.version, &a.resource).is_some();
     state.metrics.count(a, known, code, took);
-    if let Ok(id) = HeaderValue::from_str(&uuid::Uuid::new_v4().to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()) {
         response.headers_mut().insert(HeaderName::from_static("audit-id"), id);
     }
     tracing::debug!(

@@ -141,7 +141,11 @@ mod tests {
             (Method::GET, "/apis/apps/v1/deployments?watch=1", ["watch", "apps", "", "deployments", "", ""]),
             (Method::GET, "/apis/apps/v1/watch/deployments", ["watch", "apps", "", "deployments", "", ""]),
             (Method::GET, "/api/v1/pods?watch=false&x=y", ["list", "", "", "pods", "", ""]),
-            (Method::GET, "/api/v1/nodes?watch=true&fieldSelector=metadata.name%3Dn", ["watch", "", "", "nodes", "n", ""]),
+            (
+                Method::GET,
+                "/api/v1/nodes?watch=true&fieldSelector=metadata.name%3Dn",
+                ["watch", "", "", "nodes", "n", ""],
+            ),
             (Method::DELETE, "/api/v1/namespaces/a/pods", ["deletecollection", "", "a", "pods", "", ""]),
             (Method::DELETE, "/api/v1/nodes/a%3Ab", ["delete", "", "", "nodes", "a:b", ""]),
             (Method::GET, "/apis/apps/v1", ["get", "", "", "", "", ""]),

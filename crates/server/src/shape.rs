@@ -47,7 +47,8 @@ struct Head<'a> {
 pub fn partial(json: &[u8], version: &str) -> Result<Bytes, Status> {
     let head: Head<'_> = serde_json::from_slice(json).map_err(Status::internal)?;
     let metadata = head.metadata.get();
-    Ok(format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":{metadata}}}"#).into())
+    Ok(format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":{metadata}}}"#)
+        .into())
 }
 
 /// The metadata of the items of a list, without their type, as upstream's lists.

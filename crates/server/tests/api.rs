@@ -36,7 +36,14 @@ async fn objects_are_created_read_listed_and_deleted() {
     assert_eq!((&list["kind"], &list["items"][0]["metadata"]["name"]), (&json!("ConfigMapList"), &json!("a")));
     assert!(list["items"][0].get("kind").is_none(), "items of a list carry no type");
 
-    let changed = kit.ask(Method::PATCH, &format!("{MAPS}/a"), &[("content-type", "application/merge-patch+json")], r#"{"data":{"a":"c"}}"#).await;
+    let changed = kit
+        .ask(
+            Method::PATCH,
+            &format!("{MAPS}/a"),
+            &[("content-type", "application/merge-patch+json")],
+            r#"{"data":{"a":"c"}}"#,
+        )
+        .await;
     assert_eq!((changed.code.as_u16(), &changed.json()["data"]["a"]), (200, &json!("c")));
     let gone = kit.ask(Method::DELETE, &format!("{MAPS}/a"), &[], "").await;
     assert_eq!((&gone.json()["status"], &gone.json()["details"]["kind"]), (&json!("Success"), &json!("configmaps")));
@@ -168,7 +175,12 @@ async fn paths_that_are_none_are_refused_like_upstream() {
         (Method::GET, "/api/", 200, "APIVersions"),
     ] {
         let answer = kit.ask(method, path, &[], "").await;
-        assert!(answer.code.as_u16() == code && answer.text().contains(body), "{path}: {} {}", answer.code, answer.text());
+        assert!(
+            answer.code.as_u16() == code && answer.text().contains(body),
+            "{path}: {} {}",
+            answer.code,
+            answer.text()
+        );
     }
 }
 

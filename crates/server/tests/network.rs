@@ -34,7 +34,8 @@ async fn connect(kit: &Kit, address: SocketAddr, protocol: &str) -> TlsStream<Tc
 }
 
 async fn http1(kit: &Kit, address: SocketAddr) -> http1::SendRequest<Full<Bytes>> {
-    let (sender, connection) = http1::handshake(TokioIo::new(connect(kit, address, "http/1.1").await)).await.expect("http");
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(connect(kit, address, "http/1.1").await)).await.expect("http");
     tokio::spawn(connection.with_upgrades());
     sender
 }
@@ -113,7 +114,8 @@ async fn both_versions_of_http_know_the_certificate() {
     tokio::spawn(connection);
     let uri = format!("https://{address}/apis/authentication.k8s.io/v1/selfsubjectreviews");
     let review = r#"{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}"#;
-    let review = Request::builder().method(Method::POST).uri(uri).body(Full::new(Bytes::from(review))).expect("request");
+    let review =
+        Request::builder().method(Method::POST).uri(uri).body(Full::new(Bytes::from(review))).expect("request");
     let (code, body) = text(two.send_request(review).await.expect("answers")).await;
     assert_eq!(code, StatusCode::CREATED, "{body}");
     assert!(body.contains("kubernetes-admin"), "{body}");
@@ -150,7 +152,8 @@ async fn a_server_that_stops_ends_its_watches_and_connections() {
     let directory = tempfile::tempdir().expect("directory");
     let kit = Kit::new(directory.path()).await;
     let mut client = http1(&kit, kit.listen(0).await).await;
-    let response = client.send_request(request("/api/v1/namespaces?watch=1&resourceVersion=0", &[])).await.expect("answers");
+    let response =
+        client.send_request(request("/api/v1/namespaces?watch=1&resourceVersion=0", &[])).await.expect("answers");
     let mut body = response.into_body();
     assert!(body.frame().await.expect("the first objects").is_ok());
     kit.server.stop();

@@ -9,13 +9,14 @@ use meta::{Reason, Status};
 use transport::Body;
 
 use super::target;
+use crate::answer;
 use crate::kubelet;
 use crate::query::{ParseError, Query};
 use crate::verbs::Work;
-use crate::answer;
 
 /// Options that the kubelet reads, too.
-const PASSED_ON: [&str; 7] = ["follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes"];
+const PASSED_ON: [&str; 7] =
+    ["follow", "previous", "timestamps", "sinceSeconds", "sinceTime", "tailLines", "limitBytes"];
 
 /// The longest error text read from a kubelet, in bytes.
 const ERROR_LIMIT: usize = 16 * 1024;
@@ -56,7 +57,8 @@ fn check(query: &Query) -> Result<(), Status> {
         }
     }
     if query.get("sinceSeconds").is_some() && query.get("sinceTime").is_some() {
-        errors.push(Error::forbidden(&Path::default(), "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+        errors
+            .push(Error::forbidden(&Path::default(), "at most one of `sinceTime` or `sinceSeconds` may be specified"));
     }
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid("", "PodLogOptions", "", &errors)) }
 }

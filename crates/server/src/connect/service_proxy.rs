@@ -1,8 +1,8 @@
 //! `services/proxy`: HTTP to one of a Service's endpoints (upstream: `registry/core/service/storage`).
 
 use http::Response;
-use meta::{Attributes, Object, Status};
 use meta::selector::Labels;
+use meta::{Attributes, Object, Status};
 use rand::Rng;
 use registry::api::{ListOptions, Scope};
 use serde_json::Value;

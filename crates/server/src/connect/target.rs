@@ -79,9 +79,8 @@ pub async fn kubelet(state: &State, node: &str) -> Result<Address, Status> {
         addresses.filter(|a| text(a, "type") == wanted).map(|a| text(a, "address")).next()
     };
     let host = address("InternalIP").or_else(|| address("ExternalIP")).or_else(|| address("Hostname"));
-    let host = host.ok_or_else(|| {
-        Status::internal(format!("no preferred addresses found for node {:?}", node.name()))
-    })?;
+    let host =
+        host.ok_or_else(|| Status::internal(format!("no preferred addresses found for node {:?}", node.name())))?;
     let port = node.i64_at("status.daemonEndpoints.kubeletEndpoint.Port").filter(|p| *p > 0).unwrap_or(KUBELET_PORT);
     Ok(Address { host, port: u16::try_from(port).unwrap_or(10250), tls: true })
 }
@@ -112,10 +111,7 @@ mod tests {
         assert_eq!(container(&pod(&["a"]), ""), Ok("a".to_owned()));
         assert_eq!(container(&pod(&["a", "b"]), "b"), Ok("b".to_owned()));
         let message = |p: Object, wanted: &str| container(&p, wanted).expect_err("refused").message;
-        assert_eq!(
-            message(pod(&["a", "b"]), ""),
-            "a container name must be specified for pod p, choose one of: [a b]"
-        );
+        assert_eq!(message(pod(&["a", "b"]), ""), "a container name must be specified for pod p, choose one of: [a b]");
         assert_eq!(message(pod(&["a"]), "x"), "container x is not valid for pod p");
     }
 

@@ -87,8 +87,11 @@ mod tests {
     fn credentials_stay_here() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("authorization", "Bearer x"), ("connection", "keep-alive, Upgrade"), ("upgrade", "websocket"),
-            ("sec-websocket-key", "k"), ("impersonate-user", "a"),
+            ("authorization", "Bearer x"),
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "k"),
+            ("impersonate-user", "a"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }

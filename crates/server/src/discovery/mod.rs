@@ -139,7 +139,10 @@ mod tests {
     fn hashes_are_upstreams() {
         let kinds = kinds::all();
         let of = |resource: &str, group: &str| {
-            kinds.iter().find(|k| &*k.resource == resource && &*k.gvk.group == group).and_then(|k| storage_hash(k, &kinds))
+            kinds
+                .iter()
+                .find(|k| &*k.resource == resource && &*k.gvk.group == group)
+                .and_then(|k| storage_hash(k, &kinds))
         };
         assert_eq!(of("pods", "").as_deref(), Some("xPOwRZ+Yhw8="));
         assert_eq!(of("events", "events.k8s.io").as_deref(), Some("r2yiGXH7wu8="));

@@ -5,10 +5,10 @@ use http::{Response, StatusCode};
 use meta::Status;
 use transport::Body;
 
+use crate::answer;
 use crate::discovery::{self, Group, aggregated, legacy};
 use crate::negotiate;
 use crate::pipeline::Ask;
-use crate::answer;
 
 /// `/api`.
 pub fn core(ask: &Ask<'_>) -> Result<Response<Body>, Status> {

@@ -68,9 +68,7 @@ fn all(ask: &Ask<'_>, endpoint: &str, checks: &[Check]) -> Response<Body> {
     let unknown: Vec<String> = unknown.map(|e| format!("{e:?}")).collect();
     if !unknown.is_empty() {
         let list = unknown.join(", ");
-        report.push_str(&format!(
-            "warn: some health checks cannot be excluded: no matches for {list}\n"
-        ));
+        report.push_str(&format!("warn: some health checks cannot be excluded: no matches for {list}\n"));
     }
     if !failed.is_empty() {
         tracing::debug!(endpoint, error = failed.join("; "), "health check failed");

@@ -10,7 +10,9 @@ use crate::verbs::Work;
 pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> {
     let namespace = &*work.attributes().namespace;
     if !matches!(review.namespace(), "" | "default") && review.namespace() != namespace {
-        return Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
     }
     review.set("metadata.namespace", namespace);
     let mut errors = access::check(&review, true);

@@ -13,7 +13,8 @@ pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> 
         return Err(Status::bad_request("no namespace on request"));
     }
     let found = work.ask.state.authorization.rules(&work.attributes().user, &namespace);
-    let (paths, resources): (Vec<&Rule>, Vec<&Rule>) = found.rules.iter().partition(|r| !r.non_resource_urls.is_empty());
+    let (paths, resources): (Vec<&Rule>, Vec<&Rule>) =
+        found.rules.iter().partition(|r| !r.non_resource_urls.is_empty());
     let values = |rules: Vec<&Rule>| rules.into_iter().map(Rule::to_value).collect::<Vec<Value>>();
     review.set(
         "status",

@@ -8,9 +8,9 @@ use meta::{Encoded, Status};
 use transport::Body;
 
 use super::Work;
+use crate::answer;
 use crate::negotiate::{self, Output, Shape};
 use crate::shape::{self, Include, Tables};
-use crate::answer;
 
 /// Answers with the object.
 pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {

@@ -40,7 +40,6 @@ const ALL: &[(&str, Verb)] = &[
 
 /// A request for one kind.
 
-
 pub struct Work<'a> {
     /// The request.
     pub ask: Ask<'a>,
@@ -73,7 +72,8 @@ pub async fn run(ask: Ask<'_>) -> Result<Response<Body>, Status> {
         return paths::run(ask).await;
     }
     let Some(kind) = ask.state.registry.kind(&a.group, &a.version, &a.resource) else {
-        let served = ask.state.registry.kinds().iter().any(|k| *k.gvk.group == *a.group && *k.gvk.version == *a.version);
+        let served =
+            ask.state.registry.kinds().iter().any(|k| *k.gvk.group == *a.group && *k.gvk.version == *a.version);
         return if served { Err(no_resource()) } else { Ok(answer::page_not_found()) };
     };
     let work = Work { ask, kind };
