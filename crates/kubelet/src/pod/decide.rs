@@ -108,7 +108,16 @@ pub fn decide(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
         }
     }
     clean(observed, &mut plan);
+    pause(observed, now, &mut plan);
     plan
+}
+
+/// After a failure, what may fail again at once waits a little.
+fn pause(observed: &Observed, now: Timestamp, plan: &mut Plan) {
+    if let Some(at) = observed.memory.retry.filter(|at| now < *at) {
+        plan.steps.retain(|step| !matches!(step, Step::Stop { .. } | Step::Clean { .. } | Step::TearDown));
+        plan.wake(at);
+    }
 }
 
 /// Why the pod must end whatever its containers do.

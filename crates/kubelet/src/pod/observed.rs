@@ -32,6 +32,8 @@ pub struct Memory {
     pub stale_volumes: bool,
     /// When a volume's content ends its use (a token that expires).
     pub refresh_at: Option<Timestamp>,
+    /// Failures to make volumes or sandbox, in a row.
+    pub failures: u32,
     /// Volumes could not be made; when to try again.
     pub mount_retry: Option<Timestamp>,
     /// The sandbox could not be made; when to try again.

@@ -7,6 +7,8 @@ use super::work::Outcome;
 
 /// Before a failed job is tried again, unless something it needs changes.
 pub const RETRY: SignedDuration = SignedDuration::from_secs(2);
+/// The longest time between attempts at volumes or sandbox.
+const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(122);
 /// Before a container whose configuration cannot work is tried again.
 const RETRY_CONFIG: SignedDuration = SignedDuration::from_secs(10);
 
@@ -21,16 +23,18 @@ pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestam
             memory.mounted = true;
             memory.refresh_at = *refresh;
             memory.mount_retry = None;
+            memory.failures = 0;
         }
         Outcome::MountFailed => {
             memory.stale_volumes = true;
-            memory.mount_retry = Some(now + RETRY);
+            memory.mount_retry = Some(now + later(memory));
         }
         Outcome::SandboxReady => {
             memory.attached = true;
             memory.sandbox_retry = None;
+            memory.failures = 0;
         }
-        Outcome::SandboxFailed => memory.sandbox_retry = Some(now + RETRY),
+        Outcome::SandboxFailed => memory.sandbox_retry = Some(now + later(memory)),
         Outcome::Started(name) => {
             if let Some(container) = memory.containers.get_mut(name) {
                 container.waiting = None;
@@ -64,11 +68,37 @@ pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestam
     }
 }
 
+/// The next delay: half a second, doubled up to about two minutes (upstream: `exponentialbackoff`).
+fn later(memory: &mut Memory) -> SignedDuration {
+    let delay = SignedDuration::from_millis(500 << memory.failures.min(8));
+    memory.failures += 1;
+    delay.min(LONGEST_RETRY)
+}
+
 /// A container is about to be started again: the next time it waits longer.
 pub fn restarting(memory: &mut Memory, name: &str, before: Option<&runtime::Container>) {
     memory.starting = Some(name.to_owned());
     let container = memory.containers.entry(name.to_owned()).or_default();
     if let Some((_, ended)) = before.and_then(exit) {
         container.crashes.next(ended);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_wait_longer_and_success_forgets_them() {
+        let mut memory = Memory::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let mut delays = Vec::new();
+        for _ in 0..10 {
+            remember(&mut memory, &Job::Mount, &Outcome::MountFailed, now);
+            delays.push(memory.mount_retry.expect("a time").as_millisecond());
+        }
+        assert_eq!((delays[0], delays[1], delays[9]), (500, 1000, 122_000));
+        remember(&mut memory, &Job::Mount, &Outcome::Mounted(Default::default(), None), now);
+        assert_eq!((memory.failures, memory.mount_retry), (0, None));
     }
 }

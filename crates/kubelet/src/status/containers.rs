@@ -70,7 +70,8 @@ fn one(pod: &Pod, container: &Container, old: &[ContainerStatus], input: &Input,
     status.volume_mounts = volume_mounts(container);
     probes(container, seen, input, sort, &mut status);
     let done = sort == Sort::Once && seen.and_then(exit).is_some_and(|(code, _)| code == 0);
-    if !done && !(sort == Sort::Ephemeral && seen.is_some()) && !input.ending && will_restart(pod, container, seen) {
+    let never_again = done || input.ending || (sort == Sort::Ephemeral && seen.is_some());
+    if !never_again && will_restart(pod, container, seen) {
         wait(container, input, &mut status);
     }
     status

@@ -1,7 +1,7 @@
 //! `downwardAPI`: fields of the pod as files.
 
 use async_trait::async_trait;
-use k8s_openapi::api::core::v1::{Container, DownwardAPIVolumeFile, Volume};
+use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, Volume};
 
 use super::{Context, Mounted, Payload, Plugin, atomic, mode_bits, ownership, tmpfs};
 use crate::container::fields;
@@ -38,7 +38,7 @@ pub fn payload(context: &Context<'_>, items: &[DownwardAPIVolumeFile], mode: u32
             fields::field(context.pod, selector, context.facts)?
         } else if let Some(selector) = &item.resource_field_ref {
             let name = selector.container_name.as_deref().unwrap_or("");
-            let container = spec::container(context.pod, name).unwrap_or_else(Container::default);
+            let container = spec::container(context.pod, name).unwrap_or_default();
             fields::resource(&container, selector, context.facts)?
         } else {
             String::new()
