@@ -49,15 +49,35 @@ fn open_inside(volume: &Path, part: &str) -> Result<OwnedFd, Errno> {
         Err(Errno::ENOENT) => {}
         other => return other,
     }
-    let mode = fs::metadata(volume).map_or(0o750, |m| m.permissions().mode() & 0o777);
+    let mode = fs::metadata(volume).map_or(0o750, |m| m.permissions().mode() & 0o7777);
     let mut dir = base;
     for name in Path::new(part).components().filter(|c| matches!(c, Component::Normal(_))) {
         let name = name.as_os_str();
-        match mkdirat(&dir, name, Mode::from_bits_truncate(mode)) {
+        match mkdirat(&dir, name, Mode::from_bits_truncate(mode & 0o777)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(error) => return Err(error),
         }
         dir = openat2(&dir, name, how())?;
     }
+    // The umask took rights away from the last one: it has those of the volume, as upstream's.
+    let itself = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    fs::set_permissions(itself, fs::Permissions::from_mode(mode)).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))?;
     Ok(dir)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_made_with_the_volumes_rights_and_never_outside() {
+        let dir = tempfile::tempdir().expect("directory");
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o2777)).expect("allowed");
+        open_inside(dir.path(), "a/b").expect("made");
+        let mode = fs::metadata(dir.path().join("a/b")).expect("there").permissions().mode() & 0o7777;
+        assert_eq!(mode, 0o2777);
+        std::os::unix::fs::symlink("/", dir.path().join("out")).expect("linked");
+        assert!(open_inside(dir.path(), "out/etc").is_err());
+        assert!(bind(dir.path(), "../x", Path::new("/nonexistent")).is_err());
+    }
 }
