@@ -20,8 +20,8 @@ use actor::Actor;
 use checks::Limits;
 use model::Model;
 
-const SEEDS: u64 = 100;
-const STEPS: usize = 200;
+const SEEDS: u64 = 64;
+const STEPS: usize = 150;
 
 struct Simulation {
     model: Mutex<Model>,

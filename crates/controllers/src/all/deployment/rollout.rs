@@ -94,10 +94,10 @@ impl<'a> Rollout<'a> {
     pub fn new(deployment: &'a Deployment, sets: Vec<ReplicaSet>, world: &'a World, now: Timestamp) -> Self {
         let mut sets: Vec<Set> = sets.into_iter().map(Set::known).collect();
         sets.sort_by_key(Set::age);
-        let wanted = deployment.spec.as_ref().map(|s| &s.template);
+        let wanted = deployment.spec.as_ref().map(|s| template::same_as(&s.template));
         let is_new = |set: &Set| {
             let template = set.now.spec.as_ref().and_then(|s| s.template.as_ref());
-            wanted.zip(template).is_some_and(|(a, b)| template::same(a, b))
+            wanted.as_ref().zip(template).is_some_and(|(is_wanted, template)| is_wanted(template))
         };
         // Several sets may have the same template: the oldest is the one.
         let new = sets.iter().position(is_new).map(|at| sets.remove(at));

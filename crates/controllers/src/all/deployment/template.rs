@@ -18,9 +18,10 @@ pub fn hash(template: &PodTemplateSpec, collisions: Option<i32>) -> String {
     meta::random::safe_encode(&sum.to_string())
 }
 
-/// Whether two templates ask for the same pods, whatever the hash label says.
-pub fn same(a: &PodTemplateSpec, b: &PodTemplateSpec) -> bool {
-    canonical(a) == canonical(b)
+/// Whether templates ask for the same pods as this one, whatever the hash label says.
+pub fn same_as(wanted: &PodTemplateSpec) -> impl Fn(&PodTemplateSpec) -> bool {
+    let wanted = canonical(wanted);
+    move |other| canonical(other) == wanted
 }
 
 /// As JSON, without the hash label, and without the lists and string maps that are empty: they mean the
@@ -68,11 +69,11 @@ mod tests {
         let spec = json!({"containers": [{"name": "c", "image": "i"}], "volumes": [{"name": "v", "emptyDir": {}}]});
         let a = template(json!({"metadata": {"labels": {"app": "x"}}, "spec": spec}));
         let b = template(json!({"metadata": {"labels": {"app": "x", HASH: "h"}, "annotations": {}}, "spec": spec}));
-        assert!(same(&a, &b));
+        assert!(same_as(&a)(&b));
         assert_eq!(hash(&a, None), hash(&b, None));
         assert_ne!(hash(&a, None), hash(&a, Some(1)));
         let mut c = a.clone();
         c.spec.as_mut().expect("there").volumes = Some(vec![Default::default()]);
-        assert!(!same(&a, &c));
+        assert!(!same_as(&a)(&c));
     }
 }
