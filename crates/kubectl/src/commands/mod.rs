@@ -1,0 +1,61 @@
+//! The commands, one file each.
+
+mod api_resources;
+mod apply;
+mod create;
+mod delete;
+mod get;
+
+use std::path::Path;
+
+use clap::{Arg, ArgMatches, Command};
+use futures::future::BoxFuture;
+
+use crate::failure::Failure;
+use crate::session::Session;
+
+/// One command.
+pub struct Member {
+    /// Its name and flags.
+    pub command: fn() -> Command,
+    /// What it does.
+    pub run: for<'a> fn(&'a Session, &'a ArgMatches) -> BoxFuture<'a, Result<(), Failure>>,
+}
+
+/// All commands, in the order of the help text.
+pub const ALL: &[Member] = &[
+    create::MEMBER,
+    get::MEMBER,
+    delete::MEMBER,
+    apply::MEMBER,
+    api_resources::MEMBER,
+];
+
+/// The parser of all commands with the flags that every command has.
+pub fn root() -> Command {
+    let global = |name: &'static str, help: &'static str| Arg::new(name).long(name).global(true).help(help);
+    Command::new("kubectl")
+        .about("kubectl controls the Kubernetes cluster manager.")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .arg(global("namespace", "Namespace of the command").short('n'))
+        .arg(global("kubeconfig", "Path of the kubeconfig file"))
+        .arg(global("context", "Context of the kubeconfig file"))
+        .arg(global("cluster", "Cluster of the kubeconfig file"))
+        .arg(global("user", "User of the kubeconfig file"))
+        .arg(global("server", "Address of the API server").short('s'))
+        .subcommands(ALL.iter().map(|member| (member.command)()))
+}
+
+/// Runs the command that was parsed.
+pub async fn dispatch(matches: &ArgMatches, local: Option<&Path>) -> Result<(), Failure> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Err(Failure::message("a command is needed"));
+    };
+    let Some(member) = ALL.iter().find(|member| (member.command)().get_name() == name) else {
+        return Err(Failure::message(format!("unknown command \"{name}\" for \"kubectl\"")));
+    };
+    let session = Session::open(matches, local).await?;
+    (member.run)(&session, matches).await
+}

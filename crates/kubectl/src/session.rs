@@ -1,0 +1,209 @@
+//! The connection of one command: where the cluster is, as whom, and in which namespace.
+
+use std::path::{Path, PathBuf};
+
+use clap::ArgMatches;
+use http::Request;
+use http_body_util::BodyExt;
+use kube::client::Body;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::discovery::Discovery;
+use crate::failure::Failure;
+use crate::flags;
+
+/// The plain form of every document.
+pub const JSON: &str = "application/json";
+
+/// An open connection.
+pub struct Session {
+    client: Client,
+    /// The namespace of the command: `-n`, or the context's, or `default`.
+    pub namespace: String,
+    /// `-A`.
+    pub everywhere: bool,
+    /// Whether `-n` was given.
+    pub namespace_given: bool,
+    address: String,
+    discovery: OnceCell<Discovery>,
+}
+
+impl Session {
+    /// Opens a connection as the flags say; nothing is sent yet.
+    pub async fn open(matches: &ArgMatches, local: Option<&Path>) -> Result<Session, Failure> {
+        let config = config(matches, local).await?;
+        let address = address(&config);
+        let given = flags::value(matches, "namespace").filter(|n| !n.is_empty());
+        let namespace = given.map_or_else(|| config.default_namespace.clone(), str::to_owned);
+        let client = Client::try_from(config).map_err(|e| Failure::message(e.to_string()))?;
+        Ok(Session {
+            client,
+            namespace: if namespace.is_empty() { "default".to_owned() } else { namespace },
+            everywhere: flags::on(matches, "all-namespaces"),
+            namespace_given: given.is_some(),
+            address,
+            discovery: OnceCell::new(),
+        })
+    }
+
+    /// What the server has; asked once.
+    pub async fn discovery(&self) -> Result<&Discovery, Failure> {
+        self.discovery.get_or_try_init(|| Discovery::fetch(self)).await
+    }
+
+    /// The namespace of a list: empty with `-A`.
+    pub fn list_namespace(&self) -> &str {
+        if self.everywhere { "" } else { &self.namespace }
+    }
+
+    /// The client, for connections that change protocol.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Sends a request and gives the answer's body as a stream of bytes; a refusal is a failure.
+    pub async fn stream(
+        &self,
+        method: &str,
+        path: &str,
+        accept: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Body, Failure> {
+        let mut request = Request::builder().method(method).uri(path).header("Accept", accept);
+        let mut bytes = Vec::new();
+        if let Some((kind, value)) = body {
+            request = request.header("Content-Type", kind);
+            bytes = value.to_string().into_bytes();
+        }
+        let request = request.body(Body::from(bytes)).map_err(|e| Failure::message(e.to_string()))?;
+        let response = self.client.send(request).await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        let body = response.into_body();
+        if status.is_success() {
+            return Ok(body);
+        }
+        let bytes = body.collect().await.map_err(|e| Failure::message(e.to_string()))?.to_bytes();
+        Err(refused(status, &bytes))
+    }
+
+    /// Sends a request and reads the answer whole.
+    pub async fn bytes(
+        &self,
+        method: &str,
+        path: &str,
+        accept: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Vec<u8>, Failure> {
+        let body = self.stream(method, path, accept, body).await?;
+        Ok(body.collect().await.map_err(|e| Failure::message(e.to_string()))?.to_bytes().to_vec())
+    }
+
+    /// Sends a request and reads the answer as JSON.
+    pub async fn json(
+        &self,
+        method: &str,
+        path: &str,
+        accept: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Value, Failure> {
+        let bytes = self.bytes(method, path, accept, body).await?;
+        serde_json::from_slice(&bytes).map_err(|e| Failure::message(format!("couldn't read the answer: {e}")))
+    }
+
+    /// Reads one object.
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.json("GET", path, JSON, None).await
+    }
+
+    /// The words for a server that does not answer.
+    pub fn unreachable(&self, error: &kube::Error) -> Failure {
+        if let kube::Error::Api(status) = error {
+            let status = serde_json::to_value(status.as_ref()).unwrap_or_default();
+            return Failure::Refused(Box::new(status));
+        }
+        let mut text = error.to_string();
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            text = inner.to_string();
+            cause = inner.source();
+        }
+        if text.contains("onnection refused") {
+            let address = &self.address;
+            return Failure::Text(format!(
+                "The connection to the server {address} was refused - did you specify the right host or port?"
+            ));
+        }
+        Failure::Text(format!("Unable to connect to the server: {text}"))
+    }
+}
+
+fn refused(status: http::StatusCode, bytes: &[u8]) -> Failure {
+    match serde_json::from_slice::<Value>(bytes) {
+        Ok(value) if value["kind"] == "Status" => Failure::Refused(Box::new(value)),
+        _ => {
+            let text = String::from_utf8_lossy(bytes);
+            let message = if status == http::StatusCode::NOT_FOUND {
+                "the server could not find the requested resource".to_owned()
+            } else {
+                text.trim().to_owned()
+            };
+            let reason = if status == http::StatusCode::NOT_FOUND { "NotFound" } else { "" };
+            Failure::Refused(Box::new(serde_json::json!({
+                "kind": "Status", "reason": reason, "message": message, "code": status.as_u16(),
+            })))
+        }
+    }
+}
+
+fn address(config: &Config) -> String {
+    let uri = &config.cluster_url;
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    format!("{}:{port}", uri.host().unwrap_or("localhost"))
+}
+
+async fn config(matches: &ArgMatches, local: Option<&Path>) -> Result<Config, Failure> {
+    let options = KubeConfigOptions {
+        context: flags::value(matches, "context").map(str::to_owned),
+        cluster: flags::value(matches, "cluster").map(str::to_owned),
+        user: flags::value(matches, "user").map(str::to_owned),
+    };
+    let fail = |e: kube::config::KubeconfigError| Failure::message(e.to_string());
+    let kubeconfig = match flags::value(matches, "kubeconfig") {
+        Some(path) => Some(read(Path::new(path))?),
+        None => match Kubeconfig::from_env().map_err(fail)? {
+            Some(kubeconfig) => Some(kubeconfig),
+            None => match fallback(local) {
+                Some(path) => Some(read(&path)?),
+                None => None,
+            },
+        },
+    };
+    let mut config = match kubeconfig {
+        Some(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(fail)?,
+        None => Config::incluster().map_err(|_| {
+            Failure::Text(
+                "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
+                    .to_owned(),
+            )
+        })?,
+    };
+    if let Some(server) = flags::value(matches, "server") {
+        config.cluster_url = server.parse().map_err(|e| Failure::message(format!("invalid server: {e}")))?;
+    }
+    Ok(config)
+}
+
+fn read(path: &Path) -> Result<Kubeconfig, Failure> {
+    if !path.exists() {
+        return Err(Failure::message(format!("stat {}: no such file or directory", path.display())));
+    }
+    Kubeconfig::read_from(path).map_err(|e| Failure::message(e.to_string()))
+}
+
+fn fallback(local: Option<&Path>) -> Option<PathBuf> {
+    let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
+    local.map(Path::to_path_buf).into_iter().chain(home).find(|path| path.exists())
+}
