@@ -4,7 +4,11 @@ mod api_resources;
 mod apply;
 mod create;
 mod delete;
+mod exec;
 mod get;
+mod logs;
+mod scale;
+mod version;
 
 use std::path::Path;
 
@@ -27,8 +31,12 @@ pub const ALL: &[Member] = &[
     create::MEMBER,
     get::MEMBER,
     delete::MEMBER,
+    scale::MEMBER,
+    logs::MEMBER,
+    exec::MEMBER,
     apply::MEMBER,
     api_resources::MEMBER,
+    version::MEMBER,
 ];
 
 /// The parser of all commands with the flags that every command has.
