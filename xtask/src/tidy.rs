@@ -1,0 +1,155 @@
+//! `cargo xtask tidy`: the rules of ARCHITECTURE.md and STYLE.md that a script can check.
+//! Every failure prints the reason for its rule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+/// Lines of a hand-written source file.
+const FILE: usize = 400;
+/// Lines of a function.
+const FUNCTION: usize = 100;
+
+/// Which of our crates each crate may use. A crate that is not here is new: give it its place.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("meta", &[]),
+    ("schema", &["meta"]),
+    ("kinds", &["meta", "schema"]),
+    ("store", &[]),
+    ("transport", &["meta"]),
+    ("auth", &["meta", "kinds"]),
+    ("admission", &["meta", "kinds", "auth"]),
+    ("registry", &["meta", "schema", "kinds", "store", "admission"]),
+    ("server", &["meta", "schema", "kinds", "store", "registry", "auth", "admission", "transport"]),
+    ("client", &["meta", "transport"]),
+    ("controllers", &["meta", "client", "transport"]),
+    ("scheduler", &["meta", "client"]),
+    ("runtime", &[]),
+    ("network", &["meta", "client"]),
+    ("dns", &["meta", "client"]),
+    ("kubelet", &["meta", "client", "transport", "auth", "runtime", "network"]),
+    ("kubectl", &["meta", "schema", "client", "transport"]),
+    ("xtask", &[]),
+];
+
+/// (text, where it may stand, why not elsewhere).
+const BANNED: &[(&str, &[&str], &str)] = &[
+    ("dbg!(", &[], "debugging output is not for users"),
+    ("todo!(", &[], "what is not built is not in a list"),
+    ("unimplemented!(", &[], "what is not built is not in a list"),
+    ("#[ignore]", &["xtask/src/tidy.rs"], "a test that does not run shows nothing"),
+    ("static mut ", &[], "shared state has an owner and a lock"),
+];
+
+/// Checks everything; lists all that is wrong.
+pub fn run(root: &Path) -> Result<()> {
+    let mut wrong = Vec::new();
+    layers(root, &mut wrong)?;
+    for path in sources(root)? {
+        let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+        let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
+        if name.ends_with("tidy.rs") {
+            continue;
+        }
+        size(&name, &text, &mut wrong);
+        banned(&name, &text, &mut wrong);
+        purpose(&name, &text, &mut wrong);
+    }
+    documents(root, &mut wrong);
+    if wrong.is_empty() {
+        println!("tidy: nothing to mend");
+        return Ok(());
+    }
+    wrong.iter().for_each(|line| eprintln!("{line}"));
+    bail!("tidy: {} things to mend", wrong.len())
+}
+
+fn layers(root: &Path, wrong: &mut Vec<String>) -> Result<()> {
+    let output = Command::new("cargo").args(["metadata", "--no-deps", "--format-version=1"]).current_dir(root).output()?;
+    let metadata: Value = serde_json::from_slice(&output.stdout).context("read cargo metadata")?;
+    let table: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let packages = metadata["packages"].as_array().cloned().unwrap_or_default();
+    let ours: BTreeSet<String> = packages.iter().filter_map(|p| p["name"].as_str().map(str::to_owned)).collect();
+    for package in &packages {
+        let name = package["name"].as_str().unwrap_or("");
+        if name == "ironclad" {
+            continue;
+        }
+        let Some(allowed) = table.get(name) else {
+            wrong.push(format!("crate {name} has no place in the layer table (xtask/src/tidy.rs)"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let used = dependency["name"].as_str().unwrap_or("");
+            // Tests may reach across: the test kit links both arms.
+            let plain = dependency["kind"].is_null();
+            if plain && ours.contains(used) && !allowed.contains(&used) {
+                wrong.push(format!(
+                    "crate {name} uses {used}: the arms of the hourglass meet only in the transport (ARCHITECTURE.md)"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn size(name: &str, text: &str, wrong: &mut Vec<String>) {
+    let lines = text.lines().count();
+    if lines > FILE {
+        wrong.push(format!("{name}: {lines} lines, at most {FILE}: one file has one subject that fits into a head"));
+    }
+    let mut start: Option<(usize, usize)> = None;
+    for (number, line) in text.lines().enumerate() {
+        let indent = line.len() - line.trim_start().len();
+        match start {
+            None if is_function(line) && line.trim_end().ends_with('{') => start = Some((number, indent)),
+            Some((from, at)) if indent == at && line.trim() == "}" => {
+                if number - from > FUNCTION {
+                    wrong.push(format!("{name}:{}: a function of {} lines, at most {FUNCTION}", from + 1, number - from));
+                }
+                start = None;
+            }
+            _ => {}
+        }
+    }
+}
+
+fn is_function(line: &str) -> bool {
+    let line = line.trim_start();
+    ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "async fn ", "pub async fn ", "pub(crate) async fn ", "const fn "]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
+fn banned(name: &str, text: &str, wrong: &mut Vec<String>) {
+    for (call, allowed, why) in BANNED {
+        if text.contains(call) && !allowed.contains(&name) {
+            wrong.push(format!("{name}: {call:?}: {why}"));
+        }
+    }
+}
+
+fn purpose(name: &str, text: &str, wrong: &mut Vec<String>) {
+    if !text.starts_with("//!") && !text.starts_with("// @generated") && !text.starts_with("#!") {
+        wrong.push(format!("{name}: does not open with its purpose (`//! …`)"));
+    }
+}
+
+fn documents(root: &Path, wrong: &mut Vec<String>) {
+    for name in ["README.md", "ARCHITECTURE.md", "STYLE.md", "docs/tour.md", "docs/recipes.md"] {
+        if !root.join(name).is_file() {
+            wrong.push(format!("{name} is missing: it is what a newcomer reads"));
+        }
+    }
+}
+
+/// All Rust sources that people wrote.
+fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let output = Command::new("git").args(["ls-files", "-z", "--", "*.rs"]).current_dir(root).output()?;
+    let list = String::from_utf8(output.stdout)?;
+    let files = list.split('\0').filter(|name| !name.is_empty()).map(|name| root.join(name));
+    Ok(files.filter(|path| path.is_file()).collect())
+}
