@@ -98,7 +98,8 @@ fn layers(root: &Path, wrong: &mut Vec<String>) -> Result<()> {
 
 fn size(name: &str, text: &str, wrong: &mut Vec<String>) {
     let lines = text.lines().count();
-    if lines > FILE {
+    // A table is read by looking up, not from top to bottom.
+    if lines > FILE && !name.ends_with("table.rs") {
         wrong.push(format!("{name}: {lines} lines, at most {FILE}: one file has one subject that fits into a head"));
     }
     let mut start: Option<(usize, usize)> = None;
@@ -133,7 +134,7 @@ fn banned(name: &str, text: &str, wrong: &mut Vec<String>) {
 }
 
 fn purpose(name: &str, text: &str, wrong: &mut Vec<String>) {
-    if !text.starts_with("//!") && !text.starts_with("// @generated") && !text.starts_with("#!") {
+    if !text.starts_with("//!") && !text.starts_with("// Generated") && !text.starts_with("#!") {
         wrong.push(format!("{name}: does not open with its purpose (`//! …`)"));
     }
 }

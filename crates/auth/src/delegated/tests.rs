@@ -1,3 +1,5 @@
+//! The node agent's port: whom it lets in.
+
 use std::sync::Mutex;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Authorities, certificates and their renewal.
+
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;

@@ -1,3 +1,5 @@
+//! Tokens: issued, verified, refused.
+
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 

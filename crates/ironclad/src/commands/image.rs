@@ -44,7 +44,8 @@ fn run(matches: &ArgMatches) -> Result<()> {
             }
             "pull" => println!("pulled {}", label(&runtime.pull(name(), None).await?)),
             "rm" => {
-                runtime.remove_image(name()).await?;
+                let config = super::dirs(arguments).runtime();
+                runtime::Store::open(config.images())?.remove(name(), &runtime::layers_in_use(&config)?)?;
                 println!("removed {}", name());
             }
             _ => list(&runtime.images().await?),

@@ -66,7 +66,7 @@ pub async fn start(
     let proxy_hub = hub(component(identity::PROXY));
     let proxy = start_proxy(options, machine, &proxy_hub, &tasks, stop);
     let bridge = start_bridge(options, &proxy).await?;
-    let dns = dns::run(proxy_hub.clone(), dns_config(options), stop.clone());
+    let dns = dns::run(hub(service_account("coredns")), dns_config(options), stop.clone());
     tasks.spawn(async move {
         if let Err(error) = dns.await {
             tracing::error!(%error, "cluster DNS does not run");
@@ -159,6 +159,12 @@ async fn start_kubelet(
     Ok(())
 }
 
+fn service_account(name: &str) -> User {
+    let mut user = identity::service_account("kube-system", name);
+    user.groups.push(identity::AUTHENTICATED.to_owned());
+    user
+}
+
 /// A component outside of the cluster, by its name alone.
 fn component(name: &str) -> User {
     User::new(name, &[identity::AUTHENTICATED])
@@ -167,11 +173,7 @@ fn component(name: &str) -> User {
 /// The user that a controller asks for: a service account, or a component.
 fn user_named(name: &str) -> User {
     match identity::split_service_account(name) {
-        Some((namespace, account)) => {
-            let mut user = identity::service_account(namespace, account);
-            user.groups.push(identity::AUTHENTICATED.to_owned());
-            user
-        }
+        Some((_, account)) => service_account(account),
         None => component(name),
     }
 }

@@ -76,7 +76,7 @@ async fn assemble(
     let plugins = admission::plugins::all(&admission::plugins::Context { authorization: authorization.clone() });
     let config = registry::Config { service_cidr: options.service_network.into(), ..registry::Config::default() };
     let registry = Registry::open(store.clone(), kinds::all(), plugins, config).await?;
-    let tokens = Arc::new(Tokens::new(ISSUER, pki.signing_key())?);
+    let tokens = Arc::new(Tokens::deferred(ISSUER, pki.clone()));
     let certificates = Certificates::new(&[pki.cluster().certificate().clone()])?;
     let lookup = Arc::new(Objects(registry.clone()));
     let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));

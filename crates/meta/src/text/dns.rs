@@ -1,3 +1,5 @@
+//! DNS labels, subdomains and the like.
+
 use super::{masked, regex_error};
 
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";

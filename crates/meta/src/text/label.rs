@@ -1,3 +1,5 @@
+//! Label keys and values, qualified names.
+
 use super::dns::subdomain_in_bytes;
 use super::regex_error;
 

@@ -1,3 +1,5 @@
+//! Identifiers, ports, percentages and other words.
+
 use super::regex_error;
 
 fn parent_directory(text: &str) -> Option<&'static str> {

@@ -1,3 +1,5 @@
+//! What nodes may and may not.
+
 use meta::selector::Fields;
 use serde_json::json;
 

@@ -1,3 +1,5 @@
+//! Who is allowed what, and in which words others are refused.
+
 use meta::{Attributes, Object, User};
 use serde_json::json;
 

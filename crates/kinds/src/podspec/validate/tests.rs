@@ -1,3 +1,5 @@
+//! Pod specifications and what is wrong with them.
+
 use meta::Object;
 use serde_json::{Value, json};
 

@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# A real cluster, driven by upstream's unmodified kubectl, in a network namespace without a way out.
+# usage: run.sh IRONCLAD KUBECTL
+set -euo pipefail
+
+# A namespace of our own for network and mounts, with nothing in it but loopback.
+if [ -z "${IRONCLAD_INSIDE:-}" ]; then
+    export IRONCLAD_INSIDE=1
+    exec unshare --net bash "$0" "$@"
+fi
+ip link set lo up
+
+ironclad=$1 kubectl=$2
+data=$(mktemp -d)
+export KUBECONFIG=$data/admin.conf
+passed=0
+
+k() { "$kubectl" "$@"; }
+ok() { passed=$((passed + 1)); echo "ok   $*"; }
+fail() { echo "FAIL $*" >&2; exit 1; }
+# says NAME PATTERN COMMAND...: the command's output, whatever its exit code, has the pattern.
+says() {
+    local name=$1 pattern=$2 output; shift 2
+    output=$("$@" 2>&1) || true
+    grep -Eq -- "$pattern" <<<"$output" || { echo "$output" >&2; fail "$name"; }
+    ok "$name"
+}
+# does NAME COMMAND...: the command succeeds.
+does() {
+    local name=$1; shift
+    "$@" >/dev/null || fail "$name"
+    ok "$name"
+}
+up() { "$ironclad" up --detach --data-dir "$data" --node-name n1 "$@"; }
+# Repeats a command until it succeeds, for at most so many seconds.
+within() {
+    local end=$((SECONDS + $1)); shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || { "$@" || true; return 1; }
+        read -rt 0.1 <> <(:) || true
+    done
+}
+clean() {
+    local code=$?
+    if [ $code -ne 0 ]; then
+        k get all -A -o wide || true
+        k get events -A | tail -30 || true
+        tail -20 "$data/ironclad.log" || true
+    fi
+    "$ironclad" down --purge --data-dir "$data" >/dev/null 2>&1 || true
+    exit $code
+}
+trap clean EXIT
+
+cgroups() { find /sys/fs/cgroup -maxdepth 2 -name 'ironclad*' | sort; }
+cgroups_before=$(cgroups)
+mounts_before=$(wc -l < /proc/self/mounts)
+up --demo
+ok "up"
+
+[ "$(stat -c %a "$KUBECONFIG")" = 600 ] || fail "admin.conf can be read by others"
+says "a second up says so and changes nothing" "already running" up
+says "the node is Ready" '^n1 +Ready' k get nodes
+says "version" 'Server Version: v1.36.3' k version
+says "readyz" '^ok' k get --raw /readyz
+does "the Service kubernetes" within 10 k get service kubernetes
+[ "$(k get pods -l app=demo --no-headers | grep -c ' 1/1 *Running ')" = 3 ] || fail "three pods run"
+ok "three pods run"
+
+port=$(k get service demo -o jsonpath='{.spec.ports[0].nodePort}')
+address=$(k get nodes -o jsonpath='{.items[0].status.addresses[0].address}')
+cluster=$(k get service demo -o jsonpath='{.spec.clusterIP}')
+says "a node port answers" '^demo-' curl -sf -m 5 "http://$address:$port/"
+says "a cluster address answers" '^demo-' curl -sf -m 5 "http://$cluster/"
+says "DNS over UDP" "^$cluster\$" dig +short +tries=1 @10.96.0.10 demo.default.svc.cluster.local
+says "DNS over TCP" "^$cluster\$" dig +short +tries=1 +tcp @10.96.0.10 demo.default.svc.cluster.local
+
+does "scaled to five" k scale deployment demo --replicas=5
+does "five are there" k rollout status deployment demo --timeout=30s
+does "scaled to three" k scale deployment demo --replicas=3
+three() { [ "$(k get pods -l app=demo --no-headers | wc -l)" = 3 ]; }
+does "three are left" within 60 three
+
+pod=$(k get pods -l app=demo -o jsonpath='{.items[0].metadata.name}')
+says "exec" '^Ironclad v' k exec "$pod" -- /ironclad version
+does "logs" k logs "$pod"
+says "describe" 'Successfully assigned' k describe pod "$pod"
+
+does "a new version" k rollout restart deployment demo
+does "is rolled out" k rollout status deployment demo --timeout=60s
+does "and back" k rollout undo deployment demo
+does "is rolled out too" k rollout status deployment demo --timeout=60s
+
+manifest=$data/manifest.yaml
+cat > "$manifest" <<'YAML'
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {colour: blue}
+YAML
+says "apply" 'configmap/settings created' k apply -f "$manifest"
+says "apply again" 'configmap/settings unchanged' k apply -f "$manifest"
+says "patch" 'configmap/settings patched' k patch configmap settings --type=merge -p '{"data":{"colour":"green"}}'
+says "apply repairs" 'configmap/settings configured' k apply -f "$manifest"
+[ "$(k get configmap settings -o jsonpath='{.data.colour}')" = blue ] || fail "apply did not repair"
+sed -i 's/settings/Bad_Name/' "$manifest"
+says "a bad name is refused in upstream's words" 'is invalid: metadata.name: Invalid value' k create -f "$manifest"
+says "not found" 'Error from server \(NotFound\): pods "none" not found' k get pods/none
+
+does "three pods" within 60 three
+pods() {
+    k get pods -l app=demo -o jsonpath='{range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}{"\n"}{end}'
+}
+before=$(pods)
+# The program's own process: its child processes are the pods' shims.
+kill -9 "$(pgrep -f "up --data-dir $data")"
+says "pods survive kill -9" '^demo-' curl -sf -m 5 "http://$cluster/"
+does "up again" within 10 up
+does "the pods are Ready" k wait --for=condition=Ready pod -l app=demo --timeout=30s
+[ "$before" = "$(pods)" ] || fail "the pods were restarted"
+ok "the pods are adopted without a restart"
+
+does "the Deployment is deleted" k delete deployment demo
+gone() { [ -z "$(k get pods --no-headers 2>/dev/null)" ]; }
+does "and its pods" within 60 gone
+does "a namespace" k create namespace n
+does "with content" k create configmap c -n n --from-literal=a=b
+does "is deleted with it" k delete namespace n --timeout=60s
+
+says "down lists what it removed" '^removed' "$ironclad" down --purge --data-dir "$data"
+says "a second down is no error" 'Nothing to do' "$ironclad" down --purge --data-dir "$data"
+[ "$(ip -o link | wc -l)" = 1 ] || fail "links are left: $(ip -o link)"
+[ -z "$(nft list tables)" ] || fail "nftables tables are left"
+[ -z "$(ip route)" ] || fail "routes are left: $(ip route)"
+[ "$(wc -l < /proc/self/mounts)" = "$mounts_before" ] || fail "mounts are left"
+[ "$(cgroups)" = "$cgroups_before" ] || fail "cgroups are left: $(cgroups)"
+! pgrep -f "ironclad.*$data" >/dev/null || fail "processes are left"
+ok "nothing is left on the machine"
+echo "cluster: $passed passed, 0 failed"
