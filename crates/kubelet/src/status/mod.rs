@@ -38,6 +38,10 @@ pub struct Input<'a> {
 /// Computes the whole status; conditions of others are carried over.
 pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
     let old = spec::status(pod);
+    if spec::is_terminal(pod) && input.observed.containers().next().is_none() {
+        // Refused, or ended so long ago that nothing is left: what was told stays.
+        return old.clone();
+    }
     let mut status = PodStatus {
         observed_generation: pod.metadata.generation,
         qos_class: old.qos_class.clone().or_else(|| Some(qos::class(pod).to_owned())),
