@@ -7,6 +7,7 @@ mod delete;
 mod exec;
 mod get;
 mod logs;
+mod rollout;
 mod scale;
 mod version;
 
@@ -31,6 +32,7 @@ pub const ALL: &[Member] = &[
     create::MEMBER,
     get::MEMBER,
     delete::MEMBER,
+    rollout::MEMBER,
     scale::MEMBER,
     logs::MEMBER,
     exec::MEMBER,

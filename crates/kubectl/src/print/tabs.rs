@@ -6,12 +6,18 @@ pub struct Tabs {
     lines: Vec<Vec<String>>,
     widths: Vec<usize>,
     padding: usize,
+    least: usize,
 }
 
 impl Tabs {
     /// Columns 3 apart and at least 6 wide, as lists of objects have them.
     pub fn new() -> Tabs {
-        Tabs { padding: 3, ..Tabs::default() }
+        Tabs { padding: 3, least: 6, ..Tabs::default() }
+    }
+
+    /// Columns so many spaces apart, of any width.
+    pub fn spaced(padding: usize) -> Tabs {
+        Tabs { padding, ..Tabs::default() }
     }
 
     /// Adds a line.
@@ -23,7 +29,7 @@ impl Tabs {
     pub fn flush(&mut self) -> String {
         for line in &self.lines {
             for (i, cell) in line.iter().enumerate().take(line.len().saturating_sub(1)) {
-                let width = (cell.chars().count() + self.padding).max(6);
+                let width = (cell.chars().count() + self.padding).max(self.least);
                 match self.widths.get_mut(i) {
                     Some(known) => *known = width.max(*known),
                     None => self.widths.push(width),
