@@ -56,7 +56,7 @@ pub fn values(matches: &ArgMatches, name: &str) -> Vec<String> {
 
 /// What upstream says of a command line that cannot be parsed.
 pub fn refused(error: &clap::Error, arguments: &[String]) -> Result<(), Failure> {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
         print!("{error}");
         return Ok(());
     }

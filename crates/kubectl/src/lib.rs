@@ -23,6 +23,8 @@ use failure::Failure;
 /// Runs one command line (without the program's name) and returns the exit code. `local` is the kubeconfig
 /// of this machine's cluster: used when neither `--kubeconfig` nor `KUBECONFIG` names one and it exists.
 pub fn main(arguments: Vec<String>, local: Option<&Path>) -> i32 {
+    // Fails only if the program has chosen a provider before: then that one serves.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::Message(error.to_string()).report(),
