@@ -5,7 +5,10 @@ set -euo pipefail
 
 # A namespace of our own for network and mounts, with nothing in it but loopback.
 if [ -z "${IRONCLAD_INSIDE:-}" ]; then
-    export IRONCLAD_INSIDE=1
+    # Images are assembled where Debian's packages can still be reached.
+    IRONCLAD_IMAGES=$(mktemp -d)
+    export IRONCLAD_INSIDE=1 IRONCLAD_IMAGES
+    bash "$(dirname "$0")/images.sh" "$IRONCLAD_IMAGES"
     exec unshare --net bash "$0" "$@"
 fi
 ip link set lo up
@@ -48,6 +51,8 @@ clean() {
         tail -20 "$data/ironclad.log" || true
     fi
     "$ironclad" down --purge --data-dir "$data" >/dev/null 2>&1 || true
+    kill $(jobs -p) 2>/dev/null || true
+    rm -rf "$IRONCLAD_IMAGES"
     exit $code
 }
 trap clean EXIT
@@ -106,6 +111,9 @@ says "apply repairs" 'configmap/settings configured' k apply -f "$manifest"
 sed -i 's/settings/Bad_Name/' "$manifest"
 says "a bad name is refused in upstream's words" 'is invalid: metadata.name: Invalid value' k create -f "$manifest"
 says "not found" 'Error from server \(NotFound\): pods "none" not found' k get pods/none
+
+here=$(dirname "$0")
+source "$here/workload.sh"
 
 does "three pods" within 60 three
 pods() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Arg, ArgMatches, value_parser};
-use runtime::{Embedded, Image, Runtime};
+use runtime::{Embedded, Image, Runtime, Store, layers_in_use};
 
 use super::Command;
 
@@ -32,26 +32,27 @@ fn definition() -> clap::Command {
 
 fn run(matches: &ArgMatches) -> Result<()> {
     let Some((verb, arguments)) = matches.subcommand() else { bail!("name a verb: import, ls, rm or pull") };
-    let runtime = Embedded::new(super::dirs(arguments).runtime())?;
+    let config = super::dirs(arguments).runtime();
+    let store = Store::open(config.images())?;
     let name = || arguments.get_one::<String>("name").map_or("", String::as_str);
-    super::block_on(async {
-        match verb {
-            "import" => {
-                let Some(file) = arguments.get_one::<PathBuf>("file") else { bail!("name a file") };
-                for image in runtime.import(file).await? {
-                    println!("imported {}", label(&image));
-                }
+    match verb {
+        "import" => {
+            let Some(file) = arguments.get_one::<PathBuf>("file") else { bail!("name a file") };
+            for image in store.import(file)? {
+                println!("imported {}", label(&image));
             }
-            "pull" => println!("pulled {}", label(&runtime.pull(name(), None).await?)),
-            "rm" => {
-                let config = super::dirs(arguments).runtime();
-                runtime::Store::open(config.images())?.remove(name(), &runtime::layers_in_use(&config)?)?;
-                println!("removed {}", name());
-            }
-            _ => list(&runtime.images().await?),
         }
-        Ok(())
-    })?
+        "pull" => {
+            let image = super::block_on(async { Embedded::new(config)?.pull(name(), None).await })??;
+            println!("pulled {}", label(&image));
+        }
+        "rm" => {
+            store.remove(name(), &layers_in_use(&config)?)?;
+            println!("removed {}", name());
+        }
+        _ => list(&store.list()?),
+    }
+    Ok(())
 }
 
 fn label(image: &Image) -> String {
