@@ -24,6 +24,17 @@ archive() {
     tar -C "$dir" -cf "$out/$name.tar" manifest.json config.json layer.tar
 }
 
+# program NAME TARGET ROOT: a program of the machine's own packages, with the libraries that it needs.
+program() {
+    local source library
+    source=$(command -v "$1" || echo "/usr/sbin/$1")
+    cp "$source" "$2"
+    ldd "$source" | grep -o '/[^ ]*' | while read -r library; do
+        mkdir -p "$3$(dirname "$library")"
+        cp -L "$library" "$3$library"
+    done
+}
+
 busybox=$work/busybox
 mkdir -p "$busybox"/{bin,etc,tmp,proc,sys,dev,root}
 chmod 1777 "$busybox/tmp"
@@ -34,20 +45,14 @@ done
 echo 'root:x:0:0:root:/root:/bin/sh' > "$busybox/etc/passwd"
 echo 'nobody:x:65534:65534:nobody:/:/bin/false' >> "$busybox/etc/passwd"
 echo 'root:x:0:' > "$busybox/etc/group"
+# Debian's static busybox cannot look names up, curl can.
+program curl "$busybox/bin/curl" "$busybox"
+echo 'hosts: files dns' > "$busybox/etc/nsswitch.conf"
 archive busybox localhost/busybox:1 "$busybox" '{"Env":["PATH=/bin"],"Cmd":["sh"]}'
 
-# nginx with the libraries that it needs, from the machine's own packages.
 nginx=$work/nginx
 mkdir -p "$nginx"/{etc/nginx,var/log/nginx,var/lib/nginx,run,tmp,proc,sys,dev,usr/sbin,srv,lib64}
-program=$(command -v nginx || echo /usr/sbin/nginx)
-cp "$program" "$nginx/usr/sbin/nginx"
-ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
-    mkdir -p "$nginx$(dirname "$library")"
-    cp -L "$library" "$nginx$library"
-done
-for library in /lib/x86_64-linux-gnu/libnss_files.so.2 /lib/x86_64-linux-gnu/libnss_compat.so.2; do
-    [ ! -e "$library" ] || { mkdir -p "$nginx$(dirname $library)"; cp -L "$library" "$nginx$library"; }
-done
+program nginx "$nginx/usr/sbin/nginx" "$nginx"
 echo 'root:x:0:0:root:/root:/bin/sh' > "$nginx/etc/passwd"
 echo 'root:x:0:' > "$nginx/etc/group"
 cat > "$nginx/etc/nginx/nginx.conf" <<'CONF'

@@ -70,14 +70,14 @@ YAML
 does "nginx with three replicas" k rollout status deployment web --timeout=60s
 does "a pod from the registry" k wait --for=condition=Ready pod shell --timeout=60s
 says "init container and environment" '^hello' k logs shell
-in_pod() { k exec shell -- "$@"; }
+in_pod() { k exec shell -c shell -- "$@"; }
 says "the init container's file" '^made' in_pod cat /work/file
 web=$(k get service web -o jsonpath='{.spec.clusterIP}')
 port=$(k get service web -o jsonpath='{.spec.ports[0].nodePort}')
-says "ClusterIP from a pod" '^web-' in_pod wget -qO- -T 5 "http://$web/"
-says "NodePort from a pod" '^web-' in_pod wget -qO- -T 5 "http://$address:$port/"
+says "ClusterIP from a pod" '^web-' in_pod curl -sf -m 5 "http://$web/"
+says "NodePort from a pod" '^web-' in_pod curl -sf -m 5 "http://$address:$port/"
 says "NodePort from the node" '^web-' curl -sf -m 5 "http://$address:$port/"
-says "a DNS name from a pod" '^web-' in_pod wget -qO- -T 5 http://web/
+says "a DNS name from a pod" '^web-' in_pod curl -sf -m 5 http://web/
 says "the pod's resolver" '^search default.svc.cluster.local svc.cluster.local cluster.local' in_pod cat /etc/resolv.conf
 does "a token for the API" in_pod test -s /var/run/secrets/kubernetes.io/serviceaccount/token
 says "seccomp in exec" '^Seccomp:[[:space:]]*2' in_pod grep Seccomp: /proc/self/status
@@ -105,6 +105,8 @@ touch "$data/rolled"; wait $load
 ok "and no request failed"
 
 k delete pod shell --wait=false >/dev/null
+three_web() { [ "$(k get pods -l app=web --no-headers | wc -l)" = 3 ]; }
+does "the old pods are gone" within 60 three_web
 victim=$(k get pods -l app=web -o jsonpath='{.items[0].metadata.name}')
 does "a container is ended from inside" k exec "$victim" -- /usr/sbin/nginx -s stop
 again() { [ "$(k get pod "$victim" -o jsonpath='{.status.containerStatuses[0].restartCount}')" -ge 1 ]; }
