@@ -46,6 +46,7 @@ pub struct Bridge {
     links: Links,
     ipam: Ipam,
     index: u32,
+    directory: PathBuf,
     pods: Mutex<HashMap<String, (Ipv4Addr, Vec<HostPort>)>>,
     changed: HostPortsChanged,
 }
@@ -62,8 +63,15 @@ impl Bridge {
         // The node itself must find a way to a service's address before the rules can translate it.
         links.route(config.service_range, index, None).await?;
         sysctl::set(&config.directory.join(sysctl::SAVED))?;
-        let pods = Mutex::new(ipam.all().into_iter().map(|(uid, address)| (uid, (address, Vec::new()))).collect());
-        Ok(Bridge { links, ipam, index, pods, changed })
+        let known = |(uid, address): (String, Ipv4Addr)| {
+            let ports = read_ports(&ports_path(&config.directory, &uid));
+            (uid, (address, ports))
+        };
+        let pods = Mutex::new(ipam.all().into_iter().map(known).collect());
+        let bridge = Bridge { links, ipam, index, directory: config.directory.clone(), pods, changed };
+        // Pods that run already keep their host ports.
+        bridge.remember(|_| ());
+        Ok(bridge)
     }
 
     /// The gateway's address: what pods see of the node.
@@ -102,6 +110,7 @@ impl PodNetwork for Bridge {
         let index = self.links.index(&host_link).await?;
         let index = index.ok_or_else(|| Error::System(format!("link {host_link} did not arrive")))?;
         self.links.plug(index, self.index).await?;
+        write_ports(&ports_path(&self.directory, pod_uid), host_ports)?;
         self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), (address, host_ports.to_vec()))));
         Ok(vec![IpAddr::V4(address)])
     }
@@ -111,6 +120,7 @@ impl PodNetwork for Bridge {
             self.links.remove(&veth_name(address)).await?;
             self.ipam.give_back(pod_uid)?;
         }
+        write_ports(&ports_path(&self.directory, pod_uid), &[])?;
         self.remember(|pods| drop(pods.remove(pod_uid)));
         Ok(())
     }
@@ -142,6 +152,28 @@ pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory:
         Err(e) => return Err(failed(format!("remove {}", directory.display()), e)),
     }
     Ok(removed)
+}
+
+/// Where a pod's host ports are kept, beside the addresses.
+fn ports_path(directory: &Path, pod_uid: &str) -> PathBuf {
+    directory.join(format!("{pod_uid}.ports"))
+}
+
+fn read_ports(path: &Path) -> Vec<HostPort> {
+    std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+}
+
+/// No ports need no file.
+fn write_ports(path: &Path, ports: &[HostPort]) -> Result<()> {
+    let done = match serde_json::to_vec(ports) {
+        _ if ports.is_empty() => std::fs::remove_file(path),
+        Ok(text) => std::fs::write(path, text),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(format!("write {}", path.display()), e)),
+        _ => Ok(()),
+    }
 }
 
 /// The node's end of a pod's pair: its address in hexadecimal, which is unique on the node.

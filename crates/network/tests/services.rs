@@ -65,14 +65,14 @@ fn services_lead_to_endpoints() {
         let cluster_range = "10.244.0.0/16".parse().expect("range");
         let service_range = "10.96.0.0/12".parse().expect("range");
         let proxy = Proxy::new(services::Config { node: "n".to_owned(), cluster_range, service_range });
-        let net = bridge::Config {
+        let config = bridge::Config {
             directory: dir.path().join("ipam"),
             pod_range: "10.244.0.0/24".parse().expect("range"),
             cluster_range,
             service_range,
         };
         let host_ports = proxy.clone();
-        let net = Bridge::open(&net, Box::new(move |pods| host_ports.host_ports(pods))).await.expect("opens");
+        let net = Bridge::open(&config, Box::new(move |pods| host_ports.host_ports(pods))).await.expect("opens");
         let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
         let port = HostPort { host_ip: None, host_port: 9999, container_port: 8080, protocol: Protocol::Tcp };
         let ip_a = net.attach("a", &a.0, &[port]).await.expect("attach")[0];
@@ -115,6 +115,15 @@ fn services_lead_to_endpoints() {
         assert!((0..20).all(|_| ask("10.96.0.10:80").as_deref() == Ok("b")));
         assert_eq!(ask("10.96.0.11:80").as_deref(), Ok("a"));
         assert_eq!(ask("10.96.0.12:80"), Err(ErrorKind::ConnectionRefused));
+
+        // A new process: the host ports of pods that run already are kept.
+        let proxy = Proxy::new(services::Config { node: "n".to_owned(), cluster_range, service_range });
+        let host_ports = proxy.clone();
+        drop(net);
+        let _net = Bridge::open(&config, Box::new(move |pods| host_ports.host_ports(pods))).await.expect("opens");
+        proxy.follow(&all, &slices);
+        assert!(proxy.sync(&all, &slices).await);
+        assert_eq!(ask("10.244.0.1:9999").as_deref(), Ok("a"));
 
         assert_eq!(teardown().expect("teardown").len(), 1);
         assert_eq!(teardown().expect("again").len(), 0);

@@ -79,24 +79,18 @@ impl Proxy {
         self.0.changed.notify_one();
     }
 
-    /// Follows the API until `stop`. `ready` is told once, when the first complete set of rules is in place.
+    /// Follows the API until `stop`. Until the first rules are in place, a service's address is refused.
     pub async fn run(
         self,
         services: Informer<Service>,
         slices: Informer<EndpointSlice>,
         stop: tokio_util::sync::CancellationToken,
-        ready: tokio::sync::oneshot::Sender<()>,
     ) {
         self.follow(&services, &slices);
         tokio::join!(services.synced(), slices.synced());
-        let mut ready = Some(ready);
         let work = async {
             loop {
-                if self.sync(&services, &slices).await
-                    && let Some(ready) = ready.take()
-                {
-                    let _ = ready.send(());
-                }
+                self.sync(&services, &slices).await;
                 self.0.changed.notified().await;
             }
         };
