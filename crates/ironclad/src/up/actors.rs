@@ -94,9 +94,7 @@ fn start_proxy(options: &Options, machine: &Machine, hub: &Hub, tasks: &TaskTrac
     };
     let proxy = Proxy::new(config);
     let (services, slices) = (hub.informer::<Service>(), hub.informer::<EndpointSlice>());
-    // Nobody waits for the first rules: until they are there, a service's address is refused.
-    let (ready, _) = tokio::sync::oneshot::channel();
-    tasks.spawn(proxy.clone().run(services, slices, stop.clone(), ready));
+    tasks.spawn(proxy.clone().run(services, slices, stop.clone()));
     proxy
 }
 

@@ -5,7 +5,6 @@ use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use auth::authn::x509::Certificates;
@@ -29,8 +28,6 @@ use super::progress::Progress;
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 /// Domain of the cluster.
 pub const DOMAIN: &str = "cluster.local";
-/// How long the history of the store is kept (upstream: `--etcd-compaction-interval`).
-const HISTORY: Duration = Duration::from_secs(300);
 
 /// The running API server.
 pub struct Api {
@@ -38,8 +35,6 @@ pub struct Api {
     pub server: Server,
     /// The cluster's keys.
     pub pki: Arc<Pki>,
-    /// The store, for its compaction.
-    store: Arc<dyn Store>,
     stopping: CancellationToken,
     listening: JoinHandle<()>,
 }
@@ -60,9 +55,7 @@ pub async fn start(options: &Options, machine: &Machine, progress: &mut Progress
     let listening = listen(options, machine, &server, &pki).await?;
     write_kubeconfig(options, machine, &pki)?;
     progress.done(&format!("API server on port {}", options.port));
-    let api = Api { server, pki, store, stopping, listening };
-    api.compact_now_and_then();
-    Ok(api)
+    Ok(Api { server, pki, stopping, listening })
 }
 
 async fn assemble(
@@ -122,24 +115,6 @@ impl Api {
     /// A client that acts as this user, in the process.
     pub fn client(&self, user: User) -> kube::Client {
         client::connect::in_process(self.server.transport_as(user))
-    }
-
-    /// Forgets history that is older than [`HISTORY`]. An idle store is left alone.
-    fn compact_now_and_then(&self) {
-        let (store, stopping) = (self.store.clone(), self.stopping.clone());
-        let compact = async move {
-            let mut before = store.revision();
-            loop {
-                tokio::time::sleep(HISTORY).await;
-                if before > store.oldest()
-                    && let Err(error) = store.compact(before).await
-                {
-                    tracing::warn!(%error, "the store's history was not compacted");
-                }
-                before = store.revision();
-            }
-        };
-        tokio::spawn(async move { stopping.run_until_cancelled(compact).await });
     }
 
     /// Ends it in good order.
