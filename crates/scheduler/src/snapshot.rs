@@ -1,6 +1,5 @@
 //! The nodes with what runs on them, as one cycle sees them.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -43,8 +42,8 @@ pub struct NodeInfo {
     pub requested: Amounts,
     /// The same with defaults, for scores.
     pub nonzero: Amounts,
-    /// Its pods.
-    pub pods: BTreeMap<Key, Arc<PodInfo>>,
+    /// Its pods. Shared with older snapshots: a change costs what the change costs.
+    pub pods: OrdMap<Key, Arc<PodInfo>>,
 }
 
 /// All nodes at one moment. Cheap to clone; unaffected by later changes.
