@@ -3,6 +3,7 @@
 mod codegen;
 mod test;
 mod tidy;
+mod upstream;
 
 use std::path::Path;
 
@@ -29,6 +30,11 @@ enum Task {
     Test,
     /// Checks layers, sizes, banned calls and documents.
     Tidy,
+    /// Builds upstream's own programs from their Go modules, and prints where they are.
+    Upstream {
+        /// Which ones; all when none is named.
+        names: Vec<String>,
+    },
 }
 
 fn main() -> Result<()> {
@@ -37,5 +43,6 @@ fn main() -> Result<()> {
         Task::Codegen { check } => codegen::run(root, check),
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
+        Task::Upstream { names } => upstream::run(root, &names),
     }
 }
