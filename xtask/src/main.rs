@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask NAME`. Each is one file here and one variant below.
 
 mod codegen;
+mod conformance;
 mod test;
 mod tidy;
 mod upstream;
@@ -26,6 +27,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Runs upstream's end-to-end suite, on a cluster of ours or on any other.
+    Conformance(conformance::Options),
     /// Runs every test; installs with apt what they need and the machine lacks.
     Test,
     /// Checks layers, sizes, banned calls and documents.
@@ -41,6 +44,7 @@ fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     match Cli::parse().task {
         Task::Codegen { check } => codegen::run(root, check),
+        Task::Conformance(options) => conformance::run(root, &options),
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
         Task::Upstream { names } => upstream::run(root, &names),

@@ -27,10 +27,17 @@ pub fn run(root: &Path) -> Result<()> {
     step("tests of the workspace");
     succeed(Command::new("cargo").args(["test", "--workspace", "--no-fail-fast"]).current_dir(root))?;
     step("a cluster, with upstream's kubectl");
-    succeed(Command::new("cargo").args(["build", "-p", "ironclad"]).current_dir(root))?;
-    let kubectl = kubectl(root)?;
+    let (ironclad, kubectl) = (ironclad(root)?, kubectl(root)?);
     let script = root.join("tests/cluster/run.sh");
-    succeed(Command::new("bash").arg(script).arg(binary(root)?).arg(kubectl))
+    succeed(Command::new("bash").arg(script).arg(ironclad).arg(kubectl))
+}
+
+/// The program, built as tests build it.
+pub fn ironclad(root: &Path) -> Result<PathBuf> {
+    succeed(Command::new("cargo").args(["build", "-p", "ironclad"]).current_dir(root))?;
+    let target = target(root)?;
+    let candidates = [target.join("x86_64-unknown-linux-gnu/debug/ironclad"), target.join("debug/ironclad")];
+    candidates.into_iter().find(|path| path.is_file()).context("the binary was built, but is not where it should be")
 }
 
 /// Installs what the machine lacks, and says so.
@@ -71,12 +78,6 @@ fn kubectl(root: &Path) -> Result<PathBuf> {
         succeed(Command::new("sh").args(["-c", unpack, "sh"]).arg(&dir))?;
     }
     Ok(program)
-}
-
-fn binary(root: &Path) -> Result<PathBuf> {
-    let target = target(root)?;
-    let candidates = [target.join("x86_64-unknown-linux-gnu/debug/ironclad"), target.join("debug/ironclad")];
-    candidates.into_iter().find(|path| path.is_file()).context("the binary was built, but is not where it should be")
 }
 
 fn target(root: &Path) -> Result<PathBuf> {
