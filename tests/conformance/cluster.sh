@@ -17,7 +17,7 @@ clean() {
     exit $code
 }
 # With a handler, Ctrl-C ends the command first and then comes here.
-trap : INT TERM
+trap ':' INT TERM
 trap clean EXIT
 
 ip link set lo up
