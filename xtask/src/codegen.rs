@@ -5,7 +5,7 @@ mod openapi;
 mod proto;
 mod table;
 mod universe;
-mod upstream;
+pub mod upstream;
 
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 
 mod codegen;
 mod conformance;
+mod oracle;
 mod test;
 mod tidy;
 mod upstream;
@@ -29,6 +30,8 @@ enum Task {
     },
     /// Runs upstream's end-to-end suite, on a cluster of ours or on any other.
     Conformance(conformance::Options),
+    /// Replays requests on upstream's kube-apiserver and on ours, and shows what differs.
+    Oracle(oracle::Options),
     /// Runs every test; installs with apt what they need and the machine lacks.
     Test,
     /// Checks layers, sizes, banned calls and documents.
@@ -45,6 +48,7 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
+        Task::Oracle(options) => oracle::run(root, &options),
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
         Task::Upstream { names } => upstream::run(root, &names),

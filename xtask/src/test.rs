@@ -80,7 +80,8 @@ fn kubectl(root: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-fn target(root: &Path) -> Result<PathBuf> {
+/// Where cargo builds.
+pub fn target(root: &Path) -> Result<PathBuf> {
     let dir = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     Ok(std::path::absolute(dir)?)
 }
