@@ -114,6 +114,8 @@ says "not found" 'Error from server \(NotFound\): pods "none" not found' k get p
 
 here=$(dirname "$0")
 source "$here/workload.sh"
+source "$here/streams.sh"
+kill $registry
 
 does "three pods" within 60 three
 pods() {

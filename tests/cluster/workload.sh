@@ -114,4 +114,3 @@ does "and is restarted" within 30 again
 does "the workload is deleted" k delete deployment,service web --timeout=60s
 no_pods() { [ -z "$(k get pods -l app=web --no-headers 2>/dev/null)" ]; }
 does "with its pods" within 60 no_pods
-kill $registry

@@ -16,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use transport::{Body, Error};
 
+use crate::connect::unverified;
+
 /// The longest that connecting may take, TLS included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -26,13 +28,38 @@ pub struct Address {
     pub host: String,
     /// TCP port.
     pub port: u16,
-    /// Whether to speak TLS, as the API server.
-    pub tls: bool,
+    /// Who is there.
+    pub trust: Trust,
+}
+
+/// Who is expected at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// A kubelet: TLS both ways, as the API server.
+    Kubelet,
+    /// Anyone, over TLS that proves nothing.
+    Anyone,
+    /// Anyone, without TLS.
+    Plain,
+}
+
+impl Address {
+    /// As the `Host` header has it.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        format!("{host}:{}", self.port)
+    }
+
+    /// Whether the API server has business of its own there.
+    pub fn is_kubelet(&self) -> bool {
+        self.trust == Trust::Kubelet
+    }
 }
 
 /// Opens the connections.
 pub struct Kubelets {
     tls: TlsConnector,
+    anyone: TlsConnector,
 }
 
 impl Kubelets {
@@ -40,15 +67,16 @@ impl Kubelets {
     pub fn new(tls: Arc<rustls::ClientConfig>) -> Self {
         let mut tls = rustls::ClientConfig::clone(&tls);
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Kubelets { tls: TlsConnector::from(Arc::new(tls)) }
+        let mut anyone = unverified::config(&tls);
+        anyone.alpn_protocols.clone_from(&tls.alpn_protocols);
+        Kubelets { tls: TlsConnector::from(Arc::new(tls)), anyone: TlsConnector::from(Arc::new(anyone)) }
     }
 
-    /// Sends a request whose URI is a path and query.
+    /// Sends a request whose URI is a path and query; without a `Host` it gets the address'.
     pub async fn send(&self, address: &Address, mut request: Request<Body>) -> Result<Response<Incoming>, Status> {
-        let host = if address.host.contains(':') { format!("[{}]", address.host) } else { address.host.clone() };
-        let authority = format!("{host}:{}", address.port);
+        let authority = address.authority();
         let value = HeaderValue::from_str(&authority).map_err(Status::internal)?;
-        request.headers_mut().insert(HOST, value);
+        request.headers_mut().entry(HOST).or_insert(value);
         let failed = |error: Error| unreachable(&authority, &error);
         let connected = tokio::time::timeout(PATIENCE, self.connect(address)).await;
         let mut sender = match connected {
@@ -61,11 +89,13 @@ impl Kubelets {
     async fn connect(&self, address: &Address) -> Result<http1::SendRequest<Body>, Error> {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         stream.set_nodelay(true)?;
-        if !address.tls {
-            return handshake(stream).await;
-        }
+        let tls = match address.trust {
+            Trust::Plain => return handshake(stream).await,
+            Trust::Kubelet => &self.tls,
+            Trust::Anyone => &self.anyone,
+        };
         let name = ServerName::try_from(address.host.clone())?;
-        handshake(self.tls.connect(name, stream).await?).await
+        handshake(tls.connect(name, stream).await?).await
     }
 }
 

@@ -1,32 +1,27 @@
-//! exec and attach: a program's streams over WebSocket channels.
+//! exec and attach: a program's streams over channels.
 
 use std::sync::Arc;
 
-use futures::stream::SplitStream;
+use bytes::Bytes;
+use futures::StreamExt;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use runtime::{ExecConfig, Streams};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
-use tokio_tungstenite::WebSocketStream;
 use transport::Body;
 
+use super::channels::{CLOSE, Channels, ERROR, Input, Output, RESIZE, STDERR, STDIN, STDOUT};
 use super::route::{PodName, StreamOptions};
-use super::text;
-use super::websocket::{CLOSE, Channels, Output, receive, upgrade};
+use super::{spdy, text, websocket};
 use crate::agent::Agent;
 use crate::pod::observed::is_running;
 use crate::spec;
 
-const STDIN: u8 = 0;
-const STDOUT: u8 = 1;
-const STDERR: u8 = 2;
-const ERROR: u8 = 3;
-const RESIZE: u8 = 4;
 const CHUNK: usize = 32 * 1024;
-const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+const OVER_WEBSOCKET: [&str; 3] = ["v5.channel.k8s.io", "v4.channel.k8s.io", "channel.k8s.io"];
+const OVER_SPDY: [&str; 3] = ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io"];
 
 /// Starts the program, or attaches, and answers with the switch of protocols.
 pub async fn answer(
@@ -39,16 +34,61 @@ pub async fn answer(
         Ok(id) => id,
         Err((code, message)) => return text(code, &message),
     };
-    upgrade(request, &PROTOCOLS, move |channels| async move {
+    let program = Program { agent, id, options, exec };
+    if spdy::upgrade::wanted(request.headers()) {
+        return spdy::upgrade::upgrade(request, &OVER_SPDY, move |connection, protocol| async move {
+            let streams = program.streams(protocol != "v2.channel.k8s.io");
+            let status = protocol == "v4.channel.k8s.io";
+            let session = |input, output| program.run(Channels { input, output, status });
+            spdy::channels::with_channels(connection, &streams, session).await;
+        });
+    }
+    websocket::upgrade(request, &OVER_WEBSOCKET, move |socket, protocol| async move {
+        let status = protocol.starts_with('v');
+        let session = |input, output| program.run(Channels { input, output, status });
+        websocket::with_channels(socket, session).await;
+    })
+}
+
+/// What is to run or to be attached to.
+struct Program {
+    agent: Arc<Agent>,
+    id: String,
+    options: StreamOptions,
+    exec: bool,
+}
+
+impl Program {
+    /// The channels that the client opens.
+    fn streams(&self, sizes: bool) -> Vec<u8> {
+        let o = &self.options;
+        let all =
+            [(ERROR, true), (STDIN, o.stdin), (STDOUT, o.stdout), (STDERR, o.stderr), (RESIZE, o.tty && sizes)];
+        all.into_iter().filter(|(_, open)| *open).map(|(channel, _)| channel).collect()
+    }
+
+    async fn run(self, channels: Channels) {
+        let Program { agent, id, options, exec } = self;
         let config = ExecConfig { command: options.command.clone(), tty: options.tty, stdin: options.stdin };
         let started = if exec { agent.runtime.exec(&id, &config).await } else { agent.runtime.attach(&id).await };
-        match started {
-            Ok(streams) => session(channels, streams, &options).await,
-            Err(error) => {
-                channels.output.send(ERROR, failure(&error.to_string()).to_string().as_bytes()).await;
-            }
+        let output = channels.output.clone();
+        let as_status = channels.status;
+        let status = match started {
+            Ok(streams) => match session(channels, streams, &options).await {
+                // Attaching has worked however the program ends.
+                Ok(0) => success(),
+                Ok(_) if !exec => success(),
+                Ok(code) => non_zero(code),
+                Err(error) => failure(&error),
+            },
+            Err(error) => failure(&error.to_string()),
+        };
+        if as_status {
+            output.send(ERROR, status.to_string()).await;
+        } else if status["status"] != "Success" {
+            output.send(ERROR, status["message"].as_str().unwrap_or_default().to_owned()).await;
         }
-    })
+    }
 }
 
 /// The id of a running container.
@@ -67,25 +107,27 @@ pub async fn running(agent: &Agent, name: &PodName, container: &str) -> Result<S
     })
 }
 
-async fn session(channels: Channels, streams: Streams, options: &StreamOptions) {
-    let Channels { input, output, protocol: _ } = channels;
+/// Carries the streams until the program has ended; its exit code.
+async fn session(channels: Channels, streams: Streams, options: &StreamOptions) -> Result<i32, String> {
+    let Channels { input, output, status: _ } = channels;
     let Streams { stdin, stdout, stderr, resize, exit } = streams;
     // Tells the client that everything is in place.
     let first = if options.stdout { STDOUT } else if options.stderr { STDERR } else { ERROR };
-    output.send(first, &[]).await;
+    output.send(first, Bytes::new()).await;
     let stdin = stdin.filter(|_| options.stdin);
     let reader = tokio::spawn(take_input(input, stdin, resize));
     let out = copy(stdout.filter(|_| options.stdout), STDOUT, output.clone());
-    let err = copy(stderr.filter(|_| options.stderr), STDERR, output.clone());
+    let err = copy(stderr.filter(|_| options.stderr), STDERR, output);
     let (_, _, exit) = tokio::join!(out, err, exit);
-    let status = match exit {
-        Ok(Ok(0)) => json!({"metadata": {}, "status": "Success"}),
-        Ok(Ok(code)) => non_zero(code),
-        Ok(Err(error)) => failure(&error.to_string()),
-        Err(_) => failure("the container runtime has lost the program"),
-    };
-    output.send(ERROR, status.to_string().as_bytes()).await;
     reader.abort();
+    match exit {
+        Ok(exit) => exit.map_err(|error| error.to_string()),
+        Err(_) => Err("the container runtime has lost the program".to_owned()),
+    }
+}
+
+fn success() -> Value {
+    json!({"metadata": {}, "status": "Success"})
 }
 
 /// Status of a program that ended with an exit code.
@@ -108,7 +150,7 @@ async fn copy(from: Option<Box<dyn AsyncRead + Send + Unpin>>, channel: u8, outp
         match from.read(&mut buffer).await {
             Ok(0) | Err(_) => return,
             Ok(n) => {
-                if !output.send(channel, &buffer[..n]).await {
+                if !output.send(channel, Bytes::copy_from_slice(&buffer[..n])).await {
                     return;
                 }
             }
@@ -116,13 +158,11 @@ async fn copy(from: Option<Box<dyn AsyncRead + Send + Unpin>>, channel: u8, outp
     }
 }
 
-type Input = SplitStream<WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>>;
-
 /// Passes standard input and terminal sizes on, until the client closes.
 async fn take_input(
     mut input: Input, mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>, resize: mpsc::Sender<(u16, u16)>,
 ) {
-    while let Some((channel, data)) = receive(&mut input).await {
+    while let Some((channel, data)) = input.next().await {
         match channel {
             STDIN => {
                 if let Some(open) = stdin.as_mut()

@@ -3,10 +3,13 @@
 //! Nothing is answered before the caller is authenticated and authorized.
 
 pub mod access;
+pub mod channels;
 pub mod exec;
 pub mod logs;
+pub mod port_channels;
 pub mod port_forward;
 pub mod route;
+pub mod spdy;
 pub mod stats;
 pub mod websocket;
 

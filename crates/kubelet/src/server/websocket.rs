@@ -1,66 +1,56 @@
-//! WebSockets with channels: the first byte of each binary message names its channel
-//! (upstream: `apimachinery/pkg/util/httpstream/wsstream`).
+//! WebSockets: with channels, where the first byte of each binary message names its channel
+//! (upstream: `streaming/pkg/httpstream/wsstream`), or as a tunnel for another protocol's bytes.
 
-use futures::stream::{SplitSink, SplitStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
-use tokio_tungstenite::tungstenite::{Bytes, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use transport::{Body, empty};
 
+use super::channels::{Input, Output};
 use super::text;
 
-/// Messages that wait to be sent; writers wait when it is full.
-const QUEUE: usize = 16;
-/// Channel that tells, in version 5, that another one is closed.
-pub const CLOSE: u8 = 255;
+/// Bytes on their way through a tunnel.
+const TUNNEL: usize = 64 * 1024;
+/// After our last message, the other side gets this long to close.
+const GOODBYE: Duration = Duration::from_secs(10);
 
-type Socket = WebSocketStream<TokioIo<Upgraded>>;
+/// An open socket.
+pub type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// An open connection.
-pub struct Channels {
-    /// What the client sends.
-    pub input: SplitStream<Socket>,
-    /// What the client gets.
-    pub output: Output,
-    /// The protocol that was agreed upon; empty for none.
-    pub protocol: &'static str,
+/// Whether the client wants a WebSocket.
+pub fn wanted(headers: &HeaderMap) -> bool {
+    has(headers, &header::UPGRADE, "websocket") && has(headers, &header::CONNECTION, "upgrade")
 }
 
-/// Sends messages; cheap to clone. The connection closes when all are gone.
-#[derive(Clone)]
-pub struct Output(mpsc::Sender<Vec<u8>>);
-
-impl Output {
-    /// Sends on a channel. False when the client is gone.
-    pub async fn send(&self, channel: u8, data: &[u8]) -> bool {
-        let mut message = Vec::with_capacity(data.len() + 1);
-        message.push(channel);
-        message.extend_from_slice(data);
-        self.0.send(message).await.is_ok()
-    }
+/// Whether a header has this word, in any case.
+pub fn has(headers: &HeaderMap, name: &header::HeaderName, word: &str) -> bool {
+    headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.to_ascii_lowercase().contains(word))
 }
 
 /// Switches protocols and runs `session` on the connection; answers the request.
 pub fn upgrade<F>(
-    mut request: Request<Incoming>, protocols: &[&'static str], session: impl FnOnce(Channels) -> F + Send + 'static,
+    mut request: Request<Incoming>, protocols: &[&'static str],
+    session: impl FnOnce(Socket, &'static str) -> F + Send + 'static,
 ) -> Response<Body>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let headers = request.headers();
-    let wants = |name, value: &str| {
-        headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.to_ascii_lowercase().contains(value))
-    };
-    if !wants(header::UPGRADE, "websocket") || !wants(header::CONNECTION, "upgrade") {
-        return text(StatusCode::BAD_REQUEST, "Upgrade request required: this server speaks WebSocket");
+    if !wanted(headers) {
+        return text(StatusCode::BAD_REQUEST, "Upgrade request required");
     }
     let Some(key) = headers.get(header::SEC_WEBSOCKET_KEY).cloned() else {
         return text(StatusCode::BAD_REQUEST, "the Sec-WebSocket-Key header is missing");
@@ -73,11 +63,7 @@ where
         match upgrading.await {
             Ok(upgraded) => {
                 let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
-                let (sink, input) = socket.split();
-                let (sender, queue) = mpsc::channel(QUEUE);
-                let writer = tokio::spawn(write(sink, queue));
-                session(Channels { input, output: Output(sender), protocol }).await;
-                let _ = writer.await;
+                session(socket, protocol).await;
             }
             Err(error) => tracing::debug!(%error, "upgrade failed"),
         }
@@ -106,28 +92,85 @@ fn agree(headers: &HeaderMap, ours: &[&'static str]) -> Result<&'static str, ()>
     offered.iter().find_map(|o| ours.iter().find(|p| *p == o)).copied().ok_or(())
 }
 
-async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(message) = queue.recv().await {
+/// Runs `session` with the socket's channels, then closes it.
+pub async fn with_channels<F: Future<Output = ()>>(socket: Socket, session: impl FnOnce(Input, Output) -> F) {
+    let (sink, input) = socket.split();
+    let (output, queue) = Output::new();
+    // A message, or the end; what has no channel is left out.
+    let (messages, taken) = mpsc::channel(super::channels::QUEUE);
+    let reader = tokio::spawn(async move {
+        let mut input = input;
+        while let Some(data) = payload(&mut input).await {
+            if let Some(channel) = data.first() {
+                // The session may have ended; then only the client's goodbye is waited for.
+                let _ = messages.send((*channel, data.slice(1..))).await;
+            }
+        }
+    });
+    let writer = tokio::spawn(write(sink, queue));
+    let input = futures::stream::unfold(taken, |mut taken| async move { Some((taken.recv().await?, taken)) });
+    session(input.boxed(), output).await;
+    let _ = writer.await;
+    let abort = reader.abort_handle();
+    if tokio::time::timeout(GOODBYE, reader).await.is_err() {
+        abort.abort();
+    }
+}
+
+async fn write(mut sink: SplitSink<Socket, Message>, mut queue: mpsc::Receiver<(u8, Bytes)>) {
+    while let Some((channel, data)) = queue.recv().await {
+        let mut message = Vec::with_capacity(data.len() + 1);
+        message.push(channel);
+        message.extend_from_slice(&data);
         if sink.send(Message::Binary(Bytes::from(message))).await.is_err() {
             return;
         }
     }
-    let normal = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("") };
-    let _ = sink.send(Message::Close(Some(normal))).await;
-    let _ = sink.close().await;
+    goodbye(&mut sink).await;
 }
 
-/// Channel and data of the next message; `None` at the end.
-pub async fn receive(input: &mut SplitStream<Socket>) -> Option<(u8, Vec<u8>)> {
+async fn goodbye(sink: &mut (impl SinkExt<Message, Error = Error> + Unpin)) {
+    let normal = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::from_static("") };
+    let _ = sink.send(Message::Close(Some(normal))).await;
+    let _ = sink.flush().await;
+}
+
+/// The bytes of the next message; `None` at the end.
+async fn payload(input: &mut (impl StreamExt<Item = Result<Message, Error>> + Unpin)) -> Option<Bytes> {
     loop {
-        let data = match input.next().await?.ok()? {
-            Message::Binary(data) => data.to_vec(),
-            Message::Text(text) => text.as_bytes().to_vec(),
+        match input.next().await?.ok()? {
+            Message::Binary(data) => return Some(data),
+            Message::Text(text) => return Some(text.into()),
             Message::Close(_) => return None,
-            _ => continue,
-        };
-        if let Some((channel, data)) = data.split_first() {
-            return Some((*channel, data.to_vec()));
+            _ => {}
         }
     }
+}
+
+/// The socket as a plain stream of bytes: messages carry them, their boundaries mean nothing.
+pub fn tunnel(socket: Socket) -> DuplexStream {
+    let (ours, theirs) = tokio::io::duplex(TUNNEL);
+    tokio::spawn(async move {
+        let (mut sink, mut input) = socket.split();
+        let (mut read, mut write) = tokio::io::split(ours);
+        let up = async {
+            while let Some(data) = payload(&mut input).await {
+                if write.write_all(&data).await.is_err() {
+                    break;
+                }
+            }
+            let _ = write.shutdown().await;
+        };
+        let down = async {
+            let mut buffer = vec![0; TUNNEL];
+            while let Ok(n @ 1..) = read.read(&mut buffer).await {
+                if sink.send(Message::Binary(Bytes::copy_from_slice(&buffer[..n]))).await.is_err() {
+                    break;
+                }
+            }
+            goodbye(&mut sink).await;
+        };
+        tokio::join!(up, down);
+    });
+    theirs
 }

@@ -64,7 +64,8 @@ pub fn list(api_version: &str, kind: &str, metadata: &Map<String, Value>, items:
     wrap(api_version, kind, &out.finish())
 }
 
-/// One frame of a watch: the event with an enveloped object, after its length in four bytes.
+/// One frame of a watch: the event with an enveloped object, after its length in four bytes. The event itself has no
+/// envelope (upstream: the serializer for streams is the raw one).
 pub fn watch_frame(event: &str, object: &[u8]) -> Bytes {
     let mut out = Backward::default();
     let mark = out.mark();
@@ -72,10 +73,9 @@ pub fn watch_frame(event: &str, object: &[u8]) -> Bytes {
     out.close(2, mark);
     out.bytes(1, event.as_bytes());
     let event = out.finish();
-    let enveloped = wrap("v1", "WatchEvent", &event);
-    let mut frame = Vec::with_capacity(enveloped.len() + 4);
-    frame.extend_from_slice(&(enveloped.len() as u32).to_be_bytes());
-    frame.extend_from_slice(&enveloped);
+    let mut frame = Vec::with_capacity(event.len() + 4);
+    frame.extend_from_slice(&(event.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&event);
     Bytes::from(frame)
 }
 

@@ -28,7 +28,10 @@ fn lists_and_frames_are_put_together_from_encoded_items() {
     );
     let frame = proto::watch_frame("ADDED", &proto::wrap("v1", "ConfigMap", &items[0]));
     assert_eq!(frame[..4], (frame.len() as u32 - 4).to_be_bytes());
-    let event = schema("", "v1", "WatchEvent").decode_proto(&frame[4..]).expect("decodes").object;
+    // Field 1, five bytes: a stream's events begin without an envelope.
+    assert_eq!(frame[4..11], *b"\x0a\x05ADDED");
+    let enveloped = proto::wrap("v1", "WatchEvent", &frame[4..]);
+    let event = schema("", "v1", "WatchEvent").decode_proto(&enveloped).expect("decodes").object;
     assert_eq!(event.str_at("type"), "ADDED");
     assert_eq!(event.str_at("object.metadata.name"), "a");
 }

@@ -16,6 +16,7 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
 /// What `exec` and `attach` have in common.
 pub async fn stream(work: Work<'_>, endpoint: &str) -> Result<Response<Body>, Status> {
     upgrade::required(work.headers())?;
+    upgrade::allowed(&work)?;
     let query = &work.ask.route.query;
     let pod = target::pod(&work).await?;
     let container = target::container(&pod, query.text("container"))?;

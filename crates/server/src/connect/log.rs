@@ -4,11 +4,12 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use meta::field::{Error, Path};
 use meta::{Reason, Status};
 use transport::Body;
 
-use super::target;
+use super::{log_socket, target};
 use crate::answer;
 use crate::kubelet;
 use crate::query::{ParseError, Query};
@@ -22,10 +23,19 @@ const PASSED_ON: [&str; 7] =
 const ERROR_LIMIT: usize = 16 * 1024;
 
 /// Streams from the kubelet.
-pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
+pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
+    let response = read(&work).await?;
+    if !log_socket::wanted(work.headers()) {
+        return Ok(response);
+    }
+    let client = work.ask.head.extensions.remove::<OnUpgrade>();
+    log_socket::answer(work.headers(), client, response.into_body())
+}
+
+async fn read(work: &Work<'_>) -> Result<Response<Body>, Status> {
     let query = &work.ask.route.query;
     check(query)?;
-    let pod = target::pod(&work).await?;
+    let pod = target::pod(work).await?;
     let container = target::container(&pod, query.text("container"))?;
     let Some(kubelet) = target::kubelet_of(work.ask.state, &pod).await? else {
         return Ok(answer::text(StatusCode::OK, ""));

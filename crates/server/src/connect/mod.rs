@@ -2,12 +2,16 @@
 
 mod attach;
 mod exec;
+mod html;
 mod log;
+mod log_socket;
 mod node_proxy;
 mod pod_proxy;
 mod portforward;
+mod proxy;
 mod service_proxy;
 mod target;
+pub mod unverified;
 mod upgrade;
 
 use futures::future::BoxFuture;

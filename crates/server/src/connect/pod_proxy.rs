@@ -5,7 +5,7 @@ use meta::{Object, Status};
 use serde_json::Value;
 use transport::Body;
 
-use super::{node_proxy, target, upgrade};
+use super::{proxy, target};
 use crate::kubelet::Address;
 use crate::verbs::Work;
 
@@ -15,14 +15,13 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
     let invalid = || Status::bad_request(format!("invalid pod request {:?}", a.name));
     let (scheme, name, port) = target::scheme_name_port(&a.name).ok_or_else(invalid)?;
     let pod = target::object(work.ask.state, "pods", &a.namespace, name).await?;
-    let tls = scheme == "https";
     let port = match port {
-        "" => first_port(&pod).unwrap_or(if tls { 443 } else { 80 }),
+        "" => first_port(&pod).unwrap_or(if scheme == "https" { 443 } else { 80 }),
         port => port.parse().map_err(|_| invalid())?,
     };
     let host = address(pod.str_at("status.podIP"))?;
-    let path = node_proxy::below(&work);
-    upgrade::pass(work, &Address { host, port, tls }, &path).await
+    let address = Address { host, port, trust: target::trust(scheme) };
+    proxy::pass(work, &address).await
 }
 
 /// The address, if it is one that may be proxied to: the API server must not be a way to its own loopback

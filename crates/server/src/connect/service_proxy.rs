@@ -8,7 +8,7 @@ use registry::api::{ListOptions, Scope};
 use serde_json::Value;
 use transport::Body;
 
-use super::{node_proxy, pod_proxy, target, upgrade};
+use super::{pod_proxy, proxy, target};
 use crate::kubelet::Address;
 use crate::verbs::Work;
 
@@ -28,9 +28,8 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
         0 => return Err(none()),
         count => ready[rand::rng().random_range(0..count)].clone(),
     };
-    let address = Address { host: pod_proxy::address(&ip)?, port, tls: scheme == "https" };
-    let path = node_proxy::below(&work);
-    upgrade::pass(work, &address, &path).await
+    let address = Address { host: pod_proxy::address(&ip)?, port, trust: target::trust(scheme) };
+    proxy::pass(work, &address).await
 }
 
 /// The name of the Service's port that is meant: by name, by number, or the only one.

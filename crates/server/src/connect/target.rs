@@ -4,7 +4,7 @@
 use meta::{Attributes, Object, Status};
 use serde_json::Value;
 
-use crate::kubelet::Address;
+use crate::kubelet::{Address, Trust};
 use crate::server::State;
 use crate::verbs::Work;
 
@@ -82,7 +82,12 @@ pub async fn kubelet(state: &State, node: &str) -> Result<Address, Status> {
     let host =
         host.ok_or_else(|| Status::internal(format!("no preferred addresses found for node {:?}", node.name())))?;
     let port = node.i64_at("status.daemonEndpoints.kubeletEndpoint.Port").filter(|p| *p > 0).unwrap_or(KUBELET_PORT);
-    Ok(Address { host, port: u16::try_from(port).unwrap_or(10250), tls: true })
+    Ok(Address { host, port: u16::try_from(port).unwrap_or(10250), trust: Trust::Kubelet })
+}
+
+/// What a proxied name's scheme says.
+pub fn trust(scheme: &str) -> Trust {
+    if scheme == "https" { Trust::Anyone } else { Trust::Plain }
 }
 
 /// Splits `name`, `name:port`, `scheme:name:port` (upstream: `utilnet.SplitSchemeNamePort`).

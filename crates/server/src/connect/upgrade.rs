@@ -1,12 +1,13 @@
 //! Requests that are passed on, body, upgrade and all.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, HOST, HeaderName, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, HOST, HeaderName, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use meta::Status;
+use meta::{Attributes, Status};
 use tokio::io::copy_bidirectional;
 use transport::Body;
 
@@ -15,6 +16,9 @@ use crate::verbs::Work;
 
 /// Headers that belong to one connection.
 const HOP_BY_HOP: [HeaderName; 6] = [CONNECTION, UPGRADE, TE, TRAILER, TRANSFER_ENCODING, PROXY_AUTHORIZATION];
+
+/// A WebSocket protocol that is none (upstream: `authenticator/request/websocket`).
+const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// Whether the client wants to leave HTTP.
 pub fn wanted(headers: &HeaderMap) -> bool {
@@ -27,9 +31,22 @@ pub fn required(headers: &HeaderMap) -> Result<(), Status> {
     if wanted(headers) { Ok(()) } else { Err(Status::bad_request("Upgrade request required")) }
 }
 
+/// Refuses who may look at such a stream but not make one: a WebSocket begins with GET
+/// (upstream: `AuthorizePodWebsocketUpgradeCreatePermission`).
+pub fn allowed(work: &Work<'_>) -> Result<(), Status> {
+    let attributes = Attributes { verb: "create".to_owned(), ..work.attributes().clone() };
+    if work.attributes().verb == attributes.verb { Ok(()) } else { work.ask.state.authorization.check(&attributes) }
+}
+
+/// Passes a request on to a kubelet, to another path.
+pub async fn pass(mut work: Work<'_>, address: &Address, path: &str) -> Result<Response<Body>, Status> {
+    work.ask.head.headers.remove(HOST);
+    exchange(work, address, path).await
+}
+
 /// Passes the request on, to another path. If the other side upgrades, so do we, and from then on bytes
 /// are copied both ways until one side closes. The client's credentials stay here.
-pub async fn pass(work: Work<'_>, address: &Address, path: &str) -> Result<Response<Body>, Status> {
+pub async fn exchange(work: Work<'_>, address: &Address, path: &str) -> Result<Response<Body>, Status> {
     let Work { mut ask, .. } = work;
     let upgrading = wanted(&ask.head.headers);
     let uri: Uri = path.parse().map_err(|e| Status::bad_request(format!("invalid path {path:?}: {e}")))?;
@@ -57,8 +74,14 @@ fn forwarded(headers: &HeaderMap, upgrading: bool) -> HeaderMap {
     for name in HOP_BY_HOP.iter().filter(|n| !upgrading || !matches!(**n, CONNECTION | UPGRADE)) {
         out.remove(name);
     }
-    for name in [AUTHORIZATION, HOST] {
-        out.remove(name);
+    out.remove(AUTHORIZATION);
+    // A browser's credentials are among its protocols.
+    let protocols = out.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
+    let protocols = protocols.flat_map(|v| v.split(',')).map(str::trim).filter(|p| !p.starts_with(BEARER));
+    let protocols = protocols.collect::<Vec<_>>().join(", ");
+    out.remove(SEC_WEBSOCKET_PROTOCOL);
+    if let Some(value) = HeaderValue::from_str(&protocols).ok().filter(|v| !v.is_empty()) {
+        out.insert(SEC_WEBSOCKET_PROTOCOL, value);
     }
     let impersonation: Vec<HeaderName> =
         out.keys().filter(|name| name.as_str().starts_with("impersonate-")).cloned().collect();
@@ -81,7 +104,6 @@ async fn splice(client: OnUpgrade, server: OnUpgrade) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn credentials_stay_here() {
@@ -91,6 +113,7 @@ mod tests {
             ("connection", "keep-alive, Upgrade"),
             ("upgrade", "websocket"),
             ("sec-websocket-key", "k"),
+            ("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.eA, binary.k8s.io"),
             ("impersonate-user", "a"),
         ] {
             headers.insert(name, HeaderValue::from_static(value));
@@ -98,7 +121,8 @@ mod tests {
         assert!(wanted(&headers));
         let mut left: Vec<_> = forwarded(&headers, true).keys().map(ToString::to_string).collect();
         left.sort();
-        assert_eq!(left, ["connection", "sec-websocket-key", "upgrade"]);
-        assert_eq!(forwarded(&headers, false).len(), 1);
+        assert_eq!(left, ["connection", "sec-websocket-key", "sec-websocket-protocol", "upgrade"]);
+        assert_eq!(forwarded(&headers, true)["sec-websocket-protocol"], "binary.k8s.io");
+        assert_eq!(forwarded(&headers, false).len(), 2);
     }
 }
