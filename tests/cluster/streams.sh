@@ -34,7 +34,7 @@ does "a pod to talk to" k wait --for=condition=Ready pod streams --timeout=60s
 head -c 50000000 /dev/urandom > "$data/big"
 sum=$(sha256sum < "$data/big")
 
-on_terminal() { python3 "$here/pty.py" "$@"; }
+on_terminal() { python3 "$here/terminal.py" "$@"; }
 # code NAME WANTED COMMAND...: the command ends with that code.
 code() {
     local name=$1 wanted=$2 got=0; shift 2
@@ -47,16 +47,29 @@ forward() {
     forwarder=$!
     within 10 grep -q '127.0.0.1:19999' "$data/forward.log" || fail "port-forward: $(cat "$data/forward.log")"
 }
+# put PORT, get PORT: standard input there, or what comes from there to standard output.
+put() {
+    timeout 40 python3 -c '
+import shutil, socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as s, s.makefile("wb") as f:
+    shutil.copyfileobj(sys.stdin.buffer, f)
+    f.flush()
+    s.shutdown(socket.SHUT_WR)
+    s.recv(1)' "$1"
+}
+get() {
+    timeout 40 python3 -c '
+import shutil, socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as s, s.makefile("rb") as f:
+    shutil.copyfileobj(f, sys.stdout.buffer)' "$1"
+}
 transfer() {
     forward
     k exec streams -c shell -- sh -c '(sleep 60 | nc -l -p 7000 > /tmp/in) >/dev/null 2>&1 & sleep 0.2'
-    curl -s -m 30 -N "telnet://127.0.0.1:17000" < "$data/big" >/dev/null &
-    local sender=$!
-    arrived() { [ "$(k exec streams -c shell -- sha256sum < /dev/null /tmp/in | cut -d' ' -f1)" = "${sum%% *}" ]; }
-    within 30 arrived || return 1
-    kill $sender 2>/dev/null || true
+    put 17000 < "$data/big"
+    [ "$(k exec streams -c shell -- sha256sum /tmp/in | cut -d' ' -f1)" = "${sum%% *}" ] || return 1
     k exec streams -c shell -- sh -c '(nc -l -p 7001 < /tmp/in) >/dev/null 2>&1 & sleep 0.2'
-    [ "$(curl -s -m 30 -N telnet://127.0.0.1:17001 < /dev/null | head -c 50000000 | sha256sum)" = "$sum" ]
+    [ "$(get 17001 | sha256sum)" = "$sum" ]
 }
 
 for protocol in WebSocket SPDY; do
@@ -64,8 +77,8 @@ for protocol in WebSocket SPDY; do
     code "$protocol: a terminal, its size, an exit code" 5 on_terminal 'expect=# ' 'send=stty size' 'expect=24 80' \
         'size=100x30' 'send=until stty size | grep 100; do :; done' 'expect=30 100' 'send=exit 5' -- \
         "$kubectl" exec -it streams -c shell -- sh
-    code "$protocol: Ctrl-C" 130 on_terminal 'expect=# ' 'send=echo r"ead"y; sleep 100' 'expect=ready' 'key=03' \
-        'expect=# ' 'send=exit 130' -- "$kubectl" exec -it streams -c shell -- sh
+    code "$protocol: Ctrl-C" 130 on_terminal 'expect=ready' 'key=03' -- "$kubectl" exec -it streams -c shell -- \
+        sh -c 'trap "exit 130" INT; echo ready; while :; do sleep 1; done'
     says "$protocol: standard input ends" '^5$' k exec -i streams -c shell -- wc -c <<<"four"
     code "$protocol: streams apart" 3 k exec streams -c shell -- sh -c 'echo error >&2; exit 3'
     [ "$(k exec -i streams -c shell -- sh -c 'cat > /tmp/big; sha256sum < /tmp/big' < "$data/big")" = "$sum" ] \
@@ -75,6 +88,7 @@ for protocol in WebSocket SPDY; do
     does "$protocol: a file copied there" k cp "$data/big" streams:/tmp/copy -c shell
     does "$protocol: and back" k cp streams:/tmp/copy "$data/copy" -c shell
     cmp "$data/big" "$data/copy" || fail "the copy differs"
+    k wait --for=condition=Ready pod streams --timeout=30s >/dev/null
     code "$protocol: attached, with the terminal's size, detached" 0 on_terminal 'send=' 'expect=# ' 'send=stty size' \
         'expect=24 80' 'send=exit 7' -- "$kubectl" attach -it streams -c term
     says "$protocol: run keeps the exit code" 'pod default/once terminated' \

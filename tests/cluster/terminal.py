@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Drives a program on a terminal: pty.py STEP... -- PROGRAM ARGUMENT...
+"""Drives a program on a terminal: terminal.py STEP... -- PROGRAM ARGUMENT...
 
 Steps: expect=TEXT waits for text, send=TEXT types a line, size=COLUMNSxROWS resizes, key=HEX types bytes.
 Prints what came last, and ends with the program's exit code; 99 when a text did not come.
