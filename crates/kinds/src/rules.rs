@@ -79,6 +79,12 @@ pub trait Rules: Send + Sync + 'static {
         false
     }
 
+    /// What an update of the status leaves as it is, as server-side apply knows it (upstream: `GetResetFields` of
+    /// the status strategy).
+    fn kept_by_status(&self) -> &'static [&'static [&'static str]] {
+        &[&["spec"]]
+    }
+
     /// Whether PUT on an absent name creates it.
     fn create_on_update(&self) -> bool {
         false

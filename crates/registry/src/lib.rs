@@ -24,4 +24,5 @@ mod splice;
 mod subresource;
 mod write;
 
+pub use apply::keep_account;
 pub use registry::{Config, Registry};

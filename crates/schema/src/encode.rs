@@ -8,6 +8,20 @@ use serde_json::{Map, Number, Value};
 use crate::decode::dropped;
 use crate::model::{Field, Kind, Shape, Type};
 
+/// Writes a `FieldsV1`. Items of lists stand in the order of their keys' values: port 80 before port 443
+/// (upstream: `fieldpath.PathElement.Compare`).
+pub(crate) fn field_set(value: &Value, out: &mut Vec<u8>) {
+    let mut writer = Writer { out: std::mem::take(out), splice: false, revision_at: None };
+    writer.field_set(value);
+    *out = writer.out;
+}
+
+/// What a step of a `FieldsV1` is ordered by among those of its sort.
+fn rank(step: &str) -> Vec<(Option<f64>, String)> {
+    let keys: Map<String, Value> = step.get(2..).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    keys.values().map(|value| (value.as_f64(), value.as_str().unwrap_or_default().to_owned())).collect()
+}
+
 /// Writes one document.
 pub struct Writer {
     out: Vec<u8>,
@@ -72,6 +86,7 @@ impl Writer {
             (Kind::SchemaOrArray(t) | Kind::SchemaOrBool(t) | Kind::SchemaOrStrings(t), Value::Object(map)) => {
                 self.structure(t.get(), Some(map), depth);
             }
+            (Kind::FieldsV1, value) => field_set(value, &mut self.out),
             (Kind::SchemaOrArray(t), Value::Array(list)) => {
                 self.list(&Shape::of(Kind::Struct(t.clone())), list, depth);
             }
@@ -99,6 +114,25 @@ impl Writer {
             Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float | Kind::IntOrString => self.out.push(b'0'),
             _ => self.out.extend_from_slice(b"null"),
         }
+    }
+
+    fn field_set(&mut self, value: &Value) {
+        let Value::Object(map) = value else { return self.any(value) };
+        let numbered = |step: &&String| step.starts_with("k:{") && step.contains(|c: char| c.is_ascii_digit());
+        let mut steps: Vec<(&String, &Value)> = map.iter().collect();
+        if map.keys().filter(numbered).count() > 1 {
+            let (mut items, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(step, _)| step.starts_with("k:"));
+            items.sort_by(|(a, _), (b, _)| rank(a).partial_cmp(&rank(b)).unwrap_or(std::cmp::Ordering::Equal));
+            let after = others.iter().position(|(step, _)| step.as_str() > "k:").unwrap_or(others.len());
+            steps = [&others[..after], &items, &others[after..]].concat();
+        }
+        self.out.push(b'{');
+        for (i, (step, below)) in steps.into_iter().enumerate() {
+            self.comma(i);
+            self.key(step);
+            self.field_set(below);
+        }
+        self.out.push(b'}');
     }
 
     fn comma(&mut self, index: usize) {

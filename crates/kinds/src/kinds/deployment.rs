@@ -62,6 +62,10 @@ impl Rules for Deployment {
         }
     }
 
+    fn kept_by_status(&self) -> &'static [&'static [&'static str]] {
+        &[&["spec"], &["metadata", "labels"]]
+    }
+
     fn has_generation(&self) -> bool {
         true
     }

@@ -47,6 +47,9 @@ impl Manager {
 
     fn read(entry: &Value) -> Option<Manager> {
         let text = |field: &str| entry.get(field).and_then(Value::as_str).unwrap_or("").to_owned();
+        if text("apiVersion").is_empty() || text("fieldsType") != "FieldsV1" {
+            return None;
+        }
         Some(Manager {
             name: text("manager"),
             applies: match &*text("operation") {
@@ -79,9 +82,10 @@ impl Manager {
     }
 }
 
-/// All managers of an object.
+/// All managers of an object. None if an entry is broken: then nothing is believed.
 pub(super) fn read(object: &Object) -> Vec<Manager> {
-    object.list_at("metadata.managedFields").iter().filter_map(Manager::read).collect()
+    let managers: Option<Vec<Manager>> = object.list_at("metadata.managedFields").iter().map(Manager::read).collect();
+    managers.unwrap_or_default()
 }
 
 /// Writes them in upstream's order. Managers of nothing are left out.
@@ -95,6 +99,24 @@ pub(super) fn write(object: &mut Object, mut managers: Vec<Manager>) {
     }
     let entries: Vec<Value> = managers.iter().map(Manager::write).collect();
     object.set("metadata.managedFields", json!(entries));
+}
+
+/// Takes back new times if nothing else changed: a time alone is no reason to write (upstream:
+/// `IgnoreManagedFieldsTimestampsTransformer`).
+pub(super) fn keep_times(old: &Object, new: &mut Object) {
+    let (was, is) = (old.list_at("metadata.managedFields"), new.list_at("metadata.managedFields"));
+    let timeless = |entry: &Value| {
+        let fields = entry.as_object().into_iter().flatten();
+        fields.filter(|(name, _)| *name != "time").map(|(name, value)| (name.clone(), value.clone())).collect::<Map<_, _>>()
+    };
+    let alike = was != is && was.len() == is.len() && was.iter().zip(is).all(|(a, b)| timeless(a) == timeless(b));
+    if alike {
+        let mut kept = new.clone();
+        kept.set("metadata.managedFields", was.to_vec());
+        if kept.fields() == old.fields() {
+            *new = kept;
+        }
+    }
 }
 
 fn sort(managers: &mut [Manager]) {

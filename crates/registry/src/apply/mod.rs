@@ -1,9 +1,10 @@
 //! Server-side apply: fields have managers, a manager says what it wants, and what it stops to say goes
 //! (upstream: `apimachinery/pkg/util/managedfields`, `structured-merge-diff`).
 //!
-//! Managers are tracked from the first apply on. What an object had before belongs to `before-first-apply`,
-//! as upstream has it for objects older than server-side apply.
+//! Every write has a manager, and is kept account of. An object that has no account (a client asked to forget it)
+//! gets one at the next apply; what it had before belongs to `before-first-apply`.
 
+mod compare;
 mod managers;
 mod set;
 mod walk;
@@ -14,26 +15,16 @@ use meta::{Object, Reason, Status, time};
 use schema::Schema;
 use serde_json::Value;
 
+use crate::api::Call;
+
+use compare::{Changes, compare};
 use managers::Manager;
 use set::Set;
 use walk::Form;
 
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
-
-/// Fields that nobody manages.
-const UNMANAGED: [&[&str]; 11] = [
-    &["apiVersion"],
-    &["kind"],
-    &["metadata", "name"],
-    &["metadata", "namespace"],
-    &["metadata", "creationTimestamp"],
-    &["metadata", "selfLink"],
-    &["metadata", "uid"],
-    &["metadata", "generation"],
-    &["metadata", "managedFields"],
-    &["metadata", "resourceVersion"],
-    &["metadata", "clusterName"],
-];
+/// Who sends neither a field manager nor a user agent.
+const UNKNOWN: &str = "unknown";
 
 /// Who writes, and to which part.
 pub(crate) struct Writer<'a> {
@@ -41,8 +32,8 @@ pub(crate) struct Writer<'a> {
     /// `fieldManager`.
     pub manager: &'a str,
     pub subresource: &'a str,
-    /// Whether the kind has a `status` subresource: then other writes do not change the status.
-    pub has_status: bool,
+    /// What a write to this part cannot change, and so does not manage (upstream: `GetResetFields`).
+    pub reset: &'static [&'static [&'static str]],
 }
 
 impl Writer<'_> {
@@ -52,7 +43,7 @@ impl Writer<'_> {
 
     fn me(&self, applies: bool, now: Timestamp) -> Manager {
         Manager {
-            name: self.manager.to_owned(),
+            name: if self.manager.is_empty() { UNKNOWN.to_owned() } else { self.manager.to_owned() },
             applies,
             api_version: self.schema.gvk().api_version(),
             subresource: self.subresource.to_owned(),
@@ -61,112 +52,118 @@ impl Writer<'_> {
         }
     }
 
-    /// What a write to this part cannot change is not managed through it.
-    fn filter(&self, set: &Set) -> Set {
-        match self.subresource {
-            "status" => set.outside(&Set::fields(&["spec"])),
-            _ if self.has_status => set.outside(&Set::fields(&["status"])),
-            _ => set.clone(),
-        }
+    fn filter(&self, set: Set) -> Set {
+        let set = match self.subresource {
+            "ephemeralcontainers" => set.inside(&["spec", "ephemeralContainers"]),
+            _ => set,
+        };
+        self.reset.iter().fold(set, |set, path| set.outside(&Set::fields(path)))
     }
 
-    fn paths(&self, object: &Value) -> Set {
-        walk::paths(self.form(), object).below
+    fn compare(&self, old: &Object, new: &Object) -> Changes {
+        let Changes { changed, removed } = compare(self.schema.root(), old.fields(), new.fields());
+        Changes { changed: self.filter(changed), removed: self.filter(removed) }
     }
 
-    /// What a change adds, changes, and takes away.
-    fn compare(&self, old: &Value, new: &Value) -> Changes {
-        let (was, is) = (self.paths(old), self.paths(new));
-        let changed = walk::modified(self.form(), old, new).below.union(&is.difference(&was));
-        Changes { changed: self.filter(&changed), removed: self.filter(&was.difference(&is)) }
+    /// Keeps account of a create.
+    pub fn created(&self, new: &mut Object, now: Timestamp) {
+        self.track(&Object::default(), new, now);
     }
 
-    /// Keeps account of a write that is no apply. Objects that were never applied are not tracked.
+    /// Keeps account of a write that is no apply.
     pub fn track(&self, old: &Object, new: &mut Object, now: Timestamp) {
-        if is_reset(new) {
-            new.remove("metadata.managedFields");
+        let mut all = if self.subresource.is_empty() && is_reset(new) { Vec::new() } else { self.known(old, new) };
+        new.remove("metadata.managedFields");
+        if all.is_empty() && !old.uid().is_empty() {
             return;
         }
-        let known = if self.subresource.is_empty() { managers::read(new) } else { Vec::new() };
-        let mut all = if known.is_empty() { managers::read(old) } else { known };
-        if all.is_empty() {
-            return;
+        let changes = self.compare(old, new);
+        for manager in &mut all {
+            manager.set = manager.set.difference(&changes.changed).difference(&changes.removed);
         }
-        let changes = self.compare(&bare(old), &bare(new));
-        let mut me = self.me(false, now);
-        for other in all.iter_mut().filter(|m| !m.is(&me)) {
-            other.set = other.set.difference(&changes.changed).difference(&changes.removed);
+        if !changes.changed.is_empty() {
+            let mut me = self.me(false, now);
+            let mine = all.iter().position(|m| m.is(&me)).map(|at| all.remove(at));
+            me.set = match mine {
+                Some(mine) => mine.set.union(&changes.changed),
+                None => changes.changed,
+            };
+            all.push(me);
         }
-        let mine = all.iter().position(|m| m.is(&me)).map(|at| all.remove(at));
-        let before = mine.as_ref().map(|m| m.set.clone()).unwrap_or_default();
-        me.set = managed(&before.difference(&changes.removed).union(&changes.changed));
-        if let Some(mine) = mine.filter(|m| m.set == me.set) {
-            me.time = mine.time;
-        }
-        all.push(me);
         managers::write(new, all);
     }
 
-    /// The object after an apply of a configuration, which is decoded but not defaulted. `default` fills in
-    /// what the server would.
+    /// The managers that a client sends, or else those that are stored. A subresource takes none from clients.
+    fn known(&self, old: &Object, new: &Object) -> Vec<Manager> {
+        let sent = if self.subresource.is_empty() { managers::read(new) } else { Vec::new() };
+        if sent.is_empty() { managers::read(old) } else { sent }
+    }
+
+    /// The object after an apply of a configuration, as it came. `finish` makes a tidy object of what was merged:
+    /// decoded, with defaults.
     pub fn apply(
         &self,
         live: &Object,
         config: &Object,
         force: bool,
         now: Timestamp,
-        default: impl Fn(&mut Object),
+        finish: impl Fn(Value) -> Result<Object, Status>,
     ) -> Result<Object, Status> {
-        let was = bare(live);
-        let config = bare(config);
         let mut all = managers::read(live);
+        let mut was = live.clone();
+        was.remove("metadata.managedFields");
         if all.is_empty() && !live.uid().is_empty() {
             let mut before = Manager { name: BEFORE_FIRST_APPLY.to_owned(), ..self.me(false, now) };
-            before.subresource.clear();
-            before.set = managed(&self.paths(&was));
+            before.set = self.compare(&Object::default(), &was).changed;
             all.push(before);
         }
         let mut me = self.me(true, now);
         let mine = all.iter().position(|m| m.is(&me)).map(|at| all.remove(at));
-        me.set = self.filter(&self.paths(&config));
-        let mut merged = walk::merge(self.form(), was.clone(), &config);
+        let config = config.fields().clone().into();
+        me.set = self.filter(walk::paths(self.form(), &config).below);
+        let mut merged = walk::merge(self.form(), was.fields().clone().into(), &config);
         if let Some(mine) = &mine {
             let owned = all.iter().fold(me.set.clone(), |sum, m| sum.union(&m.set)).with_parents();
-            let gone = self.paths(&merged).with_parents().intersection(&mine.set.with_parents()).difference(&owned);
+            let there = walk::paths(self.form(), &merged).below.with_parents();
+            let gone = there.intersection(&mine.set.with_parents()).difference(&owned);
             walk::remove(self.form(), &mut merged, &gone);
         }
-        let mut new = Object::from_value(merged).unwrap_or_default();
-        default(&mut new);
-        let changes = self.compare(&was, &bare(&new));
+        let merged = Object::from_value(merged).unwrap_or_default();
+        let changes = self.compare(&was, &merged);
         check_conflicts(&all, &changes.changed, force)?;
         for other in &mut all {
             other.set = other.set.difference(&changes.changed).difference(&changes.removed);
         }
+        let same = merged == was;
         me.set = managed(&me.set);
-        if let Some(mine) = mine.filter(|m| m.set == me.set && m.api_version == me.api_version) {
-            me.time = mine.time;
+        if same {
+            me.time = mine.map(|m| m.time).unwrap_or_default();
         }
         all.push(me);
+        let mut new = if same { was } else { finish(merged.into_value())? };
         managers::write(&mut new, all);
         Ok(new)
     }
 }
 
-struct Changes {
-    changed: Set,
-    removed: Set,
+/// Keeps account of an object that is answered and not stored.
+pub fn keep_account(schema: &Schema, call: &Call, object: &mut Object) {
+    let (manager, subresource) = (&*call.field_manager, &*call.attributes.subresource);
+    Writer { schema, manager, subresource, reset: &[] }.created(object, Timestamp::now());
 }
 
-/// The tree without managed fields.
-fn bare(object: &Object) -> Value {
-    let mut object = object.clone();
-    object.remove("metadata.managedFields");
-    object.into_value()
+/// Takes back what only a new time would write.
+pub(crate) fn keep_times(old: &Object, new: &mut Object) {
+    managers::keep_times(old, new);
 }
 
 /// Without what nobody manages.
 fn managed(set: &Set) -> Set {
-    let mut out = UNMANAGED.iter().fold(set.clone(), |set, path| set.difference(&Set::fields(path)));
+    let mut out = set.clone();
+    for field in ["apiVersion", "kind"] {
+        out.0.remove(&set::Step::Field(field.to_owned()));
+    }
+    out = compare::UNMANAGED.iter().fold(out, |set, field| set.difference(&Set::fields(&["metadata", field])));
     if let Some(metadata) = out.0.get_mut(&set::Step::Field("metadata".to_owned())) {
         metadata.member = false;
     }

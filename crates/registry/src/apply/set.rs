@@ -97,6 +97,18 @@ impl Set {
         })
     }
 
+    /// What lies below one field.
+    pub fn inside(&self, path: &[&str]) -> Set {
+        let Some((first, rest)) = path.split_first() else { return self.clone() };
+        let step = Step::Field((*first).to_owned());
+        let mut out = Set::default();
+        if let Some(node) = self.0.get(&step) {
+            let member = node.member && rest.is_empty();
+            out.put(step, Node { member, below: node.below.inside(rest) });
+        }
+        out
+    }
+
     fn combine(&self, other: &Set, with: impl Fn(&Node, Option<&Node>) -> Node) -> Set {
         let mut out = Set::default();
         for (step, node) in &self.0 {

@@ -23,7 +23,7 @@ pub(super) enum Form<'s> {
 
 impl<'s> Form<'s> {
     /// The form of a field.
-    fn of_field(field: &'s Field) -> Self {
+    pub fn of_field(field: &'s Field) -> Self {
         match (&field.shape.kind, field.list_type) {
             _ if field.map_type == "atomic" => Form::Whole,
             (Kind::Struct(t), _) if field.map_type == "granular" => Form::Struct(t.get()),
@@ -34,7 +34,7 @@ impl<'s> Form<'s> {
         }
     }
 
-    fn of(shape: &'s Shape) -> Self {
+    pub fn of(shape: &'s Shape) -> Self {
         match &shape.kind {
             Kind::Struct(t) if !t.get().atomic => Form::Struct(t.get()),
             Kind::Map { value, .. } => Form::Map(value),
@@ -52,7 +52,7 @@ impl<'s> Form<'s> {
     }
 
     /// What a list item is called.
-    fn step(self, item: &Value) -> Step {
+    pub fn step(self, item: &Value) -> Step {
         let Form::Items(field, shape) = self else { return Step::Value(item.to_string()) };
         let mut keys = Map::new();
         for key in &field.map_keys {
@@ -64,7 +64,7 @@ impl<'s> Form<'s> {
         Step::Item(Value::Object(keys).to_string())
     }
 
-    fn item(self) -> Self {
+    pub fn item(self) -> Self {
         match self {
             Form::Items(_, shape) => Form::of(shape),
             _ => Form::Whole,
@@ -93,32 +93,6 @@ pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
             }
             Node { member: false, below }
         }
-        _ => Node::leaf(),
-    }
-}
-
-/// The paths that both values have, with another content.
-pub(super) fn modified(form: Form<'_>, old: &Value, new: &Value) -> Node {
-    let mut below = Set::default();
-    match (form, old, new) {
-        (Form::Struct(_) | Form::Map(_), Value::Object(old), Value::Object(new)) => {
-            for (name, new) in new {
-                if let Some(old) = old.get(name).filter(|old| *old != new) {
-                    below.put(Step::Field(name.clone()), modified(form.below(name), old, new));
-                }
-            }
-            Node { member: false, below }
-        }
-        (Form::Values | Form::Items(..), Value::Array(old), Value::Array(new)) => {
-            for new in new {
-                let step = form.step(new);
-                if let Some(old) = old.iter().find(|old| form.step(old) == step).filter(|old| *old != new) {
-                    below.put(step, modified(form.item(), old, new));
-                }
-            }
-            Node { member: false, below }
-        }
-        _ if old == new => Node::default(),
         _ => Node::leaf(),
     }
 }

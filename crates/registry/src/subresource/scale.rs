@@ -38,7 +38,7 @@ impl Subresource for Scale {
     async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Patch) -> Result<Written, Status> {
         let schema = schema()?;
         let (manager, subresource) = (&*call.field_manager, "scale");
-        let writer = Writer { schema: &schema, manager, subresource, has_status: true };
+        let writer = Writer { schema: &schema, manager, subresource, reset: &[&["status"]] };
         let mut patching = Patching::new(writer, &patch, call.field_validation, &|_| {})?;
         let change = |old: Object| Ok((patching.patched(old)?, patching.take_warnings()));
         answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)

@@ -7,6 +7,7 @@ use meta::{Object, Reason, Status};
 use store::{Expect, Op};
 
 use super::commit::{Outcome, default, request};
+use super::update::writer;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
 use crate::kind::Kind;
@@ -21,11 +22,11 @@ impl Registry {
     pub(crate) async fn create_object(&self, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
         let prefix = object.str_at("metadata.generateName");
         if prefix.is_empty() || !object.name().is_empty() {
-            return self.create_named(call, kind, object).await;
+            return self.create_named(call, kind, object, false).await;
         }
         let mut last = None;
         for _ in 0..NAMES {
-            match self.create_named(call, kind, object.clone()).await {
+            match self.create_named(call, kind, object.clone(), false).await {
                 Err(status) if status.reason == Reason::AlreadyExists => last = Some(status),
                 other => return other,
             }
@@ -33,12 +34,22 @@ impl Registry {
         Err(last.map_or_else(Status::no_such_resource, |taken| name_conflict(kind, &taken.name)))
     }
 
-    /// Creates an object once. Also the end of an update that creates.
-    pub(super) async fn create_named(&self, call: &Call, kind: &Kind, mut object: Object) -> Result<Written, Status> {
+    /// Creates an object once. Also the end of an update that creates. `tracked`: it says already who manages its
+    /// fields.
+    pub(super) async fn create_named(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        mut object: Object,
+        tracked: bool,
+    ) -> Result<Written, Status> {
         let rules = &*kind.descriptor.rules;
         lifecycle::wipe_system_fields(&mut object);
         lifecycle::ensure_namespace(&mut object, kind.descriptor.namespaced, &call.attributes.namespace)?;
         default(kind, &mut object);
+        if !tracked {
+            writer(call, kind, "").created(&mut object, Timestamp::now());
+        }
         self.mutate(&mut request(call, kind, Operation::Create, Some(&mut object), None)).await?;
         default(kind, &mut object);
         prepare(kind, &mut object);

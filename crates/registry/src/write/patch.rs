@@ -97,7 +97,12 @@ impl<'a> Patching<'a> {
         }
         let mut live = live.clone();
         live.set_gvk(gvk);
-        self.writer.apply(&live, &decoded.object, force, Timestamp::now(), self.default)
+        let finish = |merged: Value| {
+            let mut object = schema.decode_value(&merged).map_err(|e| refuse(&e.to_string()))?.object;
+            (self.default)(&mut object);
+            Ok(object)
+        };
+        self.writer.apply(&live, configuration, force, Timestamp::now(), finish)
     }
 
     /// What the client is warned of.

@@ -12,7 +12,7 @@ use store::{Entry, Expect, Op, Template};
 use super::commit::{Outcome, default, request};
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
-use crate::apply::Writer;
+use crate::apply::{self, Writer};
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::reservation::{self, Taken};
@@ -114,7 +114,8 @@ impl Registry {
                 lifecycle::check_name(&object, name, namespace)?;
                 // Upstream ignores the version of an object that turns out to be new.
                 object.remove("metadata.resourceVersion");
-                match self.create_named(call, kind, object).await {
+                let tracked = edit.owns_fields();
+                match self.create_named(call, kind, object, tracked).await {
                     Err(status) if status.reason == Reason::AlreadyExists && !call.dry_run => {
                         current = self.read(&key).await?;
                         continue;
@@ -162,6 +163,7 @@ impl Registry {
         }
         let taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(&old))?;
         let written = |object| Ok(Written { object, created: false, warnings });
+        apply::keep_times(&old, &mut new);
         let step = next_step(kind, &new, &old, entry)?;
         if matches!(step, Step::Same) {
             return written(kind.encoded(entry.clone())?).map(Ok);
@@ -191,7 +193,12 @@ impl Registry {
 /// Who manages the fields that this call writes.
 pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -> Writer<'a> {
     let (schema, manager) = (&kind.descriptor.schema, &*call.field_manager);
-    Writer { schema, manager, subresource, has_status: kind.descriptor.subresource("status").is_some() }
+    let reset: &[&[&str]] = match subresource {
+        "status" => kind.descriptor.rules.kept_by_status(),
+        _ if kind.descriptor.subresource("status").is_some() => &[&["status"]],
+        _ => &[],
+    };
+    Writer { schema, manager, subresource, reset }
 }
 
 /// 409 if the client means another object of the same name.

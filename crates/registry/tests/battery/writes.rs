@@ -76,6 +76,7 @@ async fn an_update_needs_the_present_version() {
     );
     // Without a version it is unconditional; without a change nothing is written.
     changed.remove("metadata.resourceVersion");
+    changed.remove("metadata.managedFields");
     let same = w.update(&cm("a"), changed).await.expect("unconditional");
     assert_eq!(same.resource_version(), b.resource_version());
     assert_eq!(w.update(&cm("gone"), config_map("gone", json!({}))).await.map_err(|s| s.code), Err(404));

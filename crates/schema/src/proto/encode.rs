@@ -97,7 +97,14 @@ fn write_message(out: &mut Backward, shape: &Shape, value: Option<&Value>) {
             out.integer(2, value.and_then(Value::as_i64).unwrap_or(0));
             out.integer(1, i64::from(value.is_some_and(Value::is_string)));
         }
-        Kind::Raw | Kind::FieldsV1 | Kind::Json => {
+        Kind::FieldsV1 => {
+            if let Some(value) = value {
+                let mut text = Vec::new();
+                crate::encode::field_set(value, &mut text);
+                out.bytes(1, &text);
+            }
+        }
+        Kind::Raw | Kind::Json => {
             if let Some(value) = value {
                 out.bytes(1, value.to_string().as_bytes());
             }

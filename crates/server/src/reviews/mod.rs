@@ -17,7 +17,7 @@ use tracing::{Instrument, debug_span};
 use transport::Body;
 
 use crate::verbs::{Work, body, no_method};
-use crate::{answer, negotiate, options};
+use crate::{answer, decode, negotiate, options};
 
 /// Answers the question in an object by filling in its status.
 pub type Review = for<'a> fn(&'a Work<'_>, Object) -> BoxFuture<'a, Result<Object, Status>>;
@@ -50,6 +50,8 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     let call = options::call(work.ask.route, work.headers(), "CreateOptions", false)?;
     let (mut object, warnings) =
         body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
+    let (_, schema) = decode::taken(&work.kind, &work.attributes().subresource)?;
+    registry::keep_account(&schema, &call, &mut object);
     admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await?;
     let answered = review(&work, object).await?;
     let mut response = answer::object(StatusCode::CREATED, output.format, &answered)?;

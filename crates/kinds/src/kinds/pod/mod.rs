@@ -61,6 +61,10 @@ impl Rules for Pod {
         }
     }
 
+    fn kept_by_status(&self) -> &'static [&'static [&'static str]] {
+        &[&["spec"], &["metadata", "deletionTimestamp"], &["metadata", "ownerReferences"]]
+    }
+
     fn has_generation(&self) -> bool {
         true
     }
