@@ -1,0 +1,109 @@
+//! A cluster of its own: an empty data directory, a copy of the program, and `down` at the end.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+
+use crate::https::Client;
+use crate::kubeconfig;
+use crate::process::{self, Usage};
+
+/// How long a start may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster that runs. It ends with [`Cluster::down`], or when it is dropped.
+pub struct Cluster {
+    home: TempDir,
+    program: PathBuf,
+    /// `up` in the foreground.
+    child: Option<Child>,
+    ended: bool,
+}
+
+impl Cluster {
+    /// Runs `up` with flags to its end, as `--detach` makes it come to one.
+    pub fn up(program: &Path, flags: &[&str]) -> Result<Self> {
+        let cluster = Self::prepare(program)?;
+        let output = cluster.command("up", flags).output()?;
+        ensure!(output.status.success(), "up failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(cluster)
+    }
+
+    /// Starts `up` with flags in the foreground and does not wait.
+    pub fn start(program: &Path, flags: &[&str]) -> Result<Self> {
+        let mut cluster = Self::prepare(program)?;
+        cluster.child = Some(cluster.command("up", flags).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?);
+        Ok(cluster)
+    }
+
+    fn prepare(program: &Path) -> Result<Self> {
+        let home = TempDir::with_prefix("ironclad-bench-")?;
+        // A copy of its own tells its processes from those of others.
+        let copy = home.path().join("ironclad");
+        std::fs::copy(program, &copy).with_context(|| format!("copy {}", program.display()))?;
+        Ok(Cluster { home, program: copy, child: None, ended: false })
+    }
+
+    fn command(&self, verb: &str, flags: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg(verb).args(flags).arg("--data-dir").arg(self.data()).stdin(Stdio::null());
+        command
+    }
+
+    fn data(&self) -> PathBuf {
+        self.home.path().join("data")
+    }
+
+    /// A new connection as the administrator.
+    pub async fn connect(&self) -> Result<Client> {
+        let (address, tls) = kubeconfig::read(&self.data().join("admin.conf"))?;
+        Client::connect(address, tls).await
+    }
+
+    /// The same as soon as there is a server.
+    pub async fn connect_patiently(&self) -> Result<Client> {
+        let started = Instant::now();
+        loop {
+            match self.connect().await {
+                Ok(client) => return Ok(client),
+                Err(error) if started.elapsed() > PATIENCE => return Err(error),
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        }
+    }
+
+    /// What all its processes use.
+    pub fn usage(&self) -> Result<Usage> {
+        process::usage(&self.program)
+    }
+
+    /// Ends it and removes everything.
+    pub fn down(mut self) -> Result<()> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
+        let output = self.command("down", &["--purge"]).output()?;
+        if let Some(mut child) = self.child.take() {
+            child.wait()?;
+        }
+        if !output.status.success() {
+            bail!("down failed: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            eprintln!("{error:#}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A client as thin as can be, so that little of what is measured is its own work: HTTP/1.1 over TLS, one
+//! request at a time on one connection.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail, ensure};
+use rustls_pki_types::ServerName;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// One connection.
+pub struct Client {
+    stream: TlsStream<TcpStream>,
+    /// What was read and not used yet.
+    buffer: Vec<u8>,
+}
+
+/// How the end of a body is known.
+enum Length {
+    Bytes(usize),
+    Chunks,
+}
+
+/// A GET, ready to send.
+pub fn get(path: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: ironclad\r\naccept: application/json\r\n\r\n").into_bytes()
+}
+
+/// A POST of JSON, ready to send.
+pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: ironclad\r\naccept: application/json\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n"
+    );
+    [head.as_bytes(), body].concat()
+}
+
+impl Client {
+    /// Connects and shakes hands.
+    pub async fn connect(address: SocketAddr, tls: Arc<rustls::ClientConfig>) -> Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let stream = TlsConnector::from(tls).connect(ServerName::from(address.ip()), stream).await?;
+        Ok(Client { stream, buffer: Vec::new() })
+    }
+
+    /// Sends a prepared request and returns the length of the answer's body; an error for anything but a success.
+    pub async fn send(&mut self, request: &[u8]) -> Result<usize> {
+        self.stream.write_all(request).await?;
+        self.stream.flush().await?;
+        let length = self.head().await?;
+        match length {
+            Length::Bytes(length) => self.skip(length).await,
+            Length::Chunks => {
+                let mut total = 0;
+                while let Some(length) = self.chunk().await? {
+                    total += self.skip(length).await?;
+                    self.skip(2).await?;
+                }
+                self.skip(2).await?;
+                Ok(total)
+            }
+        }
+    }
+
+    /// GETs a path and returns the length of the body.
+    pub async fn get(&mut self, path: &str) -> Result<usize> {
+        self.send(&get(path)).await
+    }
+
+    /// POSTs JSON.
+    pub async fn post(&mut self, path: &str, body: &[u8]) -> Result<usize> {
+        self.send(&post(path, body)).await
+    }
+
+    /// Watches until an event is the one waited for.
+    pub async fn watch_until(&mut self, path: &str, is_it: impl Fn(&Value) -> bool) -> Result<()> {
+        self.stream.write_all(&get(path)).await?;
+        self.stream.flush().await?;
+        let Length::Chunks = self.head().await? else { bail!("the watch is no stream") };
+        let mut line = Vec::new();
+        while let Some(length) = self.chunk().await? {
+            while self.buffer.len() < length + 2 {
+                self.more().await?;
+            }
+            line.extend(self.buffer.drain(..length + 2).take(length));
+            while let Some(end) = line.iter().position(|b| *b == b'\n') {
+                let event: Value = serde_json::from_slice(&line[..end])?;
+                if is_it(&event) {
+                    return Ok(());
+                }
+                line.drain(..=end);
+            }
+        }
+        bail!("the watch ended")
+    }
+
+    async fn more(&mut self) -> Result<()> {
+        self.buffer.reserve(CHUNK);
+        ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
+        Ok(())
+    }
+
+    /// Reads up to the body.
+    async fn head(&mut self) -> Result<Length> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; 32];
+            let mut response = httparse::Response::new(&mut headers);
+            let httparse::Status::Complete(end) = response.parse(&self.buffer)? else {
+                self.more().await?;
+                continue;
+            };
+            let value = |name: &str| response.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value);
+            let length = match value("content-length") {
+                Some(text) => Length::Bytes(std::str::from_utf8(text)?.parse()?),
+                None => Length::Chunks,
+            };
+            let code = response.code.unwrap_or(0);
+            self.buffer.drain(..end);
+            if !(200..300).contains(&code) {
+                self.more().await.ok();
+                bail!("{code}: {}", String::from_utf8_lossy(&self.buffer));
+            }
+            return Ok(length);
+        }
+    }
+
+    /// The length of the next chunk; `None` after the last.
+    async fn chunk(&mut self) -> Result<Option<usize>> {
+        loop {
+            match httparse::parse_chunk_size(&self.buffer) {
+                Ok(httparse::Status::Complete((end, length))) => {
+                    self.buffer.drain(..end);
+                    return Ok((length > 0).then_some(usize::try_from(length)?));
+                }
+                Ok(httparse::Status::Partial) => self.more().await?,
+                Err(_) => bail!("a chunk without a length"),
+            }
+        }
+    }
+
+    /// Drops bytes of a body; returns how many.
+    async fn skip(&mut self, length: usize) -> Result<usize> {
+        let mut left = length;
+        loop {
+            let here = left.min(self.buffer.len());
+            self.buffer.drain(..here);
+            left -= here;
+            if left == 0 {
+                return Ok(length);
+            }
+            self.more().await.context("in a body")?;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Measures Ironclad from outside, as a client on loopback sees it: speed, memory, bytes written.
+//!
+//! `cargo xtask bench` builds this and the product in release and runs it in a network namespace of its own.
+//! A figure is one file in `figures/` and one line in its list.
+
+mod cluster;
+mod figures;
+mod https;
+mod kubeconfig;
+mod load;
+mod process;
+mod report;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+/// Measures a build of Ironclad.
+#[derive(Parser)]
+struct Cli {
+    /// Figures, or starts of their names (`api`, `idle.pss_mb`); all when none is named.
+    names: Vec<String>,
+    /// The program to measure.
+    #[arg(long)]
+    ironclad: PathBuf,
+    /// Where the last figures are kept.
+    #[arg(long)]
+    history: PathBuf,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    let wanted = |name: &str| cli.names.is_empty() || cli.names.iter().any(|n| name == n || name.starts_with(&format!("{n}.")));
+    for name in &cli.names {
+        let known = figures::ALL.iter().flat_map(|group| group.figures).any(|f| f.name == name || f.name.starts_with(&format!("{name}.")));
+        if !known {
+            let all: Vec<&str> = figures::ALL.iter().flat_map(|group| group.figures).map(|f| f.name).collect();
+            bail!("no figure is called {name}; there are: {}", all.join(", "));
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut report = report::Report::open(&cli.history, cli.json)?;
+    for group in figures::ALL {
+        if group.figures.iter().any(|figure| wanted(figure.name)) {
+            let values = runtime.block_on((group.measure)(cli.ironclad.clone()))?;
+            for (figure, value) in group.figures.iter().zip(values) {
+                if wanted(figure.name) {
+                    report.add(figure, value)?;
+                }
+            }
+        }
+    }
+    report.keep()
+}
