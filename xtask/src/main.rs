@@ -1,5 +1,6 @@
 //! Development tasks: `cargo xtask NAME`. Each is one file here and one variant below.
 
+mod bench;
 mod codegen;
 mod conformance;
 mod oracle;
@@ -22,6 +23,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measures speed and memory of the release build, beside the previous figures and the goals.
+    Bench {
+        /// Figures, or starts of their names (`api`, `idle.pss_mb`); all when none is named.
+        names: Vec<String>,
+        /// One JSON object a line: name, value, unit, goal, previous.
+        #[arg(long)]
+        json: bool,
+    },
     /// Writes the schema tables from upstream's published specification.
     Codegen {
         /// Only check that the committed files are fresh.
@@ -46,6 +55,7 @@ enum Task {
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     match Cli::parse().task {
+        Task::Bench { names, json } => bench::run(root, &names, json),
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
         Task::Oracle(options) => oracle::run(root, &options),

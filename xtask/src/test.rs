@@ -35,9 +35,7 @@ pub fn run(root: &Path) -> Result<()> {
 /// The program, built as tests build it.
 pub fn ironclad(root: &Path) -> Result<PathBuf> {
     succeed(Command::new("cargo").args(["build", "-p", "ironclad"]).current_dir(root))?;
-    let target = target(root)?;
-    let candidates = [target.join("x86_64-unknown-linux-gnu/debug/ironclad"), target.join("debug/ironclad")];
-    candidates.into_iter().find(|path| path.is_file()).context("the binary was built, but is not where it should be")
+    binary(root, "debug", "ironclad")
 }
 
 /// Installs what the machine lacks, and says so.
@@ -80,6 +78,14 @@ fn kubectl(root: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// A program that cargo built in a profile.
+pub fn binary(root: &Path, profile: &str, name: &str) -> Result<PathBuf> {
+    let target = target(root)?;
+    let of_target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let candidates = [target.join(of_target).join(profile).join(name), target.join(profile).join(name)];
+    candidates.into_iter().find(|path| path.is_file()).context("the binary was built, but is not where it should be")
+}
+
 /// Where cargo builds.
 pub fn target(root: &Path) -> Result<PathBuf> {
     let dir = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
@@ -90,7 +96,8 @@ fn step(name: &str) {
     println!("\n=== {name}");
 }
 
-fn succeed(command: &mut Command) -> Result<()> {
+/// Runs a command; an error when it fails.
+pub fn succeed(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("start {:?}", command.get_program()))?;
     if !status.success() {
         bail!("{:?} failed ({status})", command.get_program());
