@@ -13,6 +13,8 @@ use crate::frame::{Controller, Permission, Plan, Profile, Seen, Step, Watch, Wor
 use crate::namespaces;
 
 const NAME: &str = "kube-root-ca.crt";
+/// Other ConfigMaps are none of its business, and may be many and large.
+const SELECTOR: &str = "metadata.name=kube-root-ca.crt";
 const KEY: &str = "ca.crt";
 const DESCRIPTION: &str = "kubernetes.io/description";
 const TEXT: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints \
@@ -30,7 +32,7 @@ impl Controller for RootCa {
         Profile {
             name: "root-ca-cert-publisher",
             account: "root-ca-cert-publisher",
-            watches: vec![Watch::of::<Namespace>(), Watch::of::<ConfigMap>()],
+            watches: vec![Watch::of::<Namespace>(), Watch::selected::<ConfigMap>(SELECTOR, &[])],
             permissions: &[
                 Permission { group: "", resource: "configmaps", verbs: &["create", "update"] },
                 Permission { group: "", resource: "events", verbs: &["create", "patch", "update"] },

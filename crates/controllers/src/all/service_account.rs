@@ -19,7 +19,7 @@ impl Controller for ServiceAccounts {
         Profile {
             name: "service-account-controller",
             account: "service-account-controller",
-            watches: vec![Watch::of::<Namespace>(), Watch::of::<ServiceAccount>()],
+            watches: vec![Watch::of::<Namespace>(), Watch::selected::<ServiceAccount>("metadata.name=default", &[])],
             permissions: &[
                 Permission { group: "", resource: "serviceaccounts", verbs: &["create"] },
                 Permission { group: "", resource: "events", verbs: &["create", "patch", "update"] },

@@ -40,8 +40,14 @@ impl Watch {
 
     /// A kind with further indexes.
     pub fn with<K: Kind>(indexes: &'static [(&'static str, Values<K>)]) -> Self {
+        Watch::selected("", indexes)
+    }
+
+    /// The objects of a kind that a field selector names: for those who need few of many, since every object
+    /// that is watched is held in memory.
+    pub fn selected<K: Kind>(fields: &'static str, indexes: &'static [(&'static str, Values<K>)]) -> Self {
         let open = move |hub: &Hub| -> Arc<dyn Stream> {
-            let informer = hub.informer::<K>();
+            let informer = hub.selected::<K>(fields);
             indexes.iter().for_each(|(name, values)| informer.index(name, *values));
             Arc::new(informer)
         };
