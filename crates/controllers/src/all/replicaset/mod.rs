@@ -30,7 +30,7 @@ impl Controller for Replicas {
                 Permission { group: "apps", resource: "replicasets", verbs: &["get", "list", "watch", "update"] },
                 Permission { group: "apps", resource: "replicasets/status", verbs: &["update"] },
                 Permission { group: "apps", resource: "replicasets/finalizers", verbs: &["update"] },
-                Permission { group: "", resource: "pods", verbs: &["create", "delete", "get", "list", "patch", "watch"] },
+                Permission { group: "", resource: "pods", verbs: &["create", "delete", "list", "patch", "watch"] },
                 Permission { group: "", resource: "events", verbs: &["create", "patch", "update"] },
             ],
         }
