@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the product and the benchmark in release, and measures in a network namespace
 //! of its own, with loopback alone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;

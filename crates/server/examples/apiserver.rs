@@ -15,7 +15,7 @@ async fn main() -> std::io::Result<()> {
     let directory = tempfile::tempdir()?;
     let kit = kit::Kit::new(directory.path()).await;
     let address = kit.listen(port).await;
-    let config = kit.pki.kubeconfig(&format!("https://{address}"), &Leaf::admin(), Timestamp::now());
+    let config = kit.pki.kubeconfig(&format!("https://{address}"), &Leaf::admin(), Timestamp::now()).map(|(text, _)| text);
     let config = config.map_err(std::io::Error::other)?;
     if let Some(path) = arguments.next() {
         std::fs::write(path, config)?;

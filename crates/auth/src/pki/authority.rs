@@ -50,6 +50,11 @@ impl Issued {
         now >= self.renew_at
     }
 
+    /// When it is time to replace it.
+    pub fn renew_at(&self) -> Timestamp {
+        self.renew_at
+    }
+
     /// The private key, DER.
     pub fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))

@@ -123,10 +123,10 @@ impl Pki {
         self.signing_key.as_deref()
     }
 
-    /// A kubeconfig for an identity, with a fresh certificate in it.
-    pub fn kubeconfig(&self, server: &str, leaf: &Leaf, now: Timestamp) -> Result<String, Error> {
+    /// A kubeconfig for an identity, with a fresh certificate in it; and when it should be made anew.
+    pub fn kubeconfig(&self, server: &str, leaf: &Leaf, now: Timestamp) -> Result<(String, Timestamp), Error> {
         let issued = self.issue(leaf, now)?;
-        Ok(kubeconfig(server, self.cluster.certificate_pem(), &leaf.common_name, &issued))
+        Ok((kubeconfig(server, self.cluster.certificate_pem(), &leaf.common_name, &issued), issued.renew_at()))
     }
 }
 

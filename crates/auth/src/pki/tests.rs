@@ -135,7 +135,7 @@ fn leaves_fall_due_in_time_and_never_outlive_the_authority() {
 #[test]
 fn a_kubeconfig_carries_everything() {
     let (_directory, pki) = pki();
-    let text = pki.kubeconfig("https://127.0.0.1:6443", &Leaf::admin(), Timestamp::now()).expect("made");
+    let (text, _) = pki.kubeconfig("https://127.0.0.1:6443", &Leaf::admin(), Timestamp::now()).expect("made");
     assert!(text.contains("server: https://127.0.0.1:6443\n"));
     assert!(text.contains("current-context: kubernetes-admin@kubernetes\n"));
     assert_eq!(text.matches("-data: LS0tLS1CRUdJTi").count(), 3, "three PEM texts");

@@ -1,9 +1,6 @@
 //! Store, registry and API server.
 
-use std::fs::OpenOptions;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -21,6 +18,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
+use super::kubeconfig::Kubeconfig;
 use super::machine::{Machine, gateway};
 use super::progress::Progress;
 
@@ -53,7 +51,10 @@ pub async fn start(options: &Options, machine: &Machine, progress: &mut Progress
     let stopping = CancellationToken::new();
     let server = assemble(options, machine, &pki, &store, &stopping).await?;
     let listening = listen(options, machine, &server, &pki).await?;
-    write_kubeconfig(options, machine, &pki)?;
+    let server_url = format!("https://{}:{}", machine.address, options.port);
+    let kubeconfig = Kubeconfig { path: options.dirs.kubeconfig(), server: server_url, pki: pki.clone() };
+    let renew_at = kubeconfig.write(Timestamp::now())?;
+    tokio::spawn(kubeconfig.keep_fresh(renew_at, stopping.clone()));
     progress.done(&format!("API server on port {}", options.port));
     Ok(Api { server, pki, stopping, listening })
 }
@@ -95,20 +96,6 @@ async fn listen(options: &Options, machine: &Machine, server: &Server, pki: &Arc
     let tls = tls::server_config(pki, Leaf::api_server(&machine.node, DOMAIN, &names))?;
     let server = server.clone();
     Ok(tokio::spawn(async move { server.listen(listener, tls).await }))
-}
-
-/// Writes `admin.conf`, readable by root alone; a fresh certificate at every start.
-fn write_kubeconfig(options: &Options, machine: &Machine, pki: &Pki) -> Result<()> {
-    let address = format!("https://{}:{}", machine.address, options.port);
-    let text = pki.kubeconfig(&address, &Leaf::admin(), Timestamp::now())?;
-    let path = options.dirs.kubeconfig();
-    let temporary = path.with_extension("conf.new");
-    // One that an interrupted start has left.
-    let _ = std::fs::remove_file(&temporary);
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-    file.and_then(|mut file| file.write_all(text.as_bytes()))
-        .and_then(|()| std::fs::rename(&temporary, &path))
-        .with_context(|| format!("write {}", path.display()))
 }
 
 impl Api {

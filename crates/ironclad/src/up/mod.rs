@@ -5,6 +5,7 @@ mod apiserver;
 mod bootstrap;
 mod demo;
 mod detach;
+mod kubeconfig;
 mod machine;
 mod preflight;
 mod progress;

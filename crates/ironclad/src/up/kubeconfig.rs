@@ -1,0 +1,92 @@
+//! `admin.conf`: how kubectl and every other client gets in. It is written anew before its certificate ends,
+//! also when the program runs for years.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use auth::pki::{Leaf, Pki};
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+/// The longest sleep: a machine's clock may jump, and timers stand still while it is suspended.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The file and what goes into it.
+pub struct Kubeconfig {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The API server's URL.
+    pub server: String,
+    /// Who signs.
+    pub pki: Arc<Pki>,
+}
+
+impl Kubeconfig {
+    /// Writes it with a fresh certificate, readable by root alone; returns when it should be written again.
+    pub fn write(&self, now: Timestamp) -> Result<Timestamp> {
+        let (text, renew_at) = self.pki.kubeconfig(&self.server, &Leaf::admin(), now)?;
+        let temporary = self.path.with_extension("conf.new");
+        // One that an interrupted start has left.
+        let _ = std::fs::remove_file(&temporary);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
+        file.and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|()| std::fs::rename(&temporary, &self.path))
+            .with_context(|| format!("write {}", self.path.display()))?;
+        Ok(renew_at)
+    }
+
+    /// Writes it again whenever it is due, until `stop`.
+    pub async fn keep_fresh(self, mut renew_at: Timestamp, stop: CancellationToken) {
+        loop {
+            let left = Duration::try_from(renew_at.duration_since(Timestamp::now())).unwrap_or_default();
+            if stop.run_until_cancelled(tokio::time::sleep(left.min(DAY))).await.is_none() {
+                return;
+            }
+            if Timestamp::now() < renew_at {
+                continue;
+            }
+            match self.write(Timestamp::now()) {
+                Ok(next) => {
+                    tracing::info!(path = %self.path.display(), "kubeconfig renewed");
+                    renew_at = next;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the kubeconfig could not be renewed, trying again tomorrow");
+                    renew_at = Timestamp::now() + DAY;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Span;
+
+    #[tokio::test]
+    async fn it_is_renewed_long_before_its_certificate_ends() {
+        let dir = tempfile::tempdir().expect("directory");
+        let now = Timestamp::now();
+        let pki = Arc::new(Pki::open(&dir.path().join("pki"), now).expect("keys"));
+        let path = dir.path().join("admin.conf");
+        let file = Kubeconfig { path: path.clone(), server: "https://127.0.0.1:6443".to_owned(), pki };
+        let renew_at = file.write(now).expect("written");
+        assert!(renew_at > now + Span::new().hours(200 * 24) && renew_at < now + Span::new().hours(300 * 24));
+
+        let before = std::fs::read_to_string(&path).expect("there");
+        let stop = CancellationToken::new();
+        // It is due: the task writes at once, and then sleeps until it is stopped.
+        let task = tokio::spawn(file.keep_fresh(now, stop.clone()));
+        while std::fs::read_to_string(&path).expect("there") == before {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+        task.await.expect("ends");
+    }
+}
