@@ -107,6 +107,8 @@ for protocol in WebSocket SPDY; do
 done
 unset KUBECTL_REMOTE_COMMAND_WEBSOCKETS KUBECTL_PORT_FORWARD_WEBSOCKETS
 
+# The terminal's shell has ended twice.
+k wait --for=condition=Ready pod streams --timeout=60s >/dev/null
 prefix=/api/v1/namespaces/default
 for path in pods/streams:8080 pods/http:streams:8080 services/streams:main services/streams:80 services/http:streams:main; do
     says "proxy: $path" "<a href=\"$prefix/$path/proxy/other\">" k get --raw "$prefix/$path/proxy/"

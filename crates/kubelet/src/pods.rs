@@ -27,6 +27,8 @@ pub struct Link {
     pub gone: AtomicBool,
     /// An object that the pod names has changed.
     pub stale: AtomicBool,
+    /// The pod waits for room on the node.
+    pub deferred: AtomicBool,
     /// Wakes the worker.
     pub notify: Notify,
 }
@@ -37,6 +39,7 @@ impl Link {
             pod: Mutex::new(pod),
             gone: AtomicBool::new(false),
             stale: AtomicBool::new(false),
+            deferred: AtomicBool::new(false),
             notify: Notify::new(),
         }
     }
@@ -101,6 +104,12 @@ impl Pods {
         tasks.spawn(task);
     }
 
+    /// Something became free: wakes the workers whose pods wait for room.
+    pub fn room(&self) {
+        let links = self.lock();
+        links.values().filter(|l| l.deferred.load(Ordering::Acquire)).for_each(|link| link.notify.notify_one());
+    }
+
     fn wake(&self, uid: &str) {
         let links = self.lock();
         match links.get(uid) {
@@ -162,6 +171,8 @@ async fn keep_working(agent: Arc<Agent>, link: Arc<Link>) {
         }
     }
     agent.pods.lock().remove(spec::uid(&link.pod()));
+    // Its resources are free for those who wait for some.
+    agent.pods.room();
 }
 
 /// Removes pods of the runtime that the API does not have. Call when the informer is complete: by

@@ -202,6 +202,9 @@ pub struct Container {
     pub state: ContainerState,
     /// Log file.
     pub log_path: PathBuf,
+    /// Its limits, as they were set last.
+    #[serde(default)]
+    pub resources: Resources,
     /// As configured.
     pub labels: BTreeMap<String, String>,
 }

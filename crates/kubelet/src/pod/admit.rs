@@ -60,25 +60,42 @@ fn wrong_labels(pod: &Pod, node: &Node) -> Option<Refusal> {
     })
 }
 
-/// Requests beyond what the node can give.
+/// A resource of which the node has not enough left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    /// Its name.
+    pub resource: &'static str,
+    /// What the pod asks for, in thousandths for CPU.
+    pub requested: i64,
+    /// What the others have.
+    pub used: i64,
+    /// What there is.
+    pub capacity: i64,
+}
+
 fn too_much(pod: &Pod, others: &[Arc<Pod>], node: &Node) -> Option<Refusal> {
-    let allocatable = node.status.as_ref()?.allocatable.as_ref()?;
-    let here: Vec<&Arc<Pod>> =
-        others.iter().filter(|p| spec::uid(p) != spec::uid(pod) && !spec::is_terminal(p)).collect();
-    let refusal = |resource: &str, requested: i64, used: i64, capacity: i64| Refusal {
+    let Shortage { resource, requested, used, capacity } = shortage(pod, others, node)?;
+    Some(Refusal {
         reason: format!("OutOf{resource}"),
         message: format!(
             "Pod was rejected: Node didn't have enough resource: {resource}, requested: {requested}, used: {used}, \
              capacity: {capacity}"
         ),
-    };
+    })
+}
+
+/// Requests beyond what the node can give.
+pub fn shortage(pod: &Pod, others: &[Arc<Pod>], node: &Node) -> Option<Shortage> {
+    let allocatable = node.status.as_ref()?.allocatable.as_ref()?;
+    let here: Vec<&Arc<Pod>> =
+        others.iter().filter(|p| spec::uid(p) != spec::uid(pod) && !spec::is_terminal(p)).collect();
     for resource in ["pods", "cpu", "memory"] {
         let Some(capacity) = allocatable.get(resource).and_then(|q| Quantity::parse(&q.0).ok()) else { continue };
         let unit = |q: Quantity| if resource == "cpu" { q.milli_value() } else { q.value() };
         let request = |p: &Pod| if resource == "pods" { 1 } else { requests(p, resource, unit) };
         let (requested, used) = (request(pod), here.iter().map(|p| request(p)).sum::<i64>());
         if requested > 0 && requested + used > unit(capacity) {
-            return Some(refusal(resource, requested, used, unit(capacity)));
+            return Some(Shortage { resource, requested, used, capacity: unit(capacity) });
         }
     }
     None

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 
 use super::observed::{Job, Observed, Waiting};
-use super::{end, start};
+use super::{end, resize, start};
 use crate::spec;
 
 /// One thing to do.
@@ -42,6 +42,11 @@ pub enum Step {
     },
     /// Forget ended containers, all but the newest of each name.
     Clean {
+        /// Runtime's ids.
+        ids: Vec<String>,
+    },
+    /// Change the limits of the pod and of these running containers.
+    Resize {
         /// Runtime's ids.
         ids: Vec<String>,
     },
@@ -167,7 +172,14 @@ fn run(pod: &Pod, observed: &Observed, now: Timestamp, plan: &mut Plan) -> bool 
         }
         return true;
     }
-    start::containers(pod, observed, now, plan)
+    let alive = start::containers(pod, observed, now, plan);
+    if let Some(ids) = resize::wanted(pod, observed).filter(|_| alive) {
+        match memory.resize_retry {
+            Some(at) if now < at => plan.wake(at),
+            _ => plan.push(&Job::Resize, observed, Step::Resize { ids }),
+        }
+    }
+    alive
 }
 
 /// Old records go: status and `logs --previous` need the newest ended container of each name.

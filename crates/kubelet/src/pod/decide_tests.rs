@@ -13,6 +13,11 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("in range")
 }
 
+/// The limits of containers and pods that ask for nothing.
+fn nothing() -> runtime::Resources {
+    runtime::Resources { cpu_shares: 2, ..runtime::Resources::default() }
+}
+
 fn container(name: &str, attempt: u32, state: ContainerState) -> Container {
     Container {
         id: format!("{name}{attempt}"),
@@ -23,6 +28,7 @@ fn container(name: &str, attempt: u32, state: ContainerState) -> Container {
         image_id: "sha256:i".to_owned(),
         state,
         log_path: "/nonexistent".into(),
+        resources: nothing(),
         labels: [(SANDBOX_LABEL.to_owned(), "0".to_owned())].into(),
     }
 }
@@ -38,8 +44,8 @@ fn ended(name: &str, attempt: u32, code: i32, second: i64) -> Container {
 }
 
 fn observed(containers: Vec<Container>) -> Observed {
-    let sandbox =
-        runtime::Pod { config: PodConfig::default(), ready: true, created_at: 0, netns: None, containers };
+    let config = PodConfig { resources: nothing(), ..PodConfig::default() };
+    let sandbox = runtime::Pod { config, ready: true, created_at: 0, netns: None, containers };
     let memory = Memory { mounted: true, attached: true, ..Memory::default() };
     Observed { sandbox: Some(sandbox), gone: false, memory }
 }
@@ -56,6 +62,7 @@ fn short(plan: &Plan) -> String {
         Step::Start { container, attempt } => format!("+{container}{attempt}"),
         Step::Stop { container, grace, .. } => format!("-{container}/{grace}"),
         Step::Clean { ids } => format!("clean:{}", ids.join(",")),
+        Step::Resize { ids } => format!("resize:{}", ids.join(",")),
         Step::TearDown => "teardown".to_owned(),
         Step::Delete => "delete".to_owned(),
     };
@@ -199,4 +206,17 @@ fn a_dead_sandbox_is_replaced_and_init_runs_again() {
 fn only_the_newest_ended_container_is_kept() {
     let o = observed(vec![ended("a", 0, 1, 0), ended("a", 1, 1, 0), running("a", 2), running("b", 0)]);
     assert_eq!(run(&app("Always"), &o, 0), "clean:a0");
+}
+
+#[test]
+fn changed_limits_are_brought_about_in_place_or_by_a_restart() {
+    let with = |policy: &str| {
+        pod(json!({"containers": [{"name": "a", "image": "i", "resources": {"limits": {"cpu": "500m", "memory": "1Mi"}},
+            "resizePolicy": [{"resourceName": "cpu", "restartPolicy": policy}]}, {"name": "b", "image": "i"}]}))
+    };
+    let mut o = observed(vec![running("a", 0), running("b", 0)]);
+    assert_eq!(run(&with("NotRequired"), &o, 0), "resize:a0");
+    assert_eq!(run(&with("RestartContainer"), &o, 0), "-a/30 resize:");
+    o.memory.resize_retry = Some(at(9));
+    assert_eq!(decide(&with("NotRequired"), &o, at(5)).wake_at, Some(at(9)));
 }

@@ -10,6 +10,7 @@ pub mod last_words;
 pub mod observed;
 pub mod outcome;
 pub mod probes;
+pub mod resize;
 pub mod sources;
 pub mod start;
 pub mod worker;

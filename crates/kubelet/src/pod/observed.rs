@@ -52,6 +52,8 @@ pub struct Memory {
     pub written: bool,
     /// Deletion at the API was asked for, or is to be tried again then.
     pub delete_retry: Option<Timestamp>,
+    /// Limits could not be changed; when to try again.
+    pub resize_retry: Option<Timestamp>,
     /// A job failed; when to try again.
     pub retry: Option<Timestamp>,
 }
@@ -101,6 +103,8 @@ pub enum Job {
     Start,
     /// Ending the container with this id; the value is its grace period.
     Stop(String),
+    /// Changing limits.
+    Resize,
     /// Removing records.
     Clean,
     /// Taking everything down.

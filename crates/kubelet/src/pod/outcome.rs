@@ -61,6 +61,8 @@ pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestam
             memory.attached = false;
             memory.mounted = false;
         }
+        Outcome::Resized => memory.resize_retry = None,
+        Outcome::NotResized(_) => memory.resize_retry = Some(now + RETRY_CONFIG),
         Outcome::Deleted => memory.delete_retry = Some(now + SignedDuration::from_secs(60)),
         Outcome::Done => {}
         Outcome::Failed(_) if *job == Job::Delete => memory.delete_retry = Some(now + RETRY),

@@ -6,7 +6,7 @@ use runtime::Container as Seen;
 
 use super::decide::{Plan, Step};
 use super::observed::{Job, Observed, Waiting, exit, is_running};
-use super::backoff;
+use super::{backoff, resize};
 use crate::spec;
 
 /// Whether a pod without a living sandbox needs one. A pod whose containers have all ended for good
@@ -140,6 +140,8 @@ impl Run<'_> {
             ("failed liveness probe", of_probe(&container.liveness_probe), restarts)
         } else if results.is_some_and(|r| r.started == Some(false)) {
             ("failed startup probe", of_probe(&container.startup_probe), restarts)
+        } else if resize::needs_restart(self.pod, container, running) {
+            ("resize requires restart", pod_grace, false)
         } else {
             return false;
         };

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::end::MIN_GRACE;
 use super::launch::{self, Parts};
-use super::{hooks, observed::Observed};
+use super::{hooks, observed::Observed, resize};
 use crate::agent::Agent;
 use crate::container::env::Sources;
+use crate::container::resources;
 use crate::events::Kind;
 use crate::image::{self, History};
 use crate::log::rotate;
@@ -47,6 +48,10 @@ pub enum Outcome {
         /// A pull was tried and failed.
         pulled: bool,
     },
+    /// The limits are as the pod wants them.
+    Resized,
+    /// They are not.
+    NotResized(String),
     /// Everything is taken down.
     TornDown,
     /// The API has deleted the pod, or never will again be asked.
@@ -213,6 +218,33 @@ impl Desk {
             Ok(()) | Err(runtime::Error::NotFound(_)) => Outcome::Done,
             Err(error) => Outcome::Failed(error.to_string()),
         }
+    }
+
+    /// Changes the limits of the pod and its containers. The pod gives way first, and follows last.
+    pub async fn resize(self, ids: Vec<String>) -> Outcome {
+        match self.change_limits(&ids).await {
+            Ok(()) => Outcome::Resized,
+            Err(error) => Outcome::NotResized(error.to_string()),
+        }
+    }
+
+    async fn change_limits(&self, ids: &[String]) -> runtime::Result<()> {
+        let (runtime, uid) = (&self.agent.runtime, spec::uid(&self.pod));
+        let Some(seen) = runtime.pod(uid).await? else { return Ok(()) };
+        let whole = resources::pod(&self.pod);
+        runtime.update_pod(uid, &resize::wider(&seen.config.resources, &whole)).await?;
+        for changed in seen.containers.iter().filter(|c| ids.contains(&c.id)) {
+            let Some(container) = spec::container(&self.pod, &changed.name) else { continue };
+            let limits = resources::container(&self.pod, &container, self.agent.node_memory());
+            let usage = runtime.usage(&changed.id).await.map_or(0, |u| i64::try_from(u.memory_bytes).unwrap_or(i64::MAX));
+            if limits.memory_limit > 0 && limits.memory_limit < usage {
+                let limit = limits.memory_limit;
+                let text = format!("attempting to set container memory limit ({limit}) below current usage ({usage})");
+                return Err(runtime::Error::System(text));
+            }
+            runtime.update_container(&changed.id, &limits).await?;
+        }
+        runtime.update_pod(uid, &whole).await
     }
 
     /// Forgets ended containers, with their rotated logs.

@@ -15,6 +15,7 @@ use super::decide::{Plan, Step, decide, ending};
 use super::observed::{Job, Memory, Observed, Waiting};
 use super::outcome::{self, RETRY};
 use super::probes::Probes;
+use super::resize::{self, Allocation, Taken};
 use super::sources::Following;
 use super::work::{self, Desk, Messages, Outcome};
 use super::write::{Written, write};
@@ -24,7 +25,7 @@ use crate::image::History;
 use crate::pods::Link;
 use crate::probe::Change;
 use crate::spec;
-use crate::status::{self, Input, conditions::whole_seconds};
+use crate::status::{self, Input, ResizeCondition, conditions::whole_seconds};
 use crate::volume::Volumes;
 
 /// The worker of one pod.
@@ -41,6 +42,8 @@ pub struct Worker {
     jobs: JoinSet<(Job, Outcome)>,
     cancel: CancellationToken,
     waiting: BTreeMap<String, Waiting>,
+    allocation: Allocation,
+    resizing: bool,
 }
 
 impl Worker {
@@ -59,6 +62,8 @@ impl Worker {
             jobs: JoinSet::new(),
             cancel: CancellationToken::new(),
             waiting: BTreeMap::new(),
+            allocation: Allocation::default(),
+            resizing: false,
         }
     }
 
@@ -71,16 +76,17 @@ impl Worker {
                 self.wait(Some(retry)).await;
                 continue;
             }
+            let pod = self.allocate();
             let Some(mut observed) = self.observe().await else {
                 self.wait(Some(now + RETRY)).await;
                 continue;
             };
             self.messages.read(&self.agent, &self.pod, &observed);
-            if ending(&self.pod, &observed, now).is_none() {
+            if ending(&pod, &observed, now).is_none() {
                 self.probes.keep(&self.agent, &self.pod, &observed, &mut self.memory);
                 observed.memory = self.memory.clone();
             }
-            let plan = decide(&self.pod, &observed, now);
+            let plan = decide(&pod, &observed, now);
             if plan.finished && self.finish().await {
                 return;
             }
@@ -90,9 +96,9 @@ impl Worker {
             }
             self.announce(&plan);
             for step in plan.steps.iter().cloned() {
-                self.begin(step, &observed);
+                self.begin(step, &pod, &observed);
             }
-            let retry = self.tell(&observed, &plan, now).await;
+            let retry = self.tell(&pod, &observed, &plan, now).await;
             let wake_at = [plan.wake_at, retry, plan.finished.then(|| now + RETRY)].into_iter().flatten().min();
             self.wait(wake_at).await;
         }
@@ -120,6 +126,48 @@ impl Worker {
             Written::Same => None,
             Written::Gone | Written::Failed => Some(now + RETRY),
         }
+    }
+
+    /// The pod with the resources that it is granted.
+    fn allocate(&mut self) -> Arc<Pod> {
+        let node = self.agent.node.get(&meta::Key::new("", &self.agent.config.node_name));
+        match self.allocation.take(&self.pod, &self.agent.pods.present(), node.as_deref()) {
+            Taken::Same => {}
+            Taken::Granted => {
+                let text = resize::event(&self.pod, "started", None);
+                self.agent.events.pod(&self.pod, Kind::Normal, "ResizeStarted", text);
+                self.memory.resize_retry = None;
+                // Others may have waited for what this pod gives back.
+                self.agent.pods.room();
+            }
+            Taken::Refused => {
+                let (reason, message, _) = self.allocation.pending.clone().unwrap_or_default();
+                let event = if reason == "Infeasible" { "ResizeInfeasible" } else { "ResizeDeferred" };
+                let text = resize::event(&self.pod, &reason.to_lowercase(), Some(&message));
+                self.agent.events.pod(&self.pod, Kind::Warning, event, text);
+            }
+        }
+        self.link.deferred.store(self.allocation.pending.is_some(), Ordering::Release);
+        self.allocation.apply(&self.pod)
+    }
+
+    /// What the status says of a resize; its end is an event.
+    fn resize_conditions(&mut self, pod: &Pod, observed: &Observed) -> Vec<ResizeCondition> {
+        let mut list = Vec::new();
+        if let Some((reason, message, generation)) = &self.allocation.pending {
+            list.push(("PodResizePending", *reason, message.clone(), *generation));
+        }
+        let resizing = resize::under_way(pod, observed) && observed.memory.admitted;
+        if resizing {
+            let error = self.allocation.error.clone();
+            let reason = if error.is_some() { "Error" } else { "" };
+            list.push(("PodResizeInProgress", reason, error.unwrap_or_default(), self.allocation.generation));
+        } else if self.resizing {
+            let text = resize::event(pod, "completed", None);
+            self.agent.events.pod(&self.pod, Kind::Normal, "ResizeCompleted", text);
+        }
+        self.resizing = resizing;
+        list
     }
 
     /// The newest pod, and what changed besides.
@@ -193,6 +241,13 @@ impl Worker {
             tracing::warn!(pod = %spec::title(&self.pod), job = ?job, error, "job failed, trying again");
         }
         outcome::remember(&mut self.memory, &job, &outcome, now);
+        if let Outcome::NotResized(error) = &outcome {
+            let text = resize::event(&self.pod, "error", Some(error));
+            self.agent.events.pod(&self.pod, Kind::Warning, "ResizeError", text);
+            self.allocation.error = Some(error.clone());
+        } else if matches!(outcome, Outcome::Resized) {
+            self.allocation.error = None;
+        }
         if let Outcome::Mounted(volumes, _) = outcome {
             self.volumes = volumes;
         }
@@ -212,8 +267,8 @@ impl Worker {
     }
 
     /// Begins a step as a job.
-    fn begin(&mut self, step: Step, observed: &Observed) {
-        let desk = Desk { agent: self.agent.clone(), pod: self.pod.clone(), cancel: self.cancel.clone() };
+    fn begin(&mut self, step: Step, pod: &Arc<Pod>, observed: &Observed) {
+        let desk = Desk { agent: self.agent.clone(), pod: pod.clone(), cancel: self.cancel.clone() };
         let handles = self.following.handles();
         let mut go = |job: Job, note: i64| {
             self.memory.busy.insert(job.clone(), note);
@@ -255,6 +310,10 @@ impl Worker {
                 let logs = logs.collect();
                 self.jobs.spawn(async move { (job, desk.clean(ids, logs).await) });
             }
+            Step::Resize { ids } => {
+                let job = go(Job::Resize, 0);
+                self.jobs.spawn(async move { (job, desk.resize(ids).await) });
+            }
             Step::TearDown => {
                 let job = go(Job::TearDown, 0);
                 self.jobs.spawn(async move { (job, desk.tear_down().await) });
@@ -267,13 +326,15 @@ impl Worker {
     }
 
     /// Writes the status. When to try again, if it failed or if more is to do at once.
-    async fn tell(&mut self, observed: &Observed, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
+    async fn tell(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
         if observed.gone {
             return None;
         }
         let ips = self.agent.network.addresses(spec::uid(&self.pod));
+        let resize = self.resize_conditions(pod, observed);
         let input = Input {
             observed,
+            resize: &resize,
             waiting: &plan.waiting,
             messages: &self.messages.0,
             pod_ips: &ips,
@@ -281,7 +342,7 @@ impl Worker {
             ending: plan.ending,
             now: whole_seconds(now),
         };
-        let status = status::compute(&self.pod, &input);
+        let status = status::compute(pod, &input);
         let told = match write(&self.agent, &self.pod, &status).await {
             Written::Now(pod) => {
                 self.pod = pod;

@@ -10,6 +10,9 @@ use crate::spec;
 /// The types that this kubelet writes.
 pub const OWNED: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
+/// Those of a resize; they are there only while it is.
+pub const RESIZE: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
+
 /// The time without fractions of a second, as the API prints it.
 pub fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
@@ -31,7 +34,7 @@ fn not(reason: &'static str, message: impl Into<String>) -> Verdict {
 /// Others' conditions as they are, then the kubelet's.
 pub fn conditions(pod: &Pod, status: &PodStatus, input: &Input) -> Vec<PodCondition> {
     let old = spec::status(pod).conditions.as_deref().unwrap_or_default();
-    let mut list: Vec<PodCondition> = old.iter().filter(|c| !OWNED.contains(&c.type_.as_str())).cloned().collect();
+    let mut list: Vec<PodCondition> = old.iter().filter(|c| !OWNED.contains(&c.type_.as_str()) && !RESIZE.contains(&c.type_.as_str())).cloned().collect();
     let sandbox = input.observed.has_sandbox() && input.observed.memory.attached;
     let containers_ready = containers_ready(pod, status);
     let ready = if containers_ready.holds { gates(pod, &list) } else { containers_ready.clone() };
@@ -44,6 +47,11 @@ pub fn conditions(pod: &Pod, status: &PodStatus, input: &Input) -> Vec<PodCondit
     ];
     for (type_, verdict) in OWNED.into_iter().zip(verdicts) {
         list.push(condition(pod, type_, verdict, old.iter().find(|c| c.type_ == type_), input.now));
+    }
+    for (type_, reason, message, generation) in input.resize {
+        let verdict = Verdict { holds: true, reason, message: message.clone() };
+        let told = condition(pod, type_, verdict, old.iter().find(|c| c.type_ == *type_), input.now);
+        list.push(PodCondition { observed_generation: *generation, ..told });
     }
     list
 }

@@ -9,6 +9,7 @@ use runtime::ContainerState as State;
 
 use super::Input;
 use crate::pod::observed::{exit, instant, is_running};
+use crate::pod::resize;
 use crate::pod::start::will_restart;
 use crate::spec;
 
@@ -64,7 +65,7 @@ fn one(pod: &Pod, container: &Container, old: &[ContainerStatus], input: &Input,
     let observed = input.observed;
     let seen = observed.begun(&container.name);
     let mut status = match seen {
-        Some(seen) => from_runtime(container, seen, old, input),
+        Some(seen) => from_runtime(pod, container, seen, old, input),
         None => unseen(pod, container, old, input),
     };
     status.volume_mounts = volume_mounts(container);
@@ -119,7 +120,7 @@ fn unseen(pod: &Pod, container: &Container, old: Option<&ContainerStatus>, input
 }
 
 fn from_runtime(
-    container: &Container, seen: &runtime::Container, old: Option<&ContainerStatus>, input: &Input,
+    pod: &Pod, container: &Container, seen: &runtime::Container, old: Option<&ContainerStatus>, input: &Input,
 ) -> ContainerStatus {
     let id = format!("{ID_PREFIX}{}", seen.id);
     let state = state(seen, input);
@@ -134,7 +135,11 @@ fn from_runtime(
         (None, Some(old)) => old.last_state.clone(),
         (None, None) => None,
     };
-    let resources = container.resources.clone().unwrap_or_default();
+    let granted = container.resources.clone().unwrap_or_default();
+    // Until limits are changed, those that were told hold.
+    let told = old.filter(|o| o.container_id.as_ref() == Some(&id)).and_then(|o| o.resources.clone());
+    let changing = is_running(seen) && resize::differs(pod, container, seen);
+    let resources = told.filter(|_| changing).unwrap_or_else(|| granted.clone());
     ContainerStatus {
         name: seen.name.clone(),
         image: seen.image.clone(),
@@ -143,7 +148,7 @@ fn from_runtime(
         restart_count: i32::try_from(seen.attempt).unwrap_or(i32::MAX),
         state: Some(state),
         last_state: Some(last.unwrap_or_default()),
-        allocated_resources: resources.requests.clone(),
+        allocated_resources: granted.requests,
         resources: Some(resources),
         ..ContainerStatus::default()
     }

@@ -17,6 +17,9 @@ use crate::pod::decide::{Ending, ending};
 use crate::pod::observed::{Observed, Waiting};
 use crate::spec;
 
+/// A resize that is not there yet: type of the condition, reason, message, and the generation that asked.
+pub type ResizeCondition = (&'static str, &'static str, String, Option<i64>);
+
 /// What a status is computed from, beside the pod.
 pub struct Input<'a> {
     /// What is seen.
@@ -29,6 +32,8 @@ pub struct Input<'a> {
     pub pod_ips: &'a [IpAddr],
     /// Addresses of the node.
     pub host_ips: &'a [IpAddr],
+    /// Conditions of a resize: type, reason, message, generation.
+    pub resize: &'a [ResizeCondition],
     /// Nothing starts any more.
     pub ending: bool,
     /// Now, in whole seconds.

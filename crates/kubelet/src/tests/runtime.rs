@@ -94,6 +94,7 @@ impl Runtime for Fake {
             image_id: config.image_id.clone(),
             state: ContainerState::Running { started_at: now() },
             log_path: "/nonexistent".into(),
+            resources: config.resources.clone(),
             labels: config.labels.clone(),
         };
         let mut pods = self.pods.lock().expect("lock");
@@ -114,7 +115,16 @@ impl Runtime for Fake {
         Ok(())
     }
 
-    async fn update_container(&self, _id: &str, _resources: &Resources) -> Result<()> {
+    async fn update_container(&self, id: &str, resources: &Resources) -> Result<()> {
+        let mut pods = self.pods.lock().expect("lock");
+        let found = pods.values_mut().flat_map(|p| &mut p.containers).find(|c| c.id == id);
+        found.ok_or_else(|| Error::NotFound(id.to_owned()))?.resources = resources.clone();
+        Ok(())
+    }
+
+    async fn update_pod(&self, uid: &str, resources: &Resources) -> Result<()> {
+        let mut pods = self.pods.lock().expect("lock");
+        pods.get_mut(uid).ok_or_else(|| Error::NotFound(uid.to_owned()))?.config.resources = resources.clone();
         Ok(())
     }
 

@@ -225,6 +225,7 @@ fn show(record: &records::ContainerRecord) -> Container {
         image_id: record.config.image_id.clone(),
         state: record.state.clone(),
         log_path: record.log.clone(),
+        resources: record.config.resources.clone(),
         labels: record.config.labels.clone(),
     }
 }

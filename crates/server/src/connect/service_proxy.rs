@@ -19,7 +19,8 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
     let (scheme, name, wanted) = target::scheme_name_port(&a.name).ok_or_else(invalid)?;
     let service = target::object(work.ask.state, "services", &a.namespace, name).await?;
     let port_name = port_name(&service, wanted).ok_or_else(|| {
-        let why = format!("no service port {wanted:?} found for service {name:?}");
+        let number = wanted.parse().map_or_else(|_| format!("{wanted:?}"), |n: u16| n.to_string());
+        let why = format!("no service port {number} found for service {name:?}");
         Status::new(meta::Reason::ServiceUnavailable, why)
     })?;
     let ready = endpoints(&work, &a.namespace, name, &port_name).await?;
