@@ -31,6 +31,8 @@ pub struct Config {
     pub labels: BTreeMap<String, String>,
     /// Taints given at registration: `key=value:effect`.
     pub taints: Vec<String>,
+    /// The node's part of the pod range, as the Node object tells it; empty for none.
+    pub pod_cidr: String,
     /// The machine's resolver configuration.
     pub resolv_conf: PathBuf,
 }

@@ -12,6 +12,7 @@
 
 pub mod api;
 pub mod bridge;
+mod conntrack;
 pub mod ipam;
 pub mod link;
 mod nft;

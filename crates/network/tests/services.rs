@@ -3,7 +3,7 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use client::Informer;
@@ -33,6 +33,12 @@ fn slice(service: &str, addresses: &[IpAddr], port: u16) -> EndpointSlice {
     serde_json::from_value(slice).expect("a slice")
 }
 
+fn udp_slice(service: &str, addresses: &[IpAddr]) -> EndpointSlice {
+    let mut slice = slice(service, addresses, 8080);
+    slice.ports.iter_mut().flatten().for_each(|p| p.protocol = Some("UDP".to_owned()));
+    slice
+}
+
 /// A server in a pod that answers every connection with its name; ends with the test.
 fn serve(pod: &Namespace, name: &'static str, address: IpAddr) {
     let (ready, started) = std::sync::mpsc::channel();
@@ -44,6 +50,27 @@ fn serve(pod: &Namespace, name: &'static str, address: IpAddr) {
         }
     });
     started.recv().expect("listening");
+}
+
+/// The same for datagrams.
+fn serve_datagrams(pod: &Namespace, name: &'static str, address: IpAddr) {
+    let (ready, started) = std::sync::mpsc::channel();
+    pod.run(move || {
+        let socket = UdpSocket::bind((address, 8080)).expect("bound");
+        ready.send(()).expect("sent");
+        while let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
+            let _ = socket.send_to(name.as_bytes(), from);
+        }
+    });
+    started.recv().expect("listening");
+}
+
+/// Who answers a client that keeps its port.
+fn ask_again(client: &UdpSocket) -> Result<String, ErrorKind> {
+    client.send(b"?").map_err(|e| e.kind())?;
+    let mut buffer = [0; 16];
+    let length = client.recv(&mut buffer).map_err(|e| e.kind())?;
+    Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
 fn ask(address: &str) -> Result<String, ErrorKind> {
@@ -79,6 +106,8 @@ fn services_lead_to_endpoints() {
         let ip_b = net.attach("b", &b.0, &[]).await.expect("attach")[0];
         serve(&a, "a", ip_a);
         serve(&b, "b", ip_b);
+        serve_datagrams(&a, "a", ip_a);
+        serve_datagrams(&b, "b", ip_b);
 
         let (all, slices) = (Informer::<Service>::detached(), Informer::<EndpointSlice>::detached());
         all.apply(service("web", "10.96.0.10", json!({})));
@@ -88,8 +117,19 @@ fn services_lead_to_endpoints() {
         all.apply(service("sticky", "10.96.0.12", sticky));
         slices.apply(slice("sticky", &[ip_a, ip_b], 8080));
 
+        let datagrams = json!({"ports": [{"port": 53, "protocol": "UDP", "nodePort": 30053}]});
+        all.apply(service("datagrams", "10.96.0.13", datagrams));
+        slices.apply(udp_slice("datagrams", &[ip_a]));
+
         proxy.follow(&all, &slices);
         assert!(proxy.sync(&all, &slices).await);
+        let clients = ["10.96.0.13:53", "10.244.0.1:30053"].map(|way| {
+            let client = UdpSocket::bind("0.0.0.0:0").expect("bound");
+            client.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
+            client.connect(way).expect("connected");
+            assert_eq!(ask_again(&client).as_deref(), Ok("a"), "{way}");
+            client
+        });
         let both = |from: &dyn Fn() -> String| {
             let seen: std::collections::BTreeSet<String> = (0..40).map(|_| from()).collect();
             assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["a", "b"]);
@@ -110,11 +150,16 @@ fn services_lead_to_endpoints() {
         // Differences: an endpoint goes, another service gets one, one ends.
         slices.apply(slice("web", &[ip_b], 8080));
         slices.apply(slice("none", &[ip_a], 8080));
+        slices.apply(udp_slice("datagrams", &[ip_b]));
         all.delete(&service("sticky", "10.96.0.12", json!({})));
         assert!(proxy.sync(&all, &slices).await);
         assert!((0..20).all(|_| ask("10.96.0.10:80").as_deref() == Ok("b")));
         assert_eq!(ask("10.96.0.11:80").as_deref(), Ok("a"));
         assert_eq!(ask("10.96.0.12:80"), Err(ErrorKind::ConnectionRefused));
+
+        for client in &clients {
+            assert_eq!(ask_again(client).as_deref(), Ok("b"), "the old endpoint is forgotten");
+        }
 
         // A new process: the host ports of pods that run already are kept.
         let proxy = Proxy::new(services::Config { node: "n".to_owned(), cluster_range, service_range });

@@ -373,6 +373,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// Usage of a container.
     async fn usage(&self, id: &str) -> Result<Usage>;
+    /// Mounts an image's files read-only on a directory of the node. Idempotent; unmounting is the caller's.
+    async fn mount_image(&self, image_id: &str, target: &std::path::Path) -> Result<()> {
+        Err(Error::System(format!("this runtime cannot mount image {image_id} on {}", target.display())))
+    }
     /// A local image by name or id.
     async fn image(&self, name: &str) -> Result<Option<Image>>;
     /// All local images.

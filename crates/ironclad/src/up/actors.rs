@@ -144,6 +144,7 @@ async fn start_kubelet(
         version: KUBERNETES.to_owned(),
         labels: BTreeMap::new(),
         taints: Vec::new(),
+        pod_cidr: options.node_pods().to_string(),
         resolv_conf: "/etc/resolv.conf".into(),
     };
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.kubelet_port)).await;

@@ -45,7 +45,12 @@ pub fn node(config: &Config, facts: &Facts, status: NodeStatus) -> Node {
             annotations: Some([annotation].into()),
             ..ObjectMeta::default()
         },
-        spec: Some(NodeSpec { taints: Some(taints).filter(|t| !t.is_empty()), ..NodeSpec::default() }),
+        spec: Some(NodeSpec {
+            taints: Some(taints).filter(|t| !t.is_empty()),
+            pod_cidr: Some(config.pod_cidr.clone()).filter(|c| !c.is_empty()),
+            pod_cidrs: Some(vec![config.pod_cidr.clone()]).filter(|_| !config.pod_cidr.is_empty()),
+            ..NodeSpec::default()
+        }),
         status: Some(status),
     }
 }

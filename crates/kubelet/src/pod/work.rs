@@ -161,7 +161,11 @@ impl Desk {
             Ok(sources) => sources,
             Err(error) => return not("CreateContainerConfigError", error, false),
         };
-        let image = image::ensure(agent, &self.pod, &container, &sources, &history);
+        let image = async {
+            let image = image::ensure(agent, &self.pod, &container, &sources, &history).await?;
+            volume::image::mount(agent, &self.pod, &container, &volumes, &sources, &history).await?;
+            Ok::<_, image::Refused>(image)
+        };
         let image = match self.cancel.run_until_cancelled(image).await {
             None => return Outcome::Done,
             Some(Ok(image)) => image,

@@ -24,6 +24,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         version: "v1.36.3".to_owned(),
         labels: Default::default(),
         taints: Vec::new(),
+        pod_cidr: String::new(),
         resolv_conf: dir.join("resolv.conf"),
     }
 }

@@ -8,6 +8,7 @@ pub mod config_map;
 pub mod downward_api;
 pub mod empty_dir;
 pub mod host_path;
+pub mod image;
 pub mod mounts;
 pub mod ownership;
 pub mod projected;
@@ -51,6 +52,7 @@ pub static ALL: &[&dyn Plugin] = &[
     &secret::Secrets,
     &downward_api::DownwardApi,
     &projected::Projected,
+    &image::ImageVolume,
 ];
 
 /// What a volume is made from.

@@ -62,6 +62,7 @@ fn is_read_only(pod: &Pod, name: &str) -> bool {
     let volumes = spec::of(pod).volumes.as_deref().unwrap_or_default();
     volumes.iter().find(|v| v.name == name).is_some_and(|v| {
         v.config_map.is_some() || v.secret.is_some() || v.projected.is_some() || v.downward_api.is_some()
+            || v.image.is_some()
     })
 }
 

@@ -190,12 +190,17 @@ fn targets(config: &Config, slices: &[Arc<EndpointSlice>], port: &ServicePort) -
     if ready.is_empty() { ending } else { ready }.into_iter().collect()
 }
 
+/// Addresses and ports of the endpoints that are used.
+pub(super) fn ends(config: &Config, slices: &[Arc<EndpointSlice>], port: &ServicePort) -> BTreeSet<(Ipv4Addr, u16)> {
+    targets(config, slices, port).into_iter().map(|target| (target.address, target.port)).collect()
+}
+
 fn target(config: &Config, endpoint: &Endpoint, port: u16) -> Option<Target> {
     let address = endpoint.addresses.first()?.parse().ok()?;
     Some(Target { address, port, local: endpoint.node_name.as_deref() == Some(&config.node) })
 }
 
-fn external_addresses(spec: &ServiceSpec, service: &Service) -> Vec<Ipv4Addr> {
+pub(super) fn external_addresses(spec: &ServiceSpec, service: &Service) -> Vec<Ipv4Addr> {
     let balancer = service.status.as_ref().and_then(|s| s.load_balancer.as_ref());
     let ingress = balancer.and_then(|b| b.ingress.as_deref()).unwrap_or_default();
     let addresses = spec.external_ips.iter().flatten().map(String::as_str);

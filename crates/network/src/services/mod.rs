@@ -7,5 +7,6 @@ mod base;
 mod compile;
 mod proxy;
 mod ports;
+mod udp;
 
 pub use proxy::{Config, Proxy, teardown};

@@ -12,8 +12,9 @@ use kube::ResourceExt;
 use meta::Key;
 use tokio::sync::Notify;
 
-use super::{base, compile, ports};
+use super::{base, compile, ports, udp};
 use crate::api::HostPort;
+use crate::conntrack;
 use crate::nft::{self, Part, Table};
 
 /// The label that names a slice's service.
@@ -43,6 +44,7 @@ struct Shared {
     dirty: Mutex<Dirty>,
     changed: Notify,
     table: Mutex<Table>,
+    udp: Mutex<udp::Known>,
 }
 
 #[derive(Default)]
@@ -59,7 +61,7 @@ impl Proxy {
     /// A proxy that has not touched the kernel yet.
     pub fn new(config: Config) -> Self {
         let table = Mutex::new(Table::new(base::base(&config)));
-        Proxy(Arc::new(Shared { config, dirty: Mutex::default(), changed: Notify::new(), table }))
+        Proxy(Arc::new(Shared { config, dirty: Mutex::default(), changed: Notify::new(), table, udp: Mutex::default() }))
     }
 
     /// Takes in the host ports of all pods of the node.
@@ -130,9 +132,12 @@ impl Proxy {
             (keys, std::mem::take(&mut dirty.pods), slice_keys)
         };
         let mut changes: Vec<(String, Part)> = pods.into_iter().map(|(uid, part)| (format!("pod {uid}"), part)).collect();
+        let mut lost = HashMap::new();
         for key in keys {
             let of_service: Vec<_> = slice_keys[&key].iter().filter_map(|k| slices.get(k)).collect();
             let service = services.get(&key).filter(|s| ours(s));
+            let ways = service.as_ref().map(|s| udp::ways(&self.0.config, s, &of_service)).unwrap_or_default();
+            lost.extend(self.0.udp.lock().unwrap_or_else(PoisonError::into_inner).take(&key, ways));
             let part = service.map(|s| compile::compile(&self.0.config, &s, &of_service)).unwrap_or_default();
             changes.push((format!("service {key}"), part));
         }
@@ -140,7 +145,9 @@ impl Proxy {
         let count = changes.len();
         // The kernel works while the call blocks.
         let done = tokio::task::spawn_blocking(move || {
-            shared.table.lock().unwrap_or_else(PoisonError::into_inner).change(changes)
+            shared.table.lock().unwrap_or_else(PoisonError::into_inner).change(changes)?;
+            shared.forget(&lost);
+            Ok::<(), std::io::Error>(())
         });
         match done.await {
             Ok(Ok(())) => {
@@ -160,6 +167,17 @@ impl Proxy {
 }
 
 impl Shared {
+    /// Once new packets go the new way, the old way is forgotten.
+    fn forget(&self, lost: &HashMap<udp::Way, BTreeSet<(Ipv4Addr, u16)>>) {
+        if lost.is_empty() {
+            return;
+        }
+        match conntrack::forget(|flow| udp::is_stale(flow, lost, self.config.cluster_range)) {
+            Ok(count) => tracing::debug!(count, "UDP flows forgotten"),
+            Err(error) => tracing::warn!(%error, "UDP flows to endpoints that are gone may last"),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Dirty> {
         self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -94,9 +94,17 @@ fn period(limits: &Resources) -> String {
     if limits.cpu_period == 0 { "100000".to_owned() } else { limits.cpu_period.to_string() }
 }
 
-/// `cpu.shares` (2 … 262144) on the scale of `cpu.weight` (1 … 10000), as the CRI defines it.
+/// `cpu.shares` (2 … 262144) on the scale of `cpu.weight` (1 … 10000): the curve that also leads from the one
+/// default, 1024, to the other, 100 (upstream: `opencontainers/cgroups`, `ConvertCPUSharesToCgroupV2Value`).
 fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+    match shares {
+        0..=2 => 1,
+        262_144.. => 10_000,
+        _ => {
+            let log = (shares as f64).log2();
+            10_f64.powf((log * log + 125.0 * log) / 612.0 - 7.0 / 34.0).ceil() as u64
+        }
+    }
 }
 
 fn put(dir: &Path, file: &str, value: &str) -> io::Result<()> {
@@ -110,6 +118,7 @@ mod tests {
 
     #[test]
     fn weights() {
-        assert_eq!([weight(0), weight(2), weight(1024), weight(262_144)], [1, 1, 39, 10_000]);
+        let of = [0, 2, 102, 256, 1024, 262_144].map(weight);
+        assert_eq!(of, [1, 1, 17, 35, 100, 10_000]);
     }
 }

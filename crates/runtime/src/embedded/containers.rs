@@ -27,7 +27,8 @@ impl Inner {
     /// Layers that containers stand on: the image store must keep them.
     pub(super) fn used_layers(&self) -> Vec<String> {
         let pods = self.pods();
-        pods.values().flat_map(|pod| &pod.containers).flat_map(|container| container.layers.iter().cloned()).collect()
+        let own = pods.values().flat_map(|pod| &pod.containers).flat_map(|container| container.layers.iter().cloned());
+        own.chain(super::image_mount::mounted_layers()).collect()
     }
 
     pub(super) async fn start_container(self: &Arc<Self>, pod_uid: &str, config: &ContainerConfig) -> Result<String> {

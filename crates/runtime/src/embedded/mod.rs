@@ -3,6 +3,7 @@
 mod connection;
 mod containers;
 mod exec;
+mod image_mount;
 mod pods;
 mod prepare;
 mod records;
@@ -191,6 +192,11 @@ impl Runtime for Embedded {
             Ok(cgroup::usage(&inner.hierarchies, &group))
         })
         .await
+    }
+
+    async fn mount_image(&self, image_id: &str, target: &std::path::Path) -> Result<()> {
+        let (inner, image_id, target) = (self.inner.clone(), image_id.to_owned(), target.to_owned());
+        blocking(move || inner.mount_image(&image_id, &target)).await
     }
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {
