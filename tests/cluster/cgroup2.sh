@@ -21,7 +21,7 @@ version=${kernel#linux-image-}
 root=$work/root
 mkdir -p "$root"/{bin,sbin,etc,proc,sys,dev,tmp,run,new,lib/modules/$version}
 cp "$work/unpacked/bin/busybox" "$root/bin/"
-for applet in $("$root/bin/busybox" --list); do ln -sf /bin/busybox "$root/bin/$applet"; done
+for applet in $("$root/bin/busybox" --list); do [ -e "$root/bin/$applet" ] || ln -s /bin/busybox "$root/bin/$applet"; done
 ln -sf /bin/busybox "$root/sbin/modprobe"
 strip -o "$root/bin/ironclad" "$ironclad"
 cp "$work/busybox.tar" "$root/"

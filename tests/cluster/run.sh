@@ -115,6 +115,8 @@ says "not found" 'Error from server \(NotFound\): pods "none" not found' k get p
 here=$(dirname "$0")
 source "$here/workload.sh"
 source "$here/streams.sh"
+source "$here/pods.sh"
+source "$here/resize.sh"
 kill $registry
 
 does "three pods" within 60 three
