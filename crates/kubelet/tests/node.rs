@@ -93,6 +93,7 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         version: "v1.36.3".to_owned(),
         labels: Default::default(),
         taints: Vec::new(),
+        pod_cidr: String::new(),
         resolv_conf: "/etc/resolv.conf".into(),
     };
     let agent = kubelet::agent(settings, &hub, Arc::new(runtime), Arc::new(NoNetwork));
