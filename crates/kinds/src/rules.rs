@@ -79,6 +79,21 @@ pub trait Rules: Send + Sync + 'static {
         false
     }
 
+    /// Whether names, labels and the like are checked as those of other kinds are.
+    fn checks_metadata(&self) -> bool {
+        true
+    }
+
+    /// The group that messages about wrong objects name, if not the kind's own.
+    fn shown_group(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The warning that every request for the kind gets.
+    fn deprecated(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What an update of the status leaves as it is, as server-side apply knows it (upstream: `GetResetFields` of
     /// the status strategy).
     fn kept_by_status(&self) -> &'static [&'static [&'static str]] {

@@ -63,12 +63,13 @@ impl Quantity {
             return Err(ParseError);
         }
         let fraction = &fraction[..fraction.len().min(18)];
-        let mantissa: i128 = format!("{whole}{fraction}").parse().map_err(|_| ParseError)?;
+        // More digits than this are beyond every limit.
+        let mantissa: i128 = format!("0{whole}{fraction}").parse().unwrap_or(i128::MAX);
         let denominator = factor_den * 10i128.pow(fraction.len() as u32);
         // Beyond the range of i64 units upstream clamps; so do we.
         let limit = i128::from(i64::MAX) * NANO;
         let nano = match mantissa.checked_mul(factor_num).and_then(|n| n.checked_mul(NANO)) {
-            Some(n) => ((n + denominator - 1) / denominator).min(limit),
+            Some(n) => (n / denominator + i128::from(n % denominator != 0)).min(limit),
             None => limit,
         };
         Ok(Quantity { nano: if negative { -nano } else { nano }, format })
@@ -127,10 +128,8 @@ fn scale(suffix: &str) -> Option<(Format, i128, i128)> {
         return Some((Format::DecimalSi, num, den));
     }
     let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok()?;
-    if !(-18..=18).contains(&exponent) {
-        return None;
-    }
-    let (num, den) = power(exponent);
+    // Beyond these bounds the limits decide alone.
+    let (num, den) = power(exponent.clamp(-20, 20));
     Some((Format::DecimalExponent, num, den))
 }
 
@@ -199,6 +198,7 @@ mod tests {
             ("0.5", "500m"), ("1500m", "1500m"), ("1000m", "1"), ("1024", "1024"), ("1024Ki", "1Mi"), ("1.5Gi", "1536Mi"),
             ("0.5Gi", "512Mi"), ("2000", "2k"), ("1e3", "1e3"), ("0Mi", "0"), ("-1", "-1"), ("100Mi", "100Mi"),
             ("1.1Ki", "1126400m"), ("512", "512"), (".5", "500m"), ("5.", "5"),
+            ("1e30", "9223372036854775807"), ("1e-09", "1e-9"), ("1e-40", "1e-9"), ("+5", "5"), ("007", "7"), ("0e99", "0"),
         ] {
             assert_eq!(Quantity::parse(text).map(|q| q.to_string()), Ok(want.to_owned()), "{text}");
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::object::string_map;
+use crate::text::{label_value, qualified_name};
 
 /// How a requirement compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +71,10 @@ impl Labels {
         let mut requirements = Vec::new();
         parser.skip_space();
         while !parser.rest.is_empty() {
-            requirements.push(parser.requirement(text)?);
+            requirements.push(parser.requirement()?);
             parser.skip_space();
             if !parser.rest.is_empty() && !parser.eat(",") {
-                return Err(parser.unexpected(text, "',' or 'end of string'"));
+                return Err(parser.unexpected("',' or 'end of string'"));
             }
             parser.skip_space();
         }
@@ -172,17 +173,27 @@ impl<'a> Parser<'a> {
         word
     }
 
-    fn unexpected(&self, whole: &str, expected: &str) -> ParseError {
-        let found: String = self.rest.chars().take_while(|c| !c.is_whitespace() && *c != ',').collect();
-        ParseError(format!("unable to parse requirement: found '{found}', expected: {expected} (selector {whole:?})"))
+    fn unexpected(&self, expected: &str) -> ParseError {
+        let special = |c: &char| "=!(),<>".contains(*c);
+        let found: String = match self.rest.chars().next().filter(special) {
+            Some(c) => c.to_string(),
+            None => self.rest.chars().take_while(|c| !c.is_whitespace() && !special(c)).collect(),
+        };
+        ParseError(format!("unable to parse requirement: found '{found}', expected: {expected}"))
     }
 
-    fn requirement(&mut self, whole: &str) -> Result<Requirement, ParseError> {
+    fn checked(field: &str, value: &str, wrong: Vec<String>) -> Result<(), ParseError> {
+        let Some(why) = wrong.first() else { return Ok(()) };
+        Err(ParseError(format!("unable to parse requirement: {field}: Invalid value: {value:?}: {why}")))
+    }
+
+    fn requirement(&mut self) -> Result<Requirement, ParseError> {
         let negated = self.eat("!");
         let key = self.word().to_owned();
         if key.is_empty() {
-            return Err(self.unexpected(whole, "!, identifier, or 'end of string'"));
+            return Err(self.unexpected("!, identifier, or 'end of string'"));
         }
+        Self::checked("<nil>", &key, qualified_name(&key))?;
         let plain = |operator, values: BTreeSet<String>| Requirement { key: key.clone(), operator, values };
         self.skip_space();
         if negated {
@@ -200,11 +211,16 @@ impl<'a> Parser<'a> {
         ];
         for (token, operator) in single {
             if self.eat(token) {
+                self.skip_space();
+                if self.rest.starts_with(['=', '!', '(', ')', '<', '>']) {
+                    return Err(self.unexpected("identifier"));
+                }
                 let value = self.word().to_owned();
                 let number = matches!(operator, Operator::GreaterThan | Operator::LessThan);
                 if number && value.parse::<i64>().is_err() {
                     return Err(ParseError(format!("for 'Gt', 'Lt' operators, the value must be an integer: {value:?}")));
                 }
+                Self::checked(&format!("values[0][{key}]"), &value, label_value(&value))?;
                 return Ok(plain(operator, [value].into()));
             }
         }
@@ -217,12 +233,16 @@ impl<'a> Parser<'a> {
                 )));
             }
         };
-        self.value_list(whole).map(|values| plain(operator, values))
+        let values = self.value_list()?;
+        for (at, value) in values.iter().enumerate() {
+            Self::checked(&format!("values[{at}][{key}]"), value, label_value(value))?;
+        }
+        Ok(plain(operator, values))
     }
 
-    fn value_list(&mut self, whole: &str) -> Result<BTreeSet<String>, ParseError> {
+    fn value_list(&mut self) -> Result<BTreeSet<String>, ParseError> {
         if !self.eat("(") {
-            return Err(self.unexpected(whole, "'('"));
+            return Err(self.unexpected("'('"));
         }
         let mut values = BTreeSet::new();
         loop {
@@ -231,7 +251,7 @@ impl<'a> Parser<'a> {
                 return Ok(values);
             }
             if !self.eat(",") {
-                return Err(self.unexpected(whole, "',' or ')'"));
+                return Err(self.unexpected("',' or ')'"));
             }
         }
     }

@@ -113,6 +113,10 @@ pub struct Status {
     pub causes: Vec<Cause>,
     /// Seconds after which to try again; 0 for none.
     pub retry_after: u32,
+    /// Whether `details` are shown even when there are none.
+    pub bare_details: bool,
+    /// For `Warning` headers: what the client is told besides.
+    pub warnings: Vec<String>,
     /// A token with which an expired list can be continued inconsistently, or empty.
     pub continue_token: String,
 }
@@ -130,6 +134,8 @@ impl Status {
             uid: String::new(),
             causes: Vec::new(),
             retry_after: 0,
+            bare_details: false,
+            warnings: Vec::new(),
             continue_token: String::new(),
         }
     }
@@ -150,7 +156,7 @@ impl Status {
 
     /// 404: no such path or resource type.
     pub fn no_such_resource() -> Self {
-        Status::new(Reason::NotFound, "the server could not find the requested resource")
+        Status::generic(Reason::NotFound, "the server could not find the requested resource")
     }
 
     /// 409: the name is taken.
@@ -179,7 +185,8 @@ impl Status {
             (false, true) => format!("{subject} is forbidden: {why}"),
             (false, false) => format!("{subject} {name:?} is forbidden: {why}"),
         };
-        Status::about(Reason::Forbidden, group, resource, name, message)
+        let status = Status::about(Reason::Forbidden, group, resource, name, message);
+        Status { bare_details: true, ..status }
     }
 
     /// 422: validation failed. `kind` is the CamelCase kind.
@@ -200,6 +207,11 @@ impl Status {
             .map(|e| Cause { reason: e.reason().to_owned(), message: e.body(), field: e.path.to_string() })
             .collect();
         status
+    }
+
+    /// An answer by its code alone, in the words of upstream's `NewGenericServerResponse`.
+    pub fn generic(reason: Reason, message: impl Into<String>) -> Self {
+        Status { bare_details: true, ..Status::new(reason, message) }
     }
 
     /// 400.
@@ -258,7 +270,7 @@ impl Status {
         if self.reason != Reason::Unknown {
             out["reason"] = self.reason.as_str().into();
         }
-        if !details.is_empty() {
+        if !details.is_empty() || self.bare_details {
             out["details"] = details.into();
         }
         out

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kinds::{Descriptor, Verbs};
+use meta::field::Error;
 use meta::{Encoded, Key, Object, Status};
 use store::{Entry, Template};
 
@@ -45,6 +46,12 @@ impl Kind {
 
     pub fn not_found(&self, name: &str) -> Status {
         Status::not_found(self.group(), self.resource(), name)
+    }
+
+    /// 422 for an object of the kind.
+    pub fn invalid(&self, name: &str, errors: &[Error]) -> Status {
+        let group = self.descriptor.rules.shown_group().unwrap_or_else(|| self.group());
+        Status::invalid(group, &self.descriptor.gvk.kind, name, errors)
     }
 
     /// The object that an entry holds, in this version's form.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use admission::Plugin;
 use kinds::Descriptor;
-use meta::{Attributes, Encoded, Object, Status};
+use meta::{Attributes, Encoded, Object, Reason, Status};
 use store::Store;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -210,8 +210,8 @@ impl Registry {
     pub async fn get(&self, attributes: &Attributes, resource_version: &str) -> Result<Arc<Encoded>, Status> {
         let kind = self.target(attributes)?;
         let part = subresource::find(&kind, &attributes.subresource)?;
-        let invalid = |why| Status::bad_request(format!("invalid resource version: {why}"));
-        let least = parse_revision(resource_version).map_err(invalid)?;
+        // Upstream's answer carries no reason.
+        let least = parse_revision(resource_version).map_err(|why| Status::new(Reason::Unknown, why))?;
         if least > self.store.revision() && !self.feed.reach(least).await {
             return Err(too_large(least, self.store.revision()));
         }

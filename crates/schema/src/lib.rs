@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v3};
 pub use strategic::PatchError;
-pub use decode::{yaml_documents, yaml_to_json};
+pub use decode::{tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.

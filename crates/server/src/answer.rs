@@ -22,9 +22,7 @@ pub fn bytes(code: StatusCode, media: &'static str, body: impl Into<Bytes>) -> R
 /// Plain text.
 pub fn text(code: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = bytes(code, "text/plain; charset=utf-8", body);
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    no_sniff(&mut response);
     response
 }
 
@@ -80,6 +78,7 @@ pub fn status(format: Format, status: &Status) -> Response<Body> {
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = status_json(status);
     let mut response = encoded(code, format, json.clone()).unwrap_or_else(|_| bytes(code, "application/json", json));
+    warn(&mut response, &status.warnings);
     if status.retry_after > 0 {
         response.headers_mut().insert(RETRY_AFTER, status.retry_after.into());
     }
@@ -89,6 +88,23 @@ pub fn status(format: Format, status: &Status) -> Response<Body> {
 /// The error as JSON.
 pub fn status_json(status: &Status) -> Bytes {
     Object::from_value(status.to_value()).map(|object| json_of(&object)).unwrap_or_default()
+}
+
+/// Tells browsers to believe the media type.
+pub fn no_sniff(response: &mut Response<Body>) {
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+}
+
+/// Adds a warning before those that are there.
+pub fn warn_first(response: &mut Response<Body>, text: &str) {
+    let others: Vec<HeaderValue> = response.headers().get_all(WARNING).iter().cloned().collect();
+    response.headers_mut().remove(WARNING);
+    warn(response, &[text.to_owned()]);
+    others.into_iter().for_each(|value| {
+        response.headers_mut().append(WARNING, value);
+    });
 }
 
 /// Adds warnings for the client, each once (upstream: `net.NewWarningHeader`).

@@ -111,7 +111,7 @@ pub fn accept(headers: &HeaderMap) -> &str {
 /// The form of an error: never an error itself.
 pub fn output_of_status(accept: Option<&HeaderValue>) -> Format {
     let clauses = clauses(accept.and_then(|v| v.to_str().ok()).unwrap_or_default());
-    clauses.iter().find_map(|c| formats(c.media).next()).unwrap_or_default()
+    clauses.iter().find_map(|c| acceptable(c, false)).map(|output| output.format).unwrap_or_default()
 }
 
 fn acceptable(clause: &Clause<'_>, shapes: bool) -> Option<Output> {

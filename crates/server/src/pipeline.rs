@@ -76,7 +76,10 @@ async fn pass(
     *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), head.uri.query()))?;
     route.attributes.user = authenticate(state, &head, caller).instrument(debug_span!("authenticate")).await?;
     let _turn = state.flow.enter(route).instrument(debug_span!("flow control")).await?;
-    debug_span!("authorize").in_scope(|| state.authorization.check(&route.attributes))?;
+    if let Err(refusal) = debug_span!("authorize").in_scope(|| state.authorization.check(&route.attributes)) {
+        route.forbidden = true;
+        return Err(refusal);
+    }
     let long = route.is_long_running();
     let ask = Ask { state, route, head, body };
     let verb = verbs::run(ask).instrument(debug_span!("verb"));
@@ -109,8 +112,13 @@ async fn authenticate(state: &State, head: &request::Parts, caller: &Caller) -> 
 /// Counts and logs the request, and marks the response with its id.
 fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<Body>) {
     let (a, code) = (&route.attributes, response.status().as_u16());
-    let known = a.is_resource() && state.registry.kind(&a.group, &a.version, &a.resource).is_some();
-    state.metrics.count(a, known, code, took);
+    let kind = if a.is_resource() { state.registry.kind(&a.group, &a.version, &a.resource) } else { None };
+    state.metrics.count(a, kind.is_some(), code, took);
+    if route.forbidden {
+        answer::no_sniff(response);
+    } else if let Some(text) = kind.as_ref().and_then(|kind| kind.rules.deprecated()) {
+        answer::warn_first(response, text);
+    }
     if let Ok(id) = HeaderValue::from_str(&uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()) {
         response.headers_mut().insert(HeaderName::from_static("audit-id"), id);
     }

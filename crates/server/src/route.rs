@@ -16,6 +16,8 @@ pub struct Route {
     pub query: Query,
     /// What follows the subresource in the path, without a leading slash (`…/proxy/REST`).
     pub rest: String,
+    /// Whether the authorizer refused it.
+    pub forbidden: bool,
 }
 
 impl Route {

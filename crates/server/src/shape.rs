@@ -6,7 +6,7 @@ use kinds::{Column, Descriptor};
 use meta::{Object, Status};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::query::Query;
 
@@ -51,10 +51,9 @@ pub fn partial(json: &[u8], version: &str) -> Result<Bytes, Status> {
         .into())
 }
 
-/// The metadata of the items of a list, without their type, as upstream's lists.
-pub fn partial_item(json: &[u8]) -> Result<String, Status> {
-    let head: Head<'_> = serde_json::from_slice(json).map_err(Status::internal)?;
-    Ok(format!(r#"{{"metadata":{}}}"#, head.metadata.get()))
+/// The metadata of a table of one object; one that is not stored has no revision.
+pub fn table_metadata(revision: u64) -> String {
+    if revision == 0 { "{}".to_owned() } else { format!(r#"{{"resourceVersion":"{revision}"}}"#) }
 }
 
 /// How to make tables of one kind.
@@ -94,11 +93,16 @@ impl Tables {
 
     fn headings(&self) -> String {
         let column = |c: &Column| {
-            let mut out = json!({"name": c.name, "type": c.kind, "format": c.format, "description": c.description});
-            out["priority"] = c.priority.into();
-            out
+            format!(
+                r#"{{"name":{},"type":{},"format":{},"description":{},"priority":{}}}"#,
+                Value::from(c.name),
+                Value::from(c.kind),
+                Value::from(c.format),
+                Value::from(c.description),
+                c.priority
+            )
         };
-        Value::Array(self.kind.rules.columns().iter().map(column).collect()).to_string()
+        format!("[{}]", self.kind.rules.columns().iter().map(column).collect::<Vec<_>>().join(","))
     }
 
     fn row(&self, json: &[u8], now: Timestamp, out: &mut String) -> Result<(), Status> {
@@ -107,7 +111,7 @@ impl Tables {
         let cells = Value::Array(self.kind.rules.row(&object, now));
         out.push_str(&format!(r#"{{"cells":{cells}"#));
         let carried = match self.include {
-            Include::None => return Ok(out.push('}')),
+            Include::None => return Ok(out.push_str(r#","object":null}"#)),
             Include::Metadata => partial(json, self.version)?,
             Include::Object => Bytes::copy_from_slice(json),
         };

@@ -52,12 +52,12 @@ impl Frames {
     /// Appends the frame of an event. A failure becomes an ERROR frame.
     fn push(&mut self, event: &WatchEvent, out: &mut BytesMut) {
         let (name, object) = match event {
-            WatchEvent::Added(o) => ("ADDED", self.object(&o.json)),
-            WatchEvent::Modified(o) => ("MODIFIED", self.object(&o.json)),
-            WatchEvent::Deleted(o) => ("DELETED", self.object(&o.json)),
+            WatchEvent::Added(o) => ("ADDED", self.object(&o.json, o.revision)),
+            WatchEvent::Modified(o) => ("MODIFIED", self.object(&o.json, o.revision)),
+            WatchEvent::Deleted(o) => ("DELETED", self.object(&o.json, o.revision)),
             WatchEvent::Bookmark { revision, initial_end } => {
                 let bookmark = self.bookmark(*revision, *initial_end);
-                ("BOOKMARK", self.object(&bookmark))
+                ("BOOKMARK", self.object(&bookmark, *revision))
             }
             WatchEvent::Error(status) => ("ERROR", Ok(answer::status_json(status))),
         };
@@ -78,13 +78,13 @@ impl Frames {
         out.extend_from_slice(b"}\n");
     }
 
-    fn object(&mut self, json: &Bytes) -> Result<Bytes, Status> {
+    fn object(&mut self, json: &Bytes, revision: u64) -> Result<Bytes, Status> {
         match &self.form {
             Form::Whole => Ok(json.clone()),
             Form::Partial(version) => shape::partial(json, version),
             Form::Table(tables) => {
                 let headings = !std::mem::replace(&mut self.described, true);
-                tables.table(std::iter::once(&**json), "{}", headings)
+                tables.table(std::iter::once(&**json), &shape::table_metadata(revision), headings)
             }
         }
     }

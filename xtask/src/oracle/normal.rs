@@ -21,6 +21,7 @@ pattern!(PEM, "-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\n?");
 pattern!(REVISION, r#"(resourceVersion"?: "?)[1-9]\d*"#);
 pattern!(CLUSTER_IP, r"^10\.(9[6-9]|1[01]\d)\.\d+\.\d+$");
 pattern!(TOKEN_VOLUME, "kube-api-access-[a-z0-9]{5}");
+pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");
 pattern!(CURRENT, r"current: \d+");
 
 /// Fields whose values the server chooses, unless the client does.
@@ -42,6 +43,7 @@ impl Context<'_> {
         for (pattern, mask) in [(&SERVER, "<server>"), (&TOKEN, "<token>"), (&PEM, "<pem>"), (&CURRENT, "current: <rv>"), (&TOKEN_VOLUME, "kube-api-access-<random>")] {
             text = pattern.replace_all(&text, mask).into_owned();
         }
+        text = PORTS.replace_all(&text, ":<port>/$1").into_owned();
         REVISION.replace_all(&text, "${1}<rv>").into_owned()
     }
 
@@ -71,6 +73,15 @@ impl Context<'_> {
                         *name = self.text(name);
                     }
                 }
+            }
+            Tree::List(items) if matches!(name, "resourceRules" | "nonResourceRules") => {
+                // In the order in which a cache happens to have the bindings.
+                items.sort_by_key(Tree::short);
+            }
+            Tree::List(items) if name == "managedFields" => {
+                items.iter_mut().for_each(|item| self.below(name, item));
+                // They stand in the order of their seconds, which two servers do not have in common.
+                items.sort_by_key(Tree::short);
             }
             Tree::List(items) => items.iter_mut().for_each(|item| self.below(name, item)),
             Tree::Text(text) => *text = self.string(name, text),

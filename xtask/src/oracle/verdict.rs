@@ -47,7 +47,10 @@ pub fn compare(case: &Case, upstream: &Answer, ours: &Answer, now: Timestamp) ->
 /// The body as a tree, masked.
 fn body(answer: &Answer, context: &Context<'_>) -> Tree {
     let media = answer.header("content-type");
-    let parsed = if media.starts_with("application/json") {
+    let parsed = if media.starts_with("application/yaml") {
+        // Quotes and line breaks of YAML mean nothing.
+        std::str::from_utf8(&answer.body).ok().and_then(|text| serde_saphyr::from_str(text).ok())
+    } else if media.starts_with("application/json") {
         documents(&answer.body)
     } else if media.starts_with("application/vnd.kubernetes.protobuf;stream=watch") {
         wire::frames(&answer.body)

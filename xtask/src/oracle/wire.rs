@@ -28,6 +28,7 @@ fn message(mut bytes: &[u8], depth: usize) -> Option<Tree> {
         return None;
     }
     let mut fields = Vec::new();
+    let mut seen = std::collections::BTreeMap::new();
     while !bytes.is_empty() {
         let key = varint(&mut bytes)?;
         let (number, kind) = (key >> 3, key & 7);
@@ -44,7 +45,11 @@ fn message(mut bytes: &[u8], depth: usize) -> Option<Tree> {
             5 => Tree::Leaf(u32::from_le_bytes(*take(&mut bytes, 4)?.first_chunk()?).to_string()),
             _ => return None,
         };
-        fields.push((number.to_string(), value));
+        let before = seen.entry(number).or_insert(0usize);
+        // A repeated field: its items are told apart by their place.
+        let name = if *before == 0 { number.to_string() } else { format!("{number}#{before}") };
+        *before += 1;
+        fields.push((name, value));
     }
     Some(Tree::Map(fields))
 }

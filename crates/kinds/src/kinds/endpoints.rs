@@ -22,6 +22,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for Endpoints {
+    fn deprecated(&self) -> Option<&'static str> {
+        Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+    }
+
     fn default(&self, object: &mut Object) {
         for port in each_mut(object.fields_mut(), "subsets").flat_map(|s| each_mut(s, "ports")) {
             default_zero(port, "protocol", "TCP");

@@ -115,6 +115,15 @@ impl Rules for Event {
         Some(std::time::Duration::from_secs(3600))
     }
 
+    fn checks_metadata(&self) -> bool {
+        !self.core
+    }
+
+    /// Upstream's internal form belongs to the core group.
+    fn shown_group(&self) -> Option<&'static str> {
+        Some("")
+    }
+
     fn validate(&self, object: &Object) -> Errors {
         let mut errors = self.common(object);
         if self.core {

@@ -99,6 +99,11 @@ impl Writer<'_> {
         if sent.is_empty() { managers::read(old) } else { sent }
     }
 
+    /// What makes a configuration unfit to be applied.
+    pub fn flaw(&self, config: &Object) -> Option<String> {
+        walk::duplicate(self.form(), &config.fields().clone().into(), "")
+    }
+
     /// The object after an apply of a configuration, as it came. `finish` makes a tidy object of what was merged:
     /// decoded, with defaults.
     pub fn apply(

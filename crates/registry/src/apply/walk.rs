@@ -97,6 +97,25 @@ pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
     }
 }
 
+/// The first list that has an item twice, in upstream's words.
+pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<String> {
+    match (form, value) {
+        (Form::Struct(_) | Form::Map(_), Value::Object(map)) => {
+            map.iter().find_map(|(name, value)| duplicate(form.below(name), value, &format!("{path}.{name}")))
+        }
+        (Form::Values | Form::Items(..), Value::Array(items)) => {
+            let mut seen = std::collections::BTreeSet::new();
+            items.iter().find_map(|item| {
+                let step = form.step(item);
+                let inner = duplicate(form.item(), item, &format!("{path}{step}"));
+                let again = || format!("{path}: duplicate entries for key {step}");
+                inner.or_else(|| (!seen.insert(step.clone())).then(again))
+            })
+        }
+        _ => None,
+    }
+}
+
 /// The live value with everything that the configuration says.
 pub(super) fn merge(form: Form<'_>, live: Value, config: &Value) -> Value {
     match (form, live, config) {

@@ -1,9 +1,11 @@
 //! Create.
 
+use std::sync::Arc;
+
 use admission::Operation;
 use jiff::Timestamp;
 use kinds::validate::metadata::metadata;
-use meta::{Object, Reason, Status};
+use meta::{Encoded, Object, Reason, Status};
 use store::{Expect, Op};
 
 use super::commit::{Outcome, default, request};
@@ -53,19 +55,30 @@ impl Registry {
         self.mutate(&mut request(call, kind, Operation::Create, Some(&mut object), None)).await?;
         default(kind, &mut object);
         prepare(kind, &mut object);
-        let mut errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
+        let mut errors = Vec::new();
+        if rules.checks_metadata() {
+            errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
+        }
         errors.extend(rules.validate(&object));
         if !errors.is_empty() {
-            return Err(Status::invalid(kind.group(), &kind.descriptor.gvk.kind, object.name(), &errors));
+            return Err(kind.invalid(object.name(), &errors));
         }
         let warnings = rules.warnings(&object, None);
+        match self.finish_create(call, kind, object).await {
+            Ok(object) => Ok(Written { object, created: true, warnings }),
+            Err(status) => Err(Status { warnings, ..status }),
+        }
+    }
+
+    /// What comes after the object itself was found good.
+    async fn finish_create(&self, call: &Call, kind: &Kind, mut object: Object) -> Result<Arc<Encoded>, Status> {
         self.approve(&request(call, kind, Operation::Create, Some(&mut object), None)).await?;
         let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None)?;
         if !matches!(object.resource_version(), "" | "0") {
             let why = "resourceVersion should not be set on objects to be created";
             return Err(Status::new(Reason::Unknown, why));
         }
-        self.store_new(call, kind, object, taken).await.map(|object| Written { object, created: true, warnings })
+        self.store_new(call, kind, object, taken).await
     }
 
     async fn store_new(
@@ -74,7 +87,7 @@ impl Registry {
         kind: &Kind,
         object: Object,
         taken: Vec<Taken>,
-    ) -> Result<std::sync::Arc<meta::Encoded>, Status> {
+    ) -> Result<Arc<Encoded>, Status> {
         let key = kind.store_key(object.namespace(), object.name());
         if call.dry_run {
             return match self.read(&key).await? {

@@ -95,6 +95,9 @@ impl<'a> Patching<'a> {
             let field = odd.split('"').nth(1).unwrap_or(odd);
             return Err(refuse(&format!(".{field}: field not declared in schema")));
         }
+        if let Some(flaw) = self.writer.flaw(configuration) {
+            return Err(refuse(&flaw));
+        }
         let mut live = live.clone();
         live.set_gvk(gvk);
         let finish = |merged: Value| {
@@ -144,12 +147,12 @@ fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), St
 fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
     let unprocessable = |error: &dyn std::fmt::Display| {
         tracing::debug!(%error, "a patch does not apply");
-        Status::new(Reason::Invalid, "the server rejected our request due to an error in our request")
+        Status::generic(Reason::Invalid, "the server rejected our request due to an error in our request")
     };
     match patch {
         Patch::Json(patch) => {
             let patch: json_patch::Patch =
-                serde_json::from_value(patch.clone()).map_err(|e| Status::bad_request(e.to_string()))?;
+                serde_json::from_value(patch.clone()).map_err(|error| unprocessable(&error))?;
             let mut value = old.into_value();
             json_patch::patch(&mut value, &patch).map_err(|error| unprocessable(&error))?;
             Ok(value)

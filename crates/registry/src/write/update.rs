@@ -272,8 +272,11 @@ fn keep_all_but_status(new: &mut Object, old: &Object) {
 fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Result<(), Status> {
     let rules = &*kind.descriptor.rules;
     // Names were checked at creation; upstream only checks here that they fit into a path.
-    let mut errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
-    errors.extend(metadata_update(new, old));
+    let mut errors = Vec::new();
+    if rules.checks_metadata() {
+        errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
+        errors.extend(metadata_update(new, old));
+    }
     errors.extend(match subresource {
         "" => rules.validate_update(new, old),
         other => rules.validate_subresource(other, new, old),
@@ -281,7 +284,7 @@ fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Resul
     if errors.is_empty() {
         return Ok(());
     }
-    Err(Status::invalid(kind.group(), &kind.descriptor.gvk.kind, new.name(), &errors))
+    Err(kind.invalid(new.name(), &errors))
 }
 
 fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<Step, Status> {

@@ -43,6 +43,13 @@ pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
     }
 }
 
+/// Any JSON document as a tree; the error is Go's.
+pub fn tree(bytes: &[u8]) -> Result<Value, String> {
+    let mut cursor = Cursor::new(bytes);
+    let read = cursor.any(&Path::root(), &mut |_, _| {}).and_then(|value| cursor.end().map(|()| value));
+    read.map_err(|Syntax(message)| message)
+}
+
 struct Walk<'a> {
     cursor: Cursor<'a>,
     strict: Vec<String>,
@@ -196,7 +203,7 @@ fn root_type(root: &Type) -> String {
 }
 
 /// What Go calls a JSON value in its errors.
-fn word(value: &Value) -> &'static str {
+pub fn word(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",

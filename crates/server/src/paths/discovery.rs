@@ -2,43 +2,45 @@
 
 use http::header::{CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
 use http::{Response, StatusCode};
-use meta::Status;
+use meta::{Gvk, Object, Reason, Status};
+use schema::Schema;
+use serde_json::Value;
 use transport::Body;
 
 use crate::answer;
 use crate::discovery::{self, Group, aggregated, legacy};
-use crate::negotiate;
+use crate::negotiate::{self, Format};
 use crate::pipeline::Ask;
 
 /// `/api`.
 pub fn core(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     let groups = groups_of(ask, |g| g.name.is_empty());
-    Ok(either(ask, &groups, || legacy::versions(&groups, &ask.state.address)))
+    either(ask, &groups, "APIVersions", || legacy::versions(&groups, &ask.state.address))
 }
 
 /// `/apis`.
 pub fn groups(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     let groups = groups_of(ask, |g| !g.name.is_empty());
-    Ok(either(ask, &groups, || legacy::group_list(&groups)))
+    either(ask, &groups, "APIGroupList", || legacy::group_list(&groups))
 }
 
 /// `/api/VERSION`.
 pub fn version(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     let version = ask.route.attributes.path.trim_matches('/').strip_prefix("api/").unwrap_or_default();
-    Ok(resources(ask, "", version))
+    resources(ask, "", version)
 }
 
 /// `/apis/GROUP` and `/apis/GROUP/VERSION`.
 pub fn group_or_version(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     let below = ask.route.attributes.path.trim_matches('/').strip_prefix("apis/").unwrap_or_default();
     if let Some((group, version)) = below.split_once('/') {
-        return Ok(resources(ask, group, version));
+        return resources(ask, group, version);
     }
     let found = groups_of(ask, |g| g.name == below);
-    Ok(match found.first() {
-        Some(group) => answer::json(StatusCode::OK, &legacy::group(group, true)),
-        None => answer::page_not_found(),
-    })
+    match found.first() {
+        Some(group) => document(ask, "APIGroup", legacy::group(group, true)),
+        None => Ok(answer::page_not_found()),
+    }
 }
 
 fn groups_of(ask: &Ask<'_>, wanted: impl Fn(&Group) -> bool) -> Vec<Group> {
@@ -47,17 +49,39 @@ fn groups_of(ask: &Ask<'_>, wanted: impl Fn(&Group) -> bool) -> Vec<Group> {
     groups
 }
 
-fn resources(ask: &Ask<'_>, group: &str, version: &str) -> Response<Body> {
+fn resources(ask: &Ask<'_>, group: &str, version: &str) -> Result<Response<Body>, Status> {
     let groups = groups_of(ask, |g| g.name == group);
     let found = groups.iter().flat_map(|g| &g.versions).find(|v| v.name == version);
     match found {
-        Some(version) => answer::json(StatusCode::OK, &legacy::resources(group, version)),
-        None => answer::page_not_found(),
+        Some(version) => document(ask, "APIResourceList", legacy::resources(group, version)),
+        None if groups.is_empty() => Ok(answer::page_not_found()),
+        None => Err(Status::no_such_resource()),
     }
 }
 
+/// A document in the form asked for, its fields in upstream's order.
+fn document(ask: &Ask<'_>, kind: &str, document: Value) -> Result<Response<Body>, Status> {
+    let output = negotiate::output(&ask.head.headers, false).map_err(|_| {
+        let types = negotiate::MEDIA_TYPES.join(", ");
+        Status::generic(Reason::NotAcceptable, format!("406: Not Acceptable\n\nAvailable representations: {types}"))
+    })?;
+    let schema = Schema::builtin(&Gvk::new("", "v1", kind)).ok_or_else(|| Status::internal("no schema of discovery"))?;
+    let object = Object::from_value(document).unwrap_or_default();
+    let body = match output.format {
+        Format::Protobuf => schema.encode_proto(&object).ok_or_else(negotiate::not_acceptable)?,
+        Format::Yaml => answer::yaml(&schema.encode(&object, false).0)?,
+        Format::Json => schema.encode(&object, false).0,
+    };
+    Ok(answer::bytes(StatusCode::OK, output.format.media_type(), body))
+}
+
 /// The aggregated document if the client knows it, else the old one.
-fn either(ask: &Ask<'_>, groups: &[Group], old: impl Fn() -> serde_json::Value) -> Response<Body> {
+fn either(
+    ask: &Ask<'_>,
+    groups: &[Group],
+    kind: &str,
+    old: impl Fn() -> Value,
+) -> Result<Response<Body>, Status> {
     let accept = negotiate::accept(&ask.head.headers);
     let version = negotiate::clauses(accept).into_iter().find_map(|clause| {
         let known = clause.media == "application/json" && clause.parameter("g") == "apidiscovery.k8s.io";
@@ -69,8 +93,8 @@ fn either(ask: &Ask<'_>, groups: &[Group], old: impl Fn() -> serde_json::Value) 
         }
     });
     match version.flatten() {
-        Some(version) => new(ask, groups, version),
-        None => answer::json(StatusCode::OK, &old()),
+        Some(version) => Ok(new(ask, groups, version)),
+        None => document(ask, kind, old()),
     }
 }
 

@@ -1,7 +1,8 @@
 //! `/version`.
 
 use http::{Response, StatusCode};
-use meta::Status;
+use meta::{Object, Status};
+use schema::Schema;
 use serde_json::json;
 use transport::Body;
 
@@ -18,9 +19,7 @@ pub fn run(_: &Ask<'_>) -> Result<Response<Body>, Status> {
         "aarch64" => "arm64",
         other => other,
     };
-    Ok(answer::json(
-        StatusCode::OK,
-        &json!({
+    let info = json!({
             "major": "1",
             "minor": "36",
             "emulationMajor": "1",
@@ -34,6 +33,9 @@ pub fn run(_: &Ask<'_>) -> Result<Response<Body>, Status> {
             "goVersion": "",
             "compiler": "rustc",
             "platform": format!("{}/{architecture}", std::env::consts::OS),
-        }),
-    ))
+    });
+    let schema = Schema::definition("io.k8s.apimachinery.pkg.version.Info");
+    let schema = schema.ok_or_else(|| Status::internal("no schema of the version"))?;
+    let body = schema.encode(&Object::from_value(info).unwrap_or_default(), false).0;
+    Ok(answer::bytes(StatusCode::OK, "application/json", body))
 }

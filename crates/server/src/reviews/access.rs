@@ -1,49 +1,17 @@
 //! What the three questions "may they?" have in common (upstream: `apis/authorization/validation`,
 //! `registry/authorization/util`).
 
-use auth::{Authorization, Verdict};
-use meta::field::{Error, Errors, Path};
+use auth::Verdict;
 use meta::{Attributes, Object, Status, User};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::strings;
+use crate::verbs::Work;
 
-/// All that is wrong with the question. `named`: it must say who.
-pub fn check(review: &Object, named: bool) -> Errors {
-    let spec = Path::new("spec");
-    let (resource, path) = (review.at("spec.resourceAttributes"), review.at("spec.nonResourceAttributes"));
-    let mut errors = Vec::new();
-    if let (Some(_), Some(path)) = (resource, path) {
-        let why = "cannot be specified in combination with resourceAttributes";
-        errors.push(Error::invalid(&spec.child("nonResourceAttributes"), path.clone(), why));
-    }
-    if resource.is_none() && path.is_none() {
-        let why = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-        errors.push(Error::invalid(&spec.child("resourceAttributes"), Value::Null, why));
-    }
-    if named && review.str_at("spec.user").is_empty() && review.list_at("spec.groups").is_empty() {
-        let why = "at least one of user or group must be specified";
-        errors.push(Error::invalid(&spec.child("user"), "", why));
-    }
-    errors
-}
-
-/// Refuses metadata beyond the fields in `allowed`.
-pub fn check_metadata(review: &Object, allowed: &[&str], why: &str, errors: &mut Errors) {
-    let metadata = review.at("metadata").and_then(Value::as_object);
-    let other = metadata.into_iter().flatten().any(|(k, v)| {
-        let ignored = k == "managedFields" || k == "creationTimestamp" || allowed.contains(&k.as_str());
-        !ignored && !v.is_null()
-    });
-    if other {
-        let shown = metadata.cloned().unwrap_or_else(Map::new);
-        errors.push(Error::invalid(&Path::new("metadata"), Value::Object(shown), why));
-    }
-}
-
-/// 422 if anything is wrong.
-pub fn refuse(review: &Object, errors: &[Error]) -> Result<(), Status> {
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid("authorization.k8s.io", review.kind(), "", errors)) }
+/// 422 if anything is wrong with the question. Upstream names no kind there.
+pub fn check(work: &Work<'_>, review: &Object) -> Result<(), Status> {
+    let errors = work.kind.rules.validate(review);
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid(&work.kind.gvk.group, "", "", &errors)) }
 }
 
 /// The user that a question is about.
@@ -58,7 +26,9 @@ pub fn subject(review: &Object) -> User {
 }
 
 /// Puts the decision into the status.
-pub fn decide(mut review: Object, user: User, authorization: &Authorization) -> Object {
+pub fn decide(work: &Work<'_>, mut review: Object, user: User) -> Object {
+    let authorization = &work.ask.state.authorization;
+    review.remove("status");
     let decision = authorization.authorize(&attributes(&review, user));
     review.set("status.allowed", decision.allowed());
     if decision.verdict == Verdict::Deny {
@@ -101,11 +71,8 @@ mod tests {
 
     #[test]
     fn a_question_says_who_and_what() {
-        let read = |tree| Object::from_value(tree).expect("object");
-        let empty = check(&read(json!({"spec": {}})), true);
-        assert_eq!(empty.len(), 2);
-        let good = read(json!({"spec": {"user": "a", "resourceAttributes": {"verb": "get", "resource": "pods"}}}));
-        assert!(check(&good, true).is_empty());
+        let spec = json!({"spec": {"user": "a", "resourceAttributes": {"verb": "get", "resource": "pods"}}});
+        let good = Object::from_value(spec).expect("object");
         let a = attributes(&good, subject(&good));
         assert_eq!((&*a.user.name, &*a.verb, &*a.resource, &*a.version), ("a", "get", "pods", "*"));
     }

@@ -1,6 +1,5 @@
 //! LocalSubjectAccessReview: whether somebody may, in one namespace.
 
-use meta::field::{Error, Path};
 use meta::{Object, Status};
 
 use super::access;
@@ -15,18 +14,7 @@ pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> 
         ));
     }
     review.set("metadata.namespace", namespace);
-    let mut errors = access::check(&review, true);
-    access::check_metadata(&review, &["namespace"], "must be empty except for namespace", &mut errors);
-    let asked = review.str_at("spec.resourceAttributes.namespace");
-    if review.at("spec.resourceAttributes").is_some() && asked != namespace {
-        let path = Path::new("spec.resourceAttributes.namespace");
-        errors.push(Error::invalid(&path, asked, "must match metadata.namespace"));
-    }
-    if let Some(path) = review.at("spec.nonResourceAttributes") {
-        let why = "disallowed on this kind of request";
-        errors.push(Error::invalid(&Path::new("spec.nonResourceAttributes"), path.clone(), why));
-    }
-    access::refuse(&review, &errors)?;
+    access::check(work, &review)?;
     let user = access::subject(&review);
-    Ok(access::decide(review, user, &work.ask.state.authorization))
+    Ok(access::decide(work, review, user))
 }

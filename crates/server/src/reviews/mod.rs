@@ -17,7 +17,8 @@ use tracing::{Instrument, debug_span};
 use transport::Body;
 
 use crate::verbs::{Work, body, no_method};
-use crate::{answer, decode, negotiate, options};
+use crate::negotiate::{self, Shape};
+use crate::{answer, decode, options, shape};
 
 /// Answers the question in an object by filling in its status.
 pub type Review = for<'a> fn(&'a Work<'_>, Object) -> BoxFuture<'a, Result<Object, Status>>;
@@ -46,15 +47,27 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     if work.attributes().verb != "create" {
         return Err(no_method());
     }
-    let output = negotiate::output(work.headers(), false)?;
+    let output = negotiate::output(work.headers(), true)?;
+    if matches!(output.shape, Shape::Table(_)) {
+        return Err(negotiate::not_acceptable());
+    }
     let call = options::call(work.ask.route, work.headers(), "CreateOptions", false)?;
     let (mut object, warnings) =
         body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
     let (_, schema) = decode::taken(&work.kind, &work.attributes().subresource)?;
+    for field in ["creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
+        object.remove(&format!("metadata.{field}"));
+    }
     registry::keep_account(&schema, &call, &mut object);
     admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await?;
     let answered = review(&work, object).await?;
-    let mut response = answer::object(StatusCode::CREATED, output.format, &answered)?;
+    let mut response = match output.shape {
+        Shape::Partial(version) => {
+            let metadata = shape::partial(&answer::json_of(&answered), version)?;
+            answer::encoded(StatusCode::CREATED, output.format, metadata)?
+        }
+        _ => answer::object(StatusCode::CREATED, output.format, &answered)?,
+    };
     answer::warn(&mut response, &warnings);
     Ok(response)
 }

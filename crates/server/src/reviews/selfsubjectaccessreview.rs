@@ -7,8 +7,6 @@ use crate::verbs::Work;
 
 /// Answers.
 pub async fn run(work: &Work<'_>, review: Object) -> Result<Object, Status> {
-    let mut errors = access::check(&review, false);
-    access::check_metadata(&review, &[], "must be empty", &mut errors);
-    access::refuse(&review, &errors)?;
-    Ok(access::decide(review, work.attributes().user.clone(), &work.ask.state.authorization))
+    access::check(work, &review)?;
+    Ok(access::decide(work, review, work.attributes().user.clone()))
 }

@@ -7,11 +7,13 @@ use serde_json::{Value, json};
 use crate::verbs::Work;
 
 /// Answers.
-pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> {
-    let namespace = review.str_at("spec.namespace").to_owned();
+pub async fn run(work: &Work<'_>, question: Object) -> Result<Object, Status> {
+    let namespace = question.str_at("spec.namespace").to_owned();
     if namespace.is_empty() {
         return Err(Status::bad_request("no namespace on request"));
     }
+    let mut review = Object::default();
+    review.set_gvk(&question.gvk());
     let found = work.ask.state.authorization.rules(&work.attributes().user, &namespace);
     let (paths, resources): (Vec<&Rule>, Vec<&Rule>) =
         found.rules.iter().partition(|r| !r.non_resource_urls.is_empty());

@@ -1,5 +1,3 @@
-//! SubjectAccessReview: whether somebody may.
-
 use meta::{Object, Status};
 
 use super::access;
@@ -7,9 +5,7 @@ use crate::verbs::Work;
 
 /// Answers.
 pub async fn run(work: &Work<'_>, review: Object) -> Result<Object, Status> {
-    let mut errors = access::check(&review, true);
-    access::check_metadata(&review, &[], "must be empty", &mut errors);
-    access::refuse(&review, &errors)?;
+    access::check(work, &review)?;
     let user = access::subject(&review);
-    Ok(access::decide(review, user, &work.ask.state.authorization))
+    Ok(access::decide(work, review, user))
 }

@@ -12,8 +12,9 @@ pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> 
     if token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
-    let audiences = strings(review.list_at("spec.audiences"));
-    match work.ask.state.authentication.review(token, &audiences, Timestamp::now()).await {
+    let (token, audiences) = (token.to_owned(), strings(review.list_at("spec.audiences")));
+    review.remove("status");
+    match work.ask.state.authentication.review(&token, &audiences, Timestamp::now()).await {
         Ok((user, audiences)) => {
             review.set("status.authenticated", true);
             review.set("status.user", user_info(&user));

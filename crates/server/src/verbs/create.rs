@@ -16,10 +16,17 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let call = options::call(work.ask.route, work.headers(), "CreateOptions", false)?;
     let (object, mut warnings) =
         body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
-    let mut written = work.ask.state.registry.create(&call, object).await?;
+    let created = work.ask.state.registry.create(&call, object).await;
+    let mut written = created.map_err(|status| warned(status, &warnings))?;
     warnings.append(&mut written.warnings);
     written.warnings = warnings;
     wrote(&work, output, written, StatusCode::CREATED)
+}
+
+/// A refusal of an object whose body was odd as well.
+pub fn warned(mut status: Status, warnings: &[String]) -> Status {
+    status.warnings.splice(0..0, warnings.iter().cloned());
+    status
 }
 
 /// The object in the body.

@@ -77,7 +77,7 @@ async fn asked(work: &mut Work<'_>) -> Result<Asked, Status> {
         ("Foreground", _) => Some(Propagation::Foreground),
         ("", None) => None,
         _ => {
-            errors.push(Error::not_supported(&path, policy, &["Background", "Foreground", "Orphan", "nil"]));
+            errors.push(Error::not_supported(&path, policy, &["Foreground", "Background", "Orphan", "nil"]));
             None
         }
     };

@@ -27,7 +27,7 @@ pub fn one(work: &Work<'_>, output: Output, code: StatusCode, object: &Arc<Encod
         Shape::Partial(version) => shape::partial(&object.json, version)?,
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
-            let metadata = format!(r#"{{"resourceVersion":"{}"}}"#, object.revision);
+            let metadata = shape::table_metadata(object.revision);
             Tables::new(&work.kind, version, include).table(std::iter::once(&*object.json), &metadata, true)?
         }
     };

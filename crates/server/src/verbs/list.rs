@@ -40,8 +40,12 @@ pub fn many(work: &Work<'_>, output: Output, page: List) -> Result<Response<Body
             body.whole()
         }
         Shape::Partial(version) => {
-            let items: Result<Vec<String>, Status> = page.items.iter().map(|o| shape::partial_item(&o.json)).collect();
-            let (metadata, items) = (list::metadata(&page), items?.join(","));
+            let mut items = String::new();
+            for object in &page.items {
+                items.push_str(if items.is_empty() { "" } else { "," });
+                items.push_str(&String::from_utf8_lossy(&shape::partial(&object.json, version)?));
+            }
+            let metadata = list::metadata(&page);
             format!(
                 r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{version}","metadata":{metadata},"items":[{items}]}}"#
             )

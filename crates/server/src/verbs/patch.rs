@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use meta::{Object, Status};
+use meta::{Object, Reason, Status};
 use registry::api::Patch;
 use serde_json::Value;
 use tracing::{Instrument, debug_span};
@@ -23,7 +23,7 @@ const OPERATIONS: usize = 10_000;
 pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let language = negotiate::content_type(work.headers()).to_owned();
     if ![JSON, MERGE, STRATEGIC, APPLY].contains(&&*language) {
-        return Err(negotiate::unsupported(&[JSON, MERGE, STRATEGIC, APPLY]));
+        return Err(Status::generic(Reason::UnsupportedMediaType, "415: Unsupported Media Type"));
     }
     let output = negotiate::output(work.headers(), true)?;
     let call = options::call(work.ask.route, work.headers(), "PatchOptions", language == APPLY)?;
@@ -46,13 +46,18 @@ fn parse(language: &str, body: &Bytes, force: bool) -> Result<Patch, Status> {
             Object::from_value(tree).map_err(|_| Status::bad_request("error decoding YAML: not an object"))?;
         return Ok(Patch::Apply { configuration, force });
     }
-    let tree: Value = serde_json::from_slice(body).map_err(|e| bad(&e))?;
+    let tree = schema::json_tree(body).map_err(|e| bad(&e))?;
     match language {
         JSON => {
+            if !tree.is_array() {
+                let what = schema::go_word(&tree);
+                let why = format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp");
+                return Err(bad(&why));
+            }
             let operations = tree.as_array().map_or(0, Vec::len);
             if operations > OPERATIONS {
                 let why = format!("The allowed maximum operations in a JSON patch is {OPERATIONS}, got {operations}");
-                return Err(Status::new(meta::Reason::RequestEntityTooLarge, why));
+                return Err(Status::new(Reason::RequestEntityTooLarge, why));
             }
             Ok(Patch::Json(tree))
         }

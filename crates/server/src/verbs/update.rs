@@ -15,7 +15,8 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let (object, mut warnings) =
         create::body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
     named_like_the_path(&object, work.attributes())?;
-    let mut written = work.ask.state.registry.update(&call, object).await?;
+    let updated = work.ask.state.registry.update(&call, object).await;
+    let mut written = updated.map_err(|status| create::warned(status, &warnings))?;
     warnings.append(&mut written.warnings);
     written.warnings = warnings;
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };

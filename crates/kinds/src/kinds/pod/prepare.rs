@@ -16,6 +16,7 @@ pub(super) fn create(object: &mut Object) {
         status["conditions"] = json!([{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
             "message": "Scheduling is blocked due to non-empty scheduling gates",
+            "lastTransitionTime": object.str_at("metadata.creationTimestamp"),
         }]);
     }
     object.set("status", status);
