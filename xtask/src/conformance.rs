@@ -17,7 +17,10 @@ use clap::Args;
 
 use crate::upstream;
 use report::{Outcome, Row};
-use select::Part;
+use select::Selection;
+
+/// Seconds that a spec is expected to take of which nothing is known.
+const UNKNOWN: f64 = 8.0;
 
 /// What to run, and on what.
 #[derive(Args)]
@@ -67,7 +70,7 @@ fn on_our_own(root: &Path, options: &Options) -> Result<()> {
     if options.nodes != 1 {
         bail!("a cluster of our own has one node; --nodes describes the cluster of --kubeconfig");
     }
-    ["e2e.test", "ginkgo", "kubectl"].iter().try_for_each(|name| upstream::program(root, name).map(drop))?;
+    ["e2e.test", "kubectl"].iter().try_for_each(|name| upstream::program(root, name).map(drop))?;
     let images = images::assemble(root)?;
     let ironclad = crate::test::ironclad(root)?;
     let mut inside = Command::new("unshare");
@@ -90,66 +93,62 @@ fn on(root: &Path, options: &Options, kubeconfig: &Path) -> Result<()> {
         None => upstream::cache()?.join("conformance"),
     };
     let suite = suite::Suite {
-        ginkgo: upstream::program(root, "ginkgo")?,
         e2e: upstream::program(root, "e2e.test")?,
         kubectl: upstream::program(root, "kubectl")?,
         kubeconfig: std::path::absolute(kubeconfig)?,
         nodes: options.nodes,
-        output,
+        output: std::path::absolute(output)?,
     };
     let green = record::Green::read(root)?;
-    let mut rows = Vec::new();
-    for part in parts(options, &green)? {
-        rows.extend(suite.run(&part, options.procs)?);
-    }
+    let names = options.green.map(|minutes| green.selection(minutes, options.procs)).unwrap_or_default();
+    let mut specs = suite.list(options.focus.as_deref())?;
+    specs.iter_mut().for_each(|spec| spec.seconds = green.seconds(&spec.name).unwrap_or(UNKNOWN));
+    let (parallel, serial) = selection(options, &names).choose(&specs);
+    println!("{} specs side by side, {} alone; output in {}", parallel.len(), serial.len(), suite.output.display());
+    let mut rows = suite.run(&parallel, options.procs)?;
+    rows.extend(suite.run(&serial, 1)?);
     if options.green.is_some() {
         again(&suite, &mut rows)?;
     }
-    report::print(&rows);
-    if options.record {
-        record::write(root, &rows)?;
-    }
-    let failed = rows.iter().filter(|row| row.outcome == Outcome::Failed).count();
-    if failed > 0 {
-        bail!("{failed} specs failed");
-    }
-    Ok(())
+    finish(root, options, &specs, &rows)
 }
 
-/// What is run one after another.
-fn parts(options: &Options, green: &record::Green) -> Result<Vec<Part>> {
-    let focus = options.focus.as_deref();
-    Ok(match options.green {
-        Some(minutes) => {
-            let (parallel, serial) = green.selection(minutes, options.procs);
-            [(parallel, false), (serial, true)]
-                .into_iter()
-                .filter(|(names, _)| !names.is_empty())
-                .map(|(names, serial)| Part::named("green", &names, serial))
-                .collect()
-        }
-        None if options.api_only => vec![Part::api_only(focus, false), Part::api_only(focus, true)],
-        None if options.serial => vec![Part::conformance(focus, true)],
-        None if options.all => vec![Part::conformance(focus, false), Part::conformance(focus, true)],
-        None => match focus {
-            Some(focus) => vec![Part::any(focus, false), Part::any(focus, true)],
-            None => vec![Part::conformance(None, false)],
-        },
-    })
+fn selection<'a>(options: &Options, green: &'a [String]) -> Selection<'a> {
+    match options {
+        Options { green: Some(_), .. } => Selection::Named(green),
+        Options { api_only: true, .. } => Selection::ApiOnly,
+        Options { serial: true, .. } => Selection::Serial,
+        Options { all: true, .. } => Selection::Conformance,
+        Options { focus: Some(_), .. } => Selection::Any,
+        _ => Selection::Parallel,
+    }
 }
 
 /// A red one gets a second chance, alone: one that passes then is a flake, and is shown as such.
 fn again(suite: &suite::Suite, rows: &mut [Row]) -> Result<()> {
-    let red: Vec<String> = rows.iter().filter(|row| row.outcome == Outcome::Failed).map(|row| row.name.clone()).collect();
-    if red.is_empty() {
-        return Ok(());
-    }
-    let passed = |row: &Row| row.outcome == Outcome::Passed;
-    for second in suite.run(&Part::named("again", &red, true), 1)?.into_iter().filter(passed) {
-        if let Some(first) = rows.iter_mut().find(|row| row.name == second.name && row.outcome == Outcome::Failed) {
+    let red: Vec<Row> = rows.iter().filter(|row| row.outcome == Outcome::Failed).cloned().collect();
+    for second in suite.run(&red, 1)?.into_iter().filter(|row| row.outcome == Outcome::Passed) {
+        if let Some(first) = rows.iter_mut().find(|row| row.name == second.name) {
             println!("flake: {}: {}", first.name, first.line);
             *first = second;
         }
+    }
+    Ok(())
+}
+
+/// The reds once more below each other, the summary, and the record.
+fn finish(root: &Path, options: &Options, specs: &[Row], rows: &[Row]) -> Result<()> {
+    let red: Vec<&Row> = rows.iter().filter(|row| row.outcome == Outcome::Failed).collect();
+    if !red.is_empty() {
+        println!("\nred:");
+        red.iter().for_each(|row| report::print(row));
+    }
+    println!("{}", report::summary(rows.iter().map(|row| row.outcome)));
+    if options.record {
+        record::write(root, specs, rows)?;
+    }
+    if !red.is_empty() {
+        bail!("{} specs failed", red.len());
     }
     Ok(())
 }

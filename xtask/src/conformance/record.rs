@@ -41,25 +41,30 @@ impl Green {
         std::fs::write(root.join(GREEN), text).with_context(|| format!("write {GREEN}"))
     }
 
-    /// The specs that fit into so many minutes, those for many processes and those that run alone: the quickest
-    /// first, and with a fifth of the time another part of the rest each day.
-    pub fn selection(&self, minutes: u64, procs: usize) -> (Vec<String>, Vec<String>) {
+    /// How long a spec took when it was green last.
+    pub fn seconds(&self, name: &str) -> Option<f64> {
+        self.0.get(name).copied()
+    }
+
+    /// The specs that fit into so many minutes: the quickest first, and with a fifth of the time another part of the
+    /// rest each day.
+    pub fn selection(&self, minutes: u64, procs: usize) -> Vec<String> {
         let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() / 86_400);
         self.select(minutes as f64 * 60.0, procs.max(1) as f64, day as usize)
     }
 
-    fn select(&self, budget: f64, procs: f64, day: usize) -> (Vec<String>, Vec<String>) {
+    fn select(&self, budget: f64, procs: f64, day: usize) -> Vec<String> {
         let mut specs: Vec<(&String, f64, bool)> =
             self.0.iter().map(|(name, seconds)| (name, *seconds, name.contains("[Serial]"))).collect();
         specs.sort_by(|a, b| a.1.total_cmp(&b.1));
         let cost = |spec: &(&String, f64, bool)| if spec.2 { spec.1 } else { spec.1 / procs };
         let mut spent = 0.0;
-        let mut chosen = (Vec::new(), Vec::new());
+        let mut chosen = Vec::new();
         let mut take = |spec: &(&String, f64, bool), limit: f64, spent: &mut f64| {
             let fits = *spent + cost(spec) <= limit;
             if fits {
                 *spent += cost(spec);
-                if spec.2 { chosen.1.push(spec.0.clone()) } else { chosen.0.push(spec.0.clone()) }
+                chosen.push(spec.0.clone());
             }
             fits
         };
@@ -73,11 +78,13 @@ impl Green {
 }
 
 /// Writes the results of a run. A spec of the ratchet that failed stays in it, and is an error.
-pub fn write(root: &Path, rows: &[Row]) -> Result<()> {
+pub fn write(root: &Path, specs: &[Row], rows: &[Row]) -> Result<()> {
     let reasons = reasons(root)?;
     let mut document = Document::read(root)?;
     let mut green = Green::read(root)?;
     let mut fallen = Vec::new();
+    // All of them are in the document, also those that were never run.
+    specs.iter().filter(|spec| spec.conformance).for_each(|spec| document.mention(&spec.name));
     for row in rows.iter().filter(|row| row.conformance) {
         match row.outcome {
             Outcome::Passed => drop(green.0.insert(row.name.clone(), row.seconds)),
@@ -128,6 +135,12 @@ impl Document {
         Ok(Document(text.lines().filter_map(entry).collect()))
     }
 
+    /// What is not run now may have been run before.
+    fn mention(&mut self, name: &str) {
+        let entry = || Entry { result: Outcome::NotRun.to_string(), seconds: 0.0, why: String::new() };
+        self.0.entry(name.to_owned()).or_insert_with(entry);
+    }
+
     fn enter(&mut self, row: &Row, reasons: &[(String, String)]) {
         let subject = format!("{} {}", row.file, row.name);
         let reason = reasons.iter().find(|(pattern, _)| subject.contains(pattern.as_str()));
@@ -137,12 +150,7 @@ impl Document {
             Outcome::Passed | Outcome::NotRun => String::new(),
         };
         let entry = Entry { result: row.outcome.to_string(), seconds: row.seconds, why };
-        // What was not run now may have been run before.
-        if row.outcome == Outcome::NotRun {
-            self.0.entry(row.name.clone()).or_insert(entry);
-        } else {
-            self.0.insert(row.name.clone(), entry);
-        }
+        self.0.insert(row.name.clone(), entry);
     }
 
     fn write(&self, root: &Path) -> Result<()> {
@@ -197,11 +205,9 @@ mod tests {
     #[test]
     fn the_budget_is_kept_and_the_rest_rotates() {
         let green = Green([("a", 1.0), ("b", 2.0), ("c [Serial]", 3.0), ("d", 100.0), ("e", 104.0)].map(|(n, s)| (n.to_owned(), s)).into());
-        let (parallel, serial) = green.select(30.0, 4.0, 0);
-        assert_eq!((parallel, serial), (vec!["a".to_owned(), "b".into(), "d".into()], vec!["c [Serial]".to_owned()]));
-        let (other, _) = green.select(30.0, 4.0, 1);
-        assert_eq!(other, ["a", "b", "e"]);
-        assert_eq!(green.select(1e6, 4.0, 3).0.len(), 4);
+        assert_eq!(green.select(30.0, 4.0, 0), ["a", "b", "c [Serial]", "d"]);
+        assert_eq!(green.select(30.0, 4.0, 1), ["a", "b", "c [Serial]", "e"]);
+        assert_eq!(green.select(1e6, 4.0, 3).len(), 5);
     }
 
     #[test]
@@ -211,13 +217,15 @@ mod tests {
             std::fs::create_dir_all(dir.join(sub)).unwrap();
         }
         std::fs::write(dir.join(REASONS), "# why\napps/job.go = Jobs are not built yet\n").unwrap();
-        write(&dir, &[row("[sig-a] x", Outcome::Failed), row("[sig-a] y", Outcome::Passed), row("[sig-b] z", Outcome::NotRun)]).unwrap();
-        write(&dir, &[row("[sig-a] x", Outcome::NotRun), row("[sig-b] z", Outcome::Passed)]).unwrap();
+        let specs = ["[sig-a] x", "[sig-a] y", "[sig-b] z", "[sig-b] w"].map(|name| row(name, Outcome::NotRun));
+        write(&dir, &specs, &[row("[sig-a] x", Outcome::Failed), row("[sig-a] y", Outcome::Passed)]).unwrap();
+        write(&dir, &specs, &[row("[sig-b] z", Outcome::Passed)]).unwrap();
         let text = std::fs::read_to_string(dir.join(DOCUMENT)).unwrap();
         assert!(text.contains("| failed | 1.5 | [sig-a] x | Jobs are not built yet |"), "{text}");
         assert!(text.contains("2 passed, 1 failed, 0 skipped"), "{text}");
         assert!(text.contains("| 1 | Jobs are not built yet |"), "{text}");
-        let fallen = write(&dir, &[row("[sig-a] y", Outcome::Failed)]).unwrap_err();
+        assert!(text.contains("| not run | 0.0 | [sig-b] w |"), "{text}");
+        let fallen = write(&dir, &specs, &[row("[sig-a] y", Outcome::Failed)]).unwrap_err();
         assert!(fallen.to_string().contains("[sig-a] y"));
         assert!(Green::read(&dir).unwrap().0.contains_key("[sig-a] y"));
         std::fs::remove_dir_all(&dir).unwrap();

@@ -50,6 +50,13 @@ pub struct Row {
     pub conformance: bool,
 }
 
+impl Row {
+    /// Whether it must not run beside others.
+    pub fn serial(&self) -> bool {
+        self.name.contains("[Serial]")
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Report {
@@ -145,17 +152,12 @@ fn first_line(message: &str) -> String {
     line.trim().to_owned()
 }
 
-/// The table, the reds last and the summary below them.
-pub fn print(rows: &[Row]) {
-    let mut sorted: Vec<&Row> = rows.iter().filter(|row| row.outcome != Outcome::NotRun).collect();
-    sorted.sort_by(|a, b| (a.outcome == Outcome::Failed, &a.name).cmp(&(b.outcome == Outcome::Failed, &b.name)));
-    for row in sorted {
-        println!("{:<7} {:>6.1}  {}", row.outcome, row.seconds, row.name);
-        if !row.line.is_empty() {
-            println!("                  {}", row.line);
-        }
+/// One line of the table, and the failing line below it.
+pub fn print(row: &Row) {
+    println!("{:<7} {:>6.1}  {}", row.outcome, row.seconds, row.name);
+    if !row.line.is_empty() {
+        println!("                 {}", row.line);
     }
-    println!("{}", summary(rows.iter().map(|row| row.outcome)));
 }
 
 /// `N passed, N failed, N skipped`.

@@ -1,4 +1,6 @@
-//! Which specs a run of the suite takes, as ginkgo's filters.
+//! Which specs a run takes.
+
+use super::report::{Outcome, Row};
 
 /// Files of the suite whose specs need no running container: the API server and the controllers suffice.
 const API_ONLY: &[&str] = &[
@@ -41,73 +43,40 @@ const API_ONLY: &[&str] = &[
     "storage/volumeattributesclass.go",
 ];
 
-/// Specs that are run together by one call of ginkgo.
-pub struct Part {
-    /// Its name, for its files.
-    pub name: String,
-    /// Ginkgo's label filter.
-    pub labels: String,
-    /// Patterns for names; none means all.
-    pub focus: Vec<String>,
-    /// Patterns for files; none means all.
-    pub files: Vec<String>,
-    /// One at a time.
-    pub serial: bool,
+/// Which of the specs that match.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Selection<'a> {
+    /// The conformance specs that are not serial.
+    Parallel,
+    /// The conformance specs that are.
+    Serial,
+    /// The conformance specs that need no container.
+    ApiOnly,
+    /// All conformance specs.
+    Conformance,
+    /// Every spec of the suite.
+    Any,
+    /// Those with these names.
+    Named(&'a [String]),
 }
 
-impl Part {
-    /// The conformance specs, either the serial ones or the others.
-    pub fn conformance(focus: Option<&str>, serial: bool) -> Part {
-        Part::new("conformance", &["Conformance"], focus, serial)
+impl Selection<'_> {
+    /// The chosen specs of a list: those that may run beside others, and those that may not.
+    pub fn choose(self, specs: &[Row]) -> (Vec<Row>, Vec<Row>) {
+        let chosen = specs.iter().filter(|spec| spec.outcome == Outcome::Passed && self.has(spec)).cloned();
+        chosen.partition(|spec| !spec.serial())
     }
 
-    /// Those of them that need no container.
-    pub fn api_only(focus: Option<&str>, serial: bool) -> Part {
-        let files = API_ONLY.iter().map(|file| format!("test/e2e/{}$", escape(file))).collect();
-        Part { files, ..Part::new("api-only", &["Conformance"], focus, serial) }
-    }
-
-    /// Any specs of the suite.
-    pub fn any(focus: &str, serial: bool) -> Part {
-        Part::new("focus", &[], Some(focus), serial)
-    }
-
-    /// The specs with these names.
-    pub fn named(name: &str, specs: &[String], serial: bool) -> Part {
-        let names: Vec<String> = specs.iter().map(|spec| escape(spec)).collect();
-        let focus = vec![format!("^Kubernetes e2e suite ({})$", names.join("|"))];
-        Part { name: file(name, serial), labels: String::new(), focus, files: Vec::new(), serial }
-    }
-
-    fn new(name: &str, labels: &[&str], focus: Option<&str>, serial: bool) -> Part {
-        let own = if serial { "Serial" } else { "!Serial" };
-        let labels = labels.iter().copied().chain([own]).collect::<Vec<_>>().join(" && ");
-        Part { name: file(name, serial), labels, focus: focus.map(str::to_owned).into_iter().collect(), files: Vec::new(), serial }
-    }
-
-    /// The arguments for the ginkgo command.
-    pub fn arguments(&self) -> Vec<String> {
-        let labels = (!self.labels.is_empty()).then(|| format!("--label-filter={}", self.labels));
-        let focus = self.focus.iter().map(|pattern| format!("--focus={pattern}"));
-        let files = self.files.iter().map(|pattern| format!("--focus-file={pattern}"));
-        labels.into_iter().chain(focus).chain(files).collect()
-    }
-}
-
-fn file(name: &str, serial: bool) -> String {
-    if serial { format!("{name}-serial") } else { name.to_owned() }
-}
-
-/// The text as a regular expression that matches it alone.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if c.is_ascii_punctuation() && !matches!(c, '/' | '-' | '_' | '"' | '\'' | ',' | ':' | ';' | '=' | '<' | '>' | '@' | '%' | '&' | '!' | '~' | '`' | '#') {
-            out.push('\\');
+    fn has(self, spec: &Row) -> bool {
+        match self {
+            Selection::Parallel => spec.conformance && !spec.serial(),
+            Selection::Serial => spec.conformance && spec.serial(),
+            Selection::ApiOnly => spec.conformance && API_ONLY.contains(&spec.file.as_str()),
+            Selection::Conformance => spec.conformance,
+            Selection::Any => true,
+            Selection::Named(names) => names.contains(&spec.name),
         }
-        out.push(c);
     }
-    out
 }
 
 #[cfg(test)]
@@ -115,15 +84,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_matched_literally() {
-        assert_eq!(escape("[sig-node] Pods should (x) 1.5"), r"\[sig-node\] Pods should \(x\) 1\.5");
-        let part = Part::named("green", &["a [x]".to_owned(), "b".to_owned()], false);
-        assert_eq!(part.arguments(), [r"--focus=^Kubernetes e2e suite (a \[x\]|b)$"]);
-    }
-
-    #[test]
-    fn serial_specs_are_never_run_in_parallel() {
-        assert_eq!(Part::conformance(None, false).arguments(), ["--label-filter=Conformance && !Serial"]);
-        assert_eq!(Part::any("Pods", true).arguments(), ["--label-filter=Serial", "--focus=Pods"]);
+    fn serial_specs_never_run_beside_others() {
+        let spec = |name: &str, file: &str, outcome| Row {
+            name: name.into(),
+            file: file.into(),
+            outcome,
+            seconds: 0.0,
+            line: String::new(),
+            conformance: true,
+        };
+        let specs = [
+            spec("a", "apimachinery/watch.go", Outcome::Passed),
+            spec("b [Serial]", "apimachinery/namespace.go", Outcome::Passed),
+            spec("c", "common/node/pods.go", Outcome::Passed),
+            spec("d", "apimachinery/watch.go", Outcome::NotRun),
+        ];
+        let names = |selection: Selection| {
+            let (parallel, serial) = selection.choose(&specs);
+            [parallel, serial].map(|rows| rows.into_iter().map(|row| row.name).collect::<Vec<_>>())
+        };
+        assert_eq!(names(Selection::ApiOnly), [vec!["a".to_owned()], vec!["b [Serial]".to_owned()]]);
+        assert_eq!(names(Selection::Parallel), [vec!["a".to_owned(), "c".to_owned()], vec![]]);
     }
 }
