@@ -147,7 +147,11 @@ fn first_line(message: &str) -> String {
         let generic = line.ends_with("Unexpected error:") || *line == "{" || line.starts_with('<') && line.ends_with('{');
         !generic
     });
-    let line = telling.next().unwrap_or_default();
+    let line = match telling.next().unwrap_or_default() {
+        // An assertion: what was there and what should have been are on the lines below.
+        "Expected" => format!("Expected {}", telling.take(4).collect::<Vec<_>>().join(" ")),
+        line => line.to_owned(),
+    };
     let line: String = line.chars().map(|c| if c == '|' { '¦' } else { c }).take(240).collect();
     line.trim().to_owned()
 }
@@ -178,5 +182,6 @@ mod tests {
         assert_eq!(first_line(message), "<*errors.StatusError ¦ 0xc000>:");
         assert_eq!(first_line("failed to x: Unexpected error:\n <*e>: {\n no such thing\n"), "no such thing");
         assert_eq!(first_line("Told to stop"), "Told to stop");
+        assert_eq!(first_line("Expected\n    <bool>: false\nto be true"), "Expected <bool>: false to be true");
     }
 }
