@@ -58,8 +58,10 @@ for name in nautilus kitten; do
 done
 
 busybox=$work/busybox
-debian "$busybox" busybox-static
+# Its own shell forgets variables whose names it cannot use itself; bash passes them on.
+debian "$busybox" busybox-static bash-static
 rm -rf "$busybox/usr/share"
+ln -s bash-static "$busybox/usr/bin/sh"
 for applet in $("$busybox/usr/bin/busybox" --list); do
     [ -e "$busybox/usr/bin/$applet" ] || ln -s busybox "$busybox/usr/bin/$applet"
 done

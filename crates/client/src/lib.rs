@@ -12,6 +12,7 @@
 
 pub mod connect;
 pub mod events;
+mod frames;
 pub mod hub;
 pub mod index;
 pub mod informer;

@@ -4,12 +4,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use kube::Api;
 use kube::Resource;
 use kube::api::{DynamicObject, PartialObjectMeta, WatchEvent, WatchParams};
+use kube::core::Request;
 use tokio::time::Instant;
 
+use crate::frames::{self, Events};
 use crate::informer::{Informer, Kind};
 
 /// First pause after a failure; an API server that is starting is up a few milliseconds later.
@@ -63,23 +64,23 @@ impl End {
 
 /// Keeps an informer current until it is dropped.
 pub(crate) async fn typed<K: Kind>(informer: Informer<K>, api: Api<K>, fields: String) {
+    let (request, client) = (Request::new(api.resource_url()), api.into_client());
     let open = |params: WatchParams, version: String| {
-        let api = api.clone();
-        async move { Ok(api.watch(&params, &version).await?.boxed()) }
+        let (request, client) = (request.watch(&params, &version), client.clone());
+        async move { frames::events(&client, request.map_err(kube::Error::BuildRequest)?).await }
     };
     run(&informer, &K::kind(&()), &fields, open).await;
 }
 
 /// Keeps a sink current with the metadata of all objects of a resource, until it is dropped.
 pub async fn metadata(sink: &impl Sink<Metadata>, api: Api<DynamicObject>, name: &str) {
+    let (request, client) = (Request::new(api.resource_url()), api.into_client());
     let open = |params: WatchParams, version: String| {
-        let api = api.clone();
-        async move { Ok(api.watch_metadata(&params, &version).await?.boxed()) }
+        let (request, client) = (request.watch_metadata(&params, &version), client.clone());
+        async move { frames::events(&client, request.map_err(kube::Error::BuildRequest)?).await }
     };
     run(sink, name, "", open).await;
 }
-
-type Events<T> = BoxStream<'static, kube::Result<WatchEvent<T>>>;
 
 async fn run<T, S, O, F>(sink: &S, kind: &str, fields: &str, open: O)
 where
@@ -179,17 +180,12 @@ async fn list<T>(stream: &mut Events<T>) -> Result<(Vec<T>, u64), End> {
     }
 }
 
-/// The next event. One that cannot be read is reported and left out: one odd object must not hide all
-/// others from everybody.
+/// The next event.
 async fn next<T>(stream: &mut Events<T>) -> Result<WatchEvent<T>, End> {
-    loop {
-        match tokio::time::timeout(SILENCE, stream.next()).await {
-            Ok(Some(Ok(event))) => return Ok(event),
-            Ok(Some(Err(error @ kube::Error::SerdeError(_)))) => tracing::warn!(%error, "object not understood"),
-            Ok(Some(Err(error))) => return Err(End::Failed(error)),
-            Ok(None) => return Err(End::Closed),
-            Err(_) => return Err(End::Silent),
-        }
+    match tokio::time::timeout(SILENCE, stream.next()).await {
+        Ok(Some(event)) => Ok(event?),
+        Ok(None) => Err(End::Closed),
+        Err(_) => Err(End::Silent),
     }
 }
 
@@ -198,7 +194,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use futures::future::BoxFuture;
-    use http::{Request, Response};
+    use http::Response;
     use k8s_openapi::api::core::v1::ConfigMap;
     use tokio_util::sync::CancellationToken;
 
@@ -206,7 +202,7 @@ mod tests {
     struct Script(Mutex<Vec<(u16, Vec<String>)>>, Arc<Mutex<Vec<String>>>);
 
     impl transport::Transport for Script {
-        fn send(&self, request: Request<transport::Body>) -> BoxFuture<'static, Result<Response<transport::Body>, transport::Error>> {
+        fn send(&self, request: http::Request<transport::Body>) -> BoxFuture<'static, Result<Response<transport::Body>, transport::Error>> {
             self.1.lock().expect("whole").push(request.uri().query().unwrap_or("").to_owned());
             let next = self.0.lock().expect("whole").pop();
             Box::pin(async move {
@@ -232,9 +228,10 @@ mod tests {
     #[tokio::test]
     async fn survives_interruptions_and_expiry() {
         let gone = r#"{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":410,"reason":"Expired","message":"too old"}}"#;
+        let odd = r#"{"type":"ADDED","object":{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"o"},"data":[]}}"#;
         let mut scripts = vec![
             (0, vec![]),
-            (200, vec![event("ADDED", "a", 3), event("ADDED", "b", 4), event("BOOKMARK", "", 7), event("MODIFIED", "a", 8)]),
+            (200, vec![event("ADDED", "a", 3), odd.to_owned(), event("ADDED", "b", 4), event("BOOKMARK", "", 7), event("MODIFIED", "a", 8)]),
             (200, vec![event("DELETED", "b", 9), gone.to_owned()]),
             (200, vec![event("ADDED", "c", 12), event("BOOKMARK", "", 20)]),
         ];

@@ -71,11 +71,11 @@ impl Lines {
         }
     }
 
-    /// Ends the stream: what is left becomes a full line.
+    /// Ends the stream: what is left had no newline, and is shown without one, as with containerd.
     pub(super) fn finish(&mut self, log: &mut Log) {
         if !self.rest.is_empty() {
             let mut records = Vec::new();
-            self.record("F", &mut records);
+            self.record("P", &mut records);
             log.append(&records);
         }
     }
@@ -119,6 +119,6 @@ mod tests {
         assert_eq!(tail[..2], ["F one", "F two"]);
         assert_eq!(tail[2].len(), MAX_LINE + 2);
         assert!(tail[2].starts_with("P x"));
-        assert_eq!(tail[3], "F xx");
+        assert_eq!(tail[3], "P xx");
     }
 }
