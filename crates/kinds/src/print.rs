@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use meta::object::string_map;
 use serde_json::Value;
 
-use crate::rules::{Column, human_duration};
+use crate::rules::Column;
 use crate::view::View;
 
 /// The object's name, first in nearly every table.
@@ -40,7 +40,7 @@ pub fn or<'a>(text: &'a str, absent: &'a str) -> &'a str {
 /// The time since a timestamp; `<unknown>` if there is none.
 pub fn since(time: &str, now: Timestamp) -> String {
     let at = meta::time::parse(time);
-    at.map_or_else(|| "<unknown>".to_owned(), |at| human_duration(now.duration_since(at).as_secs()))
+    at.map_or_else(|| "<unknown>".to_owned(), |at| meta::time::human(now.duration_since(at).as_secs()))
 }
 
 /// At most three entries, and how many more there are.

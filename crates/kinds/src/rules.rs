@@ -169,25 +169,5 @@ pub static NAME_AND_AGE: [Column; 2] = [
 /// The object's age as kubectl shows it; `<unknown>` without a creation time.
 pub fn age(object: &Object, now: Timestamp) -> String {
     let created = meta::time::parse(object.str_at("metadata.creationTimestamp"));
-    created.map_or_else(|| "<unknown>".to_owned(), |at| human_duration(now.duration_since(at).as_secs()))
-}
-
-/// A duration as kubectl shows it: `5s`, `2m5s`, `3h`, `4d2h`, `2y11d`
-/// (upstream: `apimachinery/pkg/util/duration.HumanDuration`).
-pub fn human_duration(seconds: i64) -> String {
-    let pair = |a: i64, x: &str, b: i64, y: &str| if b == 0 { format!("{a}{x}") } else { format!("{a}{x}{b}{y}") };
-    let (minutes, hours) = (seconds / 60, seconds / 3600);
-    match seconds {
-        s if s < -1 => "<invalid>".to_owned(),
-        s if s < 0 => "0s".to_owned(),
-        s if s < 120 => format!("{s}s"),
-        s if minutes < 10 => pair(minutes, "m", s % 60, "s"),
-        _ if minutes < 180 => format!("{minutes}m"),
-        _ if hours < 8 => pair(hours, "h", minutes % 60, "m"),
-        _ if hours < 48 => format!("{hours}h"),
-        _ if hours < 192 => pair(hours / 24, "d", hours % 24, "h"),
-        _ if hours < 24 * 365 * 2 => format!("{}d", hours / 24),
-        _ if hours < 24 * 365 * 8 => pair(hours / 24 / 365, "y", hours / 24 % 365, "d"),
-        _ => format!("{}y", hours / 24 / 365),
-    }
+    created.map_or_else(|| "<unknown>".to_owned(), |at| meta::time::human(now.duration_since(at).as_secs()))
 }

@@ -114,7 +114,7 @@ impl Discovery {
         candidates()
             .find(|r| r.answers_to(name))
             .or_else(|| candidates().find(|r| r.short.iter().any(|s| s == name)))
-            .ok_or_else(|| Failure::message(format!("the server doesn't have a resource type \"{word}\"")))
+            .ok_or_else(|| Failure::message(format!("the server doesn't have a resource type \"{name}\"")))
     }
 
     /// The members of a category, for example `all`.

@@ -17,6 +17,9 @@ pub enum Failure {
     /// The exit code of a remote command, all output already done.
     #[error("command terminated with exit code {0}")]
     Code(i32),
+    /// An exit code, all that there is to say already said.
+    #[error("exit code {0}")]
+    Silent(i32),
     /// Several failures, each reported in its turn.
     #[error("{} failures", .0.len())]
     Many(Vec<Failure>),
@@ -65,45 +68,63 @@ impl Failure {
 
     /// Prints it on stderr and returns the exit code.
     pub fn report(&self) -> i32 {
+        let (text, code) = match self {
+            Failure::Code(code) => (self.to_string(), *code),
+            Failure::Silent(code) => return *code,
+            Failure::Many(all) => return several(all),
+            Failure::Refused(status) if status["reason"] == "Invalid" => (invalid(status), 1),
+            Failure::Message(text) if text.starts_with("error: ") => (text.clone(), 1),
+            Failure::Message(text) => (format!("error: {text}"), 1),
+            other => (other.line(), 1),
+        };
+        eprint!("{text}{}", if text.ends_with('\n') { "" } else { "\n" });
+        code
+    }
+
+    /// How it is told as one of several.
+    fn line(&self) -> String {
         match self {
-            Failure::Code(code) => {
-                eprintln!("{self}");
-                return *code;
-            }
-            Failure::Many(all) => return all.iter().map(Failure::report).max().unwrap_or(1),
-            Failure::Text(text) => eprintln!("{text}"),
-            Failure::Message(text) if text.starts_with("error: ") => eprintln!("{text}"),
-            Failure::Message(text) => eprintln!("error: {text}"),
-            Failure::Refused(status) => eprintln!("{}", refusal(status)),
+            Failure::Refused(status) => refusal(status),
+            other => other.to_string(),
         }
-        1
     }
 }
 
-/// `k8s.io/kubectl/pkg/cmd/util.checkErr`: a refusal for validity names the object and the causes.
+fn several(all: &[Failure]) -> i32 {
+    if let [one] = all {
+        return one.report();
+    }
+    all.iter().for_each(|failure| eprintln!("{}", failure.line()));
+    1
+}
+
+/// `k8s.io/kubectl/pkg/cmd/util.StandardErrorMessage`.
 fn refusal(status: &Value) -> String {
     let reason = status["reason"].as_str().unwrap_or("");
     let message = status["message"].as_str().unwrap_or("");
     match reason {
-        "Invalid" => invalid(status, message),
-        "Unauthorized" => format!("error: You must be logged in to the server ({})", message),
+        "Unauthorized" => format!("error: You must be logged in to the server ({message})"),
         "" => format!("Error from server: {message}"),
         _ => format!("Error from server ({reason}): {message}"),
     }
 }
 
-fn invalid(status: &Value, message: &str) -> String {
+/// `k8s.io/kubectl/pkg/cmd/util.checkErr`: a refusal for validity names the object and the causes.
+fn invalid(status: &Value) -> String {
+    let message = status["message"].as_str().unwrap_or("");
     let details = &status["details"];
     let (kind, name) = (details["kind"].as_str().unwrap_or(""), details["name"].as_str().unwrap_or(""));
-    let causes: Vec<String> = details["causes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|c| format!("{}: {}", c["field"].as_str().unwrap_or(""), c["message"].as_str().unwrap_or("")))
-        .collect();
+    let mut causes: Vec<String> = Vec::new();
+    for cause in details["causes"].as_array().into_iter().flatten() {
+        let text = |field: &str| cause[field].as_str().unwrap_or("").to_owned();
+        let line = format!("{}: {}", text("field"), text("message"));
+        if !causes.contains(&line) {
+            causes.push(line);
+        }
+    }
     let head = if !kind.is_empty() || !name.is_empty() {
         format!("The {kind} \"{name}\" is invalid")
-    } else if causes.is_empty() {
+    } else if causes.is_empty() && !message.is_empty() {
         format!("The request is invalid: {message}")
     } else {
         "The request is invalid".to_owned()

@@ -8,6 +8,7 @@
 //! Must not know: the server's crates, the store, or how a node runs pods.
 
 mod commands;
+mod describe;
 mod discovery;
 mod failure;
 mod flags;

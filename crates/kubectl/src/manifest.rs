@@ -1,6 +1,6 @@
 //! Documents from files, directories, standard input.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -56,41 +56,60 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 
-/// Reads everything that `-f` names; `List` documents are opened.
-pub fn read(names: &[String]) -> Result<Vec<Document>, Failure> {
-    let mut out = Vec::new();
+/// Reads everything that `-f` names, with what could not be read in its place; `List` documents are opened.
+/// Fails if a name leads nowhere: then nothing is to be done for the others either.
+pub fn read(names: &[String], recursive: bool) -> Result<Vec<Result<Document, Failure>>, Failure> {
+    let mut sources = Vec::new();
+    let mut failures = Vec::new();
     for name in names {
-        if name == "-" {
-            let mut content = String::new();
-            std::io::stdin().read_to_string(&mut content).map_err(|e| Failure::message(e.to_string()))?;
-            documents("STDIN", &content, &mut out)?;
-            continue;
-        }
-        for path in files(Path::new(name))? {
-            let content = std::fs::read_to_string(&path)
-                .map_err(|e| Failure::message(format!("error reading {}: {e}", path.display())))?;
-            documents(&path.display().to_string(), &content, &mut out)?;
+        match name.as_str() {
+            "-" => sources.push(None),
+            name => match files(Path::new(name), recursive, sources.is_empty()) {
+                Ok(found) => sources.extend(found.into_iter().map(Some)),
+                Err(failure) => failures.push(failure),
+            },
         }
     }
-    if out.is_empty() {
-        return Err(Failure::message("no objects passed to apply"));
+    Failure::collect(failures)?;
+    let mut out = Vec::new();
+    for source in sources {
+        let (name, content) = match &source {
+            None => ("STDIN".to_owned(), stdin()),
+            Some(path) => (path.display().to_string(), std::fs::read_to_string(path)),
+        };
+        match content {
+            Ok(content) => documents(&name, &content, &mut out),
+            Err(error) => out.push(Err(unreadable(&name, &error))),
+        }
     }
     Ok(out)
 }
 
-fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
+fn stdin() -> std::io::Result<String> {
+    let mut content = String::new();
+    std::io::stdin().read_to_string(&mut content).map(|_| content)
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::PermissionDenied => Failure::message(format!("open {name}: permission denied")),
+        ErrorKind::InvalidData => Failure::message(format!("error parsing {name}: the file is no text in UTF-8")),
+        _ => Failure::message(format!("read {name}: {error}")),
+    }
+}
+
+/// The file itself, or the files of a directory in the order of their names. `alone`: nothing else was named.
+fn files(path: &Path, recursive: bool, alone: bool) -> Result<Vec<PathBuf>, Failure> {
+    let name = path.display();
     if !path.exists() {
-        return Err(Failure::message(format!("the path \"{}\" does not exist", path.display())));
+        return Err(Failure::message(format!("the path \"{name}\" does not exist")));
     }
     if !path.is_dir() {
         return Ok(vec![path.to_path_buf()]);
     }
-    let entries = std::fs::read_dir(path).map_err(|e| Failure::message(e.to_string()))?;
-    let fits = |p: &PathBuf| p.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
-    let mut found: Vec<PathBuf> = entries.filter_map(Result::ok).map(|e| e.path()).filter(fits).collect();
-    found.sort();
-    if found.is_empty() {
-        let name = path.display();
+    let mut found = Vec::new();
+    walk(path, recursive, &mut found).map_err(|e| Failure::message(format!("error reading \"{name}\": {e}")))?;
+    if found.is_empty() && alone {
         return Err(Failure::message(format!(
             "error reading [{name}]: recognized file extensions are [.json .yaml .yml]"
         )));
@@ -98,39 +117,83 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-fn documents(source: &str, content: &str, out: &mut Vec<Document>) -> Result<(), Failure> {
-    let wrong = |e: String| Failure::message(format!("error parsing {source}: {e}"));
-    if content.trim_start().starts_with('{') {
-        for object in serde_json::Deserializer::from_str(content).into_iter::<Value>() {
-            push(source, object.map_err(|e| wrong(e.to_string()))?, out)?;
-        }
-        return Ok(());
-    }
-    for document in schema::yaml_documents(content) {
-        let (object, _) = schema::yaml_to_json(document.as_ref()).map_err(wrong)?;
-        if !object.is_null() {
-            push(source, object, out)?;
+fn walk(directory: &Path, recursive: bool, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let mut entries = std::fs::read_dir(directory)?.map(|e| Ok(e?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            if recursive {
+                walk(&path, recursive, found)?;
+            }
+        } else if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
+            found.push(path);
         }
     }
     Ok(())
 }
 
-fn push(source: &str, mut object: Value, out: &mut Vec<Document>) -> Result<(), Failure> {
-    let kind = text(&object["kind"]).to_owned();
-    let unset = |what| Failure::message(format!("error validating \"{source}\": error validating data: {what} not set; \
-         if you choose to ignore these errors, turn validation off with --validate=false"));
-    if text(&object["apiVersion"]).is_empty() {
-        return Err(unset("apiVersion"));
-    }
-    if kind.is_empty() {
-        return Err(unset("kind"));
-    }
-    if kind.ends_with("List") && object["items"].is_array() {
-        if let Value::Array(items) = object["items"].take() {
-            items.into_iter().try_for_each(|item| push(source, item, out))?;
+/// Reads documents up to the first that is none.
+fn documents(source: &str, content: &str, out: &mut Vec<Result<Document, Failure>>) {
+    let wrong = |e: String| Failure::message(format!("error parsing {source}: {e}"));
+    if content.trim_start().starts_with('{') {
+        for object in serde_json::Deserializer::from_str(content).into_iter::<Value>() {
+            if !add(source, object.map_err(|e| wrong(e.to_string())), out) {
+                return;
+            }
         }
-        return Ok(());
+        return;
     }
-    out.push(Document { source: source.to_owned(), object });
-    Ok(())
+    for document in schema::yaml_documents(content) {
+        match schema::yaml_to_json(document.as_ref()) {
+            Ok((Value::Null, _)) => {}
+            Ok((object, _)) => {
+                if !add(source, Ok(object), out) {
+                    return;
+                }
+            }
+            Err(error) => {
+                out.push(Err(wrong(error)));
+                return;
+            }
+        }
+    }
+}
+
+/// Adds one document; false ends the stream it came from.
+fn add(source: &str, object: Result<Value, Failure>, out: &mut Vec<Result<Document, Failure>>) -> bool {
+    match object.and_then(|object| checked(source, object)) {
+        Ok(object) => {
+            open(source, object, out);
+            true
+        }
+        Err(failure) => {
+            out.push(Err(failure));
+            false
+        }
+    }
+}
+
+/// What is no object at all is refused before the server sees it.
+fn checked(source: &str, object: Value) -> Result<Value, Failure> {
+    let unset: Vec<&str> = ["apiVersion", "kind"].into_iter().filter(|f| text(&object[f]).is_empty()).collect();
+    let what = match unset.as_slice() {
+        [] => return Ok(object),
+        [one] => format!("{one} not set"),
+        many => format!("[{}]", many.iter().map(|f| format!("{f} not set")).collect::<Vec<_>>().join(", ")),
+    };
+    Err(Failure::message(format!(
+        "error validating \"{source}\": error validating data: {what}; if you choose to ignore these errors, turn \
+         validation off with --validate=false"
+    )))
+}
+
+/// Takes the objects out of lists.
+fn open(source: &str, mut object: Value, out: &mut Vec<Result<Document, Failure>>) {
+    if text(&object["kind"]).ends_with("List") && object["items"].is_array() {
+        if let Value::Array(items) = object["items"].take() {
+            items.into_iter().for_each(|item| open(source, item, out));
+        }
+        return;
+    }
+    out.push(Ok(Document { source: source.to_owned(), object }));
 }

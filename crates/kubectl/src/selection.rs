@@ -7,7 +7,7 @@ use crate::discovery::Resource;
 use crate::failure::Failure;
 use crate::flags;
 use crate::manifest;
-use crate::session::{JSON, Session};
+use crate::session::Session;
 
 /// Objects of one resource: those with names, or all that the selectors let through.
 #[derive(Clone, Debug)]
@@ -31,67 +31,100 @@ impl Target {
 }
 
 /// Reads the arguments after the command's name. Several resource types give several targets.
-pub async fn targets(session: &Session, words: &[String]) -> Result<Vec<Target>, Failure> {
-    let discovery = session.discovery().await?;
-    let target = |resource: &Resource, name: Option<&str>| Target {
-        namespace: match (resource.namespaced, name) {
-            (false, _) => String::new(),
-            (true, Some(_)) => session.namespace.clone(),
-            (true, None) => session.list_namespace().to_owned(),
-        },
-        resource: resource.clone(),
-        name: name.map(str::to_owned),
-    };
+/// `selected` says that a selector chooses the objects: then there are no names.
+pub async fn targets(session: &Session, words: &[String], selected: bool) -> Result<Vec<Target>, Failure> {
     let Some(first) = words.first() else { return Ok(Vec::new()) };
+    let pairs = pairs(words)?;
+    if selected && !pairs.is_empty() {
+        return Err(Failure::message("selectors and the all flag cannot be used when passing resource/name arguments"));
+    }
+    if selected && words.len() > 1 {
+        return Err(Failure::message("name cannot be provided when a selector is specified"));
+    }
+    let discovery = session.discovery().await?;
     let mut out = Vec::new();
-    if words.iter().any(|w| w.contains('/')) {
-        for word in words {
-            let Some((kind, name)) = word.split_once('/') else {
-                return Err(Failure::message(
-                    "there is no need to specify a resource type as a separate argument when passing arguments in \
-                     resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource \
-                     resource/<resource_name>'",
-                ));
-            };
-            if name.is_empty() {
-                return Err(Failure::message("arguments in resource/name form may not have more than one slash"));
+    if pairs.is_empty() {
+        let mut resources = Vec::new();
+        for word in first.split(',') {
+            let members = discovery.category(word);
+            match members.is_empty() {
+                true => resources.push(discovery.find(word)?),
+                false => resources.extend(members),
             }
-            out.push(target(discovery.find(kind)?, Some(name)));
         }
-        named_everywhere(session)?;
+        if words.len() > 1 && resources.len() > 1 {
+            return Err(Failure::message("you must specify only one resource"));
+        }
+        for resource in resources {
+            match words.len() {
+                1 => out.push(target(session, resource, None)?),
+                _ => for name in &words[1..] {
+                    out.push(target(session, resource, Some(name))?);
+                },
+            }
+        }
         return Ok(out);
     }
-    for word in first.split(',').filter(|w| !w.is_empty()) {
-        let members = discovery.category(word);
-        let resources = if members.is_empty() { vec![discovery.find(word)?] } else { members };
-        for resource in resources {
-            if words.len() == 1 {
-                out.push(target(resource, None));
-            }
-            out.extend(words[1..].iter().map(|name| target(resource, Some(name))));
-        }
-    }
-    if words.len() > 1 {
-        named_everywhere(session)?;
-    }
-    Ok(out)
+    // All types are looked up before the first is asked for.
+    let resources = pairs.iter().map(|(kind, _)| discovery.find(kind)).collect::<Result<Vec<_>, Failure>>()?;
+    resources.into_iter().zip(&pairs).map(|(resource, (_, name))| target(session, resource, Some(name))).collect()
 }
 
-fn named_everywhere(session: &Session) -> Result<(), Failure> {
-    match session.everywhere {
-        true => Err(Failure::message("a resource cannot be retrieved by name across all namespaces")),
-        false => Ok(()),
+fn target(session: &Session, resource: &Resource, name: Option<&str>) -> Result<Target, Failure> {
+    let namespace = match (resource.namespaced, name) {
+        (false, _) => String::new(),
+        (true, Some(_)) if session.everywhere => {
+            return Err(Failure::message("a resource cannot be retrieved by name across all namespaces"));
+        }
+        (true, Some(_)) => session.namespace.clone(),
+        (true, None) => session.list_namespace().to_owned(),
+    };
+    Ok(Target { resource: resource.clone(), name: name.map(str::to_owned), namespace })
+}
+
+/// `pod/a svc/b`, and `pod,svc a` in that form; empty for other forms.
+fn pairs(words: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let types: Vec<&str> = words[0].split(',').filter(|w| !w.is_empty()).collect();
+    let words: Vec<String> = match words.len() > 1 && types.len() > 1 {
+        true => types.iter().flat_map(|t| words[1..].iter().map(move |name| format!("{t}/{name}"))).collect(),
+        false => words.to_vec(),
+    };
+    match words.iter().filter(|w| w.contains('/')).count() {
+        0 => return Ok(Vec::new()),
+        some if some < words.len() => {
+            return Err(Failure::message(
+                "there is no need to specify a resource type as a separate argument when passing arguments in \
+                 resource/name form (e.g. 'kubectl get resource/<resource_name>' instead of 'kubectl get resource \
+                 resource/<resource_name>'",
+            ));
+        }
+        _ => {}
     }
+    let split = |word: &String| match word.split('/').collect::<Vec<_>>().as_slice() {
+        [kind, name] if !kind.is_empty() && !name.is_empty() && !kind.contains(',') => {
+            Ok(((*kind).to_owned(), (*name).to_owned()))
+        }
+        [_, _] => Err(Failure::message("arguments in resource/name form must have a single resource and name")),
+        _ => Err(Failure::message("arguments in resource/name form may not have more than one slash")),
+    };
+    words.iter().map(split).collect()
 }
 
 /// Targets of `-f` files or of the arguments.
 pub async fn of_command(session: &Session, matches: &ArgMatches, words: &[String]) -> Result<Vec<Target>, Failure> {
     let files = flags::values(matches, "filename");
     if files.is_empty() {
-        return targets(session, words).await;
+        let selected = !query(matches).is_empty() || flags::on(matches, "all");
+        return targets(session, words, selected).await;
+    }
+    if !words.is_empty() {
+        return Err(Failure::message(
+            "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well",
+        ));
     }
     let mut out = Vec::new();
-    for document in manifest::read(&files)? {
+    for document in manifest::read(&files, flags::on(matches, "recursive"))? {
+        let document = document?;
         let (resource, namespace) = document.place(session).await?;
         out.push(Target { resource, namespace, name: Some(document.name().to_owned()) });
     }
@@ -124,28 +157,25 @@ pub fn with_query(path: &str, query: &str) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// All objects of the targets, lists opened; each with its resource.
-pub async fn objects(session: &Session, targets: &[Target], query: &str) -> Result<Vec<(Resource, Value)>, Failure> {
-    let mut out = Vec::new();
+/// All objects of the targets, lists opened, each with its resource; and what could not be had.
+pub async fn each(session: &Session, targets: &[Target], query: &str) -> (Vec<(Resource, Value)>, Vec<Failure>) {
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
-        if target.name.is_some() {
-            out.push((target.resource.clone(), session.get(&target.path()).await?));
-            continue;
-        }
-        for item in list(session, target, query).await? {
-            out.push((target.resource.clone(), item));
+        let objects = match target.name {
+            Some(_) => session.get(&target.path()).await.map(|object| vec![object]),
+            None => list(session, target, query).await,
+        };
+        match objects {
+            Ok(objects) => found.extend(objects.into_iter().map(|object| (target.resource.clone(), object))),
+            Err(failure) => failures.push(failure),
         }
     }
-    Ok(out)
+    (found, failures)
 }
 
 /// The items of a list, their kind and version filled in.
 pub async fn list(session: &Session, target: &Target, query: &str) -> Result<Vec<Value>, Failure> {
-    let mut answer = session.json("GET", &with_query(&target.path(), query), JSON, None).await?;
-    let items = match answer["items"].take() {
-        Value::Array(items) => items,
-        _ => Vec::new(),
-    };
+    let items = session.items(&with_query(&target.path(), query)).await?;
     let fill = |mut item: Value| {
         item["apiVersion"] = Value::from(target.resource.group_version());
         item["kind"] = Value::from(target.resource.kind.clone());

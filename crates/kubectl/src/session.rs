@@ -18,6 +18,9 @@ use crate::flags;
 /// The plain form of every document.
 pub const JSON: &str = "application/json";
 
+/// Objects in one answer to a list.
+pub const CHUNK: u32 = 500;
+
 /// An open connection.
 pub struct Session {
     client: Client,
@@ -116,6 +119,24 @@ impl Session {
     /// Reads one object.
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
         self.json("GET", path, JSON, None).await
+    }
+
+    /// The items of a list, asked for in parts; `path` may have a query.
+    pub async fn items(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let joiner = if path.contains('?') { '&' } else { '?' };
+        let first = format!("{path}{joiner}limit={CHUNK}");
+        let mut next = first.clone();
+        let mut all = Vec::new();
+        loop {
+            let mut page = self.get(&next).await?;
+            if let Value::Array(items) = page["items"].take() {
+                all.extend(items);
+            }
+            match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
+                Some(token) => next = format!("{first}&continue={}", crate::selection::encode(token)),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// The words for a server that does not answer.

@@ -39,8 +39,16 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
         return Err(Failure::message("must specify one of -f and -k"));
     }
     let mut failures = Vec::new();
-    for document in manifest::read(&names)? {
-        failures.extend(one(session, matches, &document).await.err());
+    let documents = manifest::read(&names, on(matches, "recursive"))?;
+    if documents.is_empty() {
+        return Err(Failure::message("no objects passed to apply"));
+    }
+    for document in documents {
+        let applied = match document {
+            Ok(document) => one(session, matches, &document).await,
+            Err(failure) => Err(failure),
+        };
+        failures.extend(applied.err());
     }
     Failure::collect(failures)
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{Member, get};
 use crate::discovery::Resource;
 use crate::failure::Failure;
-use crate::flags::{files, text, value, values};
-use crate::manifest;
+use crate::flags::{files, on, switch, text, value, values};
+use crate::manifest::{self, Document};
 use crate::selection::with_query;
 use crate::session::{JSON, Session};
 
@@ -28,6 +28,7 @@ fn command() -> Command {
         .about("Create a resource from a file or from stdin")
         .args_conflicts_with_subcommands(true)
         .arg(files())
+        .arg(switch("recursive", false, "Directories below the named ones too").short('R'))
         .arg(output())
         .arg(dry_run())
         .arg(validate())
@@ -53,17 +54,27 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
         return Err(Failure::message("must specify one of -f and -k"));
     }
     let mut failures = Vec::new();
-    for document in manifest::read(&names)? {
-        let created = match document.place(session).await {
-            Ok((resource, namespace)) => one(session, matches, &resource, &namespace, &document.object).await,
-            Err(failure) => Err(failure),
-        };
-        failures.extend(created.err().map(|f| match f {
-            refused @ Failure::Refused(_) => refused.when("creating", &document.source),
-            other => other,
-        }));
+    let documents = manifest::read(&names, on(matches, "recursive"))?;
+    if documents.is_empty() {
+        return Err(Failure::message("no objects passed to create"));
+    }
+    for document in documents {
+        failures.extend(of_document(session, matches, document).await.err());
     }
     Failure::collect(failures)
+}
+
+async fn of_document(
+    session: &Session,
+    matches: &ArgMatches,
+    document: Result<Document, Failure>,
+) -> Result<(), Failure> {
+    let document = document?;
+    let (resource, namespace) = document.place(session).await?;
+    one(session, matches, &resource, &namespace, &document.object).await.map_err(|f| match f {
+        refused @ Failure::Refused(_) => refused.when("creating", &document.source),
+        other => other,
+    })
 }
 
 async fn one(

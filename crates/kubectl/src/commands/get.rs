@@ -204,11 +204,10 @@ async fn objects(
     let mut found: Vec<(Resource, Value)> = Vec::new();
     let mut failures = Vec::new();
     for target in targets {
-        match selection::objects(session, std::slice::from_ref(target), query).await {
-            Ok(objects) => found.extend(objects),
-            Err(failure) if failure.is_not_found() && target.name.is_some() && on(matches, "ignore-not-found") => {}
-            Err(failure) => failures.push(failure),
-        }
+        let (objects, wrong) = selection::each(session, std::slice::from_ref(target), query).await;
+        found.extend(objects);
+        let ignored = |f: &Failure| f.is_not_found() && target.name.is_some() && on(matches, "ignore-not-found");
+        failures.extend(wrong.into_iter().filter(|f| !ignored(f)));
     }
     if !on(matches, "show-managed-fields") {
         for (_, object) in &mut found {

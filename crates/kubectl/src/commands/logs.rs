@@ -91,7 +91,7 @@ async fn pods(session: &Session, matches: &ArgMatches, words: &[String]) -> Resu
 
 /// A pod of a workload (`deploy/web`, `job/x`, `pod/x`): the first one that is ready, else the first.
 pub async fn of_workload(session: &Session, word: &str) -> Result<Value, Failure> {
-    let targets = selection::targets(session, &[word.to_owned()]).await?;
+    let targets = selection::targets(session, &[word.to_owned()], false).await?;
     let Some(target) = targets.first() else { return Err(Failure::message("no object is named")) };
     let object = session.get(&target.path()).await?;
     if target.resource.kind == "Pod" {

@@ -4,6 +4,7 @@ mod api_resources;
 mod apply;
 mod create;
 mod delete;
+mod describe;
 mod exec;
 mod get;
 mod logs;
@@ -34,6 +35,7 @@ pub const ALL: &[Member] = &[
     delete::MEMBER,
     rollout::MEMBER,
     scale::MEMBER,
+    describe::MEMBER,
     logs::MEMBER,
     exec::MEMBER,
     apply::MEMBER,

@@ -42,8 +42,8 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     if targets.is_empty() {
         return Err(Failure::message("required resource not specified"));
     }
-    let mut failures = Vec::new();
-    for (resource, object) in selection::objects(session, &targets, "").await? {
+    let (found, mut failures) = selection::each(session, &targets, &selection::query(matches)).await;
+    for (resource, object) in found {
         let done = match name {
             "status" => status(session, matches, &resource, object).await,
             "history" => history(session, &resource, &object).await,

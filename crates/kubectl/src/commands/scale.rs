@@ -28,8 +28,8 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     let count: u32 = value(matches, "replicas").and_then(|r| r.parse().ok()).ok_or_else(wrong)?;
     let expected: i64 = value(matches, "current-replicas").and_then(|r| r.parse().ok()).unwrap_or(-1);
     let targets = selection::of_command(session, matches, &values(matches, "resource")).await?;
-    let mut failures = Vec::new();
-    for (resource, object) in selection::objects(session, &targets, &selection::query(matches)).await? {
+    let (found, mut failures) = selection::each(session, &targets, &selection::query(matches)).await;
+    for (resource, object) in found {
         let field = |key: &str| object["metadata"][key].as_str().unwrap_or("").to_owned();
         let (namespace, name) = (field("namespace"), field("name"));
         let current = object["spec"]["replicas"].as_i64().unwrap_or(-1);

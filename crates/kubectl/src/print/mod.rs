@@ -1,5 +1,6 @@
 //! How objects are shown.
 
+mod align;
 mod go_yaml;
 pub mod jsonpath;
 mod table;
@@ -7,6 +8,7 @@ mod tabs;
 
 use serde_json::{Map, Value};
 
+pub use align::align;
 pub use go_yaml::yaml;
 pub use table::Tables;
 pub use tabs::Tabs;
