@@ -17,9 +17,6 @@ pub enum Failure {
     /// The exit code of a remote command, all output already done.
     #[error("command terminated with exit code {0}")]
     Code(i32),
-    /// An exit code, all that there is to say already said.
-    #[error("exit code {0}")]
-    Silent(i32),
     /// Several failures, each reported in its turn.
     #[error("{} failures", .0.len())]
     Many(Vec<Failure>),
@@ -70,7 +67,6 @@ impl Failure {
     pub fn report(&self) -> i32 {
         let (text, code) = match self {
             Failure::Code(code) => (self.to_string(), *code),
-            Failure::Silent(code) => return *code,
             Failure::Many(all) => return several(all),
             Failure::Refused(status) if status["reason"] == "Invalid" => (invalid(status), 1),
             Failure::Message(text) if text.starts_with("error: ") => (text.clone(), 1),

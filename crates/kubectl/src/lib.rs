@@ -13,9 +13,11 @@ mod discovery;
 mod failure;
 mod flags;
 mod manifest;
+mod pods;
 mod print;
 mod selection;
 mod session;
+mod units;
 
 use std::path::Path;
 
@@ -41,9 +43,10 @@ pub fn main(arguments: Vec<String>, local: Option<&Path>) -> i32 {
 
 async fn run(arguments: Vec<String>, local: Option<&Path>) -> Result<(), Failure> {
     let root = commands::root();
-    let matches = match root.try_get_matches_from(std::iter::once("kubectl".to_owned()).chain(arguments.clone())) {
+    let line = std::iter::once("kubectl".to_owned()).chain(arguments.clone());
+    let matches = match root.clone().try_get_matches_from(line) {
         Ok(matches) => matches,
-        Err(error) => return flags::refused(&error, &arguments),
+        Err(error) => return flags::refused(&error, &root, &arguments),
     };
     commands::dispatch(&matches, local).await
 }

@@ -57,8 +57,9 @@ fn text(value: &Value) -> &str {
 }
 
 /// Reads everything that `-f` names, with what could not be read in its place; `List` documents are opened.
-/// Fails if a name leads nowhere: then nothing is to be done for the others either.
-pub fn read(names: &[String], recursive: bool) -> Result<Vec<Result<Document, Failure>>, Failure> {
+/// Fails if a name leads nowhere: then nothing is to be done for the others either. With `validate`, a document
+/// that is no object ends its file.
+pub fn read(names: &[String], recursive: bool, validate: bool) -> Result<Vec<Result<Document, Failure>>, Failure> {
     let mut sources = Vec::new();
     let mut failures = Vec::new();
     for name in names {
@@ -78,7 +79,7 @@ pub fn read(names: &[String], recursive: bool) -> Result<Vec<Result<Document, Fa
             Some(path) => (path.display().to_string(), std::fs::read_to_string(path)),
         };
         match content {
-            Ok(content) => documents(&name, &content, &mut out),
+            Ok(content) => documents(&name, &content, validate, &mut out),
             Err(error) => out.push(Err(unreadable(&name, &error))),
         }
     }
@@ -133,11 +134,11 @@ fn walk(directory: &Path, recursive: bool, found: &mut Vec<PathBuf>) -> std::io:
 }
 
 /// Reads documents up to the first that is none.
-fn documents(source: &str, content: &str, out: &mut Vec<Result<Document, Failure>>) {
-    let wrong = |e: String| Failure::message(format!("error parsing {source}: {e}"));
+fn documents(source: &str, content: &str, validate: bool, out: &mut Vec<Result<Document, Failure>>) {
+    let wrong = |e: String| Failure::message(format!("error parsing {source}: {}", in_go(&e)));
     if content.trim_start().starts_with('{') {
         for object in serde_json::Deserializer::from_str(content).into_iter::<Value>() {
-            if !add(source, object.map_err(|e| wrong(e.to_string())), out) {
+            if !add(source, object.map_err(|e| wrong(e.to_string())), validate, out) {
                 return;
             }
         }
@@ -147,7 +148,7 @@ fn documents(source: &str, content: &str, out: &mut Vec<Result<Document, Failure
         match schema::yaml_to_json(document.as_ref()) {
             Ok((Value::Null, _)) => {}
             Ok((object, _)) => {
-                if !add(source, Ok(object), out) {
+                if !add(source, Ok(object), validate, out) {
                     return;
                 }
             }
@@ -160,24 +161,52 @@ fn documents(source: &str, content: &str, out: &mut Vec<Result<Document, Failure
 }
 
 /// Adds one document; false ends the stream it came from.
-fn add(source: &str, object: Result<Value, Failure>, out: &mut Vec<Result<Document, Failure>>) -> bool {
-    match object.and_then(|object| checked(source, object)) {
-        Ok(object) => {
-            open(source, object, out);
-            true
-        }
+fn add(
+    source: &str,
+    object: Result<Value, Failure>,
+    validate: bool,
+    out: &mut Vec<Result<Document, Failure>>,
+) -> bool {
+    let broken = object.is_err();
+    match object.and_then(|object| if validate { valid(source, object) } else { decoded(source, object) }) {
+        Ok(object) => open(source, object, out),
         Err(failure) => {
             out.push(Err(failure));
-            false
+            return !validate && !broken;
         }
     }
+    true
+}
+
+/// What is no object at all cannot be looked up.
+fn decoded(source: &str, object: Value) -> Result<Value, Failure> {
+    let missing = if text(&object["kind"]).is_empty() {
+        "Kind"
+    } else if text(&object["apiVersion"]).is_empty() {
+        "apiVersion"
+    } else {
+        return Ok(object);
+    };
+    let shown = crate::print::compact(&object);
+    Err(Failure::message(format!("unable to decode \"{source}\": Object '{missing}' is missing in '{shown}'")))
+}
+
+/// Upstream reads files with Go's parsers: the commonest of their words.
+fn in_go(error: &str) -> String {
+    if error.starts_with("EOF while parsing") {
+        return "unexpected EOF".to_owned();
+    }
+    let unclosed = error.find("unclosed bracket").map(|at| format!("{}did not find expected node content", &error[..at]));
+    // Go tells no line if it is the first.
+    unclosed.unwrap_or_else(|| error.to_owned()).replace("yaml: line 1: ", "yaml: ")
 }
 
 /// What is no object at all is refused before the server sees it.
-fn checked(source: &str, object: Value) -> Result<Value, Failure> {
+fn valid(source: &str, object: Value) -> Result<Value, Failure> {
     let unset: Vec<&str> = ["apiVersion", "kind"].into_iter().filter(|f| text(&object[f]).is_empty()).collect();
     let what = match unset.as_slice() {
         [] => return Ok(object),
+        _ if !object.is_object() => "invalid object to validate".to_owned(),
         [one] => format!("{one} not set"),
         many => format!("[{}]", many.iter().map(|f| format!("{f} not set")).collect::<Vec<_>>().join(", ")),
     };

@@ -16,6 +16,8 @@ pub struct Target {
     pub resource: Resource,
     /// One name, or `None` for the list.
     pub name: Option<String>,
+    /// The file that names it.
+    pub source: Option<String>,
     /// The namespace; empty for cluster-wide resources and for lists over all namespaces.
     pub namespace: String,
 }
@@ -79,7 +81,7 @@ fn target(session: &Session, resource: &Resource, name: Option<&str>) -> Result<
         (true, Some(_)) => session.namespace.clone(),
         (true, None) => session.list_namespace().to_owned(),
     };
-    Ok(Target { resource: resource.clone(), name: name.map(str::to_owned), namespace })
+    Ok(Target { resource: resource.clone(), name: name.map(str::to_owned), source: None, namespace })
 }
 
 /// `pod/a svc/b`, and `pod,svc a` in that form; empty for other forms.
@@ -123,21 +125,68 @@ pub async fn of_command(session: &Session, matches: &ArgMatches, words: &[String
         ));
     }
     let mut out = Vec::new();
-    for document in manifest::read(&files, flags::on(matches, "recursive"))? {
+    for document in manifest::read(&files, flags::on(matches, "recursive"), false)? {
         let document = document?;
         let (resource, namespace) = document.place(session).await?;
-        out.push(Target { resource, namespace, name: Some(document.name().to_owned()) });
+        let name = Some(document.name().to_owned());
+        out.push(Target { resource, namespace, name, source: Some(document.source) });
     }
     Ok(out)
 }
 
-/// The query of the selector flags, without the question mark.
-pub fn query(matches: &ArgMatches) -> String {
-    let pairs = [("labelSelector", "selector"), ("fieldSelector", "field-selector")];
-    let parts = pairs.into_iter().filter_map(|(key, flag)| {
-        flags::value(matches, flag).filter(|v| !v.is_empty()).map(|v| format!("{key}={}", encode(v)))
-    });
-    parts.collect::<Vec<_>>().join("&")
+/// What a command says that needs objects and was given none.
+pub const USAGE: &str = "You must provide one or more resources by argument or filename.\nExample resource specifications \
+     include:\n   '-f rsrc.yaml'\n   '--filename=rsrc.json'\n   '<resource> <name>'\n   '<resource>'";
+
+/// Which objects of a list are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// `-l`, empty for all.
+    pub labels: String,
+    /// `--field-selector`, empty for all.
+    pub fields: String,
+}
+
+impl Query {
+    /// Objects with these labels.
+    pub fn labels(selector: &str) -> Query {
+        Query { labels: selector.to_owned(), ..Query::default() }
+    }
+
+    /// Whether all objects are meant.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.fields.is_empty()
+    }
+
+    /// The parts of the request's query.
+    pub fn parts(&self) -> Vec<String> {
+        let pairs = [("labelSelector", &self.labels), ("fieldSelector", &self.fields)];
+        pairs.into_iter().filter(|(_, v)| !v.is_empty()).map(|(key, v)| format!("{key}={}", encode(v))).collect()
+    }
+
+    /// A refused list says what was asked for.
+    pub fn explain(&self, resource: &Resource, failure: Failure) -> Failure {
+        let Failure::Refused(mut status) = failure else { return failure };
+        if !matches!(status["reason"].as_str(), Some("BadRequest" | "NotFound")) {
+            return Failure::Refused(status);
+        }
+        let what = format!("{}/{}, Resource={}", resource.group, resource.version, resource.name);
+        let message = status["message"].as_str().unwrap_or("").to_owned();
+        status["message"] = Value::from(match self.is_empty() {
+            true => format!("Unable to list {what:?}: {message}"),
+            false => format!(
+                "Unable to find {what:?} that match label selector {:?}, field selector {:?}: {message}",
+                self.labels, self.fields
+            ),
+        });
+        Failure::Refused(status)
+    }
+}
+
+/// The selector flags.
+pub fn query(matches: &ArgMatches) -> Query {
+    let text = |flag| flags::value(matches, flag).unwrap_or("").to_owned();
+    Query { labels: text("selector"), fields: text("field-selector") }
 }
 
 /// Escapes a query value.
@@ -158,7 +207,7 @@ pub fn with_query(path: &str, query: &str) -> String {
 }
 
 /// All objects of the targets, lists opened, each with its resource; and what could not be had.
-pub async fn each(session: &Session, targets: &[Target], query: &str) -> (Vec<(Resource, Value)>, Vec<Failure>) {
+pub async fn each(session: &Session, targets: &[Target], query: &Query) -> (Vec<(Resource, Value)>, Vec<Failure>) {
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
         let objects = match target.name {
@@ -174,8 +223,9 @@ pub async fn each(session: &Session, targets: &[Target], query: &str) -> (Vec<(R
 }
 
 /// The items of a list, their kind and version filled in.
-pub async fn list(session: &Session, target: &Target, query: &str) -> Result<Vec<Value>, Failure> {
-    let items = session.items(&with_query(&target.path(), query)).await?;
+pub async fn list(session: &Session, target: &Target, query: &Query) -> Result<Vec<Value>, Failure> {
+    let items = session.items(&with_query(&target.path(), &query.parts().join("&"))).await;
+    let items = items.map_err(|f| query.explain(&target.resource, f))?;
     let fill = |mut item: Value| {
         item["apiVersion"] = Value::from(target.resource.group_version());
         item["kind"] = Value::from(target.resource.kind.clone());

@@ -1,6 +1,9 @@
 //! The connection of one command: where the cluster is, as whom, and in which namespace.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use http::Request;
@@ -14,9 +17,13 @@ use tokio::sync::OnceCell;
 use crate::discovery::Discovery;
 use crate::failure::Failure;
 use crate::flags;
+use crate::units;
 
 /// The plain form of every document.
 pub const JSON: &str = "application/json";
+
+/// A patch that knows how the lists of a kind are merged.
+pub const STRATEGIC: &str = "application/strategic-merge-patch+json";
 
 /// Objects in one answer to a list.
 pub const CHUNK: u32 = 500;
@@ -32,6 +39,7 @@ pub struct Session {
     pub namespace_given: bool,
     address: String,
     discovery: OnceCell<Discovery>,
+    warned: Mutex<BTreeSet<String>>,
 }
 
 impl Session {
@@ -49,6 +57,7 @@ impl Session {
             namespace_given: given.is_some(),
             address,
             discovery: OnceCell::new(),
+            warned: Mutex::default(),
         })
     }
 
@@ -83,6 +92,7 @@ impl Session {
         }
         let request = request.body(Body::from(bytes)).map_err(|e| Failure::message(e.to_string()))?;
         let response = self.client.send(request).await.map_err(|e| self.unreachable(&e))?;
+        self.warn(response.headers());
         let status = response.status();
         let body = response.into_body();
         if status.is_success() {
@@ -135,6 +145,34 @@ impl Session {
             match page["metadata"]["continue"].as_str().filter(|token| !token.is_empty()) {
                 Some(token) => next = format!("{first}&continue={}", crate::selection::encode(token)),
                 None => return Ok(all),
+            }
+        }
+    }
+
+    /// Sends again what lost a race with another writer, at most five times, if that is `allowed`.
+    pub async fn again_on_conflict<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        allowed: bool,
+        send: impl Fn() -> F,
+    ) -> Result<T, Failure> {
+        let mut left = if allowed { 5 } else { 0 };
+        loop {
+            match send().await {
+                Err(failure) if failure.reason() == "Conflict" && left > 0 => left -= 1,
+                other => return other,
+            }
+        }
+    }
+
+    /// Prints the server's warnings, each once.
+    fn warn(&self, headers: &http::HeaderMap) {
+        for header in headers.get_all(http::header::WARNING) {
+            // `299 - "text"`: a code, an agent, and the text with quotes and backslashes escaped.
+            let Some(text) = header.to_str().ok().and_then(|h| h.split_once('"')) else { continue };
+            let text = text.1.trim_end().trim_end_matches('"').replace("\\\"", "\"").replace("\\\\", "\\");
+            let mut told = self.warned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if told.insert(text.clone()) {
+                eprintln!("Warning: {text}");
             }
         }
     }
@@ -203,7 +241,10 @@ async fn config(matches: &ArgMatches, local: Option<&Path>) -> Result<Config, Fa
         },
     };
     let mut config = match kubeconfig {
-        Some(kubeconfig) => Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(fail)?,
+        Some(kubeconfig) => {
+            missing(matches, &kubeconfig)?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(fail)?
+        }
         None => Config::incluster().map_err(|_| {
             Failure::Text(
                 "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
@@ -211,10 +252,59 @@ async fn config(matches: &ArgMatches, local: Option<&Path>) -> Result<Config, Fa
             )
         })?,
     };
+    let path = |flag: &str| flags::value(matches, flag).map(str::to_owned);
+    config.auth_info.client_certificate = path("client-certificate").or(config.auth_info.client_certificate);
+    config.auth_info.client_key = path("client-key").or(config.auth_info.client_key);
+    config.auth_info.token = path("token").map(Into::into).or(config.auth_info.token);
+    config.auth_info.impersonate = path("as").or(config.auth_info.impersonate);
+    config.tls_server_name = path("tls-server-name").or(config.tls_server_name);
+    config.accept_invalid_certs |= flags::on(matches, "insecure-skip-tls-verify");
+    let groups = flags::values(matches, "as-group");
+    if !groups.is_empty() {
+        config.auth_info.impersonate_groups = Some(groups);
+    }
+    if let Some(limit) = request_timeout(matches)? {
+        config.read_timeout = Some(limit);
+        config.connect_timeout = Some(limit);
+    }
     if let Some(server) = flags::value(matches, "server") {
         config.cluster_url = server.parse().map_err(|e| Failure::message(format!("invalid server: {e}")))?;
     }
     Ok(config)
+}
+
+/// `--request-timeout`: a duration or seconds; `None` for no limit.
+fn request_timeout(matches: &ArgMatches) -> Result<Option<Duration>, Failure> {
+    let text = flags::value(matches, "request-timeout").unwrap_or("0");
+    let seconds = text.parse::<u32>().map(f64::from).or_else(|_| units::duration(text));
+    let seconds = seconds.map_err(|_| {
+        Failure::message(format!(
+            "Invalid timeout value. Timeout must be a single integer in seconds, or an integer followed by a corresponding \
+             time unit (e.g. 1s | 2m | 3h)"
+        ))
+    })?;
+    Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
+}
+
+/// Names in the flags that the file does not have, in upstream's words.
+fn missing(matches: &ArgMatches, file: &Kubeconfig) -> Result<(), Failure> {
+    let has = |name: &str, names: Vec<&String>| names.iter().any(|n| *n == name);
+    if let Some(name) = flags::value(matches, "context")
+        && !has(name, file.contexts.iter().map(|c| &c.name).collect())
+    {
+        return Err(Failure::Text(format!("Error in configuration: context was not found for specified context: {name}")));
+    }
+    if let Some(name) = flags::value(matches, "user")
+        && !has(name, file.auth_infos.iter().map(|u| &u.name).collect())
+    {
+        return Err(Failure::message(format!("auth info \"{name}\" does not exist")));
+    }
+    if let Some(name) = flags::value(matches, "cluster")
+        && !has(name, file.clusters.iter().map(|c| &c.name).collect())
+    {
+        return Err(Failure::message(format!("cluster \"{name}\" does not exist")));
+    }
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Kubeconfig, Failure> {

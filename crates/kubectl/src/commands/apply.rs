@@ -4,106 +4,189 @@ use clap::{ArgMatches, Command};
 use futures::FutureExt;
 use meta::{Gvk, Object};
 use schema::Schema;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Member, create};
 use crate::discovery::Resource;
 use crate::failure::Failure;
-use crate::flags::{files, on, switch, text, value, values};
+use crate::flags::{
+    dry_run, dry_run_of, files, misused, on, output, recursive, rest, switch, text, validate, value, values,
+};
 use crate::manifest::{self, Document};
-use crate::print::compact;
+use crate::print::{self, compact};
 use crate::selection::with_query;
 use crate::session::{JSON, Session};
 
 /// Where the configuration applied last is kept.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// So many times a patch is made anew after a conflict.
+const RETRIES: u32 = 5;
+
 pub const MEMBER: Member = Member { command, run: |session, matches| run(session, matches).boxed() };
 
 fn command() -> Command {
     Command::new("apply")
         .about("Apply a configuration to a resource by file name or stdin")
+        .arg(rest("other"))
         .arg(files())
-        .arg(text("output", "name, yaml, json, jsonpath=...").short('o'))
-        .arg(text("dry-run", "none, client or server").num_args(0..=1).require_equals(true).default_value("none"))
-        .arg(text("validate", "strict, warn or ignore").num_args(0..=1).require_equals(true).default_missing_value("strict"))
+        .arg(recursive())
+        .arg(output())
+        .arg(dry_run())
+        .arg(validate())
         .arg(switch("server-side", false, "Let the server merge"))
         .arg(switch("force-conflicts", false, "With --server-side: take fields over from other managers"))
-        .arg(text("field-manager", "With --server-side: the name of this manager"))
-        .arg(switch("recursive", false, "Directories below the named ones too").short('R'))
+        .arg(text("field-manager", "The name of this writer"))
+        .arg(switch("overwrite", true, "Values of the configuration win over those of the object"))
 }
 
 async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
+    let extra = values(matches, "other");
+    if !extra.is_empty() {
+        return Err(misused("apply", format!("Unexpected args: [{}]", extra.join(" "))));
+    }
     let names = values(matches, "filename");
     if names.is_empty() {
         return Err(Failure::message("must specify one of -f and -k"));
     }
-    let mut failures = Vec::new();
-    let documents = manifest::read(&names, on(matches, "recursive"))?;
-    if documents.is_empty() {
+    let dry_run = dry_run_of(matches)?;
+    if on(matches, "force-conflicts") && !on(matches, "server-side") {
+        return Err(Failure::message("--force-conflicts only works with --server-side"));
+    }
+    if on(matches, "server-side") && dry_run == "client" {
+        return Err(Failure::message(
+            "--dry-run=client doesn't work with --server-side (did you mean --dry-run=server instead?)",
+        ));
+    }
+    let strict = !matches!(value(matches, "validate"), Some("false" | "ignore"));
+    let documents = manifest::read(&names, on(matches, "recursive"), strict)?;
+    let (mut failures, mut count) = (Vec::new(), 0);
+    // Upstream reads all files before it changes anything, and goes on with those that it can read.
+    let mut objects = Vec::new();
+    for document in documents {
+        count += 1;
+        match document {
+            Ok(document) => match document.place(session).await {
+                Ok(place) => objects.push((document, place)),
+                Err(failure) => failures.push(failure),
+            },
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if count == 0 {
         return Err(Failure::message("no objects passed to apply"));
     }
-    for document in documents {
-        let applied = match document {
-            Ok(document) => one(session, matches, &document).await,
-            Err(failure) => Err(failure),
-        };
-        failures.extend(applied.err());
+    let mut applied = Vec::new();
+    for (document, (resource, namespace)) in objects {
+        match one(session, matches, &document, &resource, &namespace, dry_run).await {
+            Ok(object) => applied.extend(object),
+            Err(failure) => failures.push(failure),
+        }
     }
+    print_all(matches, applied)?;
     Failure::collect(failures)
 }
 
-async fn one(session: &Session, matches: &ArgMatches, document: &Document) -> Result<(), Failure> {
-    let (resource, namespace) = document.place(session).await?;
-    let dry_run = value(matches, "dry-run").unwrap_or("none");
-    let output = value(matches, "output").unwrap_or("");
-    if on(matches, "server-side") {
-        let applied = server_side(session, matches, document, &resource, &namespace).await?;
-        return create::done(&resource, &applied, "serverside-applied", dry_run, output);
+/// With `-o yaml` and the like, what was applied is printed at the end, as a list if it is several.
+fn print_all(matches: &ArgMatches, mut applied: Vec<Value>) -> Result<(), Failure> {
+    for object in &mut applied {
+        object["metadata"].as_object_mut().and_then(|metadata| metadata.remove("managedFields"));
     }
-    let path = resource.object_path(&namespace, document.name());
-    let modified = modified(&document.object, &namespace);
+    let root = match applied.len() {
+        0 => return Ok(()),
+        1 => applied.remove(0),
+        _ => json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": applied}),
+    };
+    print!("{}", print::show(&root, value(matches, "output").unwrap_or(""), false)?);
+    Ok(())
+}
+
+/// Applies one document; gives the object if it is still to be printed.
+async fn one(
+    session: &Session,
+    matches: &ArgMatches,
+    document: &Document,
+    resource: &Resource,
+    namespace: &str,
+    dry_run: &str,
+) -> Result<Option<Value>, Failure> {
+    let output = value(matches, "output").unwrap_or("");
+    let finish = |object: Value, word: &str| match output {
+        "" | "name" => create::done(resource, &object, word, dry_run, output).map(|()| None),
+        _ => Ok(Some(object)),
+    };
+    if document.name().is_empty() {
+        let prefix = document.object["metadata"]["generateName"].as_str().unwrap_or("");
+        if !prefix.is_empty() {
+            return Err(Failure::message(format!("from {prefix}: cannot use generate name with apply")));
+        }
+    }
+    if on(matches, "server-side") {
+        let applied = server_side(session, matches, document, resource, namespace).await?;
+        return finish(applied, "serverside-applied");
+    }
+    let path = resource.object_path(namespace, document.name());
+    let modified = modified(&document.object, namespace);
     let current = match session.get(&path).await {
         Ok(current) => current,
         Err(failure) if failure.is_not_found() => {
-            let created = match dry_run {
-                "client" => modified,
-                _ => create::post(session, &resource, &namespace, &modified, dry_run == "server", value(matches, "validate"))
-                    .await
-                    .map_err(|f| f.when("creating", &document.source))?,
-            };
-            return create::done(&resource, &created, "created", dry_run, output);
+            if dry_run == "client" {
+                return finish(modified, "created");
+            }
+            let validate = value(matches, "validate");
+            let created = create::post(session, resource, namespace, &modified, dry_run == "server", validate).await;
+            return finish(created.map_err(|f| f.when("creating", &document.source))?, "created");
         }
-        Err(failure) => {
-            let prefix = "retrieving current configuration of";
-            return Err(failure.when(prefix, &document.source));
-        }
+        Err(failure) => return Err(failure.when("retrieving current configuration of", &document.source)),
     };
     if current["metadata"]["annotations"][LAST_APPLIED].is_null() {
         eprintln!(
             "Warning: resource {}/{} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. kubectl \
              apply should only be used on resources created declaratively by either kubectl create --save-config or \
              kubectl apply. The missing annotation will be patched automatically.",
-            resource.plural_label().split('.').next().unwrap_or(""),
+            resource.name,
             document.name()
         );
     }
-    let (kind, patch) = patch(&resource, &modified, &current)?;
-    if patch.as_object().is_some_and(Map::is_empty) {
-        return create::done(&resource, &current, "unchanged", dry_run, output);
-    }
-    if dry_run == "client" {
-        return create::done(&resource, &current, "configured", dry_run, output);
-    }
     let dry = if dry_run == "server" { "&dryRun=All" } else { "" };
     let path = with_query(&path, &format!("fieldManager=kubectl-client-side-apply&fieldValidation=Strict{dry}"));
-    let changed = session
-        .json("PATCH", &path, JSON, Some((kind, &patch)))
-        .await
-        .map_err(|f| f.when("applying patch of", &document.source))?;
-    let same = changed["metadata"]["resourceVersion"] == current["metadata"]["resourceVersion"];
-    let word = if same && dry_run == "none" { "unchanged" } else { "configured" };
-    create::done(&resource, &changed, word, dry_run, output)
+    let mut left = RETRIES;
+    let mut current = current;
+    loop {
+        let (kind, patch) = patch(resource, &modified, &current)?;
+        if patch.as_object().is_some_and(Map::is_empty) {
+            return finish(current, "unchanged");
+        }
+        if dry_run == "client" {
+            return finish(merged(resource, &current, &patch)?, "configured");
+        }
+        match session.json("PATCH", &path, JSON, Some((kind, &patch))).await {
+            Ok(changed) => return finish(changed, "configured"),
+            // Another writer was faster: the difference is made anew.
+            Err(failure) if failure.reason() == "Conflict" && left > 0 => {
+                left -= 1;
+                current = session.get(&resource.object_path(namespace, document.name())).await?;
+            }
+            Err(failure) => return Err(failure.when("applying patch of", &document.source)),
+        }
+    }
+}
+
+/// The object with the patch, as the server would make it.
+fn merged(resource: &Resource, current: &Value, patch: &Value) -> Result<Value, Failure> {
+    let gvk = Gvk::new(resource.group.as_str(), resource.version.as_str(), resource.kind.as_str());
+    let mut object = current.clone();
+    match Schema::builtin(&gvk) {
+        Some(schema) => {
+            let original = Object::from_value(object).unwrap_or_default();
+            let merged = schema.strategic_merge(&original, patch).map_err(|e| Failure::message(e.to_string()))?;
+            Ok(merged.into_value())
+        }
+        None => {
+            json_patch::merge(&mut object, patch);
+            Ok(object)
+        }
+    }
 }
 
 async fn server_side(

@@ -74,7 +74,7 @@ async fn one(session: &Session, resource: &Resource, object: &Value, events: boo
 async fn by_prefix(session: &Session, target: &Target, failure: Failure, events: bool) -> Result<(), Failure> {
     let prefix = target.name.clone().unwrap_or_default();
     let all = Target { name: None, ..target.clone() };
-    let mut found = selection::list(session, &all, "").await?;
+    let mut found = selection::list(session, &all, &selection::Query::default()).await?;
     found.retain(|object| object["metadata"]["name"].as_str().is_some_and(|name| name.starts_with(&prefix)));
     for object in &found {
         println!("{}", one(session, &target.resource, object, events).await?);

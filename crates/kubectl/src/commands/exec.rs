@@ -12,9 +12,10 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Member, logs};
+use super::Member;
 use crate::failure::Failure;
-use crate::flags::{on, switch, text, value, values};
+use crate::flags::{misused, on, rest, switch, text, value, values};
+use crate::pods;
 use crate::session::Session;
 
 pub const MEMBER: Member = Member { command, run: |session, matches| run(session, matches).boxed() };
@@ -22,7 +23,7 @@ pub const MEMBER: Member = Member { command, run: |session, matches| run(session
 fn command() -> Command {
     Command::new("exec")
         .about("Execute a command in a container")
-        .arg(Arg::new("pod"))
+        .arg(rest("pod"))
         .arg(Arg::new("command").last(true).num_args(0..).allow_hyphen_values(true))
         .arg(text("container", "The container").short('c'))
         .arg(switch("stdin", false, "Pass stdin to the container").short('i'))
@@ -31,35 +32,50 @@ fn command() -> Command {
 }
 
 async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
-    let Some(word) = value(matches, "pod") else {
+    let (words, command) = (values(matches, "pod"), values(matches, "command"));
+    if words.len() > 1 {
+        return Err(misused("exec", "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead"));
+    }
+    let Some(word) = words.first() else {
         return Err(Failure::message("pod, type/name or --filename must be specified"));
     };
-    let command = values(matches, "command");
     if command.is_empty() {
         return Err(Failure::message("you must specify at least one command for the container"));
     }
-    let word = if word.contains('/') { word.to_owned() } else { format!("pod/{word}") };
-    let pod = logs::of_workload(session, &word).await?;
+    let object = pods::named(session, word).await?;
+    let pod = pods::first_of(session, object, "attach to").await?;
     let phase = pod["status"]["phase"].as_str().unwrap_or("");
     if phase == "Succeeded" || phase == "Failed" {
         return Err(Failure::message(format!(
             "cannot exec into a container in a completed pod; current phase is {phase}"
         )));
     }
-    let container = value(matches, "container").map_or_else(|| logs::default_container(&pod), str::to_owned);
+    let quiet = on(matches, "quiet");
+    let given = value(matches, "container").filter(|c| !c.is_empty());
+    let container = pods::container(&pod, given, quiet)?.name.to_owned();
     let stdin = on(matches, "stdin");
     let wants_tty = on(matches, "tty");
     let tty = wants_tty && stdin && std::io::stdin().is_terminal();
-    if wants_tty && !tty {
+    if wants_tty && stdin && !tty && !quiet {
         eprintln!("Unable to use a TTY - input is not a terminal or the right kind of file");
     }
     let params =
         AttachParams::default().stdin(stdin).stdout(true).stderr(!tty).tty(tty).container(container);
     let field = |key: &str| pod["metadata"][key].as_str().unwrap_or("");
     let api: Api<Pod> = Api::namespaced(session.client().clone(), field("namespace"));
-    let process = api.exec(field("name"), command, &params).await.map_err(|e| session.unreachable(&e))?;
+    let process = api.exec(field("name"), command, &params).await.map_err(|e| refused(session, &e))?;
     let _raw = if tty { Raw::set() } else { None };
     pump(process, tty).await
+}
+
+/// A server that does not open the streams has a reason that only its message tells.
+fn refused(session: &Session, error: &kube::Error) -> Failure {
+    match session.unreachable(error) {
+        refused @ Failure::Refused(_) if !refused.is_not_found() => {
+            Failure::message(format!("unable to upgrade connection: {refused}"))
+        }
+        other => other,
+    }
 }
 
 /// Copies the streams until the remote command ends.

@@ -9,11 +9,15 @@ use serde_json::Value;
 
 use super::Member;
 use crate::failure::Failure;
-use crate::flags::{duration, on, rest, switch, text, value, values};
-use crate::selection::{self, Target};
+use crate::flags::{misused, number, number_of, on, rest, seconds_of, switch, text, time, value, values};
+use crate::pods::{self, Container};
+use crate::selection::{self, Query, Target, encode};
 use crate::session::Session;
 
 pub const MEMBER: Member = Member { command, run: |session, matches| run(session, matches).boxed() };
+
+const USAGE: &str = "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for \
+     the logs command";
 
 fn command() -> Command {
     Command::new("logs")
@@ -25,134 +29,143 @@ fn command() -> Command {
         .arg(switch("previous", false, "Of the container's last run").short('p'))
         .arg(switch("timestamps", false, "The time before each line"))
         .arg(switch("all-containers", false, "Of all containers of the pod"))
+        .arg(switch("all-pods", false, "Of all pods of the workload, with --prefix"))
         .arg(switch("prefix", false, "The pod and container before each line"))
-        .arg(text("tail", "So many of the last lines"))
-        .arg(text("since", "Only lines newer than this duration"))
+        .arg(switch("ignore-errors", false, "Go on with the next container after an error"))
+        .arg(number("tail", "So many of the last lines"))
+        .arg(time("since", "Only lines newer than this duration"))
         .arg(text("since-time", "Only lines newer than this time"))
-        .arg(text("limit-bytes", "At most so many bytes"))
+        .arg(number("limit-bytes", "At most so many bytes"))
+        .arg(number("max-log-requests", "At most so many logs followed at once").default_value("5"))
 }
 
 async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     let words = values(matches, "pod");
-    if words.is_empty() && value(matches, "selector").is_none() {
-        return Err(Failure::message(
-            "expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.\nPOD or TYPE/NAME is a required argument for the \
-             logs command\nSee 'kubectl logs -h' for help and examples",
-        ));
+    let selector = value(matches, "selector").filter(|s| !s.is_empty());
+    match (words.len(), selector) {
+        (0, None) | (3.., _) => return Err(misused("logs", USAGE)),
+        (1, Some(_)) => return Err(misused("logs", "only a selector (-l) or a POD name is allowed")),
+        _ => {}
     }
     let query = query(matches)?;
-    for pod in pods(session, matches, &words).await? {
-        for container in containers(matches, &words, &pod) {
-            let target = (pod["metadata"]["namespace"].as_str(), pod["metadata"]["name"].as_str());
-            let (namespace, name) = (target.0.unwrap_or(""), target.1.unwrap_or(""));
-            let container_query = format!("container={container}&{query}");
-            let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/log?{container_query}");
-            let prefix = on(matches, "prefix").then(|| format!("[pod/{name}/{container}] "));
-            copy(session, path.trim_end_matches('&'), prefix.as_deref()).await?;
+    let pods = pods(session, matches, &words, selector).await?;
+    check(matches, &words)?;
+    let prefix = on(matches, "prefix") || on(matches, "all-pods");
+    let mut streams = Vec::new();
+    for pod in &pods {
+        for container in containers(matches, &words, pod)? {
+            let field = |key: &str| pod["metadata"][key].as_str().unwrap_or("");
+            let (namespace, name) = (field("namespace"), field("name"));
+            let path = format!("/api/v1/namespaces/{namespace}/pods/{name}/log?container={container}{query}");
+            streams.push((path, prefix.then(|| format!("[pod/{name}/{container}] "))));
+        }
+    }
+    let most = number_of(matches, "max-log-requests").unwrap_or(5);
+    if on(matches, "follow") && streams.len() > 1 {
+        if streams.len() as i64 > most {
+            return Err(Failure::message(format!(
+                "you are attempting to follow {} log streams, but maximum allowed concurrency is {most}, use \
+                 --max-log-requests to increase the limit",
+                streams.len()
+            )));
+        }
+        let all = streams.iter().map(|(path, prefix)| copy(session, path, prefix.as_deref()));
+        return Failure::collect(futures::future::join_all(all).await.into_iter().filter_map(Result::err).collect());
+    }
+    for (path, prefix) in &streams {
+        match copy(session, path, prefix.as_deref()).await {
+            Err(failure) if on(matches, "ignore-errors") => println!("error: {failure}"),
+            other => other?,
         }
     }
     Ok(())
 }
 
+/// What upstream refuses after it has found the pods.
+fn check(matches: &ArgMatches, words: &[String]) -> Result<(), Failure> {
+    let container = value(matches, "container").or(words.get(1).map(String::as_str));
+    let wrong = if value(matches, "since-time").is_some() && value_is_set(matches) {
+        "at most one of `sinceTime` or `sinceSeconds` may be specified".to_owned()
+    } else if let (true, Some(name)) = (on(matches, "all-containers"), container) {
+        format!("--all-containers=true should not be specified with container name {name}")
+    } else if value(matches, "container").is_some() && words.len() == 2 {
+        "only one of -c or an inline [CONTAINER] arg is allowed".to_owned()
+    } else if number_of(matches, "limit-bytes").is_some_and(|n| n < 0) {
+        "--limit-bytes must be greater than 0".to_owned()
+    } else if seconds_of(matches, "since").is_some_and(|s| s < 0.0) {
+        "--since must be greater than 0".to_owned()
+    } else if number_of(matches, "tail").is_some_and(|n| n < -1) {
+        "--tail must be greater than or equal to -1".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(Failure::message(wrong))
+}
+
+fn value_is_set(matches: &ArgMatches) -> bool {
+    seconds_of(matches, "since").is_some_and(|s| s != 0.0)
+}
+
+/// The flags as the rest of the request's query.
 fn query(matches: &ArgMatches) -> Result<String, Failure> {
-    let mut parts: Vec<String> = ["follow", "previous", "timestamps"]
-        .into_iter()
-        .filter(|flag| on(matches, flag))
-        .map(|flag| format!("{flag}=true"))
-        .collect();
-    let tail = value(matches, "tail").filter(|t| *t != "-1");
-    // Upstream shows ten lines of each pod that a selector finds.
-    let tail = tail.or_else(|| value(matches, "selector").and(Some("10")));
-    parts.extend(tail.map(|t| format!("tailLines={t}")));
-    parts.extend(value(matches, "limit-bytes").map(|l| format!("limitBytes={l}")));
-    parts.extend(value(matches, "since-time").map(|t| format!("sinceTime={}", selection::encode(t))));
-    if let Some(since) = value(matches, "since") {
-        let seconds = duration(since).ok_or_else(|| {
-            Failure::message(format!("invalid argument \"{since}\" for \"--since\" flag: time: invalid duration \"{since}\""))
-        })?;
-        parts.push(format!("sinceSeconds={}", seconds.ceil() as i64));
+    let mut out = String::new();
+    for flag in ["follow", "previous", "timestamps"].into_iter().filter(|flag| on(matches, flag)) {
+        out.push_str(&format!("&{flag}=true"));
     }
-    Ok(parts.join("&"))
+    // Upstream shows ten lines of each pod that a selector finds.
+    let tail = number_of(matches, "tail").or_else(|| value(matches, "selector").and(Some(10)));
+    if let Some(lines) = tail.filter(|lines| *lines != -1) {
+        out.push_str(&format!("&tailLines={lines}"));
+    }
+    if let Some(bytes) = number_of(matches, "limit-bytes").filter(|b| *b != 0) {
+        out.push_str(&format!("&limitBytes={bytes}"));
+    }
+    if let Some(time) = value(matches, "since-time").filter(|t| !t.is_empty()) {
+        if meta::time::parse(time).is_none() {
+            let layout = "2006-01-02T15:04:05Z07:00";
+            return Err(Failure::message(format!("parsing time {time:?} as {layout:?}: cannot parse {time:?} as \"2006\"")));
+        }
+        out.push_str(&format!("&sinceTime={}", encode(time)));
+    }
+    if let Some(seconds) = seconds_of(matches, "since").filter(|s| *s != 0.0) {
+        out.push_str(&format!("&sinceSeconds={}", seconds.round() as i64));
+    }
+    Ok(out)
 }
 
 /// The pods meant: one by name, those of a workload, those with the labels.
-async fn pods(session: &Session, matches: &ArgMatches, words: &[String]) -> Result<Vec<Value>, Failure> {
-    let pods = session.discovery().await?.find("pods")?.clone();
-    let list = Target { resource: pods, name: None, namespace: session.namespace.clone() };
-    if let Some(selector) = value(matches, "selector") {
-        return selection::list(session, &list, &format!("labelSelector={}", selection::encode(selector))).await;
+async fn pods(
+    session: &Session,
+    matches: &ArgMatches,
+    words: &[String],
+    selector: Option<&str>,
+) -> Result<Vec<Value>, Failure> {
+    if let Some(selector) = selector {
+        let pods = session.discovery().await?.find("pods")?.clone();
+        let list = Target { resource: pods, name: None, source: None, namespace: session.namespace.clone() };
+        let found = selection::list(session, &list, &Query::labels(selector)).await?;
+        if found.is_empty() {
+            eprintln!("No resources found in {} namespace.", session.namespace);
+        }
+        return Ok(found);
     }
-    let word = &words[0];
-    match word.split_once('/') {
-        None => Ok(vec![session.get(&list.resource.object_path(&list.namespace, word)).await?]),
-        Some(_) => Ok(vec![of_workload(session, word).await?]),
+    let object = pods::named(session, &words[0]).await.map_err(|failure| match failure.is_not_found() {
+        true => Failure::message(format!("error from server (NotFound): {failure} in namespace {:?}", session.namespace)),
+        false => failure,
+    })?;
+    if on(matches, "all-pods") {
+        return pods::all_of(session, &object, "get the logs from").await;
     }
+    Ok(vec![pods::first_of(session, object, "get the logs from").await?])
 }
 
-/// A pod of a workload (`deploy/web`, `job/x`, `pod/x`): the first one that is ready, else the first.
-pub async fn of_workload(session: &Session, word: &str) -> Result<Value, Failure> {
-    let targets = selection::targets(session, &[word.to_owned()], false).await?;
-    let Some(target) = targets.first() else { return Err(Failure::message("no object is named")) };
-    let object = session.get(&target.path()).await?;
-    if target.resource.kind == "Pod" {
-        return Ok(object);
-    }
-    let selector = &object["spec"]["selector"];
-    let labels = selector.get("matchLabels").unwrap_or(selector);
-    let pairs: Vec<String> = labels
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(k, v)| format!("{k}={}", v.as_str().unwrap_or("")))
-        .collect();
-    if pairs.is_empty() {
-        return Err(Failure::message(format!("cannot get the logs from {}: no selector", target.resource.label())));
-    }
-    let pods = session.discovery().await?.find("pods")?.clone();
-    let list = Target { resource: pods, name: None, namespace: target.namespace.clone() };
-    let query = format!("labelSelector={}", selection::encode(&pairs.join(",")));
-    let found = selection::list(session, &list, &query).await?;
-    let ready = |pod: &&Value| {
-        let conditions = pod["status"]["conditions"].as_array();
-        conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] == "True")
-    };
-    if found.len() > 1 {
-        let name = found.iter().find(ready).or(found.first()).and_then(|p| p["metadata"]["name"].as_str());
-        eprintln!("Found {} pods, using pod/{}", found.len(), name.unwrap_or(""));
-    }
-    let chosen = found.iter().find(ready).or(found.first()).cloned();
-    chosen.ok_or_else(|| Failure::message("timed out waiting for the condition"))
-}
-
-/// The container that a command without `-c` means, with a word about it if there are several.
-pub fn default_container(pod: &Value) -> String {
-    let named = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
-    let names: Vec<&str> = ["containers", "initContainers"]
-        .into_iter()
-        .filter_map(|list| pod["spec"][list].as_array())
-        .flatten()
-        .filter_map(|c| c["name"].as_str())
-        .collect();
-    let first = names.first().copied().unwrap_or("");
-    if named.is_none() && names.len() > 1 {
-        let kinds = |list: &str, word: &str| {
-            let own = pod["spec"][list].as_array().into_iter().flatten();
-            own.filter_map(|c| c["name"].as_str()).map(|n| format!("{n}{word}")).collect::<Vec<_>>()
-        };
-        let all = [kinds("containers", ""), kinds("initContainers", " (init)")].concat();
-        eprintln!("Defaulted container \"{first}\" out of: {}", all.join(", "));
-    }
-    named.unwrap_or(first).to_owned()
-}
-
-fn containers(matches: &ArgMatches, words: &[String], pod: &Value) -> Vec<String> {
+fn containers(matches: &ArgMatches, words: &[String], pod: &Value) -> Result<Vec<String>, Failure> {
     if on(matches, "all-containers") {
-        let all = ["initContainers", "containers"].into_iter().filter_map(|list| pod["spec"][list].as_array()).flatten();
-        return all.filter_map(|c| c["name"].as_str()).map(str::to_owned).collect();
+        return Ok(pods::containers(pod).into_iter().map(|c| c.name.to_owned()).collect());
     }
-    let given = value(matches, "container").map(str::to_owned);
-    let second = words.get(1).cloned();
-    vec![given.or(second).unwrap_or_else(|| default_container(pod))]
+    let given = words.get(1).map(String::as_str).or(value(matches, "container"));
+    let Container { name, .. } = pods::container(pod, given.filter(|g| !g.is_empty()), on(matches, "all-pods"))?;
+    Ok(vec![name.to_owned()])
 }
 
 async fn copy(session: &Session, path: &str, prefix: Option<&str>) -> Result<(), Failure> {

@@ -14,10 +14,11 @@ mod version;
 
 use std::path::Path;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{ArgMatches, Command};
 use futures::future::BoxFuture;
 
 use crate::failure::Failure;
+use crate::flags::{several, switch, text};
 use crate::session::Session;
 
 /// One command.
@@ -45,11 +46,12 @@ pub const ALL: &[Member] = &[
 
 /// The parser of all commands with the flags that every command has.
 pub fn root() -> Command {
-    let global = |name: &'static str, help: &'static str| Arg::new(name).long(name).global(true).help(help);
+    let global = |name: &'static str, help: &'static str| text(name, help).global(true);
     Command::new("kubectl")
         .about("kubectl controls the Kubernetes cluster manager.")
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .args_override_self(true)
         .disable_help_subcommand(true)
         .arg(global("namespace", "Namespace of the command").short('n'))
         .arg(global("kubeconfig", "Path of the kubeconfig file"))
@@ -57,6 +59,15 @@ pub fn root() -> Command {
         .arg(global("cluster", "Cluster of the kubeconfig file"))
         .arg(global("user", "User of the kubeconfig file"))
         .arg(global("server", "Address of the API server").short('s'))
+        .arg(global("token", "Bearer token"))
+        .arg(global("as", "User to act as"))
+        .arg(several("as-group", "Group to act in").global(true))
+        .arg(global("request-timeout", "How long one request may take, 0 for ever").default_value("0"))
+        .arg(global("certificate-authority", "Certificate of the authority that signed the server's"))
+        .arg(global("client-certificate", "Certificate of the client"))
+        .arg(global("client-key", "Key of the client"))
+        .arg(global("tls-server-name", "Name that the server's certificate must have"))
+        .arg(switch("insecure-skip-tls-verify", false, "Do not verify the server's certificate").global(true))
         .subcommands(ALL.iter().map(|member| (member.command)()))
 }
 

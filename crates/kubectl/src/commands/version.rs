@@ -2,44 +2,90 @@
 
 use clap::{ArgMatches, Command};
 use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{Member, get};
+use super::Member;
 use crate::failure::Failure;
-use crate::flags::{on, switch, text, value};
+use crate::flags::{on, rest, switch, text, value, values};
+use crate::print;
 use crate::session::Session;
 
 /// The version of Kubernetes that this command line speaks.
 const VERSION: &str = "v1.36.3";
+
+/// The version of Kustomize that upstream's kubectl of this version contains.
+const KUSTOMIZE: &str = "v5.8.1";
+
+/// The order of the fields in JSON, that of upstream's structs.
+const FIELDS: [&str; 13] = [
+    "major",
+    "minor",
+    "emulationMajor",
+    "emulationMinor",
+    "minCompatibilityMajor",
+    "minCompatibilityMinor",
+    "gitVersion",
+    "gitCommit",
+    "gitTreeState",
+    "buildDate",
+    "goVersion",
+    "compiler",
+    "platform",
+];
 
 pub const MEMBER: Member = Member { command, run: |session, matches| run(session, matches).boxed() };
 
 fn command() -> Command {
     Command::new("version")
         .about("Print the client and server version information")
+        .arg(rest("other"))
         .arg(switch("client", false, "The client's alone"))
         .arg(text("output", "yaml or json").short('o'))
 }
 
 async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
-    let server = match on(matches, "client") {
-        true => None,
-        false => Some(session.get("/version").await?),
-    };
+    let extra = values(matches, "other");
+    if !extra.is_empty() {
+        return Err(Failure::message(format!("extra arguments: [{}]", extra.join(" "))));
+    }
     let output = value(matches, "output").unwrap_or("");
-    if output.is_empty() {
-        println!("Client Version: {VERSION}\nKustomize Version: v5.8.1");
-        if let Some(server) = server {
-            println!("Server Version: {}", server["gitVersion"].as_str().unwrap_or(""));
-        }
-        return Ok(());
+    if !matches!(output, "" | "yaml" | "json") {
+        return Err(Failure::message("--output must be 'yaml' or 'json'"));
     }
-    let platform = format!("{}/{}", std::env::consts::OS, if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" });
+    let (server, failure) = match on(matches, "client") {
+        true => (None, None),
+        false => match session.get("/version").await {
+            Ok(server) => (Some(server), None),
+            Err(failure) => (None, Some(failure)),
+        },
+    };
+    let machine = if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" };
+    let platform = format!("{}/{machine}", std::env::consts::OS);
     let client = json!({"major": "1", "minor": "36", "gitVersion": VERSION, "platform": platform});
-    let mut all = json!({"clientVersion": client, "kustomizeVersion": "v5.8.1"});
-    if let Some(server) = server {
-        all["serverVersion"] = server;
+    match output {
+        "yaml" => {
+            let mut all = json!({"clientVersion": client, "kustomizeVersion": KUSTOMIZE});
+            all.as_object_mut().and_then(|all| Some(all.insert("serverVersion".to_owned(), server?)));
+            println!("{}", print::yaml(&all));
+        }
+        "json" => {
+            let mut parts = vec![("clientVersion", fields(&client)), ("kustomizeVersion", json!(KUSTOMIZE).to_string())];
+            parts.extend(server.map(|server| ("serverVersion", fields(&server))));
+            let parts: Vec<String> = parts.into_iter().map(|(name, text)| format!("  \"{name}\": {text}")).collect();
+            println!("{{\n{}\n}}", parts.join(",\n"));
+        }
+        _ => {
+            println!("Client Version: {VERSION}\nKustomize Version: {KUSTOMIZE}");
+            if let Some(server) = server {
+                println!("Server Version: {}", server["gitVersion"].as_str().unwrap_or(""));
+            }
+        }
     }
-    print!("{}", get::show(&all, output, false)?);
-    Ok(())
+    failure.map_or(Ok(()), Err)
+}
+
+fn fields(version: &Value) -> String {
+    let known = FIELDS.iter().filter(|f| version[**f].is_string());
+    let lines: Vec<String> = known.map(|f| format!("    \"{f}\": {}", version[*f])).collect();
+    format!("{{\n{}\n  }}", lines.join(",\n"))
 }

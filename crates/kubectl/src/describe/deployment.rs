@@ -71,10 +71,15 @@ async fn replica_sets(session: &Session, deployment: &Value) -> Result<Option<Se
     sets.retain(|set| owner(set).is_some_and(|o| o["uid"] == deployment["metadata"]["uid"]));
     let created = |set: &Value| text(&set["metadata"]["creationTimestamp"]).to_owned();
     sets.sort_by_key(|set| (created(set), text(&set["metadata"]["name"]).to_owned()));
-    let wanted = plain(&deployment["spec"]["template"]);
-    let new = sets.iter().position(|set| plain(&set["spec"]["template"]) == wanted);
+    let wanted = &deployment["spec"]["template"];
+    let new = sets.iter().position(|set| same_template(&set["spec"]["template"], wanted));
     let new: Vec<Value> = new.map(|at| sets.remove(at)).into_iter().collect();
     Ok((!sets.is_empty() || !new.is_empty()).then_some((sets, new)))
+}
+
+/// Whether two pod templates make the same pods.
+pub fn same_template(a: &Value, b: &Value) -> bool {
+    plain(a) == plain(b)
 }
 
 /// A template without the hash that the controller adds, and without empty fields.

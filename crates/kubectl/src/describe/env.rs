@@ -61,16 +61,9 @@ fn variable(page: &mut Page, variable: &Value, container: &Value, pod: Option<&V
     }
 }
 
-/// The field of a pod; those that its status has are known to the node alone, and are empty here.
+/// The field of a pod. As upstream: fields of its status and single labels are not looked up.
 fn pod_field(pod: &Value, path: &str) -> String {
     let metadata = &pod["metadata"];
-    if let Some((map, key)) = path.strip_suffix("']").and_then(|p| p.split_once("['")) {
-        return match map {
-            "metadata.annotations" => text(&metadata["annotations"][key]).to_owned(),
-            "metadata.labels" => text(&metadata["labels"][key]).to_owned(),
-            _ => String::new(),
-        };
-    }
     let quoted = |map: &Value| {
         entries(map).into_iter().map(|(k, v)| format!("{k}={:?}", text(v))).collect::<Vec<_>>().join("\n")
     };

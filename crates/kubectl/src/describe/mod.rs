@@ -79,6 +79,25 @@ static ALL: &[Member] = &[
     quotas::LIMIT_RANGE,
 ];
 
+/// A pod template as the page of a workload shows it, its columns not set.
+pub fn template(template: &Value) -> String {
+    let mut page = Page::default();
+    template::write(&mut page, template);
+    page.plain()
+}
+
+/// The labels that the pods of a workload or Service have, in the form of a selector; `None` if it has no pods.
+pub fn selector_of(object: &Value) -> Option<String> {
+    let selector = &object["spec"]["selector"];
+    match tree::text(&object["kind"]) {
+        "ReplicationController" | "Service" if !tree::is_empty(selector) => Some(labels::joined(selector)),
+        "Deployment" | "ReplicaSet" | "StatefulSet" | "DaemonSet" | "Job" => Some(labels::selector(selector)),
+        _ => None,
+    }
+}
+
+pub use deployment::same_template;
+
 /// The page of one object, read anew.
 pub async fn describe(
     session: &Session,

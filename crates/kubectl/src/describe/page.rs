@@ -65,6 +65,11 @@ impl Page {
         self.indent -= levels;
     }
 
+    /// The text with its tabs.
+    pub fn plain(self) -> String {
+        self.done + &self.open
+    }
+
     /// The finished text.
     pub fn finish(mut self) -> String {
         self.part();

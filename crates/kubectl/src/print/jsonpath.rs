@@ -12,6 +12,22 @@ pub fn render(template: &str, root: &Value) -> Result<String, String> {
     if end < pieces.len() { Err("not in range, nothing to end".to_owned()) } else { Ok(out) }
 }
 
+/// Whether a template can be read at all.
+pub fn check(template: &str) -> Result<(), String> {
+    split(template).map(drop)
+}
+
+/// All values that the actions of a template find.
+pub fn find_all(template: &str, root: &Value) -> Result<Vec<Value>, String> {
+    let mut all = Vec::new();
+    for piece in split(template)? {
+        if let Piece::Action(action) = piece {
+            all.extend(evaluate(&action, root, root)?.into_iter().cloned());
+        }
+    }
+    Ok(all)
+}
+
 /// The values that one path (`.items[*].metadata.name`, braces optional) finds.
 pub fn find<'v>(path: &str, root: &'v Value) -> Result<Vec<&'v Value>, String> {
     let path = path.strip_prefix('{').and_then(|p| p.strip_suffix('}')).unwrap_or(path);

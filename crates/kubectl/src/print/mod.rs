@@ -1,6 +1,7 @@
 //! How objects are shown.
 
 mod align;
+mod formats;
 mod go_yaml;
 pub mod jsonpath;
 mod table;
@@ -9,6 +10,7 @@ mod tabs;
 use serde_json::{Map, Value};
 
 pub use align::align;
+pub use formats::show;
 pub use go_yaml::yaml;
 pub use table::Tables;
 pub use tabs::Tabs;

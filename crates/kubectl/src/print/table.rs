@@ -15,6 +15,8 @@ pub struct Tables {
     pub with_namespace: bool,
     /// `--show-labels`.
     pub show_labels: bool,
+    /// `--output-watch-events`: the kind of change, as the first column.
+    pub event: Option<String>,
     /// `-L`: a column for each label.
     pub label_columns: Vec<String>,
 }
@@ -31,6 +33,9 @@ impl Tables {
             if self.with_namespace {
                 line.insert(0, "NAMESPACE".to_owned());
             }
+            if self.event.is_some() {
+                line.insert(0, "EVENT".to_owned());
+            }
             line.extend(self.label_columns.iter().map(|l| l.rsplit('/').next().unwrap_or(l).to_uppercase()));
             if self.show_labels {
                 line.push("LABELS".to_owned());
@@ -45,6 +50,7 @@ impl Tables {
     fn row(&self, row: &Value, columns: &[Value], shown: &[usize], prefix: Option<&str>) -> Vec<String> {
         let mut line: Vec<String> = Vec::with_capacity(shown.len() + 2);
         let metadata = &row["object"]["metadata"];
+        line.extend(self.event.clone());
         if self.with_namespace {
             line.push(metadata["namespace"].as_str().unwrap_or("").to_owned());
         }

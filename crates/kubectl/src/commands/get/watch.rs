@@ -13,43 +13,54 @@ use super::{TABLE, form, show};
 use crate::failure::Failure;
 use crate::flags::{on, value};
 use crate::print::Tabs;
-use crate::selection::{self, Target};
+use crate::selection::{self, Query, Target};
 use crate::session::{JSON, Session};
 
-pub async fn run(session: &Session, matches: &ArgMatches, targets: &[Target], query: &str) -> Result<(), Failure> {
+pub async fn run(session: &Session, matches: &ArgMatches, targets: &[Target], query: &Query) -> Result<(), Failure> {
     let [target] = targets else {
         return Err(Failure::message("watch is only supported on individual resources and resource collections"));
     };
     let output = value(matches, "output").unwrap_or("");
     let plain = matches!(output, "" | "wide");
     let accept = if plain { TABLE } else { JSON };
-    let mut query = query.to_owned();
+    let events = on(matches, "output-watch-events");
+    let mut query = query.clone();
     if let Some(name) = &target.name {
         session.get(&target.path()).await?;
-        query = format!("fieldSelector={}", selection::encode(&format!("metadata.name={name}")));
+        query = Query { fields: format!("metadata.name={name}"), ..Query::default() };
     }
     let path = target.resource.path(&target.namespace);
-    let list = session.json("GET", &selection::with_query(&path, &query), accept, None).await?;
+    let mut parts = query.parts();
+    let list = session.json("GET", &selection::with_query(&path, &parts.join("&")), accept, None).await;
+    let list = list.map_err(|f| query.explain(&target.resource, f))?;
     let mut shown = Shown { tabs: Tabs::new(), columns: Vec::new(), form: form(session, matches) };
+    let event = |kind: &'static str| events.then_some(kind);
     if !on(matches, "watch-only") {
         match plain {
-            true => shown.table(&list),
-            false => list["items"].as_array().into_iter().flatten().try_for_each(|i| document(target, i, output))?,
+            true => shown.table(&list, event("ADDED")),
+            false => {
+                let items = list["items"].as_array().into_iter().flatten();
+                items.map(|i| document(target, i, output, event("ADDED"))).collect::<Result<(), Failure>>()?;
+            }
         }
     }
     let version = list["metadata"]["resourceVersion"].as_str().unwrap_or("");
-    let joiner = if query.is_empty() { "" } else { "&" };
-    let query = format!("{query}{joiner}watch=true&resourceVersion={version}");
-    let body = session.stream("GET", &selection::with_query(&path, &query), accept, None).await?;
+    parts.extend(["watch=true".to_owned(), format!("resourceVersion={version}")]);
+    let body = session.stream("GET", &selection::with_query(&path, &parts.join("&")), accept, None).await?;
     let bytes = body.into_data_stream().map_err(std::io::Error::other).boxed();
     let mut lines = StreamReader::new(bytes).lines();
     while let Some(line) = lines.next_line().await.map_err(|e| Failure::message(e.to_string()))? {
-        let event: Value = serde_json::from_str(&line).map_err(|e| Failure::message(e.to_string()))?;
-        match event["type"].as_str() {
-            Some("ERROR") => return Err(Failure::Refused(Box::new(event["object"].clone()))),
-            Some("BOOKMARK") => {}
-            _ if plain => shown.table(&event["object"]),
-            _ => document(target, &event["object"], output)?,
+        let change: Value = serde_json::from_str(&line).map_err(|e| Failure::message(e.to_string()))?;
+        let kind = match change["type"].as_str() {
+            Some("ERROR") => return Err(Failure::Refused(Box::new(change["object"].clone()))),
+            Some("BOOKMARK") => continue,
+            Some("DELETED") => event("DELETED"),
+            Some("ADDED") => event("ADDED"),
+            _ => event("MODIFIED"),
+        };
+        match plain {
+            true => shown.table(&change["object"], kind),
+            false => document(target, &change["object"], output, kind)?,
         }
     }
     Ok(())
@@ -63,7 +74,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn table(&mut self, table: &Value) {
+    fn table(&mut self, table: &Value, event: Option<&str>) {
         let headers = self.columns.is_empty();
         if let Some(own) = table["columnDefinitions"].as_array().filter(|c| !c.is_empty()) {
             self.columns = own.clone();
@@ -74,17 +85,21 @@ impl Shown {
             }
             return;
         }
+        self.form.event = event.map(str::to_owned);
         self.form.add(&mut self.tabs, table, &self.columns, None, headers);
         write(&self.tabs.flush());
     }
 }
 
-fn document(target: &Target, object: &Value, output: &str) -> Result<(), Failure> {
+fn document(target: &Target, object: &Value, output: &str, event: Option<&str>) -> Result<(), Failure> {
     let mut object = object.clone();
     object["apiVersion"] = Value::from(target.resource.group_version());
     object["kind"] = Value::from(target.resource.kind.clone());
     if let Some(metadata) = object["metadata"].as_object_mut() {
         metadata.remove("managedFields");
+    }
+    if let Some(event) = event {
+        object = serde_json::json!({"type": event, "object": object});
     }
     if output == "name" {
         write(&format!("{}/{}\n", target.resource.label(), object["metadata"]["name"].as_str().unwrap_or("")));
