@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::failure::Failure;
 use crate::selection::{self, Query, Target};
-use crate::session::Session;
+use crate::session::{JSON, Session};
 
 /// Names the container that a command means if it names none itself.
 const DEFAULT: &str = "kubectl.kubernetes.io/default-container";
@@ -56,7 +56,7 @@ pub async fn named(session: &Session, word: &str) -> Result<Value, Failure> {
     let word = if word.contains('/') { word.to_owned() } else { format!("pods/{word}") };
     let targets = selection::targets(session, &[word], false).await?;
     let Some(target) = targets.first() else { return Err(Failure::message("expected a resource")) };
-    let mut object = session.get(&target.path()).await?;
+    let mut object = selection::named(session, target, JSON).await?;
     object["kind"] = Value::from(target.resource.kind.clone());
     object["apiVersion"] = Value::from(target.resource.group_version());
     Ok(object)

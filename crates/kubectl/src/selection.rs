@@ -7,7 +7,7 @@ use crate::discovery::Resource;
 use crate::failure::Failure;
 use crate::flags;
 use crate::manifest;
-use crate::session::Session;
+use crate::session::{JSON, Session};
 
 /// Objects of one resource: those with names, or all that the selectors let through.
 #[derive(Clone, Debug)]
@@ -211,7 +211,7 @@ pub async fn each(session: &Session, targets: &[Target], query: &Query) -> (Vec<
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for target in targets {
         let objects = match target.name {
-            Some(_) => session.get(&target.path()).await.map(|object| vec![object]),
+            Some(_) => named(session, target, JSON).await.map(|object| vec![object]),
             None => list(session, target, query).await,
         };
         match objects {
@@ -220,6 +220,21 @@ pub async fn each(session: &Session, targets: &[Target], query: &Query) -> (Vec<
         }
     }
     (found, failures)
+}
+
+/// One object by its name, in the form asked for. If it is not there because its namespace is not, that is said.
+pub async fn named(session: &Session, target: &Target, accept: &str) -> Result<Value, Failure> {
+    let failure = match session.json("GET", &target.path(), accept, None).await {
+        Err(failure) if failure.is_not_found() => failure,
+        other => return other,
+    };
+    if !matches!(target.namespace.as_str(), "" | "default") {
+        match session.get(&format!("/api/v1/namespaces/{}", target.namespace)).await {
+            Err(missing) if missing.is_not_found() => return Err(missing),
+            _ => {}
+        }
+    }
+    Err(failure)
 }
 
 /// The items of a list, their kind and version filled in.

@@ -169,7 +169,8 @@ impl Session {
         for header in headers.get_all(http::header::WARNING) {
             // `299 - "text"`: a code, an agent, and the text with quotes and backslashes escaped.
             let Some(text) = header.to_str().ok().and_then(|h| h.split_once('"')) else { continue };
-            let text = text.1.trim_end().trim_end_matches('"').replace("\\\"", "\"").replace("\\\\", "\\");
+            let text = text.1.trim_end();
+            let text = text.strip_suffix('"').unwrap_or(text).replace("\\\"", "\"").replace("\\\\", "\\");
             let mut told = self.warned.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             if told.insert(text.clone()) {
                 eprintln!("Warning: {text}");

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use meta::{Gvk, Object};
 use serde_json::Value;
 
-pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v3};
+pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v2_proto, openapi_v3};
 pub use strategic::PatchError;
 pub use decode::{tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};

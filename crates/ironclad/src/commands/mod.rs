@@ -38,16 +38,56 @@ pub fn run() -> ExitCode {
     for command in ALL {
         program = program.subcommand((command.definition)());
     }
-    let matches = program.get_matches();
+    let matches = match program.try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => return refused(&error),
+    };
     let Some((name, arguments)) = matches.subcommand() else { return ExitCode::FAILURE };
     let Some(command) = ALL.iter().find(|c| (c.definition)().get_name() == name) else { return ExitCode::FAILURE };
     match (command.run)(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", advised(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
+}
+
+/// A full disk looks the same wherever it is met.
+fn advised(text: &str) -> String {
+    match text.contains("No space left on device") && !text.contains("free some space") {
+        true => format!("{text}: free some space and run it again; nothing that was stored is lost"),
+        false => text.to_owned(),
+    }
+}
+
+/// One sentence about a command line that cannot be read.
+fn refused(error: &clap::Error) -> ExitCode {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    };
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let path: Vec<&str> = usage.split_whitespace().skip(1).take_while(|w| !w.starts_with(['[', '<', '-'])).collect();
+    let help = format!("see `{} --help`", if path.is_empty() { "ironclad".to_owned() } else { path.join(" ") });
+    let flag = text(ContextKind::InvalidArg);
+    let sentence = match error.kind() {
+        ErrorKind::UnknownArgument if flag.starts_with('-') => format!("unknown flag {flag}: {help}"),
+        ErrorKind::UnknownArgument => format!("{flag:?} is one argument too many: {help}"),
+        ErrorKind::InvalidSubcommand => format!("unknown command {:?}: {help}", text(ContextKind::InvalidSubcommand)),
+        ErrorKind::MissingRequiredArgument => format!("{flag} is missing: {help}"),
+        ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
+            let value = text(ContextKind::InvalidValue);
+            let why = std::error::Error::source(error).map(|why| format!(" ({why})")).unwrap_or_default();
+            format!("{value:?} is no value for {flag}{why}: see `ironclad --help`")
+        }
+        // Help and version go to standard output, and are no error.
+        _ => error.exit(),
+    };
+    eprintln!("error: {sentence}");
+    ExitCode::FAILURE
 }
 
 /// `--data-dir`, which most commands have.

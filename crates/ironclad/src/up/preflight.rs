@@ -20,6 +20,10 @@ pub fn check(options: &Options) -> Result<()> {
         let data = options.dirs.data.display();
         bail!("Ironclad is already running on {data} (process {pid}); nothing was changed. `ironclad down` stops it");
     }
+    let data = &options.dirs.data;
+    if data.exists() && !data.is_dir() {
+        bail!("{} is a file: name a directory with --data-dir", data.display());
+    }
     let (pods, services) = (options.pod_network, options.service_network);
     if pods.contains(&services) || services.contains(&pods) {
         bail!(

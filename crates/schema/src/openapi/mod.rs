@@ -3,12 +3,13 @@
 //! Descriptions are left out. Documents are made on demand and not kept: keep them where they are served.
 
 mod definitions;
+mod gnostic;
 mod paths;
 
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Schema;
 use crate::model::TypeRef;
@@ -75,6 +76,24 @@ pub fn openapi_v3(group_version: &str, resources: &[ServedResource]) -> Bytes {
 
 /// The JSON document of everything, as at `/openapi/v2`.
 pub fn openapi_v2(resources: &[ServedResource]) -> Bytes {
+    let (paths, definitions) = everything(resources);
+    let document = json!({
+        "swagger": "2.0",
+        "info": {"title": "Kubernetes", "version": "unversioned"},
+        "paths": paths,
+        "definitions": definitions,
+        "security": [{"BearerToken": []}],
+        "securityDefinitions": {"BearerToken": security()},
+    });
+    text(&document)
+}
+
+/// The definitions of everything in gnostic's protobuf, as at `/openapi/v2` for kubectl.
+pub fn openapi_v2_proto(resources: &[ServedResource]) -> Bytes {
+    gnostic::document(&everything(resources).1)
+}
+
+fn everything(resources: &[ServedResource]) -> (Map<String, Value>, Map<String, Value>) {
     let mut definitions = Definitions::new(Form::V2, None);
     let version_of = |r: &ServedResource| r.schema.gvk().api_version();
     let versions: BTreeSet<String> = resources.iter().map(version_of).collect();
@@ -87,15 +106,7 @@ pub fn openapi_v2(resources: &[ServedResource]) -> Bytes {
         .collect();
     let groups = grouped.iter().map(|(version, members)| (version.as_str(), members.as_slice()));
     let paths = paths::write(Form::V2, &mut definitions, groups);
-    let document = json!({
-        "swagger": "2.0",
-        "info": {"title": "Kubernetes", "version": "unversioned"},
-        "paths": paths,
-        "definitions": definitions.finish(),
-        "security": [{"BearerToken": []}],
-        "securityDefinitions": {"BearerToken": security()},
-    });
-    text(&document)
+    (paths, definitions.finish())
 }
 
 /// One definition and everything that it refers to, as in a v3 document: for tests and tools.

@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 pub(crate) mod plan;
-mod wire;
+pub(crate) mod wire;
 
 use bytes::Bytes;
 use meta::Object;

@@ -14,10 +14,15 @@ use crate::discovery::{self, legacy};
 use crate::pipeline::Ask;
 use crate::{answer, negotiate};
 
-/// Everything in one document, as Swagger 2.0.
+/// Everything in one document, as Swagger 2.0; the definitions alone in protobuf, as kubectl asks for them.
 pub fn v2(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
+    let resources = || ask.state.registry.kinds().iter().map(served).collect::<Vec<ServedResource>>();
+    let accept = negotiate::accept(&ask.head.headers);
+    if negotiate::clauses(accept).first().is_some_and(|c| PROTOBUF.contains(&c.media)) {
+        return Ok(answer::bytes(StatusCode::OK, PROTOBUF[1], schema::openapi_v2_proto(&resources())));
+    }
     json_accepted(ask)?;
-    let resources: Vec<ServedResource> = ask.state.registry.kinds().iter().map(served).collect();
+    let resources = resources();
     Ok(answer::bytes(StatusCode::OK, "application/json", schema::openapi_v2(&resources)))
 }
 
@@ -53,7 +58,13 @@ pub fn document(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     Ok(response)
 }
 
-/// The documents are written as JSON alone; clients that know only protobuf get 406 and use another one.
+/// The names of the v2 document's protobuf form, the one of old clients first.
+const PROTOBUF: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+/// The v3 documents are written as JSON alone; clients that know only protobuf get 406 and use another one.
 fn json_accepted(ask: &Ask<'_>) -> Result<(), Status> {
     let accept = negotiate::accept(&ask.head.headers);
     let json = |media: &str| matches!(media, "application/json" | "application/*" | "*/*");

@@ -226,5 +226,9 @@ fn damaged(path: &Path, offset: usize) -> Error {
 }
 
 pub(super) fn io_error(operation: &str, path: &Path, error: &io::Error) -> Error {
-    Error::Io(format!("{operation} {}: {error}", path.display()))
+    let advice = match error.kind() {
+        io::ErrorKind::StorageFull => ": free some space there; what was acknowledged is kept",
+        _ => "",
+    };
+    Error::Io(format!("{operation} {}: {error}{advice}", path.display()))
 }

@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 
 use super::{Kind, Made};
 use crate::failure::Failure;
-use crate::flags::{number, number_of, several, values};
+use crate::flags::{number, number_of, rest, several, values};
 
 pub(super) const KIND: Kind = Kind {
     command: || {
         Command::new("deployment")
             .visible_alias("deploy")
             .about("Create a deployment with the specified name")
+            .arg(rest("name"))
             .arg(several("image", "The image of a container").required(true).value_delimiter(','))
             .arg(number("port", "The port that the container listens at").default_value("-1"))
             .arg(number("replicas", "The number of pods").short('r').default_value("1"))

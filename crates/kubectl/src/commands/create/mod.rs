@@ -59,7 +59,10 @@ const GROUPS: [(&str, &str, &[&str]); 2] = [
 
 fn command() -> Command {
     let made = |kind: &Kind| {
-        let command = (kind.command)().arg(rest("name")).arg(output()).arg(dry_run()).arg(validate());
+        let own = (kind.command)();
+        // A kind with a second positional argument has the name before it by itself.
+        let command = if own.get_positionals().next().is_some() { own } else { own.arg(rest("name")) };
+        let command = command.arg(output()).arg(dry_run()).arg(validate());
         command.arg(flags::text("field-manager", "The name of this writer"))
     };
     let grouped = |name: &str| GROUPS.iter().any(|(_, _, members)| members.contains(&name));

@@ -73,7 +73,7 @@ fn text(group: &Group, form: &Tables, with_kind: bool) -> String {
 /// The table of a target, in as many parts as the server gives.
 async fn read(session: &Session, matches: &ArgMatches, target: &Target, query: &Query) -> Result<Vec<Value>, Failure> {
     if target.name.is_some() {
-        return Ok(vec![session.json("GET", &target.path(), TABLE, None).await?]);
+        return Ok(vec![selection::named(session, target, TABLE).await?]);
     }
     let sort = value(matches, "sort-by").filter(|s| !s.is_empty());
     let mut parts = query.parts();

@@ -18,7 +18,14 @@ use crate::session::{JSON, Session};
 
 pub async fn run(session: &Session, matches: &ArgMatches, targets: &[Target], query: &Query) -> Result<(), Failure> {
     let [target] = targets else {
-        return Err(Failure::message("watch is only supported on individual resources and resource collections"));
+        let one_type = targets.windows(2).all(|pair| pair[0].resource == pair[1].resource);
+        return Err(Failure::message(match one_type {
+            true => format!(
+                "watch is only supported on individual resources and resource collections - {} resources were found",
+                targets.len()
+            ),
+            false => "you may only specify a single resource type".to_owned(),
+        }));
     };
     let output = value(matches, "output").unwrap_or("");
     let plain = matches!(output, "" | "wide");
@@ -35,12 +42,14 @@ pub async fn run(session: &Session, matches: &ArgMatches, targets: &[Target], qu
     let list = list.map_err(|f| query.explain(&target.resource, f))?;
     let mut shown = Shown { tabs: Tabs::new(), columns: Vec::new(), form: form(session, matches) };
     let event = |kind: &'static str| events.then_some(kind);
+    let mut separate = false;
+    let mut document = |object: &Value, event| document(target, object, output, event, std::mem::replace(&mut separate, true));
     if !on(matches, "watch-only") {
         match plain {
-            true => shown.table(&list, event("ADDED")),
+            true => shown.table(&list, event("ADDED   ")),
             false => {
                 let items = list["items"].as_array().into_iter().flatten();
-                items.map(|i| document(target, i, output, event("ADDED"))).collect::<Result<(), Failure>>()?;
+                items.map(|i| document(i, event("ADDED"))).collect::<Result<(), Failure>>()?;
             }
         }
     }
@@ -54,13 +63,14 @@ pub async fn run(session: &Session, matches: &ArgMatches, targets: &[Target], qu
         let kind = match change["type"].as_str() {
             Some("ERROR") => return Err(Failure::Refused(Box::new(change["object"].clone()))),
             Some("BOOKMARK") => continue,
-            Some("DELETED") => event("DELETED"),
-            Some("ADDED") => event("ADDED"),
+            // As wide as the longest, as upstream.
+            Some("DELETED") => event("DELETED "),
+            Some("ADDED") => event("ADDED   "),
             _ => event("MODIFIED"),
         };
         match plain {
             true => shown.table(&change["object"], kind),
-            false => document(target, &change["object"], output, kind)?,
+            false => document(&change["object"], kind)?,
         }
     }
     Ok(())
@@ -91,7 +101,7 @@ impl Shown {
     }
 }
 
-fn document(target: &Target, object: &Value, output: &str, event: Option<&str>) -> Result<(), Failure> {
+fn document(target: &Target, object: &Value, output: &str, event: Option<&str>, separate: bool) -> Result<(), Failure> {
     let mut object = object.clone();
     object["apiVersion"] = Value::from(target.resource.group_version());
     object["kind"] = Value::from(target.resource.kind.clone());
@@ -99,12 +109,12 @@ fn document(target: &Target, object: &Value, output: &str, event: Option<&str>) 
         metadata.remove("managedFields");
     }
     if let Some(event) = event {
-        object = serde_json::json!({"type": event, "object": object});
+        object = serde_json::json!({"type": event.trim_end(), "object": object});
     }
     if output == "name" {
         write(&format!("{}/{}\n", target.resource.label(), object["metadata"]["name"].as_str().unwrap_or("")));
     } else {
-        let start = if output == "yaml" { "---\n" } else { "" };
+        let start = if output == "yaml" && separate { "---\n" } else { "" };
         write(&format!("{start}{}", show(&object, output, true)?));
     }
     Ok(())

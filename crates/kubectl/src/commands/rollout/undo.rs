@@ -34,7 +34,8 @@ async fn run(work: Work<'_>) -> Result<(), Failure> {
     if !annotations[LAST_APPLIED].is_null() {
         eprintln!(
             "Warning: resource {}/{} was previously managed with 'kubectl apply'. Rolling back will not update the \
-             {LAST_APPLIED} annotation, which may cause unexpected behavior on the next 'kubectl apply' invocation.",
+             {LAST_APPLIED} annotation, which may cause unexpected behavior on future 'kubectl apply' operations. \
+             Consider using 'kubectl apply' with your previous configuration file instead.",
             work.resource.name,
             work.name()
         );
