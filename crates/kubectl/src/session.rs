@@ -85,6 +85,8 @@ impl Session {
         body: Option<(&str, &Value)>,
     ) -> Result<Body, Failure> {
         let mut request = Request::builder().method(method).uri(path).header("Accept", accept);
+        // The name under which the server keeps account of fields that this program writes.
+        request = request.header("User-Agent", concat!("kubectl/v1.36.3 (linux) ironclad/", env!("CARGO_PKG_VERSION")));
         let mut bytes = Vec::new();
         if let Some((kind, value)) = body {
             request = request.header("Content-Type", kind);

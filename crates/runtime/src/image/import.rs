@@ -31,12 +31,15 @@ pub(super) trait Layers {
 
 /// See [`Store::import`].
 pub(super) fn import(store: &Store, path: &Path) -> Result<Vec<Image>> {
+    // Noise in a file must not become noise on the terminal.
+    let clean = |why: &str| why.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect::<String>();
     let no_image = |why: &str| Error::Image {
         reason: "InvalidImage",
         message: format!(
-            "{} is not a container image: {why}; expected a docker-archive (as `docker save` writes it) or an OCI \
+            "{} is not a container image: {}; expected a docker-archive (as `docker save` writes it) or an OCI \
              layout, as a directory or a tar file",
-            path.display()
+            path.display(),
+            clean(why)
         ),
     };
     if !path.exists() {
