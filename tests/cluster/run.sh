@@ -118,6 +118,9 @@ source "$here/streams.sh"
 source "$here/pods.sh"
 source "$here/resize.sh"
 kill $registry
+"$ironclad" image import "$images/busybox.tar" --data-dir "$data" >/dev/null
+bash "$here/golden.sh" "$ironclad kubectl" "$kubectl" || fail "ironclad kubectl differs from kubectl"
+ok "ironclad kubectl says what kubectl says"
 
 does "three pods" within 60 three
 pods() {
@@ -148,4 +151,5 @@ says "a second down is no error" 'Nothing to do' "$ironclad" down --purge --data
 [ "$(cgroups)" = "$cgroups_before" ] || fail "cgroups are left: $(cgroups)"
 ! pgrep -f "ironclad.*$data" >/dev/null || fail "processes are left"
 ok "nothing is left on the machine"
+bash "$here/badinput.sh" "$ironclad"
 echo "cluster: $passed passed, 0 failed"

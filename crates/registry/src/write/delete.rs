@@ -44,8 +44,13 @@ impl Registry {
         let key = kind.store_key(&call.attributes.namespace, name);
         options.grace_period = options.grace_period.map(|grace| if grace < 0 { 1 } else { grace });
         let mut current = self.read(&key).await?;
+        let mut ours: Option<Entry> = None;
         loop {
-            let Some(entry) = current else { return Err(kind.not_found(name)) };
+            let Some(entry) = current else {
+                // Another request has removed what this one had marked: it is deleted as was asked.
+                let marked = ours.ok_or_else(|| kind.not_found(name))?;
+                return Ok(Deleted { object: kind.encoded(marked)?, gone: true });
+            };
             match self.try_delete(call, kind, &options, &key, entry).await? {
                 Ok(deleted) => return Ok(deleted),
                 Err((now, marked)) => {
@@ -53,6 +58,7 @@ impl Registry {
                     if let Some(revision) = marked.filter(|_| options.resource_version.is_some()) {
                         options.resource_version = Some(revision.to_string());
                     }
+                    ours = now.clone().filter(|_| marked.is_some()).or(ours);
                     current = now;
                 }
             }

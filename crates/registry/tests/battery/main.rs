@@ -2,6 +2,7 @@
 
 mod applies;
 mod deletes;
+mod deletes_raced;
 mod kit;
 mod lists;
 mod patches;
