@@ -226,9 +226,13 @@ fn damaged(path: &Path, offset: usize) -> Error {
 }
 
 pub(super) fn io_error(operation: &str, path: &Path, error: &io::Error) -> Error {
-    let advice = match error.kind() {
+    Error::Io(format!("{operation} {}: {error}{}", path.display(), advice(error)))
+}
+
+/// What to do about an error, if that is known.
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
         io::ErrorKind::StorageFull => ": free some space there; what was acknowledged is kept",
         _ => "",
-    };
-    Error::Io(format!("{operation} {}: {error}{advice}", path.display()))
+    }
 }

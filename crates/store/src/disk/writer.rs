@@ -162,7 +162,8 @@ impl Writer {
         if let Err(error) = self.log.write_all(&self.pending) {
             // Nothing of it was promised: take back what reached the file, and go on when there is room again.
             let undone = self.log.set_len(self.length);
-            let why = format!("write {}: {error}", self.dir.display());
+            let advice = files::advice(&error);
+            let why = format!("write {}: {error}{advice}", self.dir.display());
             if undone.is_err() {
                 self.failed = Some(why.clone());
             }
