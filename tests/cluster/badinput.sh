@@ -22,7 +22,7 @@ up() { "$ironclad" up --detach --data-dir "$1" --node-name n1 "${@:2}"; }
 k() { "$ironclad" kubectl --kubeconfig "$data/admin.conf" "$@"; }
 clean() {
     local code=$?
-    for dir in "$data" "$small"; do "$ironclad" down --purge --data-dir "$dir" >/dev/null 2>&1 || true; done
+    for dir in "$data" "$work/data"; do "$ironclad" down --purge --data-dir "$dir" >/dev/null 2>&1 || true; done
     umount "$small" 2>/dev/null || true
     rm -rf "$work"
     exit $code
@@ -82,8 +82,8 @@ ok "the restored database has everything"
 # A full disk: what was acknowledged is there when there is room again.
 mkdir "$small"
 mount -t tmpfs -o size=24m tmpfs "$small"
-data=$small
-up "$small" >/dev/null
+data=$small/data
+up "$data" >/dev/null
 head -c 500000 /dev/zero | tr '\0' x >"$work/blob"
 kept=0
 while [ $kept -lt 100 ]; do
@@ -94,15 +94,15 @@ done
 [ "$(wc -l <"$work/err")" = 1 ] || { cat "$work/err" >&2; fail "a full disk: not one line"; }
 grep -Eq 'No space left on device.*free' "$work/err" || { cat "$work/err" >&2; fail "a full disk is not named"; }
 ok "a full disk: $(cut -c1-150 "$work/err")"
-"$ironclad" down --data-dir "$small" >/dev/null
+"$ironclad" down --data-dir "$data" >/dev/null
 cp "$work/blob" "$small/rest" 2>/dev/null || true
 head -c 24000000 /dev/zero >"$small/rest" 2>/dev/null || true
-refused "up on a full disk" 'No space left on device' up "$small"
+refused "up on a full disk" 'No space left on device' up "$data"
 rm "$small/rest"
 mount -o remount,size=64m "$small"
-up "$small" >/dev/null
+up "$data" >/dev/null
 [ "$(k get configmaps -o name | grep -c blob-)" -ge $kept ] || fail "a full disk has lost acknowledged writes"
 k create configmap after --from-literal=a=b >/dev/null
 ok "everything is there when there is room again"
-"$ironclad" down --purge --data-dir "$small" >/dev/null
+"$ironclad" down --purge --data-dir "$data" >/dev/null
 echo "bad input: $passed passed, 0 failed"
