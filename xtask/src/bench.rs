@@ -4,12 +4,36 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::test::{binary, succeed};
+use crate::upstream;
+
+/// What runs of upstream's in a comparison.
+const PROGRAMS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
 /// Measures figures: all, or those named.
 pub fn run(root: &Path, names: &[String], json: bool) -> Result<()> {
+    let mut bench = prepare(root)?;
+    if json {
+        bench.arg("--json");
+    }
+    succeed(bench.args(names))
+}
+
+/// Measures the same on upstream's control plane and on ours; all of it writes `docs/performance.md`.
+pub fn compare(root: &Path, names: &[String]) -> Result<()> {
+    let paths: Result<Vec<_>> = PROGRAMS.iter().map(|name| upstream::program(root, name)).collect();
+    let mut bench = prepare(root)?;
+    bench.arg("--upstream").arg(paths?[0].parent().context("the directory of upstream's programs")?);
+    if names.is_empty() {
+        bench.arg("--page").arg(root.join("docs/performance.md"));
+    }
+    succeed(bench.args(names))
+}
+
+/// The benchmark, built and ready to start in a namespace of its own.
+fn prepare(root: &Path) -> Result<Command> {
     let mut build = Command::new("cargo");
     // The build speaks on stderr, so that `--json` stays alone on stdout.
     succeed(build.args(["build", "--release", "-p", "ironclad", "-p", "bench"]).current_dir(root))?;
@@ -18,9 +42,6 @@ pub fn run(root: &Path, names: &[String], json: bool) -> Result<()> {
     bench.args(["--net", "sh", "-c", alone, "sh"]).arg(binary(root, "release", "bench")?);
     bench.arg("--ironclad").arg(binary(root, "release", "ironclad")?).arg("--history");
     // Figures are of one machine: the last ones stay in its cache.
-    bench.arg(crate::upstream::cache()?.join("bench.json"));
-    if json {
-        bench.arg("--json");
-    }
-    succeed(bench.args(names))
+    bench.arg(upstream::cache()?.join("bench.json"));
+    Ok(bench)
 }

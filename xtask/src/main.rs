@@ -28,8 +28,12 @@ enum Task {
         /// Figures, or starts of their names (`api`, `idle.pss_mb`); all when none is named.
         names: Vec<String>,
         /// One JSON object a line: name, value, unit, goal, previous.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "upstream")]
         json: bool,
+        /// Compare with upstream's own control plane instead, and write docs/performance.md; names are
+        /// measurements then (ready, writes, reads, fanout, scheduling, deployment).
+        #[arg(long)]
+        upstream: bool,
     },
     /// Writes the schema tables from upstream's published specification.
     Codegen {
@@ -55,7 +59,8 @@ enum Task {
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask lies in the workspace")?;
     match Cli::parse().task {
-        Task::Bench { names, json } => bench::run(root, &names, json),
+        Task::Bench { names, upstream: true, .. } => bench::compare(root, &names),
+        Task::Bench { names, json, .. } => bench::run(root, &names, json),
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
         Task::Oracle(options) => oracle::run(root, &options),

@@ -12,8 +12,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How much is read at once.
-const CHUNK: usize = 256 * 1024;
+/// How much is read at once: little, so that a thousand clients need little memory, and more while the answer
+/// is long.
+const CHUNK: usize = 16 * 1024;
+const LONG: usize = 256 * 1024;
 
 /// One connection.
 pub struct Client {
@@ -35,9 +37,14 @@ pub fn get(path: &str) -> Vec<u8> {
 
 /// A POST of JSON, ready to send.
 pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
+    request("POST", path, "application/json", body)
+}
+
+/// A request with a body, ready to send.
+pub fn request(method: &str, path: &str, media: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: ironclad\r\naccept: application/json\r\ncontent-type: application/json\r\n\
+        "{method} {path} HTTP/1.1\r\nhost: ironclad\r\naccept: application/json\r\ncontent-type: {media}\r\n\
          content-length: {length}\r\n\r\n"
     );
     [head.as_bytes(), body].concat()
@@ -83,6 +90,17 @@ impl Client {
 
     /// Watches until an event is the one waited for.
     pub async fn watch_until(&mut self, path: &str, is_it: impl Fn(&Value) -> bool) -> Result<()> {
+        let mut found = Ok(false);
+        self.watch(path, |line| {
+            found = serde_json::from_slice(line).map(|event| is_it(&event));
+            !matches!(found, Ok(false))
+        })
+        .await?;
+        Ok(found.map(drop)?)
+    }
+
+    /// Hands every event of a watch over, as its line, until that returns `true`.
+    pub async fn watch(&mut self, path: &str, mut event: impl FnMut(&[u8]) -> bool) -> Result<()> {
         self.stream.write_all(&get(path)).await?;
         self.stream.flush().await?;
         let Length::Chunks = self.head().await? else { bail!("the watch is no stream") };
@@ -92,19 +110,21 @@ impl Client {
                 self.more().await?;
             }
             line.extend(self.buffer.drain(..length + 2).take(length));
-            while let Some(end) = line.iter().position(|b| *b == b'\n') {
-                let event: Value = serde_json::from_slice(&line[..end])?;
-                if is_it(&event) {
+            let mut used = 0;
+            while let Some(end) = line[used..].iter().position(|b| *b == b'\n') {
+                if event(&line[used..used + end]) {
                     return Ok(());
                 }
-                line.drain(..=end);
+                used += end + 1;
             }
+            line.drain(..used);
         }
         bail!("the watch ended")
     }
 
     async fn more(&mut self) -> Result<()> {
-        self.buffer.reserve(CHUNK);
+        let room = if self.buffer.len() >= CHUNK { LONG } else { CHUNK };
+        self.buffer.reserve(room);
         ensure!(self.stream.read_buf(&mut self.buffer).await? > 0, "the server closed the connection");
         Ok(())
     }
@@ -152,11 +172,13 @@ impl Client {
         let mut left = length;
         loop {
             let here = left.min(self.buffer.len());
-            self.buffer.drain(..here);
             left -= here;
             if left == 0 {
+                self.buffer.drain(..here);
                 return Ok(length);
             }
+            self.buffer.clear();
+            self.buffer.reserve(left.min(LONG));
             self.more().await.context("in a body")?;
         }
     }

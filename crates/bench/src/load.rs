@@ -6,17 +6,17 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::cluster::Cluster;
 use crate::https::Client;
+use crate::target::Target;
 
 /// What the clients ask: the n-th request, ready to send.
 pub type Make = fn(usize) -> Vec<u8>;
 
 /// Connects so many clients.
-pub async fn connect(cluster: &Cluster, count: usize) -> Result<Vec<Client>> {
+pub async fn connect(target: &Target, count: usize) -> Result<Vec<Client>> {
     let mut clients = Vec::new();
     for _ in 0..count {
-        clients.push(cluster.connect().await?);
+        clients.push(target.connect().await?);
     }
     Ok(clients)
 }

@@ -4,12 +4,16 @@
 //! A figure is one file in `figures/` and one line in its list.
 
 mod cluster;
+mod compare;
 mod figures;
 mod https;
 mod kubeconfig;
 mod load;
+mod pki;
 mod process;
 mod report;
+mod target;
+mod upstream;
 
 use std::path::PathBuf;
 
@@ -30,10 +34,25 @@ struct Cli {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
+    /// Compare with upstream's programs in this directory instead.
+    #[arg(long)]
+    upstream: Option<PathBuf>,
+    /// Where the comparison is written.
+    #[arg(long)]
+    page: Option<PathBuf>,
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    match &cli.upstream {
+        Some(programs) => runtime.block_on(compare::run(&cli.ironclad, programs, &cli.names, cli.page.as_deref())),
+        None => measure(&runtime, &cli),
+    }
+}
+
+/// Measures the figures that were asked for.
+fn measure(runtime: &tokio::runtime::Runtime, cli: &Cli) -> Result<()> {
     let wanted = |name: &str| cli.names.is_empty() || cli.names.iter().any(|n| name == n || name.starts_with(&format!("{n}.")));
     for name in &cli.names {
         let known = figures::ALL.iter().flat_map(|group| group.figures).any(|f| f.name == name || f.name.starts_with(&format!("{name}.")));
@@ -42,7 +61,6 @@ fn main() -> Result<()> {
             bail!("no figure is called {name}; there are: {}", all.join(", "));
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut report = report::Report::open(&cli.history, cli.json)?;
     for group in figures::ALL {
         if group.figures.iter().any(|figure| wanted(figure.name)) {

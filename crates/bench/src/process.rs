@@ -1,6 +1,6 @@
 //! What processes use, as `/proc` tells it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -31,7 +31,8 @@ pub fn usage(program: &Path) -> Result<Usage> {
     Ok(sum)
 }
 
-fn of_process(dir: &PathBuf) -> Result<Usage> {
+/// One process, by its directory in `/proc`.
+pub fn of_process(dir: &Path) -> Result<Usage> {
     let field = |file: &str, name: &str| -> Result<u64> {
         let text = std::fs::read_to_string(dir.join(file))?;
         let line = text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("{name} in {file}"))?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use super::{Group, at_least, at_most, up};
-use crate::cluster::Cluster;
+use crate::target::Target;
 use crate::{https, load};
 
 /// Where the objects go.
@@ -32,7 +32,7 @@ pub(super) const GROUP: Group = Group {
 };
 
 async fn measure(program: PathBuf) -> Result<Vec<f64>> {
-    let cluster = Cluster::up(&program, &["--detach"])?;
+    let cluster = Target::ours(&program)?;
     let mut one = load::connect(&cluster, 1).await?;
     let alone = load::run(&mut one, ALONE, create).await?;
     let mut many = load::connect(&cluster, CLIENTS).await?;
@@ -48,7 +48,7 @@ async fn measure(program: PathBuf) -> Result<Vec<f64>> {
     drop((one, many));
     tokio::time::sleep(SETTLE).await;
     let usage = cluster.usage()?;
-    cluster.down()?;
+    cluster.end()?;
     Ok(vec![alone, together, gets, up::median(lists), usage.pss_bytes as f64 / 1e6])
 }
 

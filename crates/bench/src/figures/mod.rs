@@ -5,6 +5,8 @@ mod idle;
 mod pod;
 mod up;
 
+pub(crate) use up::median;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;

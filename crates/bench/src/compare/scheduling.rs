@@ -1,0 +1,77 @@
+//! 10,000 pods for 100 nodes that exist as objects alone: created by 64 clients and bound by the scheduler.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use serde_json::json;
+
+use super::{Group, Start, more};
+use crate::https::{self, Client};
+use crate::load;
+
+const NODES: usize = 100;
+const PODS: usize = 10_000;
+const CLIENTS: usize = 64;
+const PODS_PATH: &str = "/api/v1/namespaces/default/pods";
+
+pub(super) const GROUP: Group = Group {
+    name: "scheduling",
+    rows: &[more("pods created and bound, 10,000 onto 100 nodes")],
+    measure: |start| Box::pin(measure(start)),
+};
+
+async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
+    let target = start.whole().await?;
+    let mut client = target.connect().await?;
+    for number in 0..NODES {
+        client.post("/api/v1/nodes", node(number).to_string().as_bytes()).await?;
+    }
+    account(&mut client).await?;
+    let mut watcher = target.connect().await?;
+    let bound = tokio::spawn(async move {
+        let mut left = PODS;
+        let is_new = |line: &[u8]| line.starts_with(br#"{"type":"ADDED""#);
+        watcher
+            .watch("/api/v1/namespaces/default/pods?watch=1&fieldSelector=spec.nodeName%21%3D", |line| {
+                left -= usize::from(is_new(line));
+                left == 0
+            })
+            .await
+    });
+    let mut many = load::connect(&target, CLIENTS).await?;
+    let began = Instant::now();
+    load::run(&mut many, PODS, pod).await?;
+    bound.await??;
+    let rate = PODS as f64 / began.elapsed().as_secs_f64();
+    drop((client, many));
+    target.end()?;
+    Ok(vec![rate])
+}
+
+/// Waits for the ServiceAccount that pods in `default` run under: a controller makes it.
+pub(super) async fn account(client: &mut Client) -> Result<()> {
+    let path = "/api/v1/namespaces/default/serviceaccounts?watch=1";
+    client.watch_until(path, |event| event["object"]["metadata"]["name"] == "default").await
+}
+
+fn node(number: usize) -> serde_json::Value {
+    let name = format!("simulated-{number}");
+    let room = json!({"cpu": "64", "memory": "256Gi", "pods": "250"});
+    json!({
+        "apiVersion": "v1", "kind": "Node",
+        "metadata": {"name": name, "labels": {"simulated": "yes", "kubernetes.io/hostname": name}},
+        "status": {"capacity": room, "allocatable": room, "conditions": [{"type": "Ready", "status": "True"}]},
+    })
+}
+
+/// It tolerates everything: nobody keeps the nodes alive.
+fn pod(number: usize) -> Vec<u8> {
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p-{number}")},
+        "spec": {
+            "nodeSelector": {"simulated": "yes"}, "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "c", "image": "none", "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}}}],
+        },
+    });
+    https::post(PODS_PATH, pod.to_string().as_bytes())
+}
