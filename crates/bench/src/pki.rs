@@ -14,7 +14,7 @@ pub type User = (&'static str, &'static str, &'static str);
 /// The administrator, in a group of no special rights: RBAC decides about it.
 pub const ADMIN: User = ("admin", "admin", "bench:admins");
 
-/// Writes `ca.crt`, `server.crt`, `server.key`, `sa.key` and a kubeconfig for each user into a directory.
+/// Writes `ca.crt`, `server.crt`, `server.key`, `sa.key`, `sa.pub` and a kubeconfig for each user into a directory.
 pub fn write(dir: &Path, server: &str, users: &[User]) -> Result<()> {
     let ca_key = KeyPair::generate()?;
     let mut ca = params("bench-ca", "");
@@ -29,7 +29,9 @@ pub fn write(dir: &Path, server: &str, users: &[User]) -> Result<()> {
     of_server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     std::fs::write(dir.join("server.crt"), of_server.signed_by(&key, &issuer)?.pem())?;
     std::fs::write(dir.join("server.key"), key.serialize_pem())?;
-    std::fs::write(dir.join("sa.key"), KeyPair::generate()?.serialize_pem())?;
+    let signing = KeyPair::generate()?;
+    std::fs::write(dir.join("sa.key"), signing.serialize_pem())?;
+    std::fs::write(dir.join("sa.pub"), signing.public_key_pem())?;
 
     for (file, name, group) in users {
         let key = KeyPair::generate()?;

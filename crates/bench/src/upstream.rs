@@ -57,7 +57,7 @@ impl Upstream {
             ("--client-ca-file", "ca.crt"),
             ("--tls-cert-file", "server.crt"),
             ("--tls-private-key-file", "server.key"),
-            ("--service-account-key-file", "sa.key"),
+            ("--service-account-key-file", "sa.pub"),
             ("--service-account-signing-key-file", "sa.key"),
         ];
         all.spawn("kube-apiserver", &server, &files)?;
