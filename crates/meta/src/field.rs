@@ -140,6 +140,11 @@ impl Error {
 
     /// The message without the path: the `message` of the cause.
     pub fn body(&self) -> String {
+        self.body_showing(shown(&self.value))
+    }
+
+    /// The same with the value as a text of the caller's.
+    pub fn body_showing(&self, value: String) -> String {
         let title = match self.sort {
             Sort::NotFound => "Not found",
             Sort::Required => "Required value",
@@ -153,7 +158,7 @@ impl Error {
         };
         let mut out = match self.sort {
             Sort::Required | Sort::Forbidden | Sort::TooLong | Sort::Internal => title.to_owned(),
-            _ => format!("{title}: {}", shown(&self.value)),
+            _ => format!("{title}: {value}"),
         };
         if !self.detail.is_empty() {
             out.push_str(": ");

@@ -191,9 +191,21 @@ impl Status {
 
     /// 422: validation failed. `kind` is the CamelCase kind.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[field::Error]) -> Self {
+        Status::invalid_showing(group, kind, name, errors, &|_| None)
+    }
+
+    /// The same for a caller who knows how to print some of the values.
+    pub fn invalid_showing(
+        group: &str,
+        kind: &str,
+        name: &str,
+        errors: &[field::Error],
+        show: &dyn Fn(&field::Error) -> Option<String>,
+    ) -> Self {
+        let body = |error: &field::Error| show(error).map_or_else(|| error.body(), |text| error.body_showing(text));
         let mut shown: Vec<String> = Vec::new();
         for error in errors {
-            let text = error.to_string();
+            let text = format!("{}: {}", error.path, body(error));
             if !shown.contains(&text) {
                 shown.push(text);
             }
@@ -204,7 +216,7 @@ impl Status {
         let mut status = Status::about(Reason::Invalid, group, kind, name, message);
         status.causes = errors
             .iter()
-            .map(|e| Cause { reason: e.reason().to_owned(), message: e.body(), field: e.path.to_string() })
+            .map(|e| Cause { reason: e.reason().to_owned(), message: body(e), field: e.path.to_string() })
             .collect();
         status
     }

@@ -51,7 +51,8 @@ impl Kind {
     /// 422 for an object of the kind.
     pub fn invalid(&self, name: &str, errors: &[Error]) -> Status {
         let group = self.descriptor.rules.shown_group().unwrap_or_else(|| self.group());
-        Status::invalid(group, &self.descriptor.gvk.kind, name, errors)
+        let show = |error: &Error| self.descriptor.schema.encode_at(&error.path.to_string(), &error.value);
+        Status::invalid_showing(group, &self.descriptor.gvk.kind, name, errors, &show)
     }
 
     /// The object that an entry holds, in this version's form.

@@ -22,6 +22,13 @@ fn rank(step: &str) -> Vec<(Option<f64>, String)> {
     keys.values().map(|value| (value.as_f64(), value.as_str().unwrap_or_default().to_owned())).collect()
 }
 
+/// Encodes a part of a document.
+pub fn part(shape: &Shape, value: &Value) -> Vec<u8> {
+    let mut writer = Writer { out: Vec::new(), splice: false, revision_at: None };
+    writer.value(shape, true, Some(value), 1);
+    writer.out
+}
+
 /// Writes one document.
 pub struct Writer {
     out: Vec<u8>,

@@ -142,6 +142,30 @@ impl Schema {
         (builtin && proto::has_form(self.root())).then(|| proto::envelope(self.root(), object))
     }
 
+    /// The part of an object at a path as messages name it (`spec.ports[0]`), in upstream's field order. `None` if the
+    /// path leads nowhere, or the value is none that belongs there.
+    pub fn encode_at(&self, path: &str, value: &Value) -> Option<String> {
+        let mut shape = Shape::of(Kind::Struct(self.root.clone()));
+        for step in path.split('.') {
+            let (name, mut indexes) = step.split_once('[').unwrap_or((step, ""));
+            shape = shape.fields()?.field(name)?.1.shape.clone();
+            while !indexes.is_empty() {
+                shape = match &shape.kind {
+                    Kind::List { item, .. } => Shape::clone(item),
+                    Kind::Map { value, .. } => Shape::clone(value),
+                    _ => return None,
+                };
+                indexes = indexes.split_once('[').map_or("", |(_, rest)| rest);
+            }
+        }
+        let known = match (value, shape.fields()) {
+            (Value::Object(map), Some(t)) => map.keys().all(|name| t.field(name).is_some()),
+            (Value::Array(_), None) => matches!(shape.kind, Kind::List { .. }),
+            _ => false,
+        };
+        known.then(|| String::from_utf8(encode::part(&shape, value)).ok()).flatten()
+    }
+
     /// Encodes in upstream's field order. With `splice` any `metadata.resourceVersion` is left out and the
     /// second value is the offset at which a decimal revision is to be inserted (inside the quotes).
     pub fn encode(&self, object: &Object, splice: bool) -> (Bytes, Option<usize>) {

@@ -14,6 +14,16 @@ pub(crate) fn schema(group: &str, version: &str, kind: &str) -> Schema {
 }
 
 #[test]
+fn a_part_is_encoded_in_its_order() {
+    let schema = Schema::builtin(&Gvk::new("apps", "v1", "Deployment")).expect("schema");
+    let selector = serde_json::json!({"matchExpressions": [{"operator": "In", "key": "a"}], "matchLabels": {"b": "c"}});
+    let text = schema.encode_at("spec.selector", &selector).expect("known");
+    assert_eq!(text, r#"{"matchLabels":{"b":"c"},"matchExpressions":[{"key":"a","operator":"In"}]}"#);
+    assert_eq!(schema.encode_at("spec.nothing", &selector), None);
+    assert_eq!(schema.encode_at("spec.template", &serde_json::json!({"Spec": 1})), None);
+}
+
+#[test]
 fn the_revision_is_left_open() {
     let config_map = schema("", "v1", "ConfigMap");
     let text = r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","resourceVersion":"7","labels":{"resourceVersion":"x"}},"data":{"b":"<&>\u2028\n","a":"1"}}"#;

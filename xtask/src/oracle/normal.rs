@@ -79,7 +79,12 @@ impl Context<'_> {
                 items.sort_by_key(Tree::short);
             }
             Tree::List(items) if name == "managedFields" => {
-                items.iter_mut().for_each(|item| self.below(name, item));
+                for item in items.iter_mut() {
+                    self.below(name, item);
+                    if let Tree::Map(fields) = item {
+                        fields.retain(|(name, _)| name != "time");
+                    }
+                }
                 // They stand in the order of their seconds, which two servers do not have in common.
                 items.sort_by_key(Tree::short);
             }

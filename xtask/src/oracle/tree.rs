@@ -110,7 +110,20 @@ pub fn compare(at: &str, upstream: &Tree, ours: &Tree, out: &mut Vec<Difference>
     }
 }
 
+/// Two long texts from where they begin to differ.
+fn tails(a: &str, b: &str) -> Option<(String, String)> {
+    let common = a.char_indices().zip(b.chars()).take_while(|((_, x), y)| x == y).map(|((at, _), _)| at).last()?;
+    let start = a.char_indices().map(|(at, _)| at).take_while(|at| *at + 40 <= common).last()?;
+    let tail = |text: &str| format!("…{}", text[start..].chars().take(300).collect::<String>());
+    (common > 200).then(|| (tail(a), tail(b)))
+}
+
 fn difference(at: &str, upstream: Option<&Tree>, ours: Option<&Tree>) -> Difference {
+    if let (Some(Tree::Text(a)), Some(Tree::Text(b))) = (upstream, ours)
+        && let Some((upstream, ours)) = tails(a, b)
+    {
+        return Difference { at: at.to_owned(), upstream, ours };
+    }
     let shown = |tree: Option<&Tree>| tree.map_or_else(|| ABSENT.to_owned(), Tree::short);
     Difference { at: at.to_owned(), upstream: shown(upstream), ours: shown(ours) }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
-use meta::{Encoded, Status};
+use meta::{Encoded, Reason, Status};
 use rand::Rng;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
@@ -35,7 +35,8 @@ pub(crate) async fn start(
     selection: Selection,
     options: &WatchOptions,
 ) -> Result<WatchStream, Status> {
-    let invalid = |why| Status::bad_request(format!("invalid resource version: {why}"));
+    // Upstream's answer carries no reason.
+    let invalid = |why| Status::new(Reason::Unknown, why);
     let asked = parse_revision(&options.resource_version).map_err(invalid)?;
     kind.cache.loaded().await;
     // Those who start with the objects see at least what was acknowledged before, or what they name.

@@ -60,6 +60,11 @@ impl Registry {
             errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
         }
         errors.extend(rules.validate(&object));
+        if errors.is_empty() && !rules.checks_metadata() {
+            // What holds for every kind: anything that fits into a path is a name, any finalizer is one.
+            errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| meta::text::path_segment(name, prefix));
+            errors.retain(|error| !error.path.to_string().starts_with("metadata.finalizers"));
+        }
         if !errors.is_empty() {
             return Err(kind.invalid(object.name(), &errors));
         }

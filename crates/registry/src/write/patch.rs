@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use meta::field::{Error, Path};
-use meta::{Object, Reason, Status};
+use meta::{Gvk, Object, Reason, Status};
 use schema::{PatchError, Schema};
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ impl<'a> Patching<'a> {
         // Upstream's answer carries no reason.
         let refuse = |why: &str| {
             let key = format!("{}/{}", configuration.namespace(), configuration.name());
-            let kind = format!("{}, Kind={}", gvk.api_version(), gvk.kind);
+            let kind = format!("{}/{}, Kind={}", gvk.group, gvk.version, gvk.kind);
             Status::new(Reason::Unknown, format!("failed to create typed patch object ({key}; {kind}): {why}"))
         };
         let decoded = schema.decode_value(&configuration.clone().into_value()).map_err(|e| refuse(&e.to_string()))?;
@@ -134,6 +134,10 @@ impl Edit for Patching<'_> {
 
 fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), Status> {
     let (is, wanted) = (configuration.api_version(), schema.gvk().api_version());
+    if configuration.kind() != &*schema.gvk().kind {
+        let Gvk { group, version, kind } = configuration.gvk();
+        return Err(Status::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
+    }
     if is != wanted {
         let why = format!("Incorrect version specified in apply patch. Specified patch version: {is}, expected: {wanted}");
         return Err(Status::bad_request(why));

@@ -15,12 +15,12 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
 
 /// What `exec` and `attach` have in common.
 pub async fn stream(work: Work<'_>, endpoint: &str) -> Result<Response<Body>, Status> {
-    upgrade::required(work.headers())?;
     upgrade::allowed(&work)?;
     let query = &work.ask.route.query;
     let pod = target::pod(&work).await?;
     let container = target::container(&pod, query.text("container"))?;
     let kubelet = target::kubelet_needed(work.ask.state, &pod).await?;
+    upgrade::required(work.headers())?;
     let query = kubelet_query(query, endpoint == "exec");
     let path = format!("/{endpoint}/{}/{}/{container}?{query}", pod.namespace(), pod.name());
     upgrade::pass(work, &kubelet, &path).await

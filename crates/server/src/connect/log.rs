@@ -38,7 +38,8 @@ async fn read(work: &Work<'_>) -> Result<Response<Body>, Status> {
     let pod = target::pod(work).await?;
     let container = target::container(&pod, query.text("container"))?;
     let Some(kubelet) = target::kubelet_of(work.ask.state, &pod).await? else {
-        return Ok(answer::text(StatusCode::OK, ""));
+        // There is nothing to read yet.
+        return Ok(answer::bytes(StatusCode::NO_CONTENT, "text/plain", ""));
     };
     let options = query.encode(|name| PASSED_ON.contains(&name));
     let path = format!("/containerLogs/{}/{}/{container}?{options}", pod.namespace(), pod.name());

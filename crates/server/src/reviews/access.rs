@@ -2,6 +2,7 @@
 //! `registry/authorization/util`).
 
 use auth::Verdict;
+use meta::field::Error;
 use meta::{Attributes, Object, Status, User};
 use serde_json::Value;
 
@@ -11,7 +12,11 @@ use crate::verbs::Work;
 /// 422 if anything is wrong with the question. Upstream names no kind there.
 pub fn check(work: &Work<'_>, review: &Object) -> Result<(), Status> {
     let errors = work.kind.rules.validate(review);
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid(&work.kind.gvk.group, "", "", &errors)) }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let show = |error: &Error| work.kind.schema.encode_at(&error.path.to_string(), &error.value);
+    Err(Status::invalid_showing(&work.kind.gvk.group, "", "", &errors, &show))
 }
 
 /// The user that a question is about.

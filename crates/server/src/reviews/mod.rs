@@ -58,6 +58,9 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     for field in ["creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
         object.remove(&format!("metadata.{field}"));
     }
+    if !work.kind.namespaced {
+        object.remove("metadata.namespace");
+    }
     registry::keep_account(&schema, &call, &mut object);
     admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await?;
     let answered = review(&work, object).await?;

@@ -1,3 +1,5 @@
+//! SubjectAccessReview: whether somebody may.
+
 use meta::{Object, Status};
 
 use super::access;

@@ -13,7 +13,7 @@ pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> 
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
     let (token, audiences) = (token.to_owned(), strings(review.list_at("spec.audiences")));
-    review.remove("status");
+    review.remove("status.authenticated");
     match work.ask.state.authentication.review(&token, &audiences, Timestamp::now()).await {
         Ok((user, audiences)) => {
             review.set("status.authenticated", true);

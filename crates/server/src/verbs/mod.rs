@@ -126,5 +126,5 @@ pub fn no_resource() -> Status {
 
 /// 405, in the words of upstream's router.
 pub fn no_method() -> Status {
-    Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+    Status::generic(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
 }

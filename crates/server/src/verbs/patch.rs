@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use meta::{Object, Reason, Status};
 use registry::api::Patch;
-use serde_json::Value;
 use tracing::{Instrument, debug_span};
 use transport::Body;
 
@@ -40,8 +39,9 @@ fn parse(language: &str, body: &Bytes, force: bool) -> Result<Patch, Status> {
     let bad = |e: &dyn std::fmt::Display| Status::bad_request(format!("error decoding patch: {e}"));
     if language == APPLY {
         let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
-        let tree: Value =
-            serde_saphyr::from_str(text).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
+        // Of a field that is there twice the last one counts.
+        let (tree, _) =
+            schema::yaml_to_json(text).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
         let configuration =
             Object::from_value(tree).map_err(|_| Status::bad_request("error decoding YAML: not an object"))?;
         return Ok(Patch::Apply { configuration, force });
