@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A cluster on a machine with cgroup version 2 alone, in an emulated one: Debian's kernel, busybox and Ironclad.
-# Run by hand; takes some minutes where the processor does not help with virtual machines.
+# Run by hand: the processor is emulated, too, which takes some minutes and works everywhere.
 # usage: cgroup2.sh IRONCLAD [SECONDS]   (the longest that the machine may run, 600)
 set -euo pipefail
 ironclad=$(realpath "$1") limit=${2:-600}
@@ -70,6 +70,7 @@ mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
 mkdir -p /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; mount -t tmpfs shm /dev/shm
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
+modprobe overlay; hostname n1
 say() { echo "machine: $*" > /dev/console; }
 {
     say "controllers $(cat /sys/fs/cgroup/cgroup.controllers)"
@@ -92,14 +93,15 @@ say() { echo "machine: $*" > /dev/console; }
     say "left $(find /sys/fs/cgroup -mindepth 1 -type d | wc -l) groups"
     say "end"
 } 2>&1
+sync
 poweroff -f
 SH
 chmod +x "$root/init" "$root/second"
 (cd "$root" && find . | ./bin/busybox cpio -o -H newc 2>/dev/null | gzip -1 > "$work/initrd")
 echo "initrd: $(du -h "$work/initrd" | cut -f1)"
-timeout "$limit" qemu-system-x86_64 -accel kvm -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nographic -no-reboot \
+timeout "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nographic -no-reboot \
     -nic none -kernel "$work/unpacked/boot/vmlinuz-$version" -initrd "$work/initrd" \
-    -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all" < /dev/null | tr -d '\r' | tee "$work/console"
+    -append "console=ttyS0 quiet panic=-1 cgroup_no_v1=all" < /dev/null | stdbuf -oL tr -d '\r' | tee "$work/console"
 
 for wanted in 'up' 'hungry OOMKilled 137' 'limited cpu.max=50000 100000' 'limited cpu.weight=35' \
     'limited memory.max=67108864' 'limited memory.oom.group=1' 'down' 'left 0 groups'; do

@@ -118,6 +118,13 @@ pub fn amount(container: &Container, limits: bool, resource: &str) -> Option<Qua
     Quantity::parse(&map?.get(resource)?.0).ok()
 }
 
+/// One resource's amount for the pod as a whole (`spec.resources`).
+pub fn amount_of_pod(pod: &Pod, limits: bool, resource: &str) -> Option<Quantity> {
+    let resources = of(pod).resources.as_ref()?;
+    let map = if limits { resources.limits.as_ref() } else { resources.requests.as_ref() };
+    Quantity::parse(&map?.get(resource)?.0).ok()
+}
+
 /// The container's security context, or an empty one.
 pub fn security(container: &Container) -> SecurityContext {
     container.security_context.clone().unwrap_or_default()

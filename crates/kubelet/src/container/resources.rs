@@ -51,11 +51,16 @@ pub fn pod(pod: &Pod) -> Resources {
     let limited = |f: &dyn Fn(&Container) -> i64| all.iter().copied().chain(init).all(|c| f(c) > 0);
     let cpu_limit = |c: &Container| milli(c, true);
     let requested = |c: &Container| if milli(c, false) > 0 { milli(c, false) } else { milli(c, true) };
+    // What the pod asks for as a whole takes the place of the sums.
+    let whole_milli = |limits| spec::amount_of_pod(pod, limits, "cpu").map(|q| q.milli_value());
+    let request = whole_milli(false).or_else(|| whole_milli(true)).unwrap_or_else(|| total(&requested));
+    let cpu = whole_milli(true).unwrap_or_else(|| if limited(&cpu_limit) { total(&cpu_limit) } else { 0 });
+    let memory = spec::amount_of_pod(pod, true, "memory").map(|q| q.value());
     Resources {
-        cpu_shares: shares(total(&requested)),
-        cpu_quota: if limited(&cpu_limit) { quota(total(&cpu_limit)) } else { 0 },
+        cpu_shares: shares(request),
+        cpu_quota: quota(cpu),
         cpu_period: PERIOD.unsigned_abs(),
-        memory_limit: if limited(&bytes) { total(&bytes) } else { 0 },
+        memory_limit: memory.unwrap_or_else(|| if limited(&bytes) { total(&bytes) } else { 0 }),
         ..Resources::default()
     }
 }
@@ -102,6 +107,10 @@ mod tests {
             {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"cpu": "500m"}}}]}));
         let r = container(&p, &spec::of(&p).containers[0], 4 << 30);
         assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit, r.oom_score_adj), (102, 50_000, 0, 750));
+        let whole = spec::tests::pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "1m"}}}],
+            "resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "1Mi"}}}));
+        let r = self::pod(&whole);
+        assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit), (512, 100_000, 1 << 20));
         assert_eq!((shares(0), quota(1), cgroup_parent(&p)), (2, 1000, "burstable"));
     }
 }

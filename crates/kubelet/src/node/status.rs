@@ -20,17 +20,22 @@ use crate::status::conditions::whole_seconds;
 const LOOK: Duration = Duration::from_secs(60);
 /// A status is written this often even if nothing changed (upstream: `nodeStatusReportFrequency`).
 const REPORT: Duration = Duration::from_secs(300);
+/// Before the first new attempt to register; each one after it waits twice as long, up to [`LONGEST_RETRY`].
 const RETRY: Duration = Duration::from_millis(200);
+/// See [`RETRY`] (upstream: `registerWithAPIServer`).
+const LONGEST_RETRY: Duration = Duration::from_secs(7);
 
 /// Registers, then keeps the status for ever.
 pub async fn run(agent: Arc<Agent>) {
     let name = agent.config.node_name.clone();
+    let mut pause = RETRY;
     let node = loop {
         match register(&agent).await {
             Ok(node) => break node,
             Err(error) => {
                 tracing::warn!(node = name, %error, "node not registered, trying again");
-                tokio::time::sleep(RETRY).await;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_RETRY);
             }
         }
     };

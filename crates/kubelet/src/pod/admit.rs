@@ -35,7 +35,8 @@ pub struct Refusal {
 
 /// Whether the node takes the pod, beside those that it has. `None`: it does.
 pub fn admit(pod: &Pod, others: &[Arc<Pod>], node: Option<&Node>) -> Option<Refusal> {
-    forbidden_sysctl(pod).or_else(|| wrong_labels(pod, node?)).or_else(|| too_much(pod, others, node?))
+    let machine = || wrong_machine(pod).or_else(|| wrong_labels(pod, node?));
+    forbidden_sysctl(pod).or_else(machine).or_else(|| too_much(pod, others, node?))
 }
 
 fn forbidden_sysctl(pod: &Pod) -> Option<Refusal> {
@@ -46,6 +47,23 @@ fn forbidden_sysctl(pod: &Pod) -> Option<Refusal> {
         reason: "SysctlForbidden".to_owned(),
         message: format!("Pod was rejected: forbidden sysctl: {:?} not allowlisted", bad.name),
     })
+}
+
+/// Pods for other operating systems (upstream: `lifecycle/predicate.go`).
+fn wrong_machine(pod: &Pod) -> Option<Refusal> {
+    const LABEL: &str = "kubernetes.io/os";
+    let refusal = |reason: &str, why: &str| {
+        Some(Refusal { reason: reason.to_owned(), message: format!("Pod was rejected: Failed to admit pod as {why}") })
+    };
+    let spec = spec::of(pod);
+    let selected = spec.node_selector.as_ref().and_then(|s| s.get(LABEL));
+    if selected.is_some_and(|os| os != "linux") {
+        return refusal("PodOSSelectorNodeLabelDoesNotMatch", "the `kubernetes.io/os` label doesn't match node label");
+    }
+    if spec.os.as_ref().is_some_and(|os| os.name != "linux") {
+        return refusal("PodOSNotSupported", "the OS field doesn't match node OS");
+    }
+    None
 }
 
 /// The node's labels may have changed since the pod was scheduled.
@@ -124,6 +142,8 @@ mod tests {
         assert_eq!(get(cpu("2")), None);
         assert_eq!(get(cpu("2100m")).as_deref(), Some("OutOfcpu"));
         assert_eq!(get(json!({"containers": [], "nodeSelector": {"a": "c"}})).as_deref(), Some("NodeAffinity"));
+        let os = json!({"containers": [], "os": {"name": "windows"}});
+        assert_eq!(get(os).as_deref(), Some("PodOSNotSupported"));
         let sysctl = json!({"containers": [], "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}});
         let refusal = admit(&spec::tests::pod(sysctl), &[], Some(&node)).expect("refused");
         assert_eq!(refusal.message, "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted");

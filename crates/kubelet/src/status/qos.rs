@@ -11,13 +11,18 @@ pub fn class(pod: &Pod) -> &'static str {
     let positive = |q: Option<Quantity>| q.filter(|q| q.sign() > 0);
     let mut any = false;
     let mut guaranteed = true;
-    for container in all {
+    let mut count = |amount: &dyn Fn(bool, &str) -> Option<Quantity>| {
         for resource in ["cpu", "memory"] {
-            let limit = positive(spec::amount(container, true, resource));
-            let request = positive(spec::amount(container, false, resource));
+            let (limit, request) = (positive(amount(true, resource)), positive(amount(false, resource)));
             any |= limit.is_some() || request.is_some();
             guaranteed &= limit.is_some() && request.is_none_or(|r| Some(r) == limit);
         }
+    };
+    // What the pod asks for as a whole decides alone.
+    if spec::of(pod).resources.is_some() {
+        count(&|limits, resource| spec::amount_of_pod(pod, limits, resource));
+    } else {
+        all.for_each(|container| count(&|limits, resource| spec::amount(container, limits, resource)));
     }
     match (any, guaranteed) {
         (false, _) => "BestEffort",
@@ -38,6 +43,8 @@ mod tests {
         assert_eq!(class(json!({})), "BestEffort");
         assert_eq!(class(json!({"requests": {"cpu": "1"}})), "Burstable");
         let full = json!({"limits": {"cpu": "1", "memory": "1Mi"}, "requests": {"cpu": "1000m", "memory": "1Mi"}});
-        assert_eq!(class(full), "Guaranteed");
+        assert_eq!(class(full.clone()), "Guaranteed");
+        let whole = json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "1m"}}}], "resources": full});
+        assert_eq!(super::class(&crate::spec::tests::pod(whole)), "Guaranteed");
     }
 }
