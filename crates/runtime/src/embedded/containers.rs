@@ -27,8 +27,7 @@ impl Inner {
     /// Layers that containers stand on: the image store must keep them.
     pub(super) fn used_layers(&self) -> Vec<String> {
         let pods = self.pods();
-        let own = pods.values().flat_map(|pod| &pod.containers).flat_map(|container| container.layers.iter().cloned());
-        own.chain(super::image_mount::mounted_layers()).collect()
+        pods.values().flat_map(|pod| &pod.containers).flat_map(|container| container.layers.iter().cloned()).collect()
     }
 
     pub(super) async fn start_container(self: &Arc<Self>, pod_uid: &str, config: &ContainerConfig) -> Result<String> {

@@ -11,6 +11,7 @@ mod archive;
 mod import;
 mod index;
 mod manifest;
+mod mounted;
 mod own;
 mod pull;
 mod reference;

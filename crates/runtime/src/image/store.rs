@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg};
 
+use super::mounted;
 use super::index::{Entry, Index};
 use super::manifest::ImageConfig;
 use super::stage::Stage;
@@ -93,7 +94,9 @@ impl Store {
         if by_id || index.images.get(&id).is_some_and(|entry| entry.tags.is_empty() && entry.digests.is_empty()) {
             index.images.remove(&id);
         }
-        let doomed: Vec<String> = index.unused_layers().into_iter().filter(|layer| !used.contains(layer)).collect();
+        let mounted = mounted::mounted_layers();
+        let kept = |layer: &String| used.contains(layer) || mounted.contains(layer);
+        let doomed: Vec<String> = index.unused_layers().into_iter().filter(|layer| !kept(layer)).collect();
         index.layers.retain(|layer, _| !doomed.contains(layer));
         // The index first: a crash in between leaves a directory that nobody knows, never a name without files.
         self.write(&index)?;
