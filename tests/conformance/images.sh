@@ -58,10 +58,12 @@ for name in nautilus kitten; do
 done
 
 busybox=$work/busybox
-# Its own shell forgets variables whose names it cannot use itself; bash passes them on.
 debian "$busybox" busybox-static bash-static
 rm -rf "$busybox/usr/share"
-ln -s bash-static "$busybox/usr/bin/sh"
+# Debian's version of its shell forgets variables whose names it cannot use itself; bash passes them on. Specs
+# that look at the shell's own messages call it by its path.
+mkdir -p "$busybox/usr/local/bin"
+ln -s /usr/bin/bash-static "$busybox/usr/local/bin/sh"
 for applet in $("$busybox/usr/bin/busybox" --list); do
     [ -e "$busybox/usr/bin/$applet" ] || ln -s busybox "$busybox/usr/bin/$applet"
 done
