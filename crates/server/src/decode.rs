@@ -15,6 +15,9 @@ use crate::negotiate::Format;
 /// The largest body, in bytes.
 pub const BODY_LIMIT: usize = 3 * 1024 * 1024;
 
+/// What upstream says of JSON in which it finds no type.
+const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
+
 /// Reads the whole body; 413 beyond [`BODY_LIMIT`]. A body of one part, as most are, is not copied.
 pub async fn read(mut body: Body) -> Result<Bytes, Status> {
     let mut first = Bytes::new();
@@ -102,6 +105,9 @@ fn undecodable(gvk: &Gvk, format: Format, body: &[u8], error: &str) -> Status {
     };
     let said: Option<TypeFields> = said;
     match said {
+        None if format == Format::Json && !error.starts_with(NO_KIND) => {
+            unrecognized(gvk, body, &format!("{NO_KIND}{error}"))
+        }
         None => unrecognized(gvk, body, error),
         Some(said) => same_type(gvk, &said).err().unwrap_or_else(|| unhandled(gvk, &gvk.kind, error)),
     }
@@ -139,8 +145,7 @@ fn unhandled(actual: &Gvk, expected: &str, why: &str) -> Status {
 
 fn unrecognized(gvk: &Gvk, body: &[u8], error: &str) -> Status {
     Status::bad_request(format!(
-        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; json parse error: \
-         {error} ({})",
+        "the object provided is unrecognized (must be of type {}): {error} ({})",
         gvk.kind,
         summary(body)
     ))

@@ -113,7 +113,8 @@ fn value(form: Form<'_>, old: Option<&Value>, new: Option<&Value>) -> Pair {
 
 /// Whether Go prints the field even when it is empty.
 fn always(field: &Field) -> bool {
-    !field.omitzero && (!field.omitempty || matches!(field.shape.kind, Kind::Struct(_)) && !field.pointer)
+    let whole = matches!(field.shape.kind, Kind::Struct(_) | Kind::Time | Kind::MicroTime);
+    !field.omitzero && (!field.omitempty || whole && !field.pointer)
 }
 
 /// What Go prints of such a field.

@@ -38,9 +38,6 @@ impl Manager {
         }
         if !self.applies {
             out.push_str(&format!(" using {}", self.api_version));
-            if !self.time.is_empty() {
-                out.push_str(&format!(" at {}", self.time));
-            }
         }
         out
     }
