@@ -46,6 +46,22 @@ impl Target {
         }
     }
 
+    /// Watches until so many objects are there. A server may end the watch of a slow client: it begins anew then,
+    /// with all that are there.
+    pub async fn appear(&self, path: &str, count: usize) -> Result<()> {
+        loop {
+            let (mut client, mut left) = (self.connect().await?, count);
+            let watch = client.watch(path, |line| {
+                left -= usize::from(line.starts_with(br#"{"type":"ADDED""#)).min(left);
+                left == 0
+            });
+            match watch.await {
+                Ok(()) => return Ok(()),
+                Err(error) => eprintln!("{path}: {error}, watching again"),
+            }
+        }
+    }
+
     /// What all its processes use.
     pub fn usage(&self) -> Result<Usage> {
         match self {

@@ -18,16 +18,7 @@ pub(super) const GROUP: Group = Group {
 async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
     let target = start.whole().await?;
     scheduling::account(&mut target.connect().await?).await?;
-    let (mut client, mut watcher) = (target.connect().await?, target.connect().await?);
-    let stored = tokio::spawn(async move {
-        let mut left = REPLICAS;
-        watcher
-            .watch("/api/v1/namespaces/default/pods?watch=1", |line| {
-                left -= usize::from(line.starts_with(br#"{"type":"ADDED""#));
-                left == 0
-            })
-            .await
-    });
+    let mut client = target.connect().await?;
     let labels = json!({"app": "many"});
     let template = json!({
         "metadata": {"labels": labels},
@@ -38,8 +29,9 @@ async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
         "spec": {"replicas": REPLICAS, "selector": {"matchLabels": labels}, "template": template},
     });
     let began = Instant::now();
-    client.post("/apis/apps/v1/namespaces/default/deployments", deployment.to_string().as_bytes()).await?;
-    stored.await??;
+    let body = deployment.to_string();
+    let create = client.post("/apis/apps/v1/namespaces/default/deployments", body.as_bytes());
+    tokio::try_join!(create, target.appear("/api/v1/namespaces/default/pods?watch=1", REPLICAS))?;
     let took = began.elapsed().as_secs_f64();
     drop(client);
     target.end()?;

@@ -13,6 +13,8 @@ const NODES: usize = 100;
 const PODS: usize = 10_000;
 const CLIENTS: usize = 64;
 const PODS_PATH: &str = "/api/v1/namespaces/default/pods";
+/// Pods that have a node.
+const BOUND: &str = "/api/v1/namespaces/default/pods?watch=1&fieldSelector=spec.nodeName%21%3D";
 
 pub(super) const GROUP: Group = Group {
     name: "scheduling",
@@ -27,21 +29,10 @@ async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
         client.post("/api/v1/nodes", node(number).to_string().as_bytes()).await?;
     }
     account(&mut client).await?;
-    let mut watcher = target.connect().await?;
-    let bound = tokio::spawn(async move {
-        let mut left = PODS;
-        let is_new = |line: &[u8]| line.starts_with(br#"{"type":"ADDED""#);
-        watcher
-            .watch("/api/v1/namespaces/default/pods?watch=1&fieldSelector=spec.nodeName%21%3D", |line| {
-                left -= usize::from(is_new(line));
-                left == 0
-            })
-            .await
-    });
     let mut many = load::connect(&target, CLIENTS).await?;
     let began = Instant::now();
-    load::run(&mut many, PODS, pod).await?;
-    bound.await??;
+    let create = load::run(&mut many, PODS, pod);
+    tokio::try_join!(create, target.appear(BOUND, PODS))?;
     let rate = PODS as f64 / began.elapsed().as_secs_f64();
     drop((client, many));
     target.end()?;
