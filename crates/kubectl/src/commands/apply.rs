@@ -89,15 +89,14 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
 
 /// With `-o yaml` and the like, what was applied is printed at the end, as a list if it is several.
 fn print_all(matches: &ArgMatches, mut applied: Vec<Value>) -> Result<(), Failure> {
-    for object in &mut applied {
-        object["metadata"].as_object_mut().and_then(|metadata| metadata.remove("managedFields"));
-    }
+    let output = value(matches, "output").unwrap_or("");
+    applied.iter_mut().for_each(|object| print::omit_managed_fields(object, output));
     let root = match applied.len() {
         0 => return Ok(()),
         1 => applied.remove(0),
         _ => json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": applied}),
     };
-    print!("{}", print::show(&root, value(matches, "output").unwrap_or(""), false)?);
+    print!("{}", print::show(&root, output, false)?);
     Ok(())
 }
 

@@ -29,6 +29,15 @@ pub fn show(root: &Value, output: &str, no_headers: bool) -> Result<String, Fail
     }
 }
 
+/// Leaves the field managers out where people read the whole object, as upstream does for JSON and YAML alone.
+pub fn omit_managed_fields(object: &mut Value, output: &str) {
+    if matches!(output, "json" | "yaml")
+        && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
+    {
+        metadata.remove("managedFields");
+    }
+}
+
 fn read(path: &str, what: &str) -> Result<String, Failure> {
     std::fs::read_to_string(path).map_err(|e| Failure::message(format!("error reading --{what} {path}: {e}")))
 }

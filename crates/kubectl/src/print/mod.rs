@@ -10,7 +10,7 @@ mod tabs;
 use serde_json::{Map, Value};
 
 pub use align::align;
-pub use formats::show;
+pub use formats::{omit_managed_fields, show};
 pub use go_yaml::yaml;
 pub use table::Tables;
 pub use tabs::Tabs;

@@ -17,7 +17,7 @@ use crate::discovery::Resource;
 use crate::failure::Failure;
 use crate::flags::{self, dry_run, dry_run_of, files, on, output, recursive, rest, validate, value, values};
 use crate::manifest::{self, Document};
-use crate::print::show;
+use crate::print::{omit_managed_fields, show};
 use crate::selection::with_query;
 use crate::session::{JSON, Session};
 
@@ -199,9 +199,7 @@ pub fn done(resource: &Resource, object: &Value, word: &str, dry_run: &str, outp
         "name" => println!("{}/{name}", resource.label()),
         output => {
             let mut object = object.clone();
-            if let Some(metadata) = object["metadata"].as_object_mut() {
-                metadata.remove("managedFields");
-            }
+            omit_managed_fields(&mut object, output);
             print!("{}", show(&object, output, false)?);
         }
     }

@@ -12,7 +12,7 @@ use super::Member;
 use crate::failure::Failure;
 use crate::flags::{files, number, on, recursive, rest, several, switch, text, value, values};
 pub use crate::print::show;
-use crate::print::Tables;
+use crate::print::{Tables, omit_managed_fields};
 use crate::selection::{self, Query, Target};
 use crate::session::Session;
 
@@ -112,11 +112,7 @@ async fn objects(
         return Failure::collect(failures);
     }
     if !on(matches, "show-managed-fields") {
-        for (_, object) in &mut found {
-            if let Some(metadata) = object["metadata"].as_object_mut() {
-                metadata.remove("managedFields");
-            }
-        }
+        found.iter_mut().for_each(|(_, object)| omit_managed_fields(object, output));
     }
     if let Some(path) = value(matches, "sort-by") {
         sort::objects(&mut found, path)?;

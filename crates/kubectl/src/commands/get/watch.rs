@@ -12,7 +12,7 @@ use tokio_util::io::StreamReader;
 use super::{TABLE, form, show};
 use crate::failure::Failure;
 use crate::flags::{on, value};
-use crate::print::Tabs;
+use crate::print::{Tabs, omit_managed_fields};
 use crate::selection::{self, Query, Target};
 use crate::session::{JSON, Session};
 
@@ -105,9 +105,7 @@ fn document(target: &Target, object: &Value, output: &str, event: Option<&str>, 
     let mut object = object.clone();
     object["apiVersion"] = Value::from(target.resource.group_version());
     object["kind"] = Value::from(target.resource.kind.clone());
-    if let Some(metadata) = object["metadata"].as_object_mut() {
-        metadata.remove("managedFields");
-    }
+    omit_managed_fields(&mut object, output);
     if let Some(event) = event {
         object = serde_json::json!({"type": event.trim_end(), "object": object});
     }
