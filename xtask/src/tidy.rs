@@ -49,15 +49,21 @@ const BANNED: &[(&str, &[&str], &str)] = &[
 pub fn run(root: &Path) -> Result<()> {
     let mut wrong = Vec::new();
     layers(root, &mut wrong)?;
+    let mut files = BTreeMap::new();
     for path in sources(root)? {
         let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().into_owned();
-        if name.ends_with("tidy.rs") {
-            continue;
+        if !name.ends_with("tidy.rs") {
+            files.insert(name, text);
         }
-        size(&name, &text, &mut wrong);
-        banned(&name, &text, &mut wrong);
-        purpose(&name, &text, &mut wrong);
+    }
+    for (name, text) in &files {
+        size(name, text, &mut wrong);
+        banned(name, text, &mut wrong);
+        purpose(name, text, &mut wrong);
+        if name.ends_with("/mod.rs") && text.contains(" ALL: ") {
+            members(&files, name, &mut wrong);
+        }
     }
     documents(root, &mut wrong);
     if wrong.is_empty() {
@@ -95,6 +101,25 @@ fn layers(root: &Path, wrong: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Every file beside an `ALL` list is a member of it, or somebody uses it.
+fn members(files: &BTreeMap<String, String>, list: &str, wrong: &mut Vec<String>) {
+    let folder = list.trim_end_matches("mod.rs");
+    let last = folder.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let (inside, outside): (Vec<_>, Vec<_>) = files.iter().partition(|(name, _)| name.starts_with(folder));
+    let of = |name: &str| name[folder.len()..].split(['/', '.']).next().unwrap_or_default().to_owned();
+    let siblings: BTreeSet<String> = inside.iter().map(|(name, _)| of(name)).collect();
+    for member in siblings.iter().filter(|name| !matches!(&***name, "mod" | "tests")) {
+        let path = format!("{member}::");
+        let within = inside.iter().any(|(name, text)| {
+            of(name) != *member && (text.contains(&path) || text.contains(&format!("super::{member}")))
+        });
+        let elsewhere = || outside.iter().any(|(_, text)| text.contains(&path) && text.contains(&format!("{last}::")));
+        if !within && !elsewhere() {
+            wrong.push(format!("{list}: {member} is not in the list ALL: what is not in it does not exist"));
+        }
+    }
 }
 
 fn size(name: &str, text: &str, wrong: &mut Vec<String>) {
