@@ -39,7 +39,8 @@ impl Target {
                 Target::Ours(cluster) => cluster.connect_patiently().await?,
                 Target::Upstream(upstream) => upstream.connect_patiently().await?,
             };
-            if client.get("/readyz").await.is_ok() {
+            let asked = tokio::time::timeout(Duration::from_millis(500), client.get("/readyz")).await;
+            if asked.is_ok_and(|answer| answer.is_ok()) {
                 return Ok(client);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;

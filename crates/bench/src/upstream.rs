@@ -18,6 +18,8 @@ const SERVER: &str = "127.0.0.1:6443";
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const ATTEMPT: Duration = Duration::from_millis(500);
+
 /// Binds the administrator's group.
 const BINDING: &str = r#"{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding",
     "metadata":{"name":"bench"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole",
@@ -106,7 +108,9 @@ impl Upstream {
     pub async fn connect_patiently(&self) -> Result<Client> {
         let started = Instant::now();
         loop {
-            match self.bind().await {
+            // A request that comes too early may be held for a minute.
+            let bound = tokio::time::timeout(ATTEMPT, self.bind()).await;
+            match bound.unwrap_or_else(|late| Err(late.into())) {
                 Ok(()) => return self.connect().await,
                 Err(error) if started.elapsed() > PATIENCE => {
                     let log = std::fs::read_to_string(self.path("kube-apiserver.log")).unwrap_or_default();
