@@ -146,7 +146,10 @@ impl Client {
             let code = response.code.unwrap_or(0);
             self.buffer.drain(..end);
             if !(200..300).contains(&code) {
-                self.more().await.ok();
+                // The reason, if it did not come with the head.
+                if self.buffer.is_empty() {
+                    self.more().await.ok();
+                }
                 bail!("{code}: {}", String::from_utf8_lossy(&self.buffer));
             }
             return Ok(length);
