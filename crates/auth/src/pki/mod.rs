@@ -14,6 +14,7 @@ mod files;
 mod kubeconfig;
 pub mod leaf;
 pub mod tls;
+pub mod unverified;
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;

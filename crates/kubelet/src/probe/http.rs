@@ -7,9 +7,7 @@ use bytes::Bytes;
 use http::{Request, Uri, header};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Bytes of a body that are read.
@@ -88,7 +86,9 @@ async fn once(target: &Target) -> Result<(Answer, Option<String>), String> {
         return exchange(stream, target).await;
     }
     let name = ServerName::try_from(target.host.clone()).map_err(|e| e.to_string())?;
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting()?));
+    // A probe asks whether someone answers, not who.
+    let trusting = auth::pki::unverified::config().map_err(|e| e.to_string())?;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(trusting));
     let stream = connector.connect(name, stream).await.map_err(|e| e.to_string())?;
     exchange(stream, target).await
 }
@@ -139,40 +139,4 @@ fn request(target: &Target) -> Result<Request<Empty<Bytes>>, String> {
         builder = builder.header(name, value);
     }
     builder.body(Empty::new()).map_err(|e| e.to_string())
-}
-
-fn trusting() -> Result<rustls::ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let schemes = provider.signature_verification_algorithms.supported_schemes();
-    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = builder.map_err(|e| e.to_string())?.dangerous();
-    Ok(builder.with_custom_certificate_verifier(Arc::new(Anyone(schemes))).with_no_client_auth())
-}
-
-/// A probe asks whether someone answers, not who.
-#[derive(Debug)]
-struct Anyone(Vec<SignatureScheme>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self, _: &CertificateDer<'_>, _: &[CertificateDer<'_>], _: &ServerName<'_>, _: &[u8], _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.clone()
-    }
 }

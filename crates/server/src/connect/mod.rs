@@ -11,7 +11,6 @@ mod portforward;
 mod proxy;
 mod service_proxy;
 mod target;
-pub mod unverified;
 mod upgrade;
 
 use futures::future::BoxFuture;

@@ -1,21 +1,19 @@
-//! TLS towards pods: encrypted, but nobody could have signed their certificates (upstream: the proxy's transport
-//! with `InsecureSkipVerify`). No certificate of the API server's goes there.
+//! TLS towards pods: encrypted, but nobody could have signed their certificates (upstream: the proxy's and the
+//! probes' transports with `InsecureSkipVerify`). No certificate of ours goes there.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
-/// A configuration with the same algorithms as that one.
-pub fn config(like: &ClientConfig) -> ClientConfig {
-    let provider = like.crypto_provider().clone();
+/// A configuration that takes any certificate and shows none.
+pub fn config() -> Result<ClientConfig, rustls::Error> {
+    let provider = super::tls::provider();
     let anyone = Arc::new(Anyone(provider.clone()));
-    match ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions() {
-        Ok(builder) => builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth(),
-        Err(error) => unreachable!("the same provider made a configuration before: {error}"),
-    }
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth())
 }
 
 #[derive(Debug)]
