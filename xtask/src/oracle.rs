@@ -25,9 +25,9 @@ pub use servers::Programs;
 /// What to compare.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Only this topic: a file of tests/oracle, or `round`, or `mutation`, optionally `round/OBJECT`.
-    #[arg(long)]
-    pub topic: Option<String>,
+    /// Only these topics: a file of tests/oracle, or `round`, or `mutation`, optionally `round/OBJECT`; commas between.
+    #[arg(long, value_delimiter = ',')]
+    pub topic: Vec<String>,
     /// How many mutations.
     #[arg(long, default_value_t = 2000)]
     pub cases: usize,
@@ -61,8 +61,8 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let modules = crate::codegen::upstream::Modules::fetch(root)?;
     inner.arg("--fixtures").arg(modules.dir("k8s.io/api")?.join("testdata/HEAD"));
     inner.args(["--seed", &seed.to_string(), "--cases", &options.cases.to_string()]);
-    if let Some(topic) = &options.topic {
-        inner.args(["--topic", topic]);
+    if !options.topic.is_empty() {
+        inner.args(["--topic", &options.topic.join(",")]);
     }
     if options.summary {
         inner.arg("--summary");

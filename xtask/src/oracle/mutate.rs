@@ -83,7 +83,7 @@ fn odd(random: &mut Random) -> Value {
 }
 
 fn number(random: &mut Random, is: i64) -> Value {
-    let choices = [-1, 0, 1, is + 1, 99, 1000, 65_535, 65_536, i64::from(i32::MAX), i64::from(i32::MAX) + 1, i64::MAX];
+    let choices = [-1, 0, 1, is.saturating_add(1), 99, 1000, 65_535, 65_536, i64::from(i32::MAX), i64::from(i32::MAX) + 1, i64::MAX];
     match random.below(14) {
         0 => json!(1e30),
         1 => json!(u64::MAX),
