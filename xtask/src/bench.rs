@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds the product and the benchmark in release, and measures in a network namespace
 //! of its own, with loopback alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -23,13 +23,19 @@ pub fn run(root: &Path, names: &[String], json: bool) -> Result<()> {
 
 /// Measures the same on upstream's control plane and on ours; all of it writes `docs/performance.md`.
 pub fn compare(root: &Path, names: &[String]) -> Result<()> {
-    let paths: Result<Vec<_>> = PROGRAMS.iter().map(|name| upstream::program(root, name)).collect();
+    let programs = upstream(root)?;
     let mut bench = prepare(root)?;
-    bench.arg("--upstream").arg(paths?[0].parent().context("the directory of upstream's programs")?);
+    bench.arg("--upstream").arg(programs);
     if names.is_empty() {
         bench.arg("--page").arg(root.join("docs/performance.md"));
     }
     succeed(bench.args(names))
+}
+
+/// The directory of upstream's control plane, built if it is not there.
+pub fn upstream(root: &Path) -> Result<PathBuf> {
+    let paths: Result<Vec<_>> = PROGRAMS.iter().map(|name| upstream::program(root, name)).collect();
+    Ok(paths?[0].parent().context("the directory of upstream's programs")?.to_owned())
 }
 
 /// The benchmark, built and ready to start in a namespace of its own.

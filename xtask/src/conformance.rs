@@ -49,6 +49,9 @@ pub struct Options {
     /// Run on this cluster instead of one of our own.
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Run on upstream's own control plane, which has no node that runs anything: is a red one red there, too?
+    #[arg(long, conflicts_with_all = ["kubeconfig", "record"])]
+    upstream: bool,
     /// Write the results into docs/conformance.md and new passes into tests/conformance/green.txt.
     #[arg(long)]
     record: bool,
@@ -61,6 +64,7 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     match &options.kubeconfig {
         Some(kubeconfig) => on(root, options, kubeconfig),
+        None if options.upstream => on_upstream(root),
         None => on_our_own(root, options),
     }
 }
@@ -76,9 +80,25 @@ fn on_our_own(root: &Path, options: &Options) -> Result<()> {
     let mut inside = Command::new("unshare");
     inside.args(["--net", "bash"]).arg(root.join("tests/conformance/cluster.sh"));
     inside.arg(ironclad).arg(images).arg(images::REGISTRY);
-    // The shell there knows where the kubeconfig is.
-    inside.args(["sh", "-c", "exec \"$0\" \"$@\" --kubeconfig \"$KUBECONFIG\""]);
-    inside.arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
+    again_inside(inside)
+}
+
+/// The same with upstream's control plane as the cluster.
+fn on_upstream(root: &Path) -> Result<()> {
+    ["e2e.test", "kubectl"].iter().try_for_each(|name| upstream::program(root, name).map(drop))?;
+    let programs = crate::bench::upstream(root)?;
+    crate::test::succeed(Command::new("cargo").args(["build", "-p", "bench"]).current_dir(root))?;
+    let mut inside = Command::new("unshare");
+    // With its own process ids, so that nothing outlives it.
+    inside.args(["--net", "--pid", "--fork", "--kill-child", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+    inside.arg(crate::test::binary(root, "debug", "bench")?).arg("--upstream").arg(programs).arg("--");
+    again_inside(inside)
+}
+
+/// Runs this command once more within another one, which tells the shell there where the kubeconfig is.
+fn again_inside(mut inside: Command) -> Result<()> {
+    inside.args(["sh", "-c", "exec \"$0\" \"$@\" --kubeconfig \"$KUBECONFIG\""]).arg(std::env::current_exe()?);
+    inside.args(std::env::args_os().skip(1).filter(|argument| argument != "--upstream"));
     let status = inside.status().context("start unshare")?;
     if !status.success() {
         bail!("the conformance run failed ({status})");

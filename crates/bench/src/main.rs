@@ -6,6 +6,7 @@
 mod cluster;
 mod compare;
 mod figures;
+mod hold;
 mod https;
 mod kubeconfig;
 mod load;
@@ -15,6 +16,7 @@ mod report;
 mod target;
 mod upstream;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
@@ -26,10 +28,10 @@ struct Cli {
     /// Figures, or starts of their names (`api`, `idle.pss_mb`); all when none is named.
     names: Vec<String>,
     /// The program to measure.
-    #[arg(long)]
+    #[arg(long, default_value = "ironclad")]
     ironclad: PathBuf,
     /// Where the last figures are kept.
-    #[arg(long)]
+    #[arg(long, default_value = "bench.json")]
     history: PathBuf,
     /// One JSON object a line.
     #[arg(long)]
@@ -40,12 +42,16 @@ struct Cli {
     /// Where the comparison is written.
     #[arg(long)]
     page: Option<PathBuf>,
+    /// Measures nothing: runs this on upstream's control plane, whose kubeconfig is in `$KUBECONFIG`.
+    #[arg(last = true, requires = "upstream")]
+    command: Vec<OsString>,
 }
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     match &cli.upstream {
+        Some(programs) if !cli.command.is_empty() => runtime.block_on(hold::run(programs, &cli.command)),
         Some(programs) => runtime.block_on(compare::run(&cli.ironclad, programs, &cli.names, cli.page.as_deref())),
         None => measure(&runtime, &cli),
     }

@@ -66,16 +66,21 @@ impl Upstream {
         Ok(all)
     }
 
-    /// Starts kube-controller-manager and kube-scheduler, too.
-    pub fn start_actors(&mut self) -> Result<()> {
+    /// Starts kube-controller-manager (with more flags) and kube-scheduler, too.
+    pub fn start_actors(&mut self, flags: &[&str]) -> Result<()> {
         let rates = ["--leader-elect=false", "--kube-api-qps=5000", "--kube-api-burst=10000"];
         let files = [
             ("--kubeconfig", "controllers.conf"),
             ("--service-account-private-key-file", "sa.key"),
             ("--root-ca-file", "ca.crt"),
         ];
-        self.spawn("kube-controller-manager", &[&rates[..], &["--use-service-account-credentials=true"]].concat(), &files)?;
+        self.spawn("kube-controller-manager", &[&rates[..], &["--use-service-account-credentials=true"], flags].concat(), &files)?;
         self.spawn("kube-scheduler", &rates, &[("--kubeconfig", "scheduler.conf")])
+    }
+
+    /// The administrator's.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.home.path().join("admin.conf")
     }
 
     fn path(&self, name: &str) -> String {

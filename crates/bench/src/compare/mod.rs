@@ -7,7 +7,7 @@ mod fanout;
 mod page;
 mod reads;
 mod ready;
-mod scheduling;
+pub mod scheduling;
 mod writes;
 
 use std::future::Future;
@@ -95,7 +95,7 @@ impl Start<'_> {
     pub async fn whole(&self) -> Result<Target> {
         let mut target = self.api().await?;
         if let Target::Upstream(upstream) = &mut target {
-            upstream.start_actors()?;
+            upstream.start_actors(&[])?;
         }
         Ok(target)
     }

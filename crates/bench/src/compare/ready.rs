@@ -27,7 +27,7 @@ async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
     target.ready().await?;
     let ready = began.elapsed().as_secs_f64();
     if let Target::Upstream(upstream) = &mut target {
-        upstream.start_actors()?;
+        upstream.start_actors(&[])?;
     }
     tokio::time::sleep(SETTLE).await;
     let before = target.usage()?;

@@ -26,7 +26,7 @@ async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
     let target = start.whole().await?;
     let mut client = target.connect().await?;
     for number in 0..NODES {
-        client.post("/api/v1/nodes", node(number).to_string().as_bytes()).await?;
+        client.post("/api/v1/nodes", node(&format!("simulated-{number}")).to_string().as_bytes()).await?;
     }
     account(&mut client).await?;
     let mut many = load::connect(&target, CLIENTS).await?;
@@ -45,8 +45,8 @@ pub(super) async fn account(client: &mut Client) -> Result<()> {
     client.watch_until(path, |event| event["object"]["metadata"]["name"] == "default").await
 }
 
-fn node(number: usize) -> serde_json::Value {
-    let name = format!("simulated-{number}");
+/// A node that is there and ready as an object, and takes 250 pods.
+pub fn node(name: &str) -> serde_json::Value {
     let room = json!({"cpu": "64", "memory": "256Gi", "pods": "250"});
     json!({
         "apiVersion": "v1", "kind": "Node",
