@@ -62,6 +62,11 @@ pub trait Rules: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The same for a change of the status.
+    fn status_warnings(&self, new: &Object, old: &Object) -> Vec<String> {
+        self.warnings(new, Some(old))
+    }
+
     /// Whether a change raises `metadata.generation`. The default: anything outside `metadata` and `status`
     /// changed, for kinds that have generations at all (`has_generation`).
     fn generation_changes(&self, new: &Object, old: &Object) -> bool {
@@ -119,6 +124,12 @@ pub trait Rules: Send + Sync + 'static {
     /// What deletion does to dependents when the client does not say: `true` orphans them.
     fn orphans_by_default(&self) -> bool {
         false
+    }
+
+    /// Whether other objects can depend on one. If not, a deletion says nothing to the garbage collector
+    /// (upstream: `rest.Unsupported`).
+    fn has_dependents(&self) -> bool {
+        true
     }
 
     /// Whether a finished deletion is answered with the object; else with a Status (upstream:

@@ -63,30 +63,41 @@ pub struct Error {
     pub value: Value,
     /// What is wrong.
     pub detail: String,
+    /// The value as the message shows it, where that is not its JSON.
+    pub shown: Option<String>,
 }
 
 /// All that is wrong with one object, in the order found.
 pub type Errors = Vec<Error>;
 
 impl Error {
+    fn new(sort: Sort, path: &Path, value: Value, detail: impl Into<String>) -> Self {
+        Error { sort, path: path.clone(), value, detail: detail.into(), shown: None }
+    }
+
+    /// The same with the value as a text of the caller's, where its JSON is not what upstream shows.
+    pub fn showing(self, text: String) -> Self {
+        Error { shown: Some(text), ..self }
+    }
+
     /// The value is malformed or out of range.
     pub fn invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Error { sort: Sort::Invalid, path: path.clone(), value: value.into(), detail: detail.into() }
+        Error::new(Sort::Invalid, path, value.into(), detail)
     }
 
     /// The value must be set.
     pub fn required(path: &Path, detail: impl Into<String>) -> Self {
-        Error { sort: Sort::Required, path: path.clone(), value: Value::Null, detail: detail.into() }
+        Error::new(Sort::Required, path, Value::Null, detail)
     }
 
     /// The value occurs twice.
     pub fn duplicate(path: &Path, value: impl Into<Value>) -> Self {
-        Error { sort: Sort::Duplicate, path: path.clone(), value: value.into(), detail: String::new() }
+        Error::new(Sort::Duplicate, path, value.into(), String::new())
     }
 
     /// The referenced thing does not exist.
     pub fn not_found(path: &Path, value: impl Into<Value>) -> Self {
-        Error { sort: Sort::NotFound, path: path.clone(), value: value.into(), detail: String::new() }
+        Error::new(Sort::NotFound, path, value.into(), String::new())
     }
 
     /// The value is none of the supported ones, which the message lists as given.
@@ -96,30 +107,30 @@ impl Error {
             let quoted: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
             detail = format!("supported values: {}", quoted.join(", "));
         }
-        Error { sort: Sort::NotSupported, path: path.clone(), value: value.into(), detail }
+        Error::new(Sort::NotSupported, path, value.into(), detail)
     }
 
     /// The field may not be set (here, now, so).
     pub fn forbidden(path: &Path, detail: impl Into<String>) -> Self {
-        Error { sort: Sort::Forbidden, path: path.clone(), value: Value::Null, detail: detail.into() }
+        Error::new(Sort::Forbidden, path, Value::Null, detail)
     }
 
     /// The value is longer than `max` bytes; the message does not repeat it.
     pub fn too_long(path: &Path, max: usize) -> Self {
         let detail = format!("may not be more than {max} bytes");
-        Error { sort: Sort::TooLong, path: path.clone(), value: Value::Null, detail }
+        Error::new(Sort::TooLong, path, Value::Null, detail)
     }
 
     /// The list has more than `max` entries.
     pub fn too_many(path: &Path, actual: usize, max: usize) -> Self {
         let noun = if max == 1 { "item" } else { "items" };
         let detail = format!("must have at most {max} {noun}");
-        Error { sort: Sort::TooMany, path: path.clone(), value: actual.into(), detail }
+        Error::new(Sort::TooMany, path, actual.into(), detail)
     }
 
     /// The value is of the wrong type.
     pub fn type_invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Error { sort: Sort::TypeInvalid, path: path.clone(), value: value.into(), detail: detail.into() }
+        Error::new(Sort::TypeInvalid, path, value.into(), detail)
     }
 
     /// The `reason` of the cause that reports this error.
@@ -140,7 +151,7 @@ impl Error {
 
     /// The message without the path: the `message` of the cause.
     pub fn body(&self) -> String {
-        self.body_showing(shown(&self.value))
+        self.body_showing(self.shown.clone().unwrap_or_else(|| shown(&self.value)))
     }
 
     /// The same with the value as a text of the caller's.

@@ -9,6 +9,8 @@ pub mod taint;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
 
+use serde_json::Value;
+
 use crate::tree;
 use crate::view::View;
 
@@ -30,6 +32,12 @@ pub fn immutable_fields(new: &Object, old: &Object, names: &[&str], errors: &mut
     for name in names {
         immutable(&View::of(new, name), &View::of(old, name), errors);
     }
+}
+
+/// A value as messages show it that upstream has in its internal form: with Go's names, every field, in their order.
+pub fn internal(fields: &[(&str, Value)]) -> String {
+    let fields: Vec<String> = fields.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 /// A DNS label.

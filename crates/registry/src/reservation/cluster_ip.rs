@@ -4,12 +4,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use kinds::Descriptor;
+use kinds::kinds::service::settle;
 use meta::Object;
-use meta::field::{Error, Errors, Path, Sort};
+use meta::field::{Error, Path};
 use serde_json::{Value, json};
 
 use super::pool::Pool;
-use super::{Reservation, Taken};
+use super::{Refusal, Reservation, Taken};
 
 /// Addresses of the service range. The first and (in IPv4) the last one are nobody's.
 pub(super) struct ClusterIps {
@@ -52,15 +53,37 @@ impl ClusterIps {
         }
     }
 
-    fn take_asked(&self, text: &str) -> Result<u64, Error> {
-        let path = Path::new("spec").child("clusterIPs");
-        let refuse = |why: String| Error::invalid(&path, json!([text]), format!("failed to allocate IP {text}: {why}"));
-        let ip: IpAddr = text.parse().map_err(|_| refuse(format!("invalid IP: {text}")))?;
-        let Some(offset) = self.offset(ip) else {
-            let range = self.range.trunc();
-            return Err(refuse(format!("the provided IP ({ip}) is not in the valid range. The range of valid IPs is {range}")));
-        };
-        if self.pool.take(offset) { Ok(offset) } else { Err(refuse("provided IP is already allocated".to_owned())) }
+    fn family(&self) -> &'static str {
+        if self.range.addr().is_ipv4() { "IPv4" } else { "IPv6" }
+    }
+
+    /// Takes the address that a service names. A dry run only looks whether it is in the range.
+    fn take_asked(&self, text: &str, dry_run: bool) -> Result<Taken, String> {
+        let ip: IpAddr = text.parse().map_err(|_| format!("invalid IP: {text}"))?;
+        match self.offset(ip) {
+            Some(_) if dry_run => Ok(Taken::nothing()),
+            Some(offset) if self.pool.take(offset) => Ok(self.taken(offset)),
+            Some(_) => Err("provided IP is already allocated".to_owned()),
+            None if dry_run => {
+                let range = self.range.trunc();
+                Err(format!("the provided IP ({ip}) is not in the valid range. The range of valid IPs is {range}"))
+            }
+            None => Err("the provided network does not match the current range".to_owned()),
+        }
+    }
+
+    /// Takes any address. In a dry run it is that of the network, which no service gets.
+    fn take_any(&self, dry_run: bool) -> Option<(IpAddr, Taken)> {
+        if dry_run {
+            return Some((self.range.network(), Taken::nothing()));
+        }
+        let offset = self.pool.any()?;
+        Some((self.address(offset), self.taken(offset)))
+    }
+
+    fn taken(&self, offset: u64) -> Taken {
+        let pool = self.pool.clone();
+        Taken::new(move || pool.release(offset))
     }
 }
 
@@ -77,14 +100,6 @@ fn held(service: &Object) -> Vec<IpAddr> {
     texts.into_iter().filter_map(|text| text.parse().ok()).collect()
 }
 
-/// Sets what goes with the address, as upstream's allocator does.
-fn set_family(service: &mut Object, family: &str) {
-    service.set_default("spec.ipFamilyPolicy", "SingleStack");
-    if service.list_at("spec.ipFamilies").is_empty() {
-        service.set("spec.ipFamilies", json!([family]));
-    }
-}
-
 impl Reservation for ClusterIps {
     fn concerns(&self, kind: &Descriptor) -> bool {
         &*kind.resource == "services" && kind.gvk.group.is_empty()
@@ -96,47 +111,31 @@ impl Reservation for ClusterIps {
         });
     }
 
-    fn take(&self, new: &mut Object, old: Option<&Object>) -> Result<Taken, Errors> {
-        if new.str_at("spec.type") == "ExternalName" {
+    /// A service gets its address when it is made, or ceases to be a mere name.
+    fn take(&self, new: &mut Object, old: Option<&Object>, dry_run: bool) -> Result<Taken, Refusal> {
+        let errors = settle::addresses(new, old, self.family());
+        if !errors.is_empty() {
+            return Err(Refusal::Invalid(errors));
+        }
+        let none = |service: &Object| service.str_at("spec.type") == "ExternalName";
+        let list: Vec<Value> = new.list_at("spec.clusterIPs").to_vec();
+        let asked = list.first().and_then(Value::as_str).unwrap_or("").to_owned();
+        if none(new) || old.is_some_and(|old| !none(old)) || asked == "None" {
             return Ok(Taken::nothing());
         }
-        let family = if self.range.addr().is_ipv4() { "IPv4" } else { "IPv6" };
-        set_family(new, family);
-        let listed = new.list_at("spec.clusterIPs").first().and_then(Value::as_str).unwrap_or("").to_owned();
-        let mut asked = match new.str_at("spec.clusterIP") {
-            "" => listed,
-            ip => ip.to_owned(),
-        };
-        if asked.is_empty() {
-            // An update that does not mention the address keeps it.
-            asked = old.map(|o| o.str_at("spec.clusterIP").to_owned()).unwrap_or_default();
-        }
-        if asked == "None" {
-            new.set("spec.clusterIP", "None");
-            new.set("spec.clusterIPs", json!(["None"]));
-            return Ok(Taken::nothing());
-        }
-        let kept = old.is_some_and(|o| asked.parse().is_ok_and(|ip| held(o).contains(&ip)));
-        if kept {
-            new.set("spec.clusterIPs", json!([asked]));
-            new.set("spec.clusterIP", asked);
-            return Ok(Taken::nothing());
-        }
-        let offset = if asked.is_empty() {
-            let full = || {
-                let path = Path::new("spec").child("clusterIPs");
-                let why = "failed to allocate a serviceIP: range is full";
-                vec![Error { sort: Sort::Internal, ..Error::invalid(&path, Value::Null, why) }]
-            };
-            self.pool.any().ok_or_else(full)?
+        let (ip, taken) = if asked.is_empty() {
+            let full = || Refusal::Full(format!("failed to allocate a serviceIP for Service {:?}: range is full", new.name()));
+            let (ip, taken) = self.take_any(dry_run).ok_or_else(full)?;
+            (ip.to_string(), taken)
         } else {
-            self.take_asked(&asked).map_err(|e| vec![e])?
+            let path = Path::new("spec").child("clusterIPs");
+            let refuse = |why: String| Error::invalid(&path, list, format!("failed to allocate IP {asked}: {why}"));
+            let taken = self.take_asked(&asked, dry_run).map_err(|why| Refusal::Invalid(vec![refuse(why)]))?;
+            (asked, taken)
         };
-        let ip = self.address(offset).to_string();
         new.set("spec.clusterIPs", json!([ip]));
         new.set("spec.clusterIP", ip);
-        let pool = self.pool.clone();
-        Ok(Taken::new(move || pool.release(offset)))
+        Ok(taken)
     }
 
     fn release(&self, old: &Object, new: Option<&Object>) {
@@ -160,25 +159,51 @@ mod tests {
         let mut got = Vec::new();
         for _ in 0..6 {
             let mut s = service(json!({"type": "ClusterIP"}));
-            ips.take(&mut s, None).expect("free").keep();
+            ips.take(&mut s, None, false).expect("free").keep();
             got.push(s.str_at("spec.clusterIP").to_owned());
         }
         got.sort();
         assert_eq!(got, (1..7).map(|i| format!("10.96.0.{i}")).collect::<Vec<_>>());
-        let mut s = service(json!({"clusterIP": "10.96.0.3"}));
-        let refused = ips.take(&mut s, None).err().expect("taken")[0].to_string();
+        let refused = |spec: Value, dry_run| ips.take(&mut service(spec), None, dry_run).err().map(|e| e.to_string());
         assert_eq!(
-            refused,
+            refused(json!({}), false).expect("full"),
+            "failed to allocate a serviceIP for Service \"a\": range is full"
+        );
+        assert_eq!(
+            refused(json!({"clusterIP": "10.96.0.3"}), false).expect("taken"),
             r#"spec.clusterIPs: Invalid value: ["10.96.0.3"]: failed to allocate IP 10.96.0.3: provided IP is already allocated"#
         );
+        let mut s = service(json!({"clusterIP": "10.96.0.3"}));
         ips.release(&s, None);
-        drop(ips.take(&mut s, None).expect("free again"));
-        ips.take(&mut s, None).expect("an undone one is free").keep();
-        let mut s = service(json!({"clusterIP": "10.1.0.3"}));
-        let refused = ips.take(&mut s, None).err().expect("outside")[0].to_string();
-        assert!(refused.ends_with("is not in the valid range. The range of valid IPs is 10.96.0.0/29"), "{refused}");
+        drop(ips.take(&mut s, None, false).expect("free again"));
+        ips.take(&mut s, None, false).expect("an undone one is free").keep();
         let mut headless = service(json!({"clusterIP": "None"}));
-        ips.take(&mut headless, None).expect("nothing to take").keep();
+        ips.take(&mut headless, None, false).expect("nothing to take").keep();
         assert_eq!(headless.list_at("spec.clusterIPs"), ["None"]);
+    }
+
+    #[test]
+    fn an_address_of_another_range() {
+        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let refused = |dry_run| {
+            let refused = ips.take(&mut service(json!({"clusterIP": "10.1.0.3"})), None, dry_run);
+            refused.err().expect("outside").to_string()
+        };
+        assert!(refused(false).ends_with("the provided network does not match the current range"));
+        assert!(refused(true).ends_with("is not in the valid range. The range of valid IPs is 10.96.0.0/29"));
+    }
+
+    #[test]
+    fn a_dry_run_and_an_update_take_nothing() {
+        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let asked = || service(json!({"clusterIP": "10.96.0.3"}));
+        ips.take(&mut asked(), None, false).expect("free").keep();
+        ips.take(&mut asked(), None, true).expect("not looked at").keep();
+        let mut any = service(json!({}));
+        ips.take(&mut any, None, true).expect("any").keep();
+        assert_eq!(any.str_at("spec.clusterIP"), "10.96.0.0");
+        let mut changed = service(json!({"clusterIP": "10.96.0.4", "clusterIPs": ["10.96.0.4"]}));
+        ips.take(&mut changed, Some(&asked()), false).expect("validation refuses it").keep();
+        ips.take(&mut service(json!({"clusterIP": "10.96.0.4"})), None, false).expect("still free").keep();
     }
 }

@@ -1,7 +1,7 @@
 //! What an object may hold exclusively: cluster IPs, node ports. One file each, and one list.
 //!
-//! A reservation is taken before the commit and given back when the commit does not happen, when the
-//! object gives it up, and when the object is gone.
+//! A reservation is taken before the object is checked, as upstream does it, and given back when the commit does
+//! not happen, when the object gives it up, and when the object is gone.
 
 mod cluster_ip;
 mod node_port;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use kinds::Descriptor;
 use meta::field::Errors;
-use meta::{Object, Status};
+use meta::{Object, Reason, Status};
 
 use crate::registry::Config;
 
@@ -24,11 +24,39 @@ pub trait Reservation: Send + Sync + 'static {
     fn adopt(&self, object: &Object);
 
     /// Takes what the new object asks for and fills in what it leaves to the server. With `old`, what both
-    /// have is kept. Returns how to undo it. In a dry run nothing is held afterwards.
-    fn take(&self, new: &mut Object, old: Option<&Object>) -> Result<Taken, Errors>;
+    /// have is kept. Returns how to undo it. A dry run takes nothing, and looks less closely.
+    fn take(&self, new: &mut Object, old: Option<&Object>, dry_run: bool) -> Result<Taken, Refusal>;
 
     /// What `old` held and `new` (if there is one) does not any more: given back after the commit.
     fn release(&self, old: &Object, new: Option<&Object>);
+}
+
+/// Why an object does not get what it asks for.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It asks for what it cannot have.
+    #[error("{}", list(.0))]
+    Invalid(Errors),
+    /// There is nothing left.
+    #[error("{0}")]
+    Full(String),
+    /// It asks for one thing twice.
+    #[error("{0}")]
+    Twice(String),
+}
+
+fn list(errors: &Errors) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Refusal {
+    fn status(self, kind: &Descriptor, name: &str) -> Status {
+        match self {
+            Refusal::Invalid(errors) => Status::invalid(&kind.gvk.group, &kind.gvk.kind, name, &errors),
+            Refusal::Full(why) => Status::internal(why),
+            Refusal::Twice(why) => Status::new(Reason::Unknown, why),
+        }
+    }
 }
 
 /// What was taken for an object that is not committed yet. Dropping it gives it back.
@@ -74,11 +102,11 @@ pub(crate) fn take(
     kind: &Descriptor,
     new: &mut Object,
     old: Option<&Object>,
+    dry_run: bool,
 ) -> Result<Vec<Taken>, Status> {
     let mut taken = Vec::new();
     for one in all.iter().filter(|one| one.concerns(kind)) {
-        let held = one.take(new, old);
-        taken.push(held.map_err(|errors| Status::invalid(&kind.gvk.group, &kind.gvk.kind, new.name(), &errors))?);
+        taken.push(one.take(new, old, dry_run).map_err(|refusal| refusal.status(kind, new.name()))?);
     }
     Ok(taken)
 }

@@ -28,6 +28,11 @@ impl Pool {
         self.lock().insert(number)
     }
 
+    /// Whether somebody has the number.
+    pub fn has(&self, number: u64) -> bool {
+        self.lock().contains(&number)
+    }
+
     /// Gives a number back.
     pub fn release(&self, number: u64) {
         self.lock().remove(&number);

@@ -54,6 +54,8 @@ impl Registry {
         }
         self.mutate(&mut request(call, kind, Operation::Create, Some(&mut object), None)).await?;
         default(kind, &mut object);
+        lifecycle::fill_system_fields(&mut object, Timestamp::now());
+        let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None, call.dry_run)?;
         prepare(kind, &mut object);
         let mut errors = Vec::new();
         if rules.checks_metadata() {
@@ -69,16 +71,21 @@ impl Registry {
             return Err(kind.invalid(object.name(), &errors));
         }
         let warnings = rules.warnings(&object, None);
-        match self.finish_create(call, kind, object).await {
+        match self.finish_create(call, kind, object, taken).await {
             Ok(object) => Ok(Written { object, created: true, warnings }),
             Err(status) => Err(Status { warnings, ..status }),
         }
     }
 
     /// What comes after the object itself was found good.
-    async fn finish_create(&self, call: &Call, kind: &Kind, mut object: Object) -> Result<Arc<Encoded>, Status> {
+    async fn finish_create(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        mut object: Object,
+        taken: Vec<Taken>,
+    ) -> Result<Arc<Encoded>, Status> {
         self.approve(&request(call, kind, Operation::Create, Some(&mut object), None)).await?;
-        let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None)?;
         if !matches!(object.resource_version(), "" | "0") {
             let why = "resourceVersion should not be set on objects to be created";
             return Err(Status::new(Reason::Unknown, why));
@@ -114,9 +121,8 @@ impl Registry {
     }
 }
 
-/// Everything between admission and validation.
+/// What the kind itself does between admission and validation.
 fn prepare(kind: &Kind, object: &mut Object) {
-    lifecycle::fill_system_fields(object, Timestamp::now());
     if kind.descriptor.rules.has_generation() {
         object.set("metadata.generation", 1);
     }

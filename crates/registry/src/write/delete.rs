@@ -205,6 +205,7 @@ fn soften(rules: &dyn Rules, new: &mut Object, options: &DeleteOptions, now: Tim
 fn set_finalizers(rules: &dyn Rules, new: &mut Object, options: &DeleteOptions) {
     let present = |name: &str| new.finalizers().any(|f| f == name);
     let (orphan, foreground) = match options.propagation {
+        _ if !rules.has_dependents() => (false, false),
         Some(policy) => (policy == Propagation::Orphan, policy == Propagation::Foreground),
         None if present(ORPHAN) || present(FOREGROUND) => (present(ORPHAN), !present(ORPHAN)),
         None => (rules.orphans_by_default(), false),

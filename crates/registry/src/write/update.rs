@@ -109,7 +109,7 @@ impl Registry {
                 if !edit.creates() {
                     return Err(kind.not_found(name));
                 }
-                check_uid(kind, &key, name, edit.uid(), "")?;
+                check_uid(kind, key_shown(call, &key), name, edit.uid(), "")?;
                 let mut object = edit.apply(None)?;
                 lifecycle::check_name(&object, name, namespace)?;
                 // Upstream ignores the version of an object that turns out to be new.
@@ -142,7 +142,7 @@ impl Registry {
     ) -> Result<Result<Written, Option<Entry>>, Status> {
         let old = kind.object(entry)?;
         let name = &*call.attributes.name;
-        check_uid(kind, key, name, edit.uid(), old.uid())?;
+        check_uid(kind, key_shown(call, key), name, edit.uid(), old.uid())?;
         let mut new = edit.apply(Some(&old))?;
         let mut warnings = edit.warnings();
         lifecycle::check_name(&new, name, &call.attributes.namespace)?;
@@ -155,13 +155,17 @@ impl Registry {
             default(kind, &mut new);
         }
         check_version(kind, name, &mut new, entry.modified)?;
+        let mut taken = Vec::new();
+        if subresource.is_empty() && edit.admitted() {
+            taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(&old), call.dry_run)?;
+        }
         prepare(call, kind, subresource, &mut new, &old)?;
         validate(kind, subresource, &new, &old)?;
-        warnings.extend(kind.descriptor.rules.warnings(&new, Some(&old)));
+        let rules = &kind.descriptor.rules;
+        warnings.extend(if subresource == "status" { rules.status_warnings(&new, &old) } else { rules.warnings(&new, Some(&old)) });
         if edit.admitted() {
             self.approve(&request(call, kind, Operation::Update, Some(&mut new), Some(&old))).await?;
         }
-        let taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(&old))?;
         let written = |object| Ok(Written { object, created: false, warnings });
         apply::keep_times(&old, &mut new);
         let step = next_step(kind, &new, &old, entry)?;
@@ -179,7 +183,10 @@ impl Registry {
         match self.commit(kind, key.clone(), Expect::Revision(entry.modified), op).await? {
             Outcome::Changed(now) => Ok(Err(now)),
             Outcome::Done(after, _) => {
-                taken.into_iter().for_each(Taken::keep);
+                // What a removed object asked for last is given back with the rest.
+                if !removes {
+                    taken.into_iter().for_each(Taken::keep);
+                }
                 let left = (!removes).then_some(&new);
                 reservation::release(self.reservations(), &kind.descriptor, &old, left);
                 let object: Arc<Encoded> =
@@ -199,6 +206,11 @@ pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -
         _ => &[],
     };
     Writer { schema, manager, subresource, reset }
+}
+
+/// The key as messages show it: a dry run does not get as far as the store, which knows the root.
+fn key_shown<'a>(call: &Call, key: &'a str) -> &'a str {
+    key.strip_prefix("/registry").filter(|_| call.dry_run).unwrap_or(key)
 }
 
 /// 409 if the client means another object of the same name.
@@ -271,11 +283,8 @@ fn keep_all_but_status(new: &mut Object, old: &Object) {
 fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Result<(), Status> {
     let rules = &*kind.descriptor.rules;
     // Names were checked at creation; upstream only checks here that they fit into a path.
-    let mut errors = Vec::new();
-    if rules.checks_metadata() {
-        errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
-        errors.extend(metadata_update(new, old));
-    }
+    let mut errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
+    errors.extend(metadata_update(new, old));
     errors.extend(match subresource {
         "" => rules.validate_update(new, old),
         other => rules.validate_subresource(other, new, old),

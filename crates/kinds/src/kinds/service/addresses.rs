@@ -15,9 +15,10 @@ pub(super) fn headless(spec: &View<'_>) -> bool {
 }
 
 /// The addresses, their families, and that they fit together.
-pub(super) fn check(spec: &View<'_>, old: Option<&View<'_>>, errors: &mut Errors) {
+pub(super) fn check(spec: &View<'_>, old: Option<&View<'_>>) -> Errors {
+    let mut errors = Errors::new();
     if spec.text("type") == "ExternalName" {
-        return;
+        return errors;
     }
     let (one, all) = (spec.text("clusterIP"), spec.at("clusterIPs"));
     let first = all.strings().next();
@@ -30,17 +31,18 @@ pub(super) fn check(spec: &View<'_>, old: Option<&View<'_>>, errors: &mut Errors
     }
     let mut seen = HashSet::new();
     for family in spec.each("ipFamilies") {
-        family.one_of(&["IPv4", "IPv6"], errors);
+        family.one_of(&["IPv4", "IPv6"], &mut errors);
         if !seen.insert(family.str()) {
             errors.push(family.duplicate());
         }
     }
     if let Some(policy) = spec.get("ipFamilyPolicy") {
-        policy.one_of(&["PreferDualStack", "RequireDualStack", "SingleStack"], errors);
+        policy.one_of(&["PreferDualStack", "RequireDualStack", "SingleStack"], &mut errors);
     }
-    if addresses(&all, old, errors) {
-        fit(spec, &all, errors);
+    if addresses(&all, old, &mut errors) {
+        fit(spec, &all, &mut errors);
     }
+    errors
 }
 
 /// Whether every address is one.
@@ -86,33 +88,59 @@ pub(super) fn update(new: &Object, old: &Object) -> Errors {
     if is.text("type") == "ExternalName" || was.text("type") == "ExternalName" || (headless(&is) && headless(&was)) {
         return errors;
     }
-    changed(&is, &was, "clusterIPs", "clusterIP", &mut errors);
+    changed_addresses(&is, &was, &mut errors);
     if !headless(&is) && !headless(&was) {
-        changed(&is, &was, "ipFamilies", "ipFamily", &mut errors);
+        changed_families(&is, &was, &mut errors);
     }
     errors
 }
 
-fn changed(is: &View<'_>, was: &View<'_>, list: &str, one: &str, errors: &mut Errors) {
-    let (new, old) = (is.at(list), was.at(list));
-    let shown = || new.value().cloned().unwrap_or_else(|| Value::Array(Vec::new()));
-    let at = |i: usize, detail: &str| Error::invalid(&new.path.index(i), shown(), detail);
+const FIXED: &str = "may not change once set";
+
+fn changed_addresses(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
+    let (new, old) = (is.at("clusterIPs"), was.at("clusterIPs"));
+    let at = |i: usize, detail: &str| Error::invalid(&new.path.index(i), shown(&new), detail);
     let (new_count, old_count) = (new.list().len(), old.list().len());
     if new_count == old_count {
         let pairs = old.list().iter().zip(new.list()).enumerate();
-        errors.extend(pairs.filter(|(_, (a, b))| a != b).map(|(i, _)| at(i, "may not change once set")));
+        errors.extend(pairs.filter(|(_, (a, b))| a != b).map(|(i, _)| at(i, FIXED)));
         return;
     }
     if new_count == 0 {
-        errors.push(at(0, &format!("primary {one} can not be unset")));
+        errors.push(at(0, "primary clusterIP can not be unset"));
     }
-    if let (Some(first), Some(before)) = (new.list().first(), old.list().first())
-        && first != before
-    {
-        errors.push(at(0, "may not change once set"));
+    if new_count != 0 && old_count != 0 && new.list()[0] != old.list()[0] {
+        errors.push(at(0, FIXED));
     }
+    released(is, new_count, old_count, "clusterIP", errors);
+}
+
+/// Upstream shows addresses where it speaks of families, and counts addresses.
+fn changed_families(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
+    let (new, old, addresses) = (is.at("ipFamilies"), was.at("ipFamilies"), is.at("clusterIPs"));
+    let at = |shown: Value, detail: &str| Error::invalid(&new.path.index(0), shown, detail);
+    let (new_count, old_count) = (new.list().len(), old.list().len());
+    if new_count == old_count {
+        let pairs = old.list().iter().zip(new.list());
+        errors.extend(pairs.filter(|(a, b)| a != b).map(|_| at(shown(&new), FIXED)));
+        return;
+    }
+    if new_count < old_count && addresses.is_empty() {
+        errors.push(at(shown(&new), "primary ipFamily can not be unset"));
+    }
+    if new_count != 0 && old_count != 0 && new.list()[0] != old.list()[0] {
+        errors.push(at(shown(&addresses), FIXED));
+    }
+    released(is, new_count, old_count, "ipFamily", errors);
+}
+
+fn released(is: &View<'_>, new_count: usize, old_count: usize, one: &str, errors: &mut Errors) {
     let policy = is.at("ipFamilyPolicy");
     if old_count > new_count && new_count == 1 && policy.str() != "SingleStack" {
         errors.push(policy.invalid(format!("must be set to 'SingleStack' when releasing the secondary {one}")));
     }
+}
+
+fn shown(list: &View<'_>) -> Value {
+    list.value().cloned().unwrap_or_default()
 }

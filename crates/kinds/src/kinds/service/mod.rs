@@ -1,8 +1,11 @@
 //! Service.
 
 mod addresses;
+pub mod externals;
 mod prepare;
+pub mod settle;
 mod validate;
+mod warnings;
 
 use jiff::Timestamp;
 use meta::field::Errors;
@@ -71,8 +74,8 @@ impl Rules for Service {
         errors
     }
 
-    fn validate_subresource(&self, subresource: &str, new: &Object, _old: &Object) -> Errors {
-        if subresource == "status" { validate::status(new) } else { Errors::new() }
+    fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
+        if subresource == "status" { validate::status(new, old) } else { Errors::new() }
     }
 
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
@@ -84,7 +87,11 @@ impl Rules for Service {
     }
 
     fn warnings(&self, new: &Object, _old: Option<&Object>) -> Vec<String> {
-        validate::warnings(new)
+        warnings::service(new)
+    }
+
+    fn status_warnings(&self, new: &Object, _old: &Object) -> Vec<String> {
+        warnings::status(new)
     }
 
     fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {

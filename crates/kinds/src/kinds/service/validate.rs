@@ -7,9 +7,9 @@ use meta::{Object, text};
 use serde_json::{Value, json};
 
 use super::addresses::{self, headless};
-use super::prepare::{externally_accessible, needs_health_check};
+use super::externals::{accessible, needs_health_check};
 use crate::validate::metadata::labels;
-use crate::validate::{dns_label, dns_subdomain, ip, port_number, protocol, qualified_name};
+use crate::validate::{dns_label, dns_subdomain, internal, ip, port_number, protocol, qualified_name};
 use crate::view::View;
 
 /// The longest session affinity, in seconds: one day.
@@ -29,7 +29,7 @@ pub(super) fn service(object: &Object, old: Option<&Object>) -> Errors {
     let selector = spec.at("selector");
     errors.extend(labels(selector.value(), &selector.path));
     affinity(&spec, &mut errors);
-    addresses::check(&spec, before.as_ref(), &mut errors);
+    errors.extend(addresses::check(&spec, before.as_ref()));
     let known: Vec<&str> = before.as_ref().map(|b| b.at("externalIPs").strings().collect()).unwrap_or_default();
     for address in spec.each("externalIPs") {
         if known.contains(&address.str()) || ip::address(&address, false, &mut errors).is_some() {
@@ -146,9 +146,15 @@ fn port_numbers(spec: &View<'_>, errors: &mut Errors) {
     for port in spec.each("ports") {
         let (protocol, number) = (port.text("protocol"), port.number("port"));
         if !inside.insert((protocol, number)) {
-            let shown =
-                json!({"Name": "", "Protocol": protocol, "AppProtocol": null, "Port": number, "TargetPort": 0, "NodePort": 0});
-            errors.push(Error::duplicate(&port.path, shown));
+            let text = internal(&[
+                ("Name", json!("")),
+                ("Protocol", json!(protocol)),
+                ("AppProtocol", Value::Null),
+                ("Port", json!(number)),
+                ("TargetPort", json!(0)),
+                ("NodePort", json!(0)),
+            ]);
+            errors.push(Error::duplicate(&port.path, Value::Null).showing(text));
         }
     }
 }
@@ -158,8 +164,8 @@ fn source_ranges(object: &Object, old: Option<&Object>, errors: &mut Errors) {
     let spec = View::of(object, "spec");
     let balancer = spec.text("type") == "LoadBalancer";
     let ranges = spec.at("loadBalancerSourceRanges");
-    let known: Vec<&str> =
-        old.map(|o| o.list_at("spec.loadBalancerSourceRanges")).unwrap_or_default().iter().filter_map(Value::as_str).collect();
+    let before = old.map(|o| o.list_at("spec.loadBalancerSourceRanges")).unwrap_or_default();
+    let known: Vec<&str> = before.iter().filter_map(Value::as_str).map(str::trim).collect();
     let check = |text: &str, path: Path, errors: &mut Errors| {
         let _ = ip::range(&View::new(Some(&Value::from(text.trim())), path), false, errors);
     };
@@ -168,7 +174,7 @@ fn source_ranges(object: &Object, old: Option<&Object>, errors: &mut Errors) {
         if !balancer {
             errors.push(Error::forbidden(&path, ONLY_BALANCER));
         }
-        for (i, range) in ranges.strings().enumerate().filter(|(_, r)| !known.contains(r)) {
+        for (i, range) in ranges.strings().enumerate().filter(|(_, r)| !known.contains(&r.trim())) {
             check(range, path.index(i), errors);
         }
     } else if let Some(value) = object.annotation(ANNOTATION) {
@@ -193,7 +199,7 @@ fn balancer_class(spec: &View<'_>, errors: &mut Errors) {
 
 fn traffic(spec: &View<'_>, errors: &mut Errors) {
     let outside = spec.at("externalTrafficPolicy");
-    match (externally_accessible(spec), outside.str()) {
+    match (accessible(spec), outside.str()) {
         (false, "") | (true, "Cluster" | "Local") => {}
         (false, _) => errors.push(outside.invalid("may only be set for externally-accessible services")),
         (true, "") => errors.push(outside.required("")),
@@ -206,8 +212,7 @@ fn traffic(spec: &View<'_>, errors: &mut Errors) {
             let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
             errors.push(health.invalid(detail));
         }
-        // It is allocated after this.
-        (true, 0) => {}
+        (true, 0) => errors.push(health.required("")),
         (true, port) => health.all_invalid(text::port_number(port), errors),
     }
     let inside = spec.at("internalTrafficPolicy");
@@ -221,7 +226,7 @@ fn traffic(spec: &View<'_>, errors: &mut Errors) {
     }
 }
 
-/// Fields that are fixed once set.
+/// Fields that are fixed once set. Upstream looks at the class here too.
 pub(super) fn update(new: &Object, old: &Object) -> Errors {
     let mut errors = Errors::new();
     let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
@@ -233,6 +238,7 @@ pub(super) fn update(new: &Object, old: &Object) -> Errors {
         let shown = class.value().cloned().unwrap_or_default();
         errors.push(Error::invalid(&class.path, shown, "may not change once set"));
     }
+    balancer_class(&is, &mut errors);
     let changed = is.number("healthCheckNodePort") != was.number("healthCheckNodePort");
     if needs_health_check(&is) && needs_health_check(&was) && changed {
         errors.push(is.at("healthCheckNodePort").forbidden(crate::validate::IMMUTABLE));
@@ -241,15 +247,17 @@ pub(super) fn update(new: &Object, old: &Object) -> Errors {
 }
 
 /// The status that a load balancer reports.
-pub(super) fn status(object: &Object) -> Errors {
+pub(super) fn status(object: &Object, old: &Object) -> Errors {
     let mut errors = Errors::new();
     let ingress = View::of(object, "status").at("loadBalancer").at("ingress");
+    let before = View::of(old, "status").at("loadBalancer").each("ingress");
+    let known: Vec<&str> = before.map(|entry| entry.text("ip")).collect();
     if object.str_at("spec.type") != "LoadBalancer" && !ingress.is_empty() {
         return vec![ingress.forbidden("may only be used when `spec.type` is 'LoadBalancer'")];
     }
     for entry in ingress.items() {
         let (address, mode, name) = (entry.at("ip"), entry.at("ipMode"), entry.at("hostname"));
-        if !address.str().is_empty() {
+        if !address.str().is_empty() && !known.contains(&address.str()) {
             ip::address(&address, false, &mut errors);
         }
         match (mode.exists(), address.str().is_empty()) {
@@ -268,46 +276,6 @@ pub(super) fn status(object: &Object) -> Errors {
     errors
 }
 
-/// Warnings about addresses and about fields that have no effect.
-pub(super) fn warnings(object: &Object) -> Vec<String> {
-    const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
-    let spec = View::of(object, "spec");
-    let (sort, balancer, outside) = (spec.text("type"), spec.at("loadBalancerIP"), spec.at("externalIPs"));
-    let of = |address: View<'_>| ip::warning(&address.path.to_string(), address.str());
-    let mut warnings = Vec::new();
-    if object.annotation(HINTS).is_some() {
-        let advice = "please use service.kubernetes.io/topology-mode instead";
-        warnings.push(format!("annotation {HINTS} is deprecated, {advice}"));
-    }
-    warnings.extend(spec.each("clusterIPs").filter(|a| a.str() != "None").filter_map(of));
-    let headless = sort == "ClusterIP" && spec.text("clusterIP") == "None";
-    let ignored = [
-        (headless && !balancer.str().is_empty(), "spec.loadBalancerIP is ignored for headless services"),
-        (headless && !outside.is_empty(), "spec.externalIPs is ignored for headless services"),
-        (headless && spec.text("sessionAffinity") != "None", "spec.SessionAffinity is ignored for headless services"),
-    ];
-    let say = |list: &[(bool, &str)]| list.iter().filter(|(yes, _)| *yes).map(|(_, text)| (*text).to_owned()).collect::<Vec<_>>();
-    warnings.extend(say(&ignored));
-    warnings.extend(outside.items().filter_map(of));
-    let used = !outside.is_empty() && !headless && sort != "ExternalName";
-    warnings.extend(say(&[(used, "spec.externalIPs is deprecated and may no longer be implemented in some clusters")]));
-    if !balancer.str().is_empty() {
-        warnings.extend(of(balancer));
-    }
-    let ranges = spec.each("loadBalancerSourceRanges");
-    warnings.extend(ranges.filter_map(|r| ip::range_warning(&r.path.to_string(), r.str())));
-    let prefers_close = spec.text("trafficDistribution") == "PreferClose";
-    warnings.extend(say(&[
-        (sort == "ExternalName" && !outside.is_empty(), "spec.externalIPs is ignored when spec.type is \"ExternalName\""),
-        (
-            sort != "ExternalName" && !spec.text("externalName").is_empty(),
-            "spec.externalName is ignored when spec.type is not \"ExternalName\"",
-        ),
-        (prefers_close, "spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\""),
-    ]));
-    warnings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +284,10 @@ mod tests {
         let mut object = Object::from_value(json!({ "spec": spec })).unwrap_or_default();
         super::super::prepare::defaults(&mut object);
         super::super::prepare::create(&mut object);
+        let errors = super::super::settle::addresses(&mut object, None, "IPv4");
+        if !errors.is_empty() {
+            return errors.iter().map(ToString::to_string).collect();
+        }
         service(&object, None).iter().map(ToString::to_string).collect()
     }
 
@@ -336,9 +308,15 @@ mod tests {
         );
         assert_eq!(
             check(json!({"clusterIP": "300.0.0.1", "ports": [{"port": 80, "nodePort": 30000}]})),
+            ["spec.clusterIPs[0]: Invalid value: \"300.0.0.1\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+        );
+        assert_eq!(
+            check(json!({"ports": [{"port": 80, "nodePort": 30000}, {"port": 80, "name": "b"}]})),
             [
-                "spec.clusterIPs[0]: Invalid value: \"300.0.0.1\": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+                "spec.ports[0].name: Required value",
                 "spec.ports[0].nodePort: Forbidden: may not be used when `type` is 'ClusterIP'",
+                "spec.ports[1]: Duplicate value: {\"Name\":\"\",\"Protocol\":\"TCP\",\"AppProtocol\":null,\"Port\":80,\
+                 \"TargetPort\":0,\"NodePort\":0}",
             ]
         );
         assert_eq!(check(json!({"type": "ExternalName"})), ["spec.externalName: Required value"]);

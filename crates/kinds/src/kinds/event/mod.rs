@@ -1,15 +1,15 @@
 //! Event, in two forms over one storage: core `v1` (stored) and `events.k8s.io/v1`.
 
+mod validate;
+
 use jiff::Timestamp;
-use meta::field::{Error, Errors, Path};
+use meta::field::Errors;
 use meta::{Object, Status, text};
 use serde_json::Value;
 
 use crate::descriptor::Descriptor;
 use crate::print::{or, since, wide};
 use crate::rules::{Column, Rules};
-use crate::tree::same_at;
-use crate::validate::immutable;
 use crate::view::View;
 
 static COLUMNS: [Column; 10] = [
@@ -66,53 +66,16 @@ impl Event {
     fn text<'a>(&self, object: &'a Object, core: &'static str) -> &'a str {
         self.at(object, core).str()
     }
-
-    /// What holds for both forms. Upstream validates its internal form, so paths are those of the core form.
-    fn common(&self, object: &Object) -> Errors {
-        let mut errors = Errors::new();
-        let regarding = self.at(object, "involvedObject");
-        let (own, other) = (object.namespace(), regarding.text("namespace"));
-        let mismatch = if object.str_at("eventTime").is_empty() {
-            if other.is_empty() { !matches!(own, "" | "default") } else { own != other }
-        } else {
-            other.is_empty() && !matches!(own, "default" | "kube-system")
-        };
-        if mismatch {
-            let path = Path::new("involvedObject").child("namespace");
-            errors.push(Error::invalid(&path, other, "does not match event.namespace"));
-        }
-        if !object.str_at("eventTime").is_empty() {
-            self.modern(object, &mut errors);
-        }
-        let wrong = text::dns1123_subdomain(own, false).into_iter();
-        errors.extend(wrong.map(|m| Error::invalid(&Path::new("namespace"), own, m)));
-        errors
-    }
-
-    /// What an event with an `eventTime` must have.
-    fn modern(&self, object: &Object, errors: &mut Errors) {
-        let controller = self.text(object, "reportingComponent");
-        let path = Path::new(if self.core { "reportingComponent" } else { "reportingController" });
-        if controller.is_empty() {
-            errors.push(Error::required(&path, ""));
-        }
-        errors.extend(text::qualified_name(controller).into_iter().map(|m| Error::invalid(&path, controller, m)));
-        let limits = [("reportingInstance", 128), ("action", 128), ("reason", 128), ("message", 1024)];
-        for (name, limit) in limits {
-            let (value, path) = (self.text(object, name), Path::new(name));
-            if value.is_empty() && name != "message" {
-                errors.push(Error::required(&path, ""));
-            }
-            if value.len() > limit {
-                errors.push(Error::invalid(&path, "", format!("can have at most {limit} characters")));
-            }
-        }
-    }
 }
 
 impl Rules for Event {
     fn time_to_live(&self) -> Option<std::time::Duration> {
         Some(std::time::Duration::from_secs(3600))
+    }
+
+    /// Nothing depends on an event.
+    fn has_dependents(&self) -> bool {
+        false
     }
 
     fn checks_metadata(&self) -> bool {
@@ -125,41 +88,11 @@ impl Rules for Event {
     }
 
     fn validate(&self, object: &Object) -> Errors {
-        let mut errors = self.common(object);
-        if self.core {
-            return errors;
-        }
-        series(object, &mut errors);
-        if object.str_at("eventTime").is_empty() {
-            errors.push(Error::required(&Path::new("eventTime"), ""));
-        }
-        let sort = object.str_at("type");
-        if !matches!(sort, "Normal" | "Warning") {
-            errors.push(Error::invalid(&Path::new("type"), "", format!("has invalid value: {sort}")));
-        }
-        for name in ["firstTimestamp", "lastTimestamp", "count", "source"] {
-            if self.at(object, name).value().is_some_and(|v| !crate::tree::is_zero(v)) {
-                errors.push(Error::invalid(&Path::new(name), "", "needs to be unset"));
-            }
-        }
-        errors
+        validate::new(self, object)
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.common(new);
-        if self.core {
-            return errors;
-        }
-        if !same_at(new, old, "series") {
-            series(new, &mut errors);
-        }
-        let fixed = ["involvedObject", "reason", "message", "source", "firstTimestamp", "lastTimestamp", "count", "type"];
-        let rest = ["eventTime", "action", "related", "reportingController", "reportingInstance"];
-        for name in fixed.into_iter().chain(rest) {
-            let view = |o| View::new(self.at(o, name).value(), Path::new(name));
-            immutable(&view(new), &view(old), &mut errors);
-        }
-        errors
+        validate::changed(self, new, old)
     }
 
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
@@ -252,18 +185,6 @@ fn renamed(
     }
     fields.insert("apiVersion".to_owned(), api_version.into());
     object
-}
-
-fn series(object: &Object, errors: &mut Errors) {
-    let series = View::of(object, "series");
-    if series.exists() {
-        if series.number("count") < 2 {
-            errors.push(Error::invalid(&Path::new("series.count"), "", "should be at least 2"));
-        }
-        if series.text("lastObservedTime").is_empty() {
-            errors.push(Error::required(&Path::new("series.lastObservedTime"), ""));
-        }
-    }
 }
 
 #[cfg(test)]
