@@ -63,7 +63,7 @@ pub struct Error {
     pub value: Value,
     /// What is wrong.
     pub detail: String,
-    /// The value as the message shows it, where that is not its JSON.
+    /// How the message shows the value, if not as JSON.
     pub shown: Option<String>,
 }
 
@@ -71,66 +71,63 @@ pub struct Error {
 pub type Errors = Vec<Error>;
 
 impl Error {
-    fn new(sort: Sort, path: &Path, value: Value, detail: impl Into<String>) -> Self {
-        Error { sort, path: path.clone(), value, detail: detail.into(), shown: None }
-    }
-
-    /// The same with the value as a text of the caller's, where its JSON is not what upstream shows.
-    pub fn showing(self, text: String) -> Self {
-        Error { shown: Some(text), ..self }
-    }
-
     /// The value is malformed or out of range.
     pub fn invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Error::new(Sort::Invalid, path, value.into(), detail)
+        Error { sort: Sort::Invalid, path: path.clone(), value: value.into(), detail: detail.into(), shown: None }
     }
 
     /// The value must be set.
     pub fn required(path: &Path, detail: impl Into<String>) -> Self {
-        Error::new(Sort::Required, path, Value::Null, detail)
+        Error { sort: Sort::Required, path: path.clone(), value: Value::Null, detail: detail.into(), shown: None }
     }
 
     /// The value occurs twice.
     pub fn duplicate(path: &Path, value: impl Into<Value>) -> Self {
-        Error::new(Sort::Duplicate, path, value.into(), String::new())
+        Error { sort: Sort::Duplicate, path: path.clone(), value: value.into(), detail: String::new(), shown: None }
     }
 
     /// The referenced thing does not exist.
     pub fn not_found(path: &Path, value: impl Into<Value>) -> Self {
-        Error::new(Sort::NotFound, path, value.into(), String::new())
+        Error { sort: Sort::NotFound, path: path.clone(), value: value.into(), detail: String::new(), shown: None }
     }
 
     /// The value is none of the supported ones, which the message lists as given.
     pub fn not_supported(path: &Path, value: impl Into<Value>, supported: &[&str]) -> Self {
         let mut detail = String::new();
         if !supported.is_empty() {
-            let quoted: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
+            let quoted: Vec<String> = supported.iter().map(|s| crate::text::quoted(s)).collect();
             detail = format!("supported values: {}", quoted.join(", "));
         }
-        Error::new(Sort::NotSupported, path, value.into(), detail)
+        Error { sort: Sort::NotSupported, path: path.clone(), value: value.into(), detail, shown: None }
     }
 
     /// The field may not be set (here, now, so).
     pub fn forbidden(path: &Path, detail: impl Into<String>) -> Self {
-        Error::new(Sort::Forbidden, path, Value::Null, detail)
+        Error { sort: Sort::Forbidden, path: path.clone(), value: Value::Null, detail: detail.into(), shown: None }
     }
 
     /// The value is longer than `max` bytes; the message does not repeat it.
     pub fn too_long(path: &Path, max: usize) -> Self {
         let detail = format!("may not be more than {max} bytes");
-        Error::new(Sort::TooLong, path, Value::Null, detail)
+        Error { sort: Sort::TooLong, path: path.clone(), value: Value::Null, detail, shown: None }
     }
 
     /// The list has more than `max` entries.
     pub fn too_many(path: &Path, actual: usize, max: usize) -> Self {
         let noun = if max == 1 { "item" } else { "items" };
         let detail = format!("must have at most {max} {noun}");
-        Error::new(Sort::TooMany, path, actual.into(), detail)
+        Error { sort: Sort::TooMany, path: path.clone(), value: actual.into(), detail, shown: None }
     }
 
     /// The value is of the wrong type.
     pub fn type_invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
-        Error::new(Sort::TypeInvalid, path, value.into(), detail)
+        Error { sort: Sort::TypeInvalid, path: path.clone(), value: value.into(), detail: detail.into(), shown: None }
+    }
+
+    /// With the value shown as this text: upstream shows its internal form of some structs, whose fields have other
+    /// names and another order.
+    pub fn showing(self, text: impl Into<String>) -> Self {
+        Error { shown: Some(text.into()), ..self }
     }
 
     /// The `reason` of the cause that reports this error.
@@ -151,11 +148,12 @@ impl Error {
 
     /// The message without the path: the `message` of the cause.
     pub fn body(&self) -> String {
-        self.body_showing(self.shown.clone().unwrap_or_else(|| shown(&self.value)))
+        self.body_showing(shown(&self.value))
     }
 
     /// The same with the value as a text of the caller's.
     pub fn body_showing(&self, value: String) -> String {
+        let value = self.shown.clone().unwrap_or(value);
         let title = match self.sort {
             Sort::NotFound => "Not found",
             Sort::Required => "Required value",
@@ -188,7 +186,7 @@ impl fmt::Display for Error {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
-        Value::String(s) => format!("{s:?}"),
+        Value::String(s) => crate::text::quoted(s),
         other => other.to_string(),
     }
 }

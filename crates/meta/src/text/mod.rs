@@ -5,6 +5,7 @@
 
 mod dns;
 mod label;
+mod quote;
 mod word;
 
 pub use dns::{
@@ -12,6 +13,7 @@ pub use dns::{
     fully_qualified_domain, wildcard_subdomain,
 };
 pub use label::{label_value, qualified_name};
+pub use quote::quoted;
 pub use word::{
     c_identifier, config_map_key, decimal, env_name, http_header_name, path_segment, percent, port_name, relaxed_env_name,
 };

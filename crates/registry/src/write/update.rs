@@ -109,7 +109,7 @@ impl Registry {
                 if !edit.creates() {
                     return Err(kind.not_found(name));
                 }
-                check_uid(kind, key_shown(call, &key), name, edit.uid(), "")?;
+                check_uid(kind, &key, name, edit.uid(), "")?;
                 let mut object = edit.apply(None)?;
                 lifecycle::check_name(&object, name, namespace)?;
                 // Upstream ignores the version of an object that turns out to be new.
@@ -142,7 +142,7 @@ impl Registry {
     ) -> Result<Result<Written, Option<Entry>>, Status> {
         let old = kind.object(entry)?;
         let name = &*call.attributes.name;
-        check_uid(kind, key_shown(call, key), name, edit.uid(), old.uid())?;
+        check_uid(kind, key, name, edit.uid(), old.uid())?;
         let mut new = edit.apply(Some(&old))?;
         let mut warnings = edit.warnings();
         lifecycle::check_name(&new, name, &call.attributes.namespace)?;
@@ -206,11 +206,6 @@ pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -
         _ => &[],
     };
     Writer { schema, manager, subresource, reset }
-}
-
-/// The key as messages show it: a dry run does not get as far as the store, which knows the root.
-fn key_shown<'a>(call: &Call, key: &'a str) -> &'a str {
-    key.strip_prefix("/registry").filter(|_| call.dry_run).unwrap_or(key)
 }
 
 /// 409 if the client means another object of the same name.
