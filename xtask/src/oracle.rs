@@ -3,6 +3,7 @@
 
 mod generate;
 mod known;
+mod lane;
 mod mutate;
 mod normal;
 mod random;

@@ -48,9 +48,10 @@ impl Known {
         true
     }
 
-    /// Lines that matched nothing. Those about mutations may find none among few (`cases`).
+    /// Lines that matched nothing. Those that mutations may use, too, may find none among few (`cases`).
     pub fn unused(&self, cases: usize) -> Vec<String> {
-        let due = |entry: &&Entry| cases >= MANY || !entry.patterns[0].starts_with("mutation/");
+        let of_mutations = |entry: &Entry| entry.patterns[0].starts_with("mutation/") || entry.patterns[0].starts_with('*');
+        let due = |entry: &&Entry| cases >= MANY || !of_mutations(entry);
         let unused = self.0.iter().filter(|entry| entry.used.get() == 0).filter(due);
         unused.map(|entry| format!("line {}: {}", entry.line, entry.patterns.join(" :: "))).collect()
     }
@@ -85,6 +86,8 @@ mod tests {
         assert!(known.has("a/b", &difference(".x")));
         assert!(!known.has("a/b", &difference(".y")));
         assert_eq!(known.unused(0).len(), 1);
+        let seeded = Known::parse("mutation/a :: * :: * :: * :: r\n* :: * :: * :: * :: r\n").expect("reads");
+        assert_eq!((seeded.unused(0).len(), seeded.unused(MANY).len()), (0, 2));
         assert!(Known::parse("a :: b").is_err());
     }
 

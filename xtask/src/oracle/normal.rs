@@ -18,7 +18,8 @@ pattern!(TIME, r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)");
 pattern!(SERVER, r"(127\.0\.0\.1|172\.30\.0\.1|localhost):\d+");
 pattern!(TOKEN, r"eyJ[\w-]+\.[\w-]+\.[\w-]+");
 pattern!(PEM, "-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\n?");
-pattern!(REVISION, r#"(resourceVersion"?: "?)[1-9]\d*"#);
+pattern!(REVISION, r#"(resourceVersion\\*"?: ?\\*"?)[1-9]\d*"#);
+pattern!(SECONDS, r"^\d{1,2}s$");
 pattern!(CLUSTER_IP, r"^10\.(9[6-9]|1[01]\d)\.\d+\.\d+$");
 pattern!(TOKEN_VOLUME, "kube-api-access-[a-z0-9]{5}");
 pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");
@@ -78,6 +79,14 @@ impl Context<'_> {
                 // In the order in which a cache happens to have the bindings.
                 items.sort_by_key(Tree::short);
             }
+            Tree::List(items) if name == "paths" && items.iter().all(|item| matches!(item, Tree::Text(_))) => {
+                // Paths are there or not; one more does not make all that follow another.
+                *tree = Tree::Map(items.iter().map(|item| (item.text().unwrap_or_default().to_owned(), Tree::Leaf("there".to_owned()))).collect());
+            }
+            Tree::List(items) if name == "causes" && items.iter().all(|item| item.at("reason").and_then(Tree::text) == Some("FieldManagerConflict")) => {
+                // In the order in which a map happens to have the managers.
+                items.sort_by_key(Tree::short);
+            }
             Tree::List(items) if name == "managedFields" => {
                 for item in items.iter_mut() {
                     self.below(name, item);
@@ -116,7 +125,30 @@ impl Context<'_> {
         if CLUSTER_IP.is_match(text) && !self.sent.contains(text) {
             return "<chosen>".to_owned();
         }
+        // An age in a table.
+        if name == "cells" && SECONDS.is_match(text) {
+            return "<seconds>".to_owned();
+        }
         self.text(text)
+    }
+}
+
+/// Sorts the rules of a SelfSubjectRulesReview in protobuf: a cache has the bindings in no order.
+pub fn sort_rules(tree: &mut Tree) {
+    let status = ["2", "3"].into_iter().try_fold(tree, |tree, name| match tree {
+        Tree::Map(fields) => fields.iter_mut().find(|(n, _)| n == name).map(|(_, value)| value),
+        _ => None,
+    });
+    let Some(Tree::Map(fields)) = status else { return };
+    for list in ["1", "2"] {
+        let is_item = |name: &str| name == list || name.starts_with(&format!("{list}#"));
+        let mut items: Vec<Tree> = fields.iter().filter(|(name, _)| is_item(name)).map(|(_, item)| item.clone()).collect();
+        items.sort_by_key(|item| std::cmp::Reverse(item.short()));
+        for (_, slot) in fields.iter_mut().filter(|(name, _)| is_item(name)) {
+            if let Some(item) = items.pop() {
+                *slot = item;
+            }
+        }
     }
 }
 

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Options;
 use super::generate::{self, Seed, Served};
 use super::known::Known;
+use super::lane::{self, Asked};
 use super::random::Random;
 use super::servers::{self, Servers};
 use super::transcript::{self, Case};
-use super::tree::{Difference, Tree};
+use super::tree::Difference;
 use super::verdict;
 
 /// Families of differences that are listed at the end.
@@ -36,10 +37,9 @@ struct Run<'a> {
 
 /// Compares; an error when something differs.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    let directory = std::env::temp_dir().join(format!("ironclad-oracle-{}", options.seed.unwrap_or_default()));
-    if directory.exists() {
-        std::fs::remove_dir_all(&directory)?;
-    }
+    // Runs beside each other may have the same seed, and each sees itself as the first process.
+    let moment = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+    let directory = std::env::temp_dir().join(format!("ironclad-oracle-{moment}"));
     std::fs::create_dir_all(&directory)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(compare(root, options, &directory));
@@ -87,7 +87,7 @@ impl Run<'_> {
         let account = r#"{"apiVersion":"v1","kind":"ServiceAccount","metadata":{"name":"default"}}"#;
         let accounts = format!("/api/v1/namespaces/{name}/serviceaccounts");
         for case in [Case::new("start", "POST", "/api/v1/namespaces").body(object), Case::new("start", "POST", accounts).body(account)] {
-            for side in [&mut self.servers.upstream, &mut self.servers.ours] {
+            for side in self.servers.lane.sides() {
                 side.set("ns", name);
                 let answer = side.ask(&case).await?;
                 if answer.status != 201 {
@@ -98,45 +98,34 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// One case after the other.
     async fn topic(&mut self, cases: &[Case]) -> Result<()> {
         for case in cases {
-            self.case(case).await?;
+            let asked = self.servers.lane.ask(case).await?;
+            self.count(asked)?;
         }
         Ok(())
     }
 
-    async fn case(&mut self, case: &Case) -> Result<()> {
+    /// Takes note of what one case found.
+    fn count(&mut self, asked: Asked) -> Result<()> {
         self.cases += 1;
-        let Servers { upstream, ours, .. } = &mut self.servers;
-        let (a, b) = tokio::join!(upstream.ask(case), ours.ask(case));
-        let Ok(a) = a else {
-            // Its handler panicked on the request: there is nothing to be equal to.
-            println!("upstream gives no answer: {}", case.title);
-            self.silent += 1;
-            return if self.silent > SILENT { a.map(|_| ()).context("upstream") } else { Ok(()) };
-        };
-        let b = b.context("ours")?;
-        for (name, path) in &case.keep {
-            for (side, answer) in [(&mut self.servers.upstream, &a), (&mut self.servers.ours, &b)] {
-                let tree: Option<Tree> = serde_json::from_slice(&answer.body).ok();
-                let value = tree.as_ref().and_then(|t| t.at(path)).and_then(Tree::text).unwrap_or_default();
-                side.set(name, value);
-            }
+        self.silent += usize::from(asked.silent);
+        if self.silent > SILENT {
+            bail!("upstream gives no answers any more: {}", asked.title);
         }
-        let now = Timestamp::now();
-        let all = verdict::compare(case, &a, &b, now);
-        let new: Vec<&Difference> = all.iter().filter(|d| !self.known.has(&case.title, d)).collect();
-        self.listed += all.len() - new.len();
+        let new: Vec<&Difference> = asked.differences.iter().filter(|d| !self.known.has(&asked.title, d)).collect();
+        self.listed += asked.differences.len() - new.len();
         if new.is_empty() {
             return Ok(());
         }
         self.different += 1;
         for difference in &new {
-            let family = self.families.entry(verdict::family(difference)).or_insert((0, case.title.clone()));
+            let family = self.families.entry(verdict::family(difference)).or_insert((0, asked.title.clone()));
             family.0 += 1;
         }
         if !self.options.summary {
-            println!("{}", verdict::show(case, &new, &a, &b, now));
+            println!("{}{}", asked.shown, verdict::places(&new));
         }
         Ok(())
     }
@@ -156,7 +145,7 @@ impl Run<'_> {
     }
 
     async fn document(&mut self, path: &str) -> Result<Value> {
-        let answer = self.servers.ours.ask(&Case::new("discovery", "GET", path)).await?;
+        let answer = self.servers.lane.ours.ask(&Case::new("discovery", "GET", path)).await?;
         serde_json::from_slice(&answer.body).with_context(|| format!("read {path}"))
     }
 
@@ -170,12 +159,11 @@ impl Run<'_> {
             return Ok(());
         }
         self.namespace("t-round").await?;
-        for seed in generate::seeds(&folder.join("objects"), &self.fixtures(), served, "t-round")? {
-            if self.wants(&format!("round/{}", seed.name)) {
-                self.topic(&seed.round()).await?;
-            }
-        }
-        Ok(())
+        let mut seeds = generate::seeds(&folder.join("objects"), &self.fixtures(), served, "t-round")?;
+        seeds.retain(|seed| self.wants(&format!("round/{}", seed.name)));
+        // Rounds wait for watches to end: all of them at once.
+        let found = lane::scripts(&self.servers.lane, seeds.iter().map(Seed::round).collect()).await?;
+        found.into_iter().flatten().try_for_each(|asked| self.count(asked))
     }
 
     async fn mutations(&mut self, folder: &Path, served: &[Served]) -> Result<()> {
@@ -185,15 +173,13 @@ impl Run<'_> {
         self.namespace("t-mutation").await?;
         let seeds = generate::seeds(&folder.join("objects"), &self.fixtures(), served, "t-mutation")?;
         let seeds: Vec<Seed> = seeds.into_iter().filter(|s| self.wants(&format!("mutation/{}", s.name))).collect();
-        for seed in seeds.iter().filter(|seed| seed.stored) {
-            self.case(&seed.create()).await?;
-        }
+        let creates: Vec<Case> = seeds.iter().filter(|seed| seed.stored).map(Seed::create).collect();
+        self.topic(&creates).await?;
         let mut random = Random::new(self.options.seed.unwrap_or_default());
-        for number in 0..self.options.cases {
-            let case = random.pick(&seeds).mutation(&mut random, number);
-            self.case(&case).await?;
-        }
-        Ok(())
+        let cases = (0..self.options.cases).map(|number| random.pick(&seeds).mutation(&mut random, number)).collect();
+        // Each is a dry run.
+        let found = lane::independent(&self.servers.lane, cases).await?;
+        found.into_iter().try_for_each(|asked| self.count(asked))
     }
 
     fn end(&self) -> Result<()> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::lane::Lane;
 use super::side::{Side, Tls};
 use super::transcript::Case;
 
@@ -54,8 +55,7 @@ impl Drop for Process {
 
 /// Both servers, until dropped.
 pub struct Servers {
-    pub upstream: Side,
-    pub ours: Side,
+    pub lane: Lane,
     // Upstream's server takes a minute to stop when its etcd has gone.
     _processes: Vec<Process>,
 }
@@ -73,13 +73,13 @@ pub async fn start(programs: &Programs, directory: &Path) -> Result<Servers> {
     let upstream = spawn(&mut apiserver(&path(&programs.apiserver)?, directory, &pki), directory, "upstream")?;
     let address = |text: &str| text.parse::<SocketAddr>().context("an address");
     let mut servers = Servers {
-        upstream: Side::new(address(UPSTREAM)?, tls()?),
-        ours: Side::new(address(OURS)?, tls()?),
+        lane: Lane { upstream: Side::new(address(UPSTREAM)?, tls()?), ours: Side::new(address(OURS)?, tls()?) },
         _processes: vec![upstream, etcd, ours],
     };
     for path in ["/readyz", "/api/v1/namespaces/default", "/api/v1/namespaces/kube-node-lease"] {
-        answers(&mut servers.upstream, path).await.with_context(|| format!("see {}", directory.display()))?;
-        answers(&mut servers.ours, path).await.with_context(|| format!("see {}", directory.display()))?;
+        for side in servers.lane.sides() {
+            answers(side, path).await.with_context(|| format!("see {}", directory.display()))?;
+        }
     }
     Ok(servers)
 }

@@ -39,6 +39,7 @@ impl Answer {
 }
 
 /// Certificates to show and to trust.
+#[derive(Clone)]
 pub struct Tls {
     known: Arc<ClientConfig>,
     anonymous: Arc<ClientConfig>,
@@ -74,6 +75,11 @@ pub struct Side {
 impl Side {
     pub fn new(address: SocketAddr, tls: Tls) -> Side {
         Side { address, tls, connections: HashMap::new(), kept: HashMap::new() }
+    }
+
+    /// The same server and the same values, over connections of its own.
+    pub fn another(&self) -> Side {
+        Side { address: self.address, tls: self.tls.clone(), connections: HashMap::new(), kept: self.kept.clone() }
     }
 
     /// Sets a value that later cases use.

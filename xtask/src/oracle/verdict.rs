@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::normal::Context;
+use super::normal::{self, Context};
 use super::side::Answer;
 use super::transcript::Case;
 use super::tree::{self, Difference, Tree};
@@ -40,7 +40,14 @@ pub fn compare(case: &Case, upstream: &Answer, ours: &Answer, now: Timestamp) ->
         };
         tree::compare(&format!("header {name}"), &values(upstream), &values(ours), &mut out);
     }
-    tree::compare("body", &body(upstream, &context), &body(ours, &context), &mut out);
+    let bodies = [upstream, ours].map(|answer| {
+        let mut tree = body(answer, &context);
+        if case.path.contains("selfsubjectrulesreviews") {
+            normal::sort_rules(&mut tree);
+        }
+        tree
+    });
+    tree::compare("body", &bodies[0], &bodies[1], &mut out);
     out
 }
 
@@ -50,7 +57,7 @@ fn body(answer: &Answer, context: &Context<'_>) -> Tree {
     let parsed = if media.starts_with("application/yaml") {
         // Quotes and line breaks of YAML mean nothing.
         std::str::from_utf8(&answer.body).ok().and_then(|text| serde_saphyr::from_str(text).ok())
-    } else if media.starts_with("application/json") {
+    } else if media.starts_with("application/json") || answer.body.starts_with(b"{\"paths\":") {
         documents(&answer.body)
     } else if media.starts_with("application/vnd.kubernetes.protobuf;stream=watch") {
         wire::frames(&answer.body)
@@ -78,8 +85,14 @@ fn documents(body: &[u8]) -> Option<Tree> {
     if documents.len() == 1 { documents.pop() } else { Some(Tree::List(documents)) }
 }
 
-/// The request, what differs, and both answers side by side.
-pub fn show(case: &Case, differences: &[&Difference], upstream: &Answer, ours: &Answer, now: Timestamp) -> String {
+/// The places at which they differ.
+pub fn places(differences: &[&Difference]) -> String {
+    let shown = |Difference { at, upstream, ours }: &Difference| format!("* {at}\n    upstream: {upstream}\n    ours:     {ours}\n");
+    differences.iter().map(|difference| shown(difference)).collect()
+}
+
+/// The request, and both answers side by side.
+pub fn show(case: &Case, upstream: &Answer, ours: &Answer, now: Timestamp) -> String {
     let mut out = format!("\n--- {}\n{} {}\n", case.title, case.method, case.path);
     for (name, value) in &case.headers {
         out.push_str(&format!("{name}: {value}\n"));
@@ -88,10 +101,6 @@ pub fn show(case: &Case, differences: &[&Difference], upstream: &Answer, ours: &
         let text = String::from_utf8_lossy(&case.body);
         let shown: String = text.chars().take(4000).collect();
         out.push_str(&format!("\n{shown}\n"));
-    }
-    for difference in differences {
-        let Difference { at, upstream, ours } = difference;
-        out.push_str(&format!("* {at}\n    upstream: {upstream}\n    ours:     {ours}\n"));
     }
     let sent = String::from_utf8_lossy(&case.body);
     let context = Context { sent: &sent, now };
@@ -148,7 +157,7 @@ mod tests {
         let found = compare(&case, &a, &b, Timestamp::UNIX_EPOCH);
         assert_eq!(found.iter().map(|d| d.at.as_str()).collect::<Vec<_>>(), ["status", "body.a"]);
         let all: Vec<&Difference> = found.iter().collect();
-        let shown = show(&case, &all, &a, &b, Timestamp::UNIX_EPOCH);
+        let shown = show(&case, &a, &b, Timestamp::UNIX_EPOCH) + &places(&all);
         assert!(shown.contains("GET /x") && shown.contains("upstream: 1"), "{shown}");
     }
 }
