@@ -41,7 +41,8 @@ pub trait Rules: Send + Sync + 'static {
         Errors::new()
     }
 
-    /// All that is wrong with a change of the main resource, `validate(new)` included.
+    /// All that is wrong with a change of the main resource, `validate(new)` included. What holds for the metadata
+    /// of every kind was checked before; most kinds check metadata again here, and clients see that.
     fn validate_update(&self, new: &Object, _old: &Object) -> Errors {
         self.validate(new)
     }
@@ -86,6 +87,11 @@ pub trait Rules: Send + Sync + 'static {
 
     /// Whether names, labels and the like are checked as those of other kinds are.
     fn checks_metadata(&self) -> bool {
+        true
+    }
+
+    /// Whether finalizers without a prefix must be known ones.
+    fn checks_finalizers(&self) -> bool {
         true
     }
 

@@ -27,6 +27,11 @@ fn with_examples() -> Vec<(Descriptor, Object)> {
 fn created(descriptor: &Descriptor, mut object: Object) -> Object {
     descriptor.rules.default(&mut object);
     descriptor.rules.prepare_create(&mut object);
+    // What the life cycle gives it: updates are checked for it.
+    object.set("metadata.resourceVersion", "1");
+    if descriptor.namespaced {
+        object.set("metadata.namespace", "default");
+    }
     object
 }
 

@@ -66,13 +66,20 @@ impl Quantity {
         // More digits than this are beyond every limit.
         let mantissa: i128 = format!("0{whole}{fraction}").parse().unwrap_or(i128::MAX);
         let denominator = factor_den * 10i128.pow(fraction.len() as u32);
-        // Beyond the range of i64 units upstream clamps; so do we.
-        let limit = i128::from(i64::MAX) * NANO;
+        // Upstream clamps binary amounts to what an i64 can count.
+        let limit = if format == Format::BinarySi { i128::from(i64::MAX) * NANO } else { i128::MAX >> 8 };
         let nano = match mantissa.checked_mul(factor_num).and_then(|n| n.checked_mul(NANO)) {
             Some(n) => (n / denominator + i128::from(n % denominator != 0)).min(limit),
             None => limit,
         };
         Ok(Quantity { nano: if negative { -nano } else { nano }, format })
+    }
+
+    /// The text of a quantity as upstream prints what it has read: a text that looks canonical stays as it is, also where
+    /// it is not.
+    pub fn printed(text: &str) -> Result<String, ParseError> {
+        let parsed = Quantity::parse(text)?;
+        Ok(if looks_canonical(text) { text.to_owned() } else { parsed.to_string() })
     }
 
     /// Whole units, rounded up.
@@ -116,6 +123,27 @@ impl Quantity {
         let up = self.nano.div_euclid(unit) + i128::from(self.nano.rem_euclid(unit) != 0);
         up.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     }
+}
+
+/// Whether upstream keeps the text (`ParseQuantity`'s fast path): few digits, and a number that no other suffix fits better.
+fn looks_canonical(text: &str) -> bool {
+    const DIGITS: usize = 18;
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let end = unsigned.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    if let Some((_, shift)) = BINARY.iter().find(|(s, _)| *s == suffix) {
+        let room = 15 - whole.len() as i64 - i64::from(*shift) * 3 / 10 - 1;
+        return fraction.is_empty() && room >= 0 && whole.parse::<u64>().is_ok_and(|n| n % 8 != 0);
+    }
+    let exponent = DECIMAL.iter().find(|(s, _)| *s == suffix).map(|(_, exponent)| *exponent);
+    let exponent = exponent.or_else(|| suffix.strip_prefix(['e', 'E'])?.parse().ok());
+    let Some(scale) = exponent.and_then(|e| e.checked_sub(i32::try_from(fraction.len()).ok()?)) else { return false };
+    let digits = [whole, fraction].concat();
+    let fits = digits.len() <= DIGITS && scale >= -9;
+    text == "0" || fits && scale % 3 == 0 && !digits.ends_with("000") && !digits.starts_with('0')
 }
 
 /// (format, numerator, denominator) of a suffix.

@@ -212,13 +212,19 @@ impl Status {
         }
         let list = if shown.len() == 1 { shown.remove(0) } else { format!("[{}]", shown.join(", ")) };
         let subject = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
-        let message = format!("{subject} {name:?} is invalid: {list}");
+        let message = format!("{subject} {} is invalid: {list}", crate::text::quoted(name));
         let mut status = Status::about(Reason::Invalid, group, kind, name, message);
         status.causes = errors
             .iter()
             .map(|e| Cause { reason: e.reason().to_owned(), message: body(e), field: e.path.to_string() })
             .collect();
         status
+    }
+
+    /// With more warnings before its own.
+    pub fn warned(mut self, warnings: impl IntoIterator<Item = String>) -> Self {
+        self.warnings.splice(0..0, warnings);
+        self
     }
 
     /// An answer by its code alone, in the words of upstream's `NewGenericServerResponse`.

@@ -1,5 +1,6 @@
 //! What callers (the server's verbs) ask of the registry, as values.
 
+use bytes::Bytes;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
@@ -98,6 +99,8 @@ pub struct WatchOptions {
     /// `sendInitialEvents=true`: current objects, then a bookmark with
     /// `k8s.io/initial-events-end`, then changes.
     pub send_initial_events: bool,
+    /// `sendInitialEvents=false`: without a revision, changes from now on.
+    pub changes_only: bool,
     /// The watch ends by itself after this time, with a last bookmark when bookmarks are wanted.
     /// `None`: it ends when its reader drops it.
     pub timeout: Option<std::time::Duration>,
@@ -142,6 +145,27 @@ pub enum Patch {
         /// Take over fields that others own.
         force: bool,
     },
+}
+
+/// A patch and what is known of its text.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// What it says.
+    pub patch: Patch,
+    /// As it was written: refusals show it.
+    pub text: Bytes,
+    /// What upstream says of fields that it has twice.
+    pub duplicates: Vec<String>,
+}
+
+impl From<Patch> for Sent {
+    fn from(patch: Patch) -> Self {
+        let text = match &patch {
+            Patch::Json(tree) | Patch::Merge(tree) | Patch::Strategic(tree) => tree.to_string().into(),
+            Patch::Apply { .. } => Bytes::new(),
+        };
+        Sent { patch, text, duplicates: Vec::new() }
+    }
 }
 
 /// `propagationPolicy`.

@@ -11,7 +11,7 @@ use meta::{Attributes, Encoded, Object, Reason, Status};
 use store::Store;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Patch, Scope, WatchOptions, WatchStream, Written};
+use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, WatchOptions, WatchStream, Written};
 use crate::cache::{Cache, Feed};
 use crate::error::{parse_revision, too_large};
 use crate::kind::{self, Kind, Kinds};
@@ -36,6 +36,8 @@ pub struct Config {
     pub patience: Duration,
     /// Time between bookmarks, plus up to a quarter of it so that they spread.
     pub bookmark_period: Duration,
+    /// A watch that is to last no longer ends without a bookmark.
+    pub short_watch: Duration,
     /// Changes that a watcher may be behind before it is disconnected.
     pub watch_room: usize,
 }
@@ -44,7 +46,8 @@ impl Default for Config {
     fn default() -> Self {
         let service_cidr = ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 96, 0, 0), 12).into();
         let (patience, bookmark_period) = (Duration::from_secs(3), Duration::from_secs(60));
-        Config { service_cidr, node_ports: 30000..=32767, patience, bookmark_period, watch_room: 4096 }
+        let short_watch = Duration::from_secs(2);
+        Config { service_cidr, node_ports: 30000..=32767, patience, bookmark_period, short_watch, watch_room: 4096 }
     }
 }
 
@@ -59,6 +62,7 @@ pub struct Registry {
     plugins: Vec<Arc<dyn Plugin>>,
     reservations: Vec<Arc<dyn Reservation>>,
     bookmark_period: Duration,
+    short_watch: Duration,
     watch_room: usize,
     _stop: DropGuard,
 }
@@ -82,6 +86,7 @@ impl Registry {
             plugins,
             reservations: reservation::all(&config),
             bookmark_period: config.bookmark_period,
+            short_watch: config.short_watch,
             watch_room: config.watch_room,
             _stop: stop.drop_guard(),
         };
@@ -241,7 +246,7 @@ impl Registry {
         let kind = self.target(attributes)?;
         let selection = Selection::new(&kind, &scope)?;
         let (newest, bookmark_period, room) = (self.store.revision(), self.bookmark_period, self.watch_room);
-        let pace = Pace { newest, bookmark_period, room };
+        let pace = Pace { newest, bookmark_period, short: self.short_watch, room };
         watch::start(&self.feed, pace, kind, selection, &options).await
     }
 
@@ -274,7 +279,8 @@ impl Registry {
     }
 
     /// Changes an object or a subresource by a patch.
-    pub async fn patch(&self, call: &Call, patch: Patch) -> Result<Written, Status> {
+    pub async fn patch(&self, call: &Call, patch: impl Into<Sent>) -> Result<Written, Status> {
+        let patch = patch.into();
         let kind = self.target(&call.attributes)?;
         if call.attributes.subresource.is_empty() {
             let fill = |object: &mut Object| default(&kind, object);

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v2_proto, openapi_v3};
 pub use strategic::PatchError;
-pub use decode::{tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
+pub use decode::{kind_error, tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.
@@ -93,7 +93,7 @@ impl Schema {
     /// Decodes one YAML document.
     pub fn decode_yaml(&self, bytes: &[u8]) -> Result<Decoded, DecodeError> {
         let text = std::str::from_utf8(bytes).map_err(|e| {
-            DecodeError(format!("error converting YAML to JSON: yaml: invalid UTF-8 at byte {}", e.valid_up_to()))
+            DecodeError(format!("yaml: invalid UTF-8 at byte {}", e.valid_up_to()))
         })?;
         let (value, mut strict_errors) = decode::yaml_to_json(text).map_err(DecodeError)?;
         let decoded = self.decode_value(&value)?;
@@ -104,6 +104,17 @@ impl Schema {
     /// Decodes a tree, for example the result of a patch. A tree has no duplicate fields.
     pub fn decode_value(&self, value: &Value) -> Result<Decoded, DecodeError> {
         self.decode_json(&encode::plain(value))
+    }
+
+    /// Decodes a tree as upstream does with the result of a strategic merge patch: numbers are fitted into their
+    /// fields, and what is wrong is said in other words than of a document.
+    pub fn convert_value(&self, value: &Value) -> Result<Decoded, DecodeError> {
+        self.decode_value(value).or_else(|_| self.decode_value(&decode::fit(self.root(), value).map_err(DecodeError)?))
+    }
+
+    /// Whether all values are of the sort that their fields take: no scalar where a map belongs.
+    pub fn sorted_alike(&self, value: &Value) -> bool {
+        decode::sorted_alike(self.root(), value)
     }
 
     /// Sets the defaults that the schema itself has (a kind's own defaults are its rules' matter).
@@ -172,6 +183,15 @@ impl Schema {
         let (bytes, at) = encode::Writer::encode(self.root(), object.fields(), splice);
         (Bytes::from(bytes), at)
     }
+}
+
+/// What a client is warned of when its document was odd: one line each of what the YAML decoder says in one error.
+pub fn strict_warnings(errors: Vec<String>) -> Vec<String> {
+    let split = |error: String| match error.strip_prefix("yaml: unmarshal errors:\n") {
+        Some(lines) => lines.lines().map(|line| line.trim().to_owned()).collect(),
+        None => vec![error],
+    };
+    errors.into_iter().flat_map(split).collect()
 }
 
 fn object(map: serde_json::Map<String, Value>) -> Object {

@@ -242,7 +242,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn go_word(&self) -> &'static str {
+    /// What Go calls it.
+    pub(crate) fn go_word(&self) -> &'static str {
         match self {
             Kind::String => "string",
             Kind::Bool => "bool",

@@ -7,7 +7,6 @@ use kinds::Descriptor;
 use meta::{Gvk, Object, Reason, Status};
 use registry::api::FieldValidation;
 use schema::{Decoded, Schema};
-use serde::Deserialize;
 use transport::Body;
 
 use crate::negotiate::Format;
@@ -39,8 +38,7 @@ pub async fn read(mut body: Body) -> Result<Bytes, Status> {
 }
 
 /// What a document says of its type.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 struct TypeFields {
     kind: String,
     api_version: String,
@@ -76,7 +74,7 @@ pub fn object(
     let Decoded { object, strict_errors } = decoded;
     match validation {
         FieldValidation::Ignore => Ok((object, Vec::new())),
-        FieldValidation::Warn => Ok((object, strict_errors)),
+        FieldValidation::Warn => Ok((object, schema::strict_warnings(strict_errors))),
         FieldValidation::Strict if strict_errors.is_empty() => Ok((object, strict_errors)),
         FieldValidation::Strict => {
             Err(unhandled(gvk, &gvk.kind, &format!("strict decoding error: {}", strict_errors.join(", "))))
@@ -98,19 +96,20 @@ pub fn delete_options(body: &[u8]) -> Result<Object, Status> {
 }
 
 fn undecodable(gvk: &Gvk, format: Format, body: &[u8], error: &str) -> Status {
-    let said = match format {
-        Format::Json => serde_json::from_slice(body).ok(),
-        Format::Yaml => std::str::from_utf8(body).ok().and_then(|text| serde_saphyr::from_str(text).ok()),
+    let json = match format {
+        Format::Json => Some(body.to_vec()),
+        Format::Yaml => std::str::from_utf8(body).ok().and_then(|text| schema::yaml_to_json(text).ok()).map(|(tree, _)| tree.to_string().into()),
         Format::Protobuf => None,
     };
-    let said: Option<TypeFields> = said;
-    match said {
-        None if format == Format::Json && !error.starts_with(NO_KIND) => {
-            unrecognized(gvk, body, &format!("{NO_KIND}{error}"))
-        }
-        None => unrecognized(gvk, body, error),
-        Some(said) => same_type(gvk, &said).err().unwrap_or_else(|| unhandled(gvk, &gvk.kind, error)),
+    // Upstream looks for the type first.
+    if let Some(why) = json.as_deref().and_then(schema::kind_error) {
+        return unrecognized(gvk, body, &format!("{NO_KIND}{why}"));
     }
+    let tree = json.and_then(|json| schema::json_tree(&json).ok());
+    let Some((tree, _)) = tree else { return unrecognized(gvk, body, error) };
+    let text = |name: &str| tree[name].as_str().unwrap_or_default().to_owned();
+    let said = TypeFields { kind: text("kind"), api_version: text("apiVersion") };
+    same_type(gvk, &said).err().unwrap_or_else(|| unhandled(gvk, &gvk.kind, error))
 }
 
 /// Refuses another type than the expected one; absent fields are no contradiction.

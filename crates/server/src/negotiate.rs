@@ -100,7 +100,24 @@ pub fn output(headers: &HeaderMap, shapes: bool) -> Result<Output, Status> {
     if accept.is_empty() || accept == "*/*" || accept == "application/json" {
         return Ok(Output::default());
     }
-    clauses(accept).iter().find_map(|c| acceptable(c, shapes)).ok_or_else(not_acceptable)
+    let clauses = clauses(accept);
+    clauses.iter().find_map(|c| acceptable(c, shapes)).ok_or_else(|| {
+        if clauses.iter().any(|c| formats(c.media).next().is_some()) { not_acceptable() } else { none_available("") }
+    })
+}
+
+/// 406 in the words of upstream's router, which looks at the media types alone. `more`: what else there is here.
+fn none_available(more: &str) -> Status {
+    let why = format!("406: Not Acceptable\n\nAvailable representations: {}{more}", MEDIA_TYPES.join(", "));
+    Status::generic(Reason::NotAcceptable, why)
+}
+
+/// The same for a list, which can also be watched.
+pub fn output_of_list(headers: &HeaderMap) -> Result<Output, Status> {
+    output(headers, true).map_err(|status| match status.bare_details {
+        true => none_available(", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"),
+        false => status,
+    })
 }
 
 /// The `Accept` header, or empty.

@@ -107,6 +107,7 @@ pub fn watch(query: &Query) -> Result<(WatchOptions, Option<u64>), Status> {
         resource_version: query.text("resourceVersion").to_owned(),
         bookmarks: query.boolean("allowWatchBookmarks").unwrap_or(false),
         send_initial_events: initial.unwrap_or(false),
+        changes_only: initial == Some(false),
         timeout: None,
     };
     Ok((options, timeout.and_then(|t| u64::try_from(t).ok()).filter(|t| *t > 0)))

@@ -10,6 +10,7 @@ use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
 use crate::validate::selector::label_selector;
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 struct ClusterRole;
@@ -37,6 +38,13 @@ impl Rules for ClusterRole {
                 }
             }
         }
+        errors
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = own_metadata(new, false, &|name, prefix| self.validate_name(name, prefix));
+        errors.extend(self.validate(new));
+        errors.extend(own_metadata_update(new, old));
         errors
     }
 

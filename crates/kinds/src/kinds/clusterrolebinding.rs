@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::rolebinding::{COLUMNS, binding, cells, defaults, same_role};
 use crate::descriptor::Descriptor;
 use crate::rules::{Column, Rules};
+use crate::validate::{own_metadata, own_metadata_update};
 
 struct ClusterRoleBinding;
 
@@ -27,7 +28,9 @@ impl Rules for ClusterRoleBinding {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.validate(new);
+        let mut errors = own_metadata(new, false, &|name, prefix| self.validate_name(name, prefix));
+        errors.extend(self.validate(new));
+        errors.extend(own_metadata_update(new, old));
         errors.extend(same_role(new, old));
         errors
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 /// The most bytes that all values of a ConfigMap or Secret may have together.
@@ -45,7 +46,9 @@ impl Rules for ConfigMap {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = frozen(new, old, &["data", "binaryData"]);
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(frozen(new, old, &["data", "binaryData"]));
+        errors.extend(own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix)));
         errors.extend(self.validate(new));
         errors
     }
@@ -97,8 +100,9 @@ mod tests {
                 "data[c]: Invalid value: \"c\": duplicate of key present in binaryData",
             ]
         );
-        let old = object(json!({"immutable": true, "data": {"a": "1"}}));
-        let errors = ConfigMap.validate_update(&object(json!({"data": {"a": "2"}})), &old);
+        let metadata = json!({"name": "a", "namespace": "b", "resourceVersion": "1"});
+        let old = object(json!({"metadata": metadata, "immutable": true, "data": {"a": "1"}}));
+        let errors = ConfigMap.validate_update(&object(json!({"metadata": metadata, "data": {"a": "2"}})), &old);
         assert_eq!(errors.len(), 2);
         assert_eq!(errors[1].to_string(), "data: Forbidden: field is immutable when `immutable` is set");
         assert_eq!((decoded_length("eA=="), decoded_length("eHg="), decoded_length("")), (1, 2, 0));

@@ -11,7 +11,7 @@ use crate::podspec::defaults::template_in;
 use crate::print::{AGE, NAME, text, wide};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{Fields, child_or_new, default_absent, default_zero, only_status, restore, same_at};
-use crate::validate::immutable;
+use crate::validate::{immutable, own_metadata_update};
 use crate::view::View;
 
 static COLUMNS: [Column; 8] = [
@@ -92,16 +92,17 @@ impl Rules for Deployment {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.validate(new);
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(self.validate(new));
         immutable(&View::of(new, "spec").at("selector"), &View::of(old, "spec").at("selector"), &mut errors);
         errors
     }
 
     fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
-        let mut errors = Errors::new();
         if subresource != "status" {
-            return errors;
+            return Errors::new();
         }
+        let mut errors = own_metadata_update(new, old);
         let status = View::of(new, "status");
         for count in [
             "observedGeneration",
@@ -177,8 +178,12 @@ fn strategy(strategy: &View<'_>, errors: &mut Errors) {
         }
         other => {
             // Upstream shows its internal form of the whole strategy.
-            let shown = json!({"Type": other, "RollingUpdate": null});
-            errors.push(Error::not_supported(&strategy.path, shown, &["Recreate", "RollingUpdate"]));
+            let part = |name| rolling.at(name).value().cloned().unwrap_or_else(|| 0.into());
+            let parts = || format!(r#"{{"MaxUnavailable":{},"MaxSurge":{}}}"#, part("maxUnavailable"), part("maxSurge"));
+            let rolling = if rolling.exists() { parts() } else { "null".to_owned() };
+            let shown = format!(r#"{{"Type":{},"RollingUpdate":{rolling}}}"#, json!(other));
+            let error = Error::not_supported(&strategy.path, Value::Null, &["Recreate", "RollingUpdate"]);
+            errors.push(error.showing(shown));
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
+use crate::validate::metadata_update;
 use crate::view::View;
 
 static COLUMNS: [Column; 3] = [NAME, crate::print::text("Holder", "Who holds it"), AGE];
@@ -60,6 +61,16 @@ impl Rules for Lease {
             let path = spec.path.child("preferredHolder");
             errors.push(Error::forbidden(&path, "may only be specified if `strategy` is defined"));
         }
+        errors
+    }
+
+    fn checks_finalizers(&self) -> bool {
+        false
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = metadata_update(new, old);
+        errors.extend(self.validate(new));
         errors
     }
 

@@ -9,7 +9,7 @@ use crate::descriptor::{CHANGE, Descriptor, Verbs};
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{only_status, restore};
-use crate::validate::finalizer;
+use crate::validate::{finalizer, own_metadata, own_metadata_update};
 use crate::view::View;
 
 static COLUMNS: [Column; 3] = [NAME, crate::print::text("Status", "Phase of its life"), AGE];
@@ -73,8 +73,15 @@ impl Rules for Namespace {
         errors
     }
 
-    fn validate_subresource(&self, subresource: &str, new: &Object, _old: &Object) -> Errors {
-        let mut errors = Errors::new();
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = own_metadata(new, false, &|name, prefix| self.validate_name(name, prefix));
+        errors.extend(self.validate(new));
+        errors.extend(own_metadata_update(new, old));
+        errors
+    }
+
+    fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
+        let mut errors = own_metadata_update(new, old);
         if subresource == "status" {
             let path = Path::new("status").child("Phase");
             let phase = new.str_at("status.phase");

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use meta::Object;
 use meta::field::{Error, Errors, Path};
+use meta::text::quoted;
 use serde_json::{Value, json};
 
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
@@ -15,6 +16,7 @@ use crate::tree::{child_mut, child_or_new, default_absent, only_status, restore}
 use crate::validate::ip;
 use crate::validate::resources::amount;
 use crate::validate::taint::taints;
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 static COLUMNS: [Column; 10] = [
@@ -97,6 +99,12 @@ impl Rules for Node {
         let spec = View::of(object, "spec");
         taints(&spec.at("taints"), &Path::new("metadata").child("taints"), &mut errors);
         amounts(object, &mut errors);
+        let swap = View::of(object, "status").at("nodeInfo").at("swap");
+        if swap.get("capacity").is_some_and(|bytes| bytes.int().is_some_and(|n| n <= 0)) {
+            let path = Path::new("metadata").child("nodeSwapStatus").child("capacity");
+            errors.push(Error::invalid(&path, swap.number("capacity"), "must be greater than 0"));
+        }
+        declared_features(&View::of(object, "status").at("declaredFeatures"), &mut errors);
         let ranges = spec.at("podCIDRs");
         let nets: Vec<_> = ranges.items().filter_map(|r| ip::range(&r, false, &mut errors)).collect();
         let families: HashSet<bool> = nets.iter().map(|n| n.addr().is_ipv4()).collect();
@@ -107,20 +115,22 @@ impl Rules for Node {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.validate(new);
+        let mut errors = own_metadata(new, false, &|name, prefix| self.validate_name(name, prefix));
+        errors.extend(self.validate(new));
         errors.extend(self.validate_subresource("status", new, old));
         errors
     }
 
     /// `status`, and what updates of both halves have in common.
     fn validate_subresource(&self, _subresource: &str, new: &Object, old: &Object) -> Errors {
-        let mut errors = Errors::new();
+        let mut errors = own_metadata_update(new, old);
         amounts(new, &mut errors);
+        declared_features(&View::of(new, "status").at("declaredFeatures"), &mut errors);
         let mut seen = HashSet::new();
         for address in View::of(new, "status").each("addresses") {
             if !seen.insert((address.text("type"), address.text("address"))) {
-                let shown = json!({"Type": address.text("type"), "Address": address.text("address")});
-                errors.push(Error::duplicate(&address.path, shown));
+                let shown = format!(r#"{{"Type":{:?},"Address":{:?}}}"#, address.text("type"), address.text("address"));
+                errors.push(Error::duplicate(&address.path, Value::Null).showing(shown));
             }
         }
         let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
@@ -131,6 +141,7 @@ impl Rules for Node {
         if !was.text("providerID").is_empty() && was.text("providerID") != is.text("providerID") {
             errors.push(forbid("providerID", "node updates may not change providerID except from \"\" to valid"));
         }
+        taints(&is.at("taints"), &Path::new("metadata").child("taints"), &mut errors);
         if is.text("externalID") != was.text("externalID") {
             errors.push(forbid("externalID", "may not be updated"));
         }
@@ -183,6 +194,32 @@ fn pod_cidrs(object: &mut Object) {
         object.set("spec.podCIDRs", json!([one]));
     } else if one.is_empty() && !first.is_empty() {
         object.set("spec.podCIDR", first);
+    }
+}
+
+/// Why a name is none of a feature: `MyFeature`, `MyFeature/mySubFeature`.
+fn feature_name(name: &str) -> Option<String> {
+    const LONGEST: usize = 253;
+    if name.len() > LONGEST {
+        return Some(format!("invalid feature name {}: must be no more than {LONGEST} characters", quoted(name)));
+    }
+    let word = |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.chars().all(|c| c.is_ascii_alphanumeric());
+    let good = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.split('/').all(word);
+    let rule = "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or \
+                MyFeature/mySubFeature), and contain only alphanumeric characters and slashes";
+    (!good).then(|| format!("invalid feature name {}: {rule}", quoted(name)))
+}
+
+/// Names of features, sorted, each once.
+fn declared_features(features: &View<'_>, errors: &mut Errors) {
+    let names: Vec<View<'_>> = features.items().collect();
+    for (i, name) in names.iter().enumerate() {
+        errors.extend(feature_name(name.str()).map(|why| name.invalid(why)));
+        match names.get(i + 1) {
+            Some(next) if next.str() == name.str() => errors.push(Error::duplicate(&next.path, next.str())),
+            Some(next) if next.str() < name.str() => errors.push(next.invalid("list must be sorted alphabetically")),
+            _ => {}
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
 use crate::tree::default_absent;
-use crate::validate::immutable_fields;
+use crate::validate::{immutable_fields, own_metadata_update};
 use crate::view::View;
 
 /// The highest priority that users may define; above it are the system's.
@@ -76,7 +76,7 @@ impl Rules for PriorityClass {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = Errors::new();
+        let mut errors = own_metadata_update(new, old);
         if new.i64_at("value").unwrap_or(0) != old.i64_at("value").unwrap_or(0) {
             errors.push(Error::forbidden(&Path::new("value"), "may not be changed in an update."));
         }

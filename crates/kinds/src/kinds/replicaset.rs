@@ -11,7 +11,7 @@ use crate::podspec::defaults::template_in;
 use crate::print::{AGE, NAME, integer, or, wide};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{child_or_new, default_absent, only_status, restore, same_at};
-use crate::validate::immutable;
+use crate::validate::{immutable, own_metadata_update};
 use crate::view::View;
 
 static COLUMNS: [Column; 8] = [
@@ -76,14 +76,16 @@ impl Rules for ReplicaSet {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.validate(new);
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(self.validate(new));
         immutable(&View::of(new, "spec").at("selector"), &View::of(old, "spec").at("selector"), &mut errors);
         errors
     }
 
-    fn validate_subresource(&self, subresource: &str, new: &Object, _old: &Object) -> Errors {
+    fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
         let mut errors = Errors::new();
         if subresource == "status" {
+            errors.extend(own_metadata_update(new, old));
             let status = View::of(new, "status");
             let counts = ["replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"];
             counts.into_iter().chain(["terminatingReplicas"]).for_each(|c| status.at(c).not_negative(&mut errors));

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 struct Role;
@@ -21,6 +22,13 @@ impl Rules for Role {
     fn validate(&self, object: &Object) -> Errors {
         let mut errors = Errors::new();
         View::of(object, "rules").items().for_each(|rule| policy_rule(&rule, true, &mut errors));
+        errors
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix));
+        errors.extend(self.validate(new));
+        errors.extend(own_metadata_update(new, old));
         errors
     }
 

@@ -9,6 +9,7 @@ use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, wide};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{child_or_new, default_zero, each_mut, same};
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -39,7 +40,9 @@ impl Rules for RoleBinding {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.validate(new);
+        let mut errors = own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix));
+        errors.extend(self.validate(new));
+        errors.extend(own_metadata_update(new, old));
         errors.extend(same_role(new, old));
         errors
     }

@@ -12,7 +12,7 @@ use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
 use crate::tree::default_zero;
-use crate::validate::immutable_fields;
+use crate::validate::{immutable_fields, own_metadata, own_metadata_update};
 use crate::view::View;
 
 static COLUMNS: [Column; 4] =
@@ -59,9 +59,10 @@ impl Rules for Secret {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = Errors::new();
+        let mut errors = own_metadata_update(new, old);
         immutable_fields(new, old, &["type"], &mut errors);
         errors.extend(frozen(new, old, &["data"]));
+        errors.extend(own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix)));
         errors.extend(self.validate(new));
         errors
     }

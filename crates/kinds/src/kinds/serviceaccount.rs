@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::descriptor::{CREATE, Descriptor};
 use crate::rules::Rules;
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 /// Shortest and longest life of a token that may be asked for, in seconds.
@@ -35,6 +36,12 @@ impl Rules for ServiceAccount {
 
     fn prepare_update(&self, new: &mut Object, _old: &Object) {
         only_names(new);
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object) -> Errors {
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix)));
+        errors
     }
 
     /// For `token`, `new` is the TokenRequest.

@@ -14,15 +14,19 @@ pub const SCALE: (&str, &str, &str) = ("autoscaling", "v1", "Scale");
 /// The selector, the template, and that they fit together.
 pub fn selector_and_template(spec: &View<'_>, errors: &mut Errors) {
     let (selector, template) = (spec.at("selector"), spec.at("template"));
+    let before = errors.len();
+    let mut broken = false;
     if !selector.exists() {
         errors.push(selector.required(""));
     } else {
         label_selector(&selector, errors);
+        broken = errors.len() > before;
         if selector.at("matchLabels").is_empty() && selector.at("matchExpressions").is_empty() {
             errors.push(selector.invalid("empty selector is invalid for deployment"));
         }
     }
-    let Ok(parsed) = Labels::from_value(selector.value()) else {
+    let parsed = Labels::from_value(selector.value()).ok().filter(|_| !broken);
+    let Some(parsed) = parsed else {
         errors.push(selector.invalid("invalid label selector"));
         return;
     };

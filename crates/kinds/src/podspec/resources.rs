@@ -18,10 +18,10 @@ pub fn canonical(list: &mut Fields) {
             Value::Number(number) => number.to_string(),
             _ => continue,
         };
-        let Ok(quantity) = Quantity::parse(&text) else { continue };
+        let (Ok(quantity), Ok(printed)) = (Quantity::parse(&text), Quantity::printed(&text)) else { continue };
         let rounded = Quantity::from_milli(quantity.milli_value(), quantity.format());
         let exact = quantity.milli_value() == i64::MAX || rounded == quantity;
-        *value = if exact { quantity.to_string() } else { rounded.to_string() }.into();
+        *value = if exact { printed } else { rounded.to_string() }.into();
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// The most bytes that all keys and values of the annotations may have together.
 const ANNOTATIONS_LIMIT: usize = 256 << 10;
 
-/// What is wrong with the metadata of a new object whose name was generated already. `name_fn` is the kind's
+/// What is wrong with the metadata of an object of any kind whose name was generated already. `name_fn` is the kind's
 /// [`validate_name`](crate::Rules::validate_name).
 pub fn metadata(object: &Object, namespaced: bool, name_fn: &dyn Fn(&str, bool) -> Vec<String>) -> Errors {
     let path = Path::new("metadata");
@@ -39,7 +39,29 @@ pub fn metadata(object: &Object, namespaced: bool, name_fn: &dyn Fn(&str, bool) 
     errors
 }
 
-/// What is wrong with a change of metadata.
+/// What a kind says of metadata in its own check, beside the one for all kinds: at an update upstream repeats it.
+pub fn own_metadata(object: &Object, namespaced: bool, name_fn: &dyn Fn(&str, bool) -> Vec<String>) -> Errors {
+    let mut errors = metadata(object, namespaced, name_fn);
+    standard_finalizers(object, &mut errors);
+    errors
+}
+
+/// What a kind says of a change of metadata in its own check.
+pub fn own_metadata_update(new: &Object, old: &Object) -> Errors {
+    let mut errors = metadata_update(new, old);
+    standard_finalizers(new, &mut errors);
+    errors
+}
+
+/// Finalizers without a prefix that nobody knows. Most kinds check for them; what holds for all kinds does not.
+pub fn standard_finalizers(object: &Object, errors: &mut Errors) {
+    let path = Path::new("metadata").child("finalizers");
+    for (i, name) in object.finalizers().enumerate() {
+        errors.extend(super::standard_finalizer(name).map(|m| Error::invalid(&path.index(i), name, m)));
+    }
+}
+
+/// What is wrong with a change of metadata, of any kind.
 pub fn metadata_update(new: &Object, old: &Object) -> Errors {
     let path = Path::new("metadata");
     let mut errors = Errors::new();
@@ -146,9 +168,6 @@ fn finalizers(object: &Object, path: &Path) -> Errors {
     let mut errors = Errors::new();
     for name in object.finalizers() {
         errors.extend(text::qualified_name(name).into_iter().map(|m| Error::invalid(path, name, m)));
-    }
-    for (i, name) in object.finalizers().enumerate() {
-        errors.extend(super::standard_finalizer(name).map(|m| Error::invalid(&path.index(i), name, m)));
     }
     if object.finalizers().any(|f| f == "orphan") && object.finalizers().any(|f| f == "foregroundDeletion") {
         let list = object.at("metadata.finalizers").cloned().unwrap_or_default();

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::tree;
 use crate::view::View;
 
-pub use metadata::{metadata, metadata_update};
+pub use metadata::{metadata, metadata_update, own_metadata, own_metadata_update};
 
 /// What upstream says of a field that may not change.
 pub const IMMUTABLE: &str = "field is immutable";

@@ -26,8 +26,9 @@ pub fn taints(taints: &View<'_>, path: &Path, errors: &mut Errors) {
             let detail = "taints must be unique by key and effect pair".to_owned();
             // Upstream shows its internal form.
             let (key, value, effect) = (taint.text("key"), taint.text("value"), taint.text("effect"));
-            let shown = json!({"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.at("timeAdded").value()});
-            errors.push(Error { detail, ..Error::duplicate(&taint.path, shown) });
+            let time = json!(taint.at("timeAdded").value());
+            let shown = format!(r#"{{"Key":{key:?},"Value":{value:?},"Effect":{effect:?},"TimeAdded":{time}}}"#);
+            errors.push(Error { detail, ..Error::duplicate(&taint.path, json!(null)).showing(shown) });
         }
     }
 }

@@ -56,7 +56,10 @@ impl<'s> Form<'s> {
         let Form::Items(field, shape) = self else { return Step::Value(item.to_string()) };
         let mut keys = Map::new();
         for key in &field.map_keys {
-            let default = || shape.fields()?.field(key)?.1.default.clone();
+            let known = || Some(shape.fields()?.field(key)?.1);
+            // A text that is always printed is there even when it is not.
+            let zero = |field: &Field| (!field.omitempty && !field.pointer).then(|| Value::from(""));
+            let default = || known().and_then(|field| field.default.clone().or_else(|| zero(field)));
             if let Some(value) = item.get(&**key).cloned().or_else(default) {
                 keys.insert(key.clone().into_owned(), value);
             }
@@ -97,7 +100,13 @@ pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
     }
 }
 
-/// The first list that has an item twice, in upstream's words.
+/// Whether an item can be told from others.
+fn has_key(field: &Field, shape: &Shape, item: &Value) -> bool {
+    let default = |key: &str| shape.fields().and_then(|t| t.field(key)).is_some_and(|(_, field)| field.default.is_some());
+    field.map_keys.iter().any(|key| item.get(&**key).is_some_and(|v| !v.is_null()) || default(key))
+}
+
+/// The first list that has an item twice or one that cannot be told from others, in upstream's words.
 pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<String> {
     match (form, value) {
         (Form::Struct(_) | Form::Map(_), Value::Object(map)) => {
@@ -105,6 +114,17 @@ pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<Str
         }
         (Form::Values | Form::Items(..), Value::Array(items)) => {
             let mut seen = std::collections::BTreeSet::new();
+            let nameless = |item: &Value| matches!(form, Form::Items(field, shape) if !has_key(field, shape, item));
+            if let Form::Items(field, _) = form
+                && let Some(at) = items.iter().position(nameless)
+            {
+                let keys: Vec<String> = field.map_keys.iter().map(|key| format!("{key:?}")).collect();
+                return Some(format!(
+                    "{path}: element {at}: associative list with keys has an element that omits all key fields [{}] (and doesn't \
+                     have default values for any key fields)",
+                    keys.join(" ")
+                ));
+            }
             items.iter().find_map(|item| {
                 let step = form.step(item);
                 let inner = duplicate(form.item(), item, &format!("{path}{step}"));
@@ -129,18 +149,58 @@ pub(super) fn merge(form: Form<'_>, live: Value, config: &Value) -> Value {
             }
             Value::Object(live)
         }
-        (Form::Values | Form::Items(..), Value::Array(mut live), Value::Array(config)) => {
-            for wanted in config {
-                let step = form.step(wanted);
-                match live.iter_mut().find(|item| form.step(item) == step) {
-                    Some(item) => *item = merge(form.item(), item.take(), wanted),
-                    None => live.push(wanted.clone()),
-                }
-            }
-            Value::Array(live)
-        }
+        (Form::Values | Form::Items(..), Value::Array(live), Value::Array(config)) => Value::Array(merge_items(form, live, config)),
         (_, _, config) => config.clone(),
     }
+}
+
+/// The items of both lists: those of the configuration in its order, those that only the live list has where they
+/// stood between the ones that both have.
+fn merge_items(form: Form<'_>, live: Vec<Value>, config: &[Value]) -> Vec<Value> {
+    let wanted: Vec<Step> = config.iter().map(|item| form.step(item)).collect();
+    let mut live: Vec<(Step, Option<Value>)> = live.into_iter().map(|item| (form.step(&item), Some(item))).collect();
+    let mut shared: std::collections::VecDeque<&Step> =
+        wanted.iter().filter(|step| live.iter().any(|(is, _)| is == *step)).collect();
+    let mut out = Vec::with_capacity(live.len().max(config.len()));
+    let take = |live: &mut Vec<(Step, Option<Value>)>, at: usize| {
+        let is = live.iter_mut().find(|(step, _)| *step == wanted[at]).and_then(|(_, item)| item.take());
+        is.map_or_else(|| config[at].clone(), |is| merge(form.item(), is, &config[at]))
+    };
+    let (mut left, mut right) = (0, 0);
+    while left < live.len() || right < wanted.len() {
+        if left < live.len() && right < wanted.len() {
+            if live[left].0 == wanted[right] {
+                out.push(take(&mut live, right));
+                (left, right) = (left + 1, right + 1);
+                shared.pop_front();
+                continue;
+            }
+            let is_shared = wanted.contains(&live[left].0);
+            if is_shared && shared.front().is_some_and(|next| **next != live[left].0) {
+                // Shared, but its turn comes later.
+                left += 1;
+                continue;
+            }
+        }
+        if left < live.len() {
+            if !wanted.contains(&live[left].0) {
+                out.extend(live[left].1.take());
+                left += 1;
+                continue;
+            }
+            if wanted[..right].contains(&live[left].0) {
+                left += 1;
+            }
+        }
+        if right < wanted.len() {
+            out.push(take(&mut live, right));
+            if shared.front().is_some_and(|next| **next == wanted[right]) {
+                shared.pop_front();
+            }
+            right += 1;
+        }
+    }
+    out
 }
 
 /// Takes paths out of a value.
@@ -167,5 +227,25 @@ pub(super) fn remove(form: Form<'_>, value: &mut Value, gone: &Set) {
             });
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use meta::Gvk;
+    use schema::Schema;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn merged_items_keep_the_place_that_they_had_among_the_shared_ones() {
+        let pod = Schema::builtin(&Gvk::new("", "v1", "Pod")).expect("there");
+        let merged = |live: Value, config: Value| merge(Form::Struct(pod.root()), json!({"spec": {"containers": live}}), &json!({"spec": {"containers": config}}));
+        let names = |names: &str| names.chars().map(|c| json!({"name": c})).collect::<Vec<_>>();
+        let want = |text: &str| json!({"spec": {"containers": names(text)}});
+        assert_eq!(merged(names("abc").into(), names("axc").into()), want("abxc"));
+        assert_eq!(merged(names("abc").into(), names("ca").into()), want("bca"));
+        assert_eq!(merged(names("ab").into(), names("c").into()), want("abc"));
     }
 }

@@ -1,9 +1,16 @@
 //! The `continue` token, in upstream's form (`apiserver/pkg/storage/continue.go`).
 
 use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::NO_PAD;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use meta::Status;
 use serde::{Deserialize, Serialize};
+
+/// Go's decoder does not look at the unused bits of the last symbol.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 const VERSION: &str = "meta.k8s.io/v1";
 
@@ -43,8 +50,10 @@ impl Token {
 }
 
 fn read(text: &str) -> Result<Wire, String> {
-    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|e| format!(": {e}"))?;
-    serde_json::from_slice(&bytes).map_err(|e| format!(": {e}"))
+    let bytes = LENIENT.decode(text).map_err(|e| format!(": {e}"))?;
+    // The error of a text that is no JSON is Go's.
+    let (tree, _) = schema::json_tree(&bytes).map_err(|e| format!(": {e}"))?;
+    serde_json::from_value(tree).map_err(|e| format!(": {e}"))
 }
 
 fn check(wire: Wire) -> Result<Wire, String> {

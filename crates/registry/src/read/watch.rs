@@ -16,13 +16,14 @@ use crate::cache::{Change, Feed, Objects, Seat};
 use crate::error::{parse_revision, too_large};
 use crate::kind::Kind;
 
-
 /// What a watch needs to know of its surroundings.
 pub(crate) struct Pace {
     /// The revision of the newest acknowledged write.
     pub newest: u64,
     /// Between bookmarks.
     pub bookmark_period: Duration,
+    /// A watch that is to last no longer ends without a bookmark.
+    pub short: Duration,
     /// Changes that the watcher may be behind.
     pub room: usize,
 }
@@ -48,9 +49,11 @@ pub(crate) async fn start(
     if !feed.reach(least).await {
         return Err(too_large(least, feed.revision()));
     }
-    let initial = options.send_initial_events || asked == 0;
+    let initial = options.send_initial_events || (asked == 0 && !options.changes_only);
     let reached = feed.revision();
     let audience = selection.audience(kind.descriptor.namespaced);
+    // Without a revision they start with what happens next.
+    let asked = if options.changes_only && asked == 0 { reached } else { asked };
     let start = kind.cache.subscribe((!initial).then_some(asked), audience, pace.room);
     let start = start.map_err(|floor| Status::expired(format!("too old resource version: {asked} ({floor})")))?;
     let revision = if initial { reached.max(start.revision) } else { asked };
@@ -69,6 +72,7 @@ pub(crate) async fn start(
         bookmark_period: pace.bookmark_period,
         next_bookmark: options.bookmarks.then(|| now + spread(pace.bookmark_period)),
         deadline: options.timeout.map(|timeout| now + timeout),
+        farewell: options.timeout.is_none_or(|timeout| timeout > pace.short),
         timer: None,
         ended: false,
         _seat: start.seat,
@@ -112,6 +116,8 @@ struct Watcher {
     bookmark_period: Duration,
     next_bookmark: Option<Instant>,
     deadline: Option<Instant>,
+    /// Whether a bookmark is the last that it sends.
+    farewell: bool,
     timer: Option<Pin<Box<Sleep>>>,
     ended: bool,
     _seat: Seat,
@@ -192,7 +198,7 @@ impl Watcher {
         let now = Instant::now();
         self.ended = self.deadline.is_some_and(|deadline| deadline <= now);
         let Some(due) = self.next_bookmark else { return };
-        if due > now && !self.ended {
+        if due > now && !(self.ended && self.farewell) {
             return;
         }
         self.next_bookmark = Some(now + spread(self.bookmark_period));

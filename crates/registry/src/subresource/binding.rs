@@ -63,7 +63,11 @@ fn bind(pod: &Object, binding: &Object) -> Result<Object, Status> {
     let name = pod.name();
     let conflict = |why: String| Err(Status::conflict("", "pods/binding", name, &why));
     let precondition = |what: &str, wanted: &str, is: &str| {
-        let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
+        let key = format!("/registry/pods/{}/{name}", pod.namespace());
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: \
+             {what} in precondition: {wanted}, {what} in object meta: {is}"
+        );
         Err(Status::conflict("", "pods", name, &why))
     };
     if !matches!(binding.uid(), "") && binding.uid() != pod.uid() {

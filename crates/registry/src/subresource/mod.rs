@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use meta::{Encoded, Key, Object, Status};
 
-use crate::api::{Call, Patch, Written};
+use crate::api::{Call, Sent, Written};
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::write::commit::default;
@@ -42,7 +42,7 @@ pub(crate) trait Subresource: Send + Sync {
     }
 
     /// What PATCH does.
-    async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Patch) -> Result<Written, Status> {
+    async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Sent) -> Result<Written, Status> {
         let part = &call.attributes.subresource;
         let fill = |object: &mut Object| default(kind, object);
         let mut edit = Patching::new(writer(call, kind, part), &patch, call.field_validation, &fill)?;

@@ -4,17 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use meta::field::{Error, Path};
-use meta::selector::Labels;
+use meta::selector::{Labels, Operator};
 use meta::{Encoded, Gvk, Object, Status};
 use schema::Schema;
 use serde_json::{Value, json};
 
 use super::Subresource;
-use crate::api::{Call, Patch, Written};
+use crate::api::{Call, Sent, Written};
 use crate::apply::Writer;
 use crate::kind::{self, Kind};
 use crate::registry::Registry;
-use crate::write::lifecycle::check_name;
+use crate::write::lifecycle::{check_name, ensure_namespace};
 use crate::write::patch::Patching;
 use crate::write::update::Edit;
 
@@ -35,7 +35,7 @@ impl Subresource for Scale {
         answer(registry.change(call, kind, "scale", &mut edit).await?)
     }
 
-    async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Patch) -> Result<Written, Status> {
+    async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Sent) -> Result<Written, Status> {
         let schema = schema()?;
         let (manager, subresource) = (&*call.field_manager, "scale");
         let writer = Writer { schema: &schema, manager, subresource, reset: &[&["status"]] };
@@ -73,11 +73,30 @@ fn scale_of(object: &Object) -> Object {
     let spec = object.i64_at("spec.replicas").unwrap_or(0);
     scale.set("spec", if spec == 0 { json!({}) } else { json!({ "replicas": spec }) });
     scale.set("status.replicas", object.i64_at("status.replicas").unwrap_or(0));
-    let selector = Labels::from_value(object.at("spec.selector")).map(|s| s.to_string()).unwrap_or_default();
+    let selector = selector_text(object.at("spec.selector"));
     if !selector.is_empty() {
         scale.set("status.selector", selector);
     }
     scale
+}
+
+/// A label selector as a text, in which expressions stay sets even of one value.
+fn selector_text(selector: Option<&Value>) -> String {
+    let Ok(labels) = Labels::from_value(selector) else { return String::new() };
+    let exact = selector.and_then(|s| s.get("matchLabels")).and_then(Value::as_object).map_or(0, serde_json::Map::len);
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for (place, requirement) in labels.requirements.into_iter().enumerate() {
+        let key = requirement.key.clone();
+        let values = requirement.values.iter().map(String::as_str).collect::<Vec<_>>().join(",");
+        let text = match requirement.operator {
+            Operator::In if place >= exact => format!("{key} in ({values})"),
+            Operator::NotIn => format!("{key} notin ({values})"),
+            _ => Labels { requirements: vec![requirement], nothing: false }.to_string(),
+        };
+        texts.push((key, text));
+    }
+    texts.sort_by(|a, b| a.0.cmp(&b.0));
+    texts.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(",")
 }
 
 /// Changes an object by changing its Scale.
@@ -89,9 +108,10 @@ struct Rescale<F> {
 impl<F: FnMut(Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<F> {
     fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
         let Some(old) = old else { return Err(Status::no_such_resource()) };
-        let (scale, warnings) = (self.change)(scale_of(old))?;
+        let (mut scale, warnings) = (self.change)(scale_of(old))?;
         self.warnings = warnings;
-        check_name(&scale, old.name(), old.namespace())?;
+        ensure_namespace(&mut scale, !old.namespace().is_empty(), old.namespace())?;
+        check_name(&scale, old.name())?;
         let replicas = scale.at("spec.replicas").and_then(Value::as_i64).unwrap_or(0);
         if replicas < 0 {
             let path = Path::new("spec").child("replicas");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use admission::Operation;
 use jiff::Timestamp;
-use kinds::validate::metadata::metadata;
+use kinds::validate::metadata::{metadata, standard_finalizers};
 use meta::{Encoded, Object, Reason, Status};
 use store::{Expect, Op};
 
@@ -23,8 +23,15 @@ impl Registry {
     /// Creates an object; tries other names when a generated one is taken.
     pub(crate) async fn create_object(&self, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
         let prefix = object.str_at("metadata.generateName");
-        if prefix.is_empty() || !object.name().is_empty() {
+        if prefix.is_empty() {
             return self.create_named(call, kind, object, false).await;
+        }
+        if !object.name().is_empty() {
+            // Upstream says the same as if it had made the name up.
+            return self.create_named(call, kind, object, false).await.map_err(|status| match status.reason {
+                Reason::AlreadyExists => name_conflict(kind, &status.name),
+                _ => status,
+            });
         }
         let mut last = None;
         for _ in 0..NAMES {
@@ -60,12 +67,14 @@ impl Registry {
         let mut errors = Vec::new();
         if rules.checks_metadata() {
             errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
+            if rules.checks_finalizers() {
+                standard_finalizers(&object, &mut errors);
+            }
         }
         errors.extend(rules.validate(&object));
         if errors.is_empty() && !rules.checks_metadata() {
-            // What holds for every kind: anything that fits into a path is a name, any finalizer is one.
+            // What holds for every kind: anything that fits into a path is a name.
             errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| meta::text::path_segment(name, prefix));
-            errors.retain(|error| !error.path.to_string().starts_with("metadata.finalizers"));
         }
         if !errors.is_empty() {
             return Err(kind.invalid(object.name(), &errors));
@@ -86,7 +95,8 @@ impl Registry {
         taken: Vec<Taken>,
     ) -> Result<Arc<Encoded>, Status> {
         self.approve(&request(call, kind, Operation::Create, Some(&mut object), None)).await?;
-        if !matches!(object.resource_version(), "" | "0") {
+        // A dry run stores nothing, and so nothing is said; neither is it of what is no revision at all.
+        if !call.dry_run && object.resource_version().parse().is_ok_and(|revision: u64| revision > 0) {
             let why = "resourceVersion should not be set on objects to be created";
             return Err(Status::new(Reason::Unknown, why));
         }

@@ -161,7 +161,7 @@ fn decide(rules: &dyn Rules, old: &Object, options: &DeleteOptions, now: Timesta
         }
         None => Verdict::Remove,
         Some(seconds) if seconds > 0 || held => Verdict::Mark(new),
-        Some(_) if old.deletion_timestamp().is_none() => Verdict::MarkAndRemove(new),
+        Some(_) if new != *old => Verdict::MarkAndRemove(new),
         Some(_) => Verdict::Remove,
     }
 }

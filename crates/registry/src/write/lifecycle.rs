@@ -48,20 +48,14 @@ pub(crate) fn ensure_namespace(object: &mut Object, namespaced: bool, requested:
 }
 
 /// 400 if the object is not the one that the URL names.
-pub(crate) fn check_name(object: &Object, name: &str, namespace: &str) -> Result<(), Status> {
-    let (is, in_namespace) = (object.name(), object.namespace());
+pub(crate) fn check_name(object: &Object, name: &str) -> Result<(), Status> {
+    let is = object.name();
     if is.is_empty() {
         let why = format!("the name of the object ({name} based on URL) was undeterminable: name must be provided");
         return Err(Status::bad_request(why));
     }
     if is != name {
         let why = format!("the name of the object ({is}) does not match the name on the URL ({name})");
-        return Err(Status::bad_request(why));
-    }
-    if !namespace.is_empty() && !in_namespace.is_empty() && in_namespace != namespace {
-        let why = format!(
-            "the namespace of the object ({in_namespace}) does not match the namespace on the request ({namespace})"
-        );
         return Err(Status::bad_request(why));
     }
     Ok(())

@@ -7,4 +7,5 @@ pub(crate) mod delete;
 pub(crate) mod lifecycle;
 mod namespace;
 pub(crate) mod patch;
+mod shown;
 pub(crate) mod update;

@@ -28,8 +28,12 @@ pub(super) fn prepare_update(subresource: &str, new: &mut Object, old: &Object) 
     if subresource == "finalize" {
         let finalizers = new.remove("spec.finalizers");
         let version = new.resource_version().to_owned();
+        let managers = new.remove("metadata.managedFields");
         *new = old.clone();
         new.set("metadata.resourceVersion", version);
+        if let Some(managers) = managers {
+            new.set("metadata.managedFields", managers);
+        }
         match finalizers {
             Some(finalizers) => new.set("spec.finalizers", finalizers),
             None => {

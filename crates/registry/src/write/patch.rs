@@ -6,8 +6,9 @@ use meta::{Gvk, Object, Reason, Status};
 use schema::{PatchError, Schema};
 use serde_json::Value;
 
+use super::shown;
 use super::update::Edit;
-use crate::api::{FieldValidation, Patch};
+use crate::api::{FieldValidation, Patch, Sent};
 use crate::apply::Writer;
 
 /// Operations in one JSON patch (as upstream).
@@ -19,7 +20,7 @@ type Fill<'a> = &'a (dyn Fn(&mut Object) + Sync);
 /// A patch of an object of the schema's kind.
 pub(crate) struct Patching<'a> {
     writer: Writer<'a>,
-    patch: &'a Patch,
+    sent: &'a Sent,
     validation: FieldValidation,
     default: Fill<'a>,
     warnings: Vec<String>,
@@ -29,11 +30,11 @@ impl<'a> Patching<'a> {
     /// Refuses what can be refused without the object.
     pub fn new(
         writer: Writer<'a>,
-        patch: &'a Patch,
+        sent: &'a Sent,
         validation: FieldValidation,
         default: Fill<'a>,
     ) -> Result<Self, Status> {
-        match patch {
+        match &sent.patch {
             Patch::Json(Value::Array(operations)) if operations.len() > OPERATIONS => {
                 let why = format!(
                     "Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
@@ -46,32 +47,32 @@ impl<'a> Patching<'a> {
             }
             Patch::Apply { configuration, .. } => {
                 check_configuration(writer.schema, configuration)?;
-                Ok(Patching { writer, patch, validation, default, warnings: Vec::new() })
+                Ok(Patching { writer, sent, validation, default, warnings: Vec::new() })
             }
-            _ => Ok(Patching { writer, patch, validation, default, warnings: Vec::new() }),
+            _ => Ok(Patching { writer, sent, validation, default, warnings: Vec::new() }),
         }
     }
 
     /// The patched object, without the fields that the schema does not know.
     pub fn patched(&mut self, old: Object) -> Result<Object, Status> {
-        if let Patch::Apply { configuration, force } = self.patch {
+        if let Patch::Apply { configuration, force } = &self.sent.patch {
             return self.applied(&old, configuration, *force);
         }
         let gvk = (old.api_version().to_owned(), old.kind().to_owned());
-        let value = apply(self.writer.schema, old, self.patch)?;
-        let shown = |value: &Value| Value::from(value.to_string());
-        let refuse = |value: Value, why: String| {
-            Status::invalid("", "", "", &[Error::invalid(&Path::new("patch"), value, why)])
-        };
-        let text = shown(&value);
-        let decoded = self.writer.schema.decode_value(&value).map_err(|e| refuse(text.clone(), e.to_string()))?;
-        if !decoded.strict_errors.is_empty() {
+        let schema = self.writer.schema;
+        let before = old.clone();
+        let value = apply(schema, old, &self.sent.patch)?;
+        let strategic = matches!(self.sent.patch, Patch::Strategic(_));
+        let decoded = if strategic { schema.convert_value(&value) } else { schema.decode_value(&value) };
+        let decoded = decoded.map_err(|e| self.refuse(&before, &value, e.to_string()))?;
+        let odd: Vec<String> = self.sent.duplicates.iter().cloned().chain(decoded.strict_errors).collect();
+        if !odd.is_empty() {
             match self.validation {
                 FieldValidation::Ignore => {}
-                FieldValidation::Warn => self.warnings = decoded.strict_errors,
+                FieldValidation::Warn => self.warnings = odd,
                 FieldValidation::Strict => {
-                    let why = format!("strict decoding error: {}", decoded.strict_errors.join(", "));
-                    return Err(refuse(text, why));
+                    let why = format!("strict decoding error: {}", odd.join(", "));
+                    return Err(self.refuse(&before, &value, why));
                 }
             }
         }
@@ -81,16 +82,35 @@ impl<'a> Patching<'a> {
         Ok(object)
     }
 
-    fn applied(&self, live: &Object, configuration: &Object, force: bool) -> Result<Object, Status> {
+    /// 422 that shows the strategic patch, or else the patched document.
+    fn refuse(&self, old: &Object, patched: &Value, why: String) -> Status {
+        let text = match &self.sent.patch {
+            Patch::Strategic(patch) => shown::go_tree(patch),
+            Patch::Merge(_) => {
+                let (document, _) = self.writer.schema.encode(old, false);
+                let parts = std::str::from_utf8(&document).ok().zip(std::str::from_utf8(&self.sent.text).ok());
+                parts.and_then(|(document, patch)| shown::merged(document, patch)).unwrap_or_else(|| patched.to_string())
+            }
+            Patch::Json(_) | Patch::Apply { .. } => patched.to_string(),
+        };
+        Status::invalid("", "", "", &[Error::invalid(&Path::new("patch"), text, why)])
+    }
+
+    fn applied(&mut self, live: &Object, configuration: &Object, force: bool) -> Result<Object, Status> {
         let schema = self.writer.schema;
         let gvk = schema.gvk();
-        // Upstream's answer carries no reason.
-        let refuse = |why: &str| {
-            let key = format!("{}/{}", configuration.namespace(), configuration.name());
-            let kind = format!("{}/{}, Kind={}", gvk.group, gvk.version, gvk.kind);
-            Status::new(Reason::Unknown, format!("failed to create typed patch object ({key}; {kind}): {why}"))
+        let kind = format!("{}/{}, Kind={}", gvk.group, gvk.version, gvk.kind);
+        let of = format!("({}/{}; {kind})", configuration.namespace(), configuration.name());
+        // Upstream's answers carry no reason.
+        let refuse = |why: &str| Status::new(Reason::Unknown, format!("failed to create typed patch object {of}: {why}"));
+        let unfit = |why: &dyn std::fmt::Display| {
+            let why = format!("unable to convert unstructured object to {kind}: {why}");
+            Status::new(Reason::Unknown, format!("failed to convert new object {of} to proper version: {why}"))
         };
-        let decoded = schema.decode_value(&configuration.clone().into_value()).map_err(|e| refuse(&e.to_string()))?;
+        let tree = configuration.clone().into_value();
+        let decoded = schema.convert_value(&tree).map_err(|e| {
+            if schema.sorted_alike(&tree) { unfit(&e) } else { refuse(&schema.decode_value(&tree).map_or_else(|e| e.to_string(), |_| e.to_string())) }
+        })?;
         if let Some(odd) = decoded.strict_errors.first() {
             let field = odd.split('"').nth(1).unwrap_or(odd);
             return Err(refuse(&format!(".{field}: field not declared in schema")));
@@ -101,11 +121,21 @@ impl<'a> Patching<'a> {
         let mut live = live.clone();
         live.set_gvk(gvk);
         let finish = |merged: Value| {
-            let mut object = schema.decode_value(&merged).map_err(|e| refuse(&e.to_string()))?.object;
+            let mut object = schema.convert_value(&merged).map_err(|e| unfit(&e))?.object;
             (self.default)(&mut object);
             Ok(object)
         };
-        self.writer.apply(&live, configuration, force, Timestamp::now(), finish)
+        let applied = self.writer.apply(&live, configuration, force, Timestamp::now(), finish)?;
+        match (self.validation, self.sent.duplicates.first()) {
+            (FieldValidation::Strict, Some(why)) => {
+                Err(Status::bad_request(format!("error strict decoding YAML: error converting YAML to JSON: {why}")))
+            }
+            (FieldValidation::Warn, _) => {
+                self.warnings = schema::strict_warnings(self.sent.duplicates.clone());
+                Ok(applied)
+            }
+            _ => Ok(applied),
+        }
     }
 
     /// What the client is warned of.
@@ -128,19 +158,15 @@ impl Edit for Patching<'_> {
     }
 
     fn owns_fields(&self) -> bool {
-        matches!(self.patch, Patch::Apply { .. })
+        matches!(self.sent.patch, Patch::Apply { .. })
     }
 }
 
 fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), Status> {
-    let (is, wanted) = (configuration.api_version(), schema.gvk().api_version());
-    if configuration.kind() != &*schema.gvk().kind {
-        let Gvk { group, version, kind } = configuration.gvk();
+    let is = configuration.gvk();
+    if is != *schema.gvk() {
+        let Gvk { group, version, kind } = is;
         return Err(Status::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
-    }
-    if is != wanted {
-        let why = format!("Incorrect version specified in apply patch. Specified patch version: {is}, expected: {wanted}");
-        return Err(Status::bad_request(why));
     }
     if configuration.at("metadata.managedFields").is_some_and(|fields| !fields.is_null()) {
         return Err(Status::bad_request("metadata.managedFields must be nil"));

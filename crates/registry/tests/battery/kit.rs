@@ -21,7 +21,8 @@ pub async fn world() -> World {
     let store = Arc::new(Memory::new());
     // Impatient, so that tests of waiting are quick.
     let (patience, bookmark_period) = (Duration::from_millis(50), Duration::from_millis(60));
-    let config = Config { patience, bookmark_period, watch_room: 64, ..Config::default() };
+    let short_watch = Duration::ZERO;
+    let config = Config { patience, bookmark_period, short_watch, watch_room: 64, ..Config::default() };
     let registry = Registry::open(store.clone(), kinds::all(), Vec::new(), config).await;
     World { registry: registry.expect("opens"), store }
 }

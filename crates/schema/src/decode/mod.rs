@@ -5,6 +5,7 @@
 //! absent but always printed are not made up (encoding does that): null and empty values of fields that
 //! are left out when empty are gone, so that equal trees mean equal objects.
 
+mod convert;
 mod path;
 mod scalar;
 mod scan;
@@ -20,6 +21,7 @@ use crate::model::{Field, Kind, Shape, Type};
 use path::Path;
 use scan::{Cursor, Syntax};
 
+pub use convert::{fit, sorted_alike};
 pub use scalar::QUANTITY;
 pub use time::Instant;
 pub use yaml::{documents as yaml_documents, to_json as yaml_to_json};
@@ -43,11 +45,27 @@ pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
     }
 }
 
-/// Any JSON document as a tree; the error is Go's.
-pub fn tree(bytes: &[u8]) -> Result<Value, String> {
+/// Any JSON document as a tree, and the fields that it has twice; the error is Go's.
+pub fn tree(bytes: &[u8]) -> Result<(Value, Vec<String>), String> {
     let mut cursor = Cursor::new(bytes);
-    let read = cursor.any(&Path::root(), &mut |_, _| {}).and_then(|value| cursor.end().map(|()| value));
-    read.map_err(|Syntax(message)| message)
+    let mut strict = Vec::new();
+    let mut report = |at: &Path, key: &str| push_strict(&mut strict, "duplicate field", &at.strict(key));
+    let read = cursor.any(&Path::root(), &mut report).and_then(|value| cursor.end().map(|()| value));
+    read.map(|value| (value, strict)).map_err(|Syntax(message)| message)
+}
+
+/// What Go says of a document whose `apiVersion` or `kind` it cannot read, which it looks for first.
+pub fn kind_error(bytes: &[u8]) -> Option<String> {
+    const FIELDS: &str = r#"struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }"#;
+    let (tree, _) = tree(bytes).ok()?;
+    let Value::Object(fields) = &tree else {
+        let is = word(&tree);
+        return (!tree.is_null()).then(|| format!("json: cannot unmarshal {is} into Go value of type {FIELDS}"));
+    };
+    let text_or_null = |value: &Value| value.is_string() || value.is_null();
+    let of = |name: &'static str| Some((name, fields.get(name).filter(|value| !text_or_null(value))?));
+    let wrong = of("apiVersion").or_else(|| of("kind"));
+    wrong.map(|(name, value)| format!("json: cannot unmarshal {} into Go struct field .{name} of type string", word(value)))
 }
 
 struct Walk<'a> {

@@ -137,8 +137,8 @@ fn quantity(text: &str) -> Result<Value, Refusal> {
     if short && !text.ends_with("000") && !text.is_empty() {
         return Ok(Value::String(text.to_owned()));
     }
-    match Quantity::parse(text.trim()) {
-        Ok(quantity) => Ok(Value::String(quantity.to_string())),
+    match Quantity::printed(text.trim()) {
+        Ok(text) => Ok(Value::String(text)),
         Err(_) => Err(Refusal::Fatal(QUANTITY.to_owned())),
     }
 }

@@ -50,7 +50,7 @@ pub fn to_json(text: &str) -> Result<(Value, Vec<String>), String> {
     let duplicates = RefCell::new(Vec::new());
     let seed = Tree { duplicates: &duplicates, depth: 0 };
     let value = serde_saphyr::with_deserializer_from_str_with_options(text, options, |de| seed.deserialize(de))
-        .map_err(|e| format!("error converting YAML to JSON: yaml: {}", in_upstream_form(&e.to_string())))?;
+        .map_err(|e| format!("yaml: {}", in_upstream_form(&e.to_string())))?;
     let lines = duplicates.into_inner();
     let strict = match lines.is_empty() {
         true => Vec::new(),

@@ -112,7 +112,7 @@ fn yaml_scalars_are_those_of_yaml_1_1() {
     ] {
         assert_eq!(read(text), Ok(expected), "{text}");
     }
-    let error = "error converting YAML to JSON: yaml: line 2: mapping values are not allowed in this context";
+    let error = "yaml: line 2: mapping values are not allowed in this context";
     assert_eq!(read("a: b\n c: d"), Err(error.to_owned()));
     assert_eq!(yaml_documents("---\n# x\n---\na: 1\n---\n---\nb: |\n  --- x\n").count(), 2);
     let deployment = schema("apps", "v1", "Deployment").decode_yaml(b"spec: {replicas: 3.0}").expect("decodes").object;

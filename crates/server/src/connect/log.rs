@@ -10,7 +10,6 @@ use meta::{Reason, Status};
 use transport::Body;
 
 use super::{log_socket, target};
-use crate::answer;
 use crate::kubelet;
 use crate::query::{ParseError, Query};
 use crate::verbs::Work;
@@ -34,12 +33,14 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
 
 async fn read(work: &Work<'_>) -> Result<Response<Body>, Status> {
     let query = &work.ask.route.query;
-    check(query)?;
+    check(query, &work.attributes().name)?;
     let pod = target::pod(work).await?;
     let container = target::container(&pod, query.text("container"))?;
     let Some(kubelet) = target::kubelet_of(work.ask.state, &pod).await? else {
         // There is nothing to read yet.
-        return Ok(answer::bytes(StatusCode::NO_CONTENT, "text/plain", ""));
+        let mut response = Response::new(transport::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        return Ok(response);
     };
     let options = query.encode(|name| PASSED_ON.contains(&name));
     let path = format!("/containerLogs/{}/{}/{container}?{options}", pod.namespace(), pod.name());
@@ -55,7 +56,7 @@ async fn read(work: &Work<'_>) -> Result<Response<Body>, Status> {
 }
 
 /// Upstream's `ValidatePodLogOptions`.
-fn check(query: &Query) -> Result<(), Status> {
+fn check(query: &Query, pod: &str) -> Result<(), Status> {
     let number = |name: &str| query.integer(name).map_err(|e: ParseError| Status::bad_request(e.to_string()));
     let mut errors = Vec::new();
     for (name, least, why) in [
@@ -69,9 +70,9 @@ fn check(query: &Query) -> Result<(), Status> {
     }
     if query.get("sinceSeconds").is_some() && query.get("sinceTime").is_some() {
         errors
-            .push(Error::forbidden(&Path::default(), "at most one of `sinceTime` or `sinceSeconds` may be specified"));
+            .push(Error::forbidden(&Path::new("[]"), "at most one of `sinceTime` or `sinceSeconds` may be specified"));
     }
-    if errors.is_empty() { Ok(()) } else { Err(Status::invalid("", "PodLogOptions", "", &errors)) }
+    if errors.is_empty() { Ok(()) } else { Err(Status::invalid("", "PodLogOptions", pod, &errors)) }
 }
 
 /// The kubelet's refusal, its text being the message.

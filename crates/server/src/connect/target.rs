@@ -1,7 +1,7 @@
 //! Pods, containers and nodes that a stream is about (upstream: `registry/core/pod/strategy.go`,
 //! `registry/core/node/strategy.go`).
 
-use meta::{Attributes, Object, Status};
+use meta::{Attributes, Object, Reason, Status};
 use serde_json::Value;
 
 use crate::kubelet::{Address, Trust};
@@ -60,7 +60,11 @@ pub fn container(pod: &Object, wanted: &str) -> Result<String, Status> {
 pub async fn kubelet_of(state: &State, pod: &Object) -> Result<Option<Address>, Status> {
     match pod.str_at("spec.nodeName") {
         "" => Ok(None),
-        node => kubelet(state, node).await.map(Some),
+        // Upstream takes the node for a pod in its answer.
+        node => kubelet(state, node).await.map(Some).map_err(|status| match status.reason {
+            Reason::NotFound => Status::not_found("", "pods", node),
+            _ => status,
+        }),
     }
 }
 

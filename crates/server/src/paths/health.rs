@@ -34,7 +34,8 @@ pub fn run(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     }
     let Some(check) = checks.iter().find(|c| c.name == single) else { return Ok(answer::page_not_found()) };
     Ok(match (check.probe)() {
-        Ok(()) => answer::text(StatusCode::OK, "ok"),
+        // Upstream says it without a word on its form.
+        Ok(()) => answer::bytes(StatusCode::OK, "text/plain; charset=utf-8", "ok"),
         Err(why) => answer::text(StatusCode::INTERNAL_SERVER_ERROR, format!("internal server error: {why}\n")),
     })
 }

@@ -34,7 +34,9 @@ pub fn index(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
         let url = format!("/openapi/v3/{path}?hash={hash}");
         paths.insert(path, json!({ "serverRelativeURL": url }));
     }
-    Ok(answer::json(StatusCode::OK, &json!({ "paths": paths })))
+    // Upstream leaves the form to be guessed.
+    let text = json!({ "paths": paths }).to_string();
+    Ok(answer::bytes(StatusCode::OK, "text/plain; charset=utf-8", text))
 }
 
 /// The document of one group version.
@@ -42,7 +44,9 @@ pub fn document(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     json_accepted(ask)?;
     let wanted = ask.route.attributes.path.trim_matches('/').strip_prefix("openapi/v3/").unwrap_or_default();
     let Some((_, version, hash)) = documents(ask).into_iter().find(|(path, ..)| path == wanted) else {
-        return Ok(answer::page_not_found());
+        let mut response = Response::new(transport::empty());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return Ok(response);
     };
     let kinds = ask.state.registry.kinds();
     let of_version = kinds.iter().filter(|k| k.gvk.api_version() == version);

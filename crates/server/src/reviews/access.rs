@@ -6,7 +6,7 @@ use meta::field::Error;
 use meta::{Attributes, Object, Status, User};
 use serde_json::Value;
 
-use super::strings;
+use super::{selectors, strings};
 use crate::verbs::Work;
 
 /// 422 if anything is wrong with the question. Upstream names no kind there.
@@ -35,12 +35,16 @@ pub fn decide(work: &Work<'_>, mut review: Object, user: User) -> Object {
     let authorization = &work.ask.state.authorization;
     review.remove("status");
     let decision = authorization.authorize(&attributes(&review, user));
+    let ignored = selectors::ignored(&review);
     review.set("status.allowed", decision.allowed());
     if decision.verdict == Verdict::Deny {
         review.set("status.denied", true);
     }
     if !decision.reason.is_empty() {
         review.set("status.reason", decision.reason);
+    }
+    if !ignored.is_empty() {
+        review.set("status.evaluationError", ignored);
     }
     review
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod localsubjectaccessreview;
+mod selectors;
 mod selfsubjectaccessreview;
 mod selfsubjectreview;
 mod selfsubjectrulesreview;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 use tracing::{Instrument, debug_span};
 use transport::Body;
 
-use crate::verbs::{Work, body, no_method};
+use crate::verbs::{Work, body, no_method, warned};
 use crate::negotiate::{self, Shape};
 use crate::{answer, decode, options, shape};
 
@@ -61,9 +62,14 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     if !work.kind.namespaced {
         object.remove("metadata.namespace");
     }
+    if work.attributes().subresource == "token" {
+        // Defaults count among what the client set.
+        object.set_default("spec", json!({}));
+        object.set_default("spec.expirationSeconds", 3600);
+    }
     registry::keep_account(&schema, &call, &mut object);
     admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await?;
-    let answered = review(&work, object).await?;
+    let answered = review(&work, object).await.map_err(|status| warned(status, &warnings))?;
     let mut response = match output.shape {
         Shape::Partial(version) => {
             let metadata = shape::partial(&answer::json_of(&answered), version)?;

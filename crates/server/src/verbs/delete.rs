@@ -2,6 +2,7 @@
 
 use http::{Response, StatusCode};
 use meta::field::{Error, Path};
+use meta::text::quoted;
 use meta::{Attributes, Object, Status};
 use registry::api::{Call, DeleteOptions, Deleted, FieldValidation, Propagation};
 use serde_json::json;
@@ -103,7 +104,10 @@ async fn asked(work: &mut Work<'_>) -> Result<Asked, Status> {
 fn parse(format: Format, body: &bytes::Bytes) -> Result<Object, Status> {
     let bad = |e: &dyn std::fmt::Display| Status::bad_request(e.to_string());
     let tree = match format {
-        Format::Json => serde_json::from_slice(body).map_err(|e| bad(&e))?,
+        Format::Json => {
+            let (tree, _) = schema::json_tree(body).map_err(|e| bad(&format!("couldn't get version/kind; json parse error: {e}")))?;
+            tree
+        }
         Format::Yaml => {
             let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
             serde_saphyr::from_str(text).map_err(|e| bad(&e))?
@@ -112,7 +116,9 @@ fn parse(format: Format, body: &bytes::Bytes) -> Result<Object, Status> {
     };
     let object = Object::from_value(tree).map_err(|_| Status::bad_request("DeleteOptions must be an object"))?;
     if !matches!(object.kind(), "" | "DeleteOptions") {
-        return Err(Status::bad_request("decoded object cannot be converted to DeleteOptions"));
+        let (kind, version) = (quoted(object.kind()), quoted(object.api_version()));
+        let scheme = "pkg/api/legacyscheme/scheme.go:30";
+        return Err(bad(&format!("no kind {kind} is registered for version {version} in scheme \"{scheme}\"")));
     }
     Ok(object)
 }

@@ -19,7 +19,7 @@ use crate::{answer, options};
 
 /// Answers with one page.
 pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
-    let output = negotiate::output(work.headers(), true)?;
+    let output = negotiate::output_of_list(work.headers())?;
     let scope = options::scope(work.ask.route)?;
     let options = options::list(&work.ask.route.query)?;
     let page = work.ask.state.registry.list(work.attributes(), &scope, &options).await?;

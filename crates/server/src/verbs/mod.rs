@@ -9,7 +9,7 @@ mod patch;
 mod update;
 mod watch;
 
-pub use create::body;
+pub use create::{body, warned};
 
 use std::sync::Arc;
 

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use meta::{Object, Reason, Status};
-use registry::api::Patch;
+use registry::api::{Patch, Sent};
+use serde_json::Value;
 use tracing::{Instrument, debug_span};
 use transport::Body;
 
@@ -28,31 +29,41 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let call = options::call(work.ask.route, work.headers(), "PatchOptions", language == APPLY)?;
     let body = std::mem::replace(&mut work.ask.body, transport::empty());
     let force = work.ask.route.query.boolean("force").unwrap_or(false);
-    let decode = async { parse(&language, &decode::read(body).await?, force) };
+    let decode = async { parse(&language, decode::read(body).await?, force) };
     let patch = decode.instrument(debug_span!("decode+default")).await?;
     let written = work.ask.state.registry.patch(&call, patch).await?;
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };
     create::wrote(&work, output, written, code)
 }
 
-fn parse(language: &str, body: &Bytes, force: bool) -> Result<Patch, Status> {
+fn parse(language: &str, text: Bytes, force: bool) -> Result<Sent, Status> {
     let bad = |e: &dyn std::fmt::Display| Status::bad_request(format!("error decoding patch: {e}"));
     if language == APPLY {
-        let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
+        let yaml = std::str::from_utf8(&text).map_err(|e| bad(&e))?;
         // Of a field that is there twice the last one counts.
-        let (tree, _) =
-            schema::yaml_to_json(text).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))?;
+        let (tree, duplicates) = schema::yaml_to_json(yaml).map_err(|e| {
+            Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {e}"))
+        })?;
         let configuration =
             Object::from_value(tree).map_err(|_| Status::bad_request("error decoding YAML: not an object"))?;
-        return Ok(Patch::Apply { configuration, force });
+        return Ok(Sent { patch: Patch::Apply { configuration, force }, text, duplicates });
     }
-    let tree = schema::json_tree(body).map_err(|e| bad(&e))?;
+    let (tree, duplicates) = schema::json_tree(&text).map_err(|e| bad(&e))?;
+    let patch = json(language, tree)?;
+    let duplicates = match patch {
+        Patch::Json(_) => duplicates.into_iter().map(|what| format!("json patch {what}")).collect(),
+        _ => duplicates,
+    };
+    Ok(Sent { patch, text, duplicates })
+}
+
+fn json(language: &str, tree: Value) -> Result<Patch, Status> {
     match language {
         JSON => {
             if !tree.is_array() {
                 let what = schema::go_word(&tree);
                 let why = format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp");
-                return Err(bad(&why));
+                return Err(Status::bad_request(format!("error decoding patch: {why}")));
             }
             let operations = tree.as_array().map_or(0, Vec::len);
             if operations > OPERATIONS {
@@ -72,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_language_is_read() {
-        let parsed = |language, body: &'static str| parse(language, &Bytes::from_static(body.as_bytes()), true);
+        let parsed = |language, body: &'static str| parse(language, Bytes::from_static(body.as_bytes()), true).map(|sent| sent.patch);
         assert!(matches!(parsed(JSON, "[]"), Ok(Patch::Json(_))));
         assert!(matches!(parsed(MERGE, "{}"), Ok(Patch::Merge(_))));
         assert!(matches!(parsed(STRATEGIC, "{}"), Ok(Patch::Strategic(_))));

@@ -26,6 +26,10 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
 /// Upstream's `checkName`.
 fn named_like_the_path(object: &Object, a: &Attributes) -> Result<(), Status> {
     let (name, namespace) = (object.name(), object.namespace());
+    if a.resource != "namespaces" && !a.namespace.is_empty() && !namespace.is_empty() && namespace != a.namespace {
+        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        return Err(Status::bad_request(why));
+    }
     if name.is_empty() {
         return Err(Status::bad_request(format!(
             "the name of the object ({} based on URL) was undeterminable: name must be provided",
@@ -36,12 +40,6 @@ fn named_like_the_path(object: &Object, a: &Attributes) -> Result<(), Status> {
         return Err(Status::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
             a.name
-        )));
-    }
-    if a.resource != "namespaces" && !a.namespace.is_empty() && !namespace.is_empty() && namespace != a.namespace {
-        return Err(Status::bad_request(format!(
-            "the namespace of the object ({namespace}) does not match the namespace on the request ({})",
-            a.namespace
         )));
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Pod.
 
 mod prepare;
+mod status;
 mod table;
 mod update;
 
@@ -13,6 +14,7 @@ use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY, READ};
 use crate::podspec::{defaults, validate, warnings};
 use crate::rules::{Column, Rules};
 use crate::tree::{child_or_new, same_at};
+use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
 struct Pod;
@@ -78,16 +80,28 @@ impl Rules for Pod {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        update::main(new, old)
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix)));
+        errors.extend(update::main(new, old));
+        errors
     }
 
     fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
-        match subresource {
-            "status" => update::status(new, old),
-            "ephemeralcontainers" => update::ephemeral_containers(new, old),
-            "resize" => update::resize(new, old),
-            _ => Errors::new(),
-        }
+        let (mut errors, own) = match subresource {
+            "status" => (own_metadata_update(new, old), status::of(new, old)),
+            "ephemeralcontainers" | "resize" => {
+                if let Some(refusal) = update::unfit(subresource, old) {
+                    return vec![refusal];
+                }
+                let mut errors = own_metadata_update(new, old);
+                errors.extend(own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix)));
+                let part = if subresource == "resize" { update::resize(new, old) } else { update::ephemeral_containers(new, old) };
+                (errors, part)
+            }
+            _ => return Errors::new(),
+        };
+        errors.extend(own);
+        errors
     }
 
     fn warnings(&self, new: &Object, old: Option<&Object>) -> Vec<String> {

@@ -2,12 +2,11 @@
 
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::podspec::validate::{own_annotations, stored_pod};
 use crate::tree::{child_mut, each_mut, same};
 use crate::validate::taint::tolerations;
-use crate::validate::{immutable, ip, qualified_name};
 use crate::view::View;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -27,6 +26,14 @@ pub(super) fn main(new: &Object, old: &Object) -> Errors {
         if now.list().len() != before.list().len() {
             errors.push(now.forbidden("pod updates may not add or remove containers"));
             return errors;
+        }
+        for image in now.items().map(|container| container.at("image")) {
+            if image.str().is_empty() {
+                errors.push(image.required(""));
+            }
+            if image.str().trim() != image.str() {
+                errors.push(image.invalid("must not have leading or trailing whitespace"));
+            }
         }
     }
     if !deadline(&is.at("activeDeadlineSeconds"), &was.at("activeDeadlineSeconds"), &mut errors) {
@@ -113,7 +120,7 @@ fn added_tolerations(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
 }
 
 /// Annotations that are fixed.
-fn annotations(new: &Object, old: &Object, errors: &mut Errors) {
+pub(super) fn annotations(new: &Object, old: &Object, errors: &mut Errors) {
     let (is, was) = (View::of(new, "metadata").at("annotations"), View::of(old, "metadata").at("annotations"));
     let fixed = |key: &str| key == MIRROR || key.starts_with(APP_ARMOR);
     let of = |key: &str| if key == MIRROR { "mirror pod annotation" } else { "AppArmor annotations" };
@@ -128,87 +135,20 @@ fn annotations(new: &Object, old: &Object, errors: &mut Errors) {
     own_annotations(&is, &View::of(new, "spec"), errors);
 }
 
-/// An update of the status.
-pub(super) fn status(new: &Object, old: &Object) -> Errors {
-    let mut errors = Errors::new();
-    annotations(new, old, &mut errors);
-    let (is, was) = (View::of(new, "status"), View::of(old, "status"));
-    for condition in is.each("conditions") {
-        if condition.number("observedGeneration") < 0 {
-            errors.push(condition.at("observedGeneration").invalid("must be a non-negative integer"));
-        }
-        if !matches!(condition.text("type"), "PodScheduled" | "Ready" | "Initialized") {
-            qualified_name(&View::new(condition.at("type").value(), condition.path.child("Type")), &mut errors);
-        }
-    }
-    let nominated = is.at("nominatedNodeName");
-    if !nominated.str().is_empty() && nominated.str() != was.text("nominatedNodeName") {
-        nominated.all_invalid(text::dns1123_subdomain(nominated.str(), false), &mut errors);
-        if !old.str_at("spec.nodeName").is_empty() {
-            errors.push(nominated.forbidden("may not be set on pods that are already bound to a node"));
-        }
-    }
-    if is.number("observedGeneration") < 0 {
-        errors.push(is.at("observedGeneration").invalid("must be a non-negative integer"));
-    }
-    immutable(&is.at("qosClass"), &was.at("qosClass"), &mut errors);
-    for (statuses, containers) in [("containerStatuses", "containers"), ("initContainerStatuses", "initContainers")] {
-        transitions(&is.at(statuses), &was.at(statuses), &View::of(old, "spec"), containers, &mut errors);
-    }
-    addresses(&is, &was, &mut errors);
-    errors
-}
-
-/// A container that ended and will not be restarted stays ended.
-fn transitions(is: &View<'_>, was: &View<'_>, spec: &View<'_>, containers: &str, errors: &mut Errors) {
-    let rules = |c: &View<'_>| !c.at("restartPolicyRules").is_empty();
-    if ["containers", "initContainers"].into_iter().flat_map(|l| spec.each(l)).any(|c| rules(&c)) {
-        return;
-    }
-    for (i, before) in was.items().enumerate() {
-        let Some(ended) = before.at("state").get("terminated") else { continue };
-        let name = before.text("name");
-        let Some(now) = is.items().find(|c| c.text("name") == name) else { continue };
-        let own = spec.each(containers).find(|c| c.text("name") == name);
-        let policy = own.as_ref().map_or("", |c| c.text("restartPolicy"));
-        let restarts = match if policy.is_empty() { spec.text("restartPolicy") } else { policy } {
-            "Always" => true,
-            "OnFailure" => ended.number("exitCode") != 0,
-            _ => false,
-        };
-        let may_run = restarts && own.is_some();
-        if !may_run && !now.at("state").has("terminated") {
-            let path = is.path.index(i).child("state");
-            errors.push(Error::forbidden(&path, "may not be transitioned to non-terminated state"));
-        }
-    }
-}
-
-fn addresses(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
-    for list in ["podIPs", "hostIPs"] {
-        let all = is.at(list);
-        let known: Vec<&str> = was.each(list).map(|a| a.text("ip")).collect();
-        let first = all.items().next();
-        if let Some(first) = first.filter(|f| list == "hostIPs" && f.text("ip") != is.text("hostIP")) {
-            errors.push(first.at("ip").invalid("must be equal to `hostIP`"));
-        }
-        for address in all.items().filter(|a| !known.contains(&a.text("ip"))) {
-            ip::address(&View::new(address.at("ip").value(), address.path.clone()), false, errors);
-        }
-        let families: std::collections::HashSet<bool> = all.items().map(|a| a.text("ip").contains(':')).collect();
-        if all.list().len() > 1 && (all.list().len() > 2 || families.len() != 2) {
-            // Upstream shows its internal form.
-            let shown: Vec<Value> = all.items().map(|a| json!({"IP": a.text("ip")})).collect();
-            errors.push(Error::invalid(&all.path, shown, "may specify no more than one IP for each IP family"));
-        }
+/// Why a subresource of this pod cannot be updated at all: then nothing else is said.
+pub(super) fn unfit(subresource: &str, old: &Object) -> Option<Error> {
+    let forbid = |why| Some(Error::forbidden(&Path::new("[]"), why));
+    let resize = subresource == "resize";
+    match old.annotation(MIRROR) {
+        Some(_) if resize => forbid("static pods cannot be resized"),
+        Some(_) => forbid("static pods do not support ephemeral containers"),
+        None if resize && old.str_at("spec.os.name") == "windows" => forbid("windows pods cannot be resized"),
+        None => None,
     }
 }
 
 /// An update of the list of ephemeral containers: additions alone.
 pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
-    if old.annotation(MIRROR).is_some() {
-        return vec![Error::forbidden(&Path::new("[]"), "static pods do not support ephemeral containers")];
-    }
     let mut errors = stored_pod(new);
     let list = View::of(new, "spec").at("ephemeralContainers");
     for before in View::of(old, "spec").each("ephemeralContainers") {
@@ -228,12 +168,6 @@ pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
 
 /// An update of CPU and memory.
 pub(super) fn resize(new: &Object, old: &Object) -> Errors {
-    if old.annotation(MIRROR).is_some() {
-        return vec![Error::forbidden(&Path::new("[]"), "static pods cannot be resized")];
-    }
-    if old.str_at("spec.os.name") == "windows" {
-        return vec![Error::forbidden(&Path::new("[]"), "windows pods cannot be resized")];
-    }
     let mut errors = stored_pod(new);
     let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
     let class = |spec: &View<'_>| crate::podspec::qos::class(spec.value().unwrap_or(&Value::Null));
@@ -279,6 +213,8 @@ fn of_container(container: &View<'_>, before: &View<'_>, errors: &mut Errors) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn update(change: impl Fn(&mut Object)) -> Vec<String> {

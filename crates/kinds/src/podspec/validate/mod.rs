@@ -1,6 +1,7 @@
 //! What is wrong with a pod or a pod template (upstream: `ValidatePodSpec` and what it calls).
 
 mod affinity;
+mod claims;
 mod container;
 mod dns;
 mod env;
@@ -54,7 +55,7 @@ pub fn stored_pod(object: &Object) -> Errors {
     let mut errors = Errors::new();
     let (metadata, spec) = (View::of(object, "metadata"), View::of(object, "spec"));
     own_annotations(&metadata.at("annotations"), &spec, &mut errors);
-    specification(&spec, true, object.name(), &mut errors);
+    specification(&spec, true, object.name(), object.annotation(MIRROR).is_some(), &mut errors);
     if spec.text("serviceAccountName").is_empty() {
         let sources = spec.each("volumes").flat_map(|v| v.at("projected").each("sources"));
         for token in sources.filter_map(|s| s.get("serviceAccountToken")) {
@@ -74,7 +75,7 @@ pub fn template(template: &View<'_>, errors: &mut Errors) {
     errors.extend(labels(in_template("labels").value(), &in_template("labels").path));
     errors.extend(annotations(in_template("annotations").value(), &in_template("annotations").path));
     own_annotations(&in_template("annotations"), &spec, errors);
-    specification(&spec, false, "", errors);
+    specification(&spec, false, "", in_template("annotations").has(MIRROR), errors);
     if !spec.at("ephemeralContainers").is_empty() {
         errors.push(spec.at("ephemeralContainers").forbidden("ephemeral containers not allowed in pod template"));
     }
@@ -94,12 +95,13 @@ pub(crate) fn own_annotations(annotations: &View<'_>, spec: &View<'_>, errors: &
     }
 }
 
-fn specification(spec: &View<'_>, is_pod: bool, name: &str, errors: &mut Errors) {
+fn specification(spec: &View<'_>, is_pod: bool, name: &str, mirror: bool, errors: &mut Errors) {
     if !spec.has("terminationGracePeriodSeconds") {
         errors.push(spec.at("terminationGracePeriodSeconds").required(""));
     }
     let mut context = Context { is_pod, name, spec: spec.clone(), volumes: Vec::new() };
     context.volumes = volume::volumes(&context, errors);
+    claims::of_pod(&spec.at("resourceClaims"), mirror, errors);
     container::containers(&context, errors);
     container::init_containers(&context, errors);
     container::ephemeral_containers(&context, errors);
