@@ -52,6 +52,9 @@ pub trait Rules: Send + Sync + 'static {
         Errors::new()
     }
 
+    /// What is done to an object that was found good (upstream: `Canonicalize`, and what is done on every read).
+    fn canonicalize(&self, _object: &mut Object) {}
+
     /// What is wrong with `metadata.name`, one message each. The default is a DNS subdomain;
     /// `prefix`: the value is a `generateName`.
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {

@@ -116,7 +116,10 @@ fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<
     state.metrics.count(a, kind.is_some(), code, took);
     if route.forbidden {
         answer::no_sniff(response);
-    } else if let Some(text) = kind.as_ref().and_then(|kind| kind.rules.deprecated()) {
+    } else if let Some(text) = kind.as_ref().and_then(|kind| kind.rules.deprecated())
+        // Upstream has no handler, which would warn, for a patch that it cannot read.
+        && !(a.verb == "patch" && code == 415)
+    {
         answer::warn_first(response, text);
     }
     if let Ok(id) = HeaderValue::from_str(&uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()) {

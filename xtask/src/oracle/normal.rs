@@ -24,6 +24,9 @@ pattern!(CLUSTER_IP, r"^10\.(9[6-9]|1[01]\d)\.\d+\.\d+$");
 pattern!(TOKEN_VOLUME, "kube-api-access-[a-z0-9]{5}");
 pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");
 pattern!(CURRENT, r"current: \d+");
+pattern!(RECORD, r"in record \(\d+\)");
+pattern!(NODE_PORT, r#"(nodePort\\?"?:)(3[0-2]\d{3})"#);
+pattern!(ADDRESS, r#"IPAddress.networking.k8s.io \\?"(10\.[\d.]+)"#);
 
 /// Fields whose values the server chooses, unless the client does.
 const CHOSEN: [&str; 5] = ["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "ip"];
@@ -41,8 +44,15 @@ impl Context<'_> {
     pub fn text(&self, text: &str) -> String {
         let mut text = UID.replace_all(text, "<uid>").into_owned();
         text = TIME.replace_all(&text, |found: &regex::Captures<'_>| self.time(&found[0])).into_owned();
-        for (pattern, mask) in [(&SERVER, "<server>"), (&TOKEN, "<token>"), (&PEM, "<pem>"), (&CURRENT, "current: <rv>"), (&TOKEN_VOLUME, "kube-api-access-<random>")] {
+        for (pattern, mask) in [(&SERVER, "<server>"), (&TOKEN, "<token>"), (&PEM, "<pem>"), (&CURRENT, "current: <rv>"), (&RECORD, "in record (<rv>)"), (&TOKEN_VOLUME, "kube-api-access-<random>")] {
             text = pattern.replace_all(&text, mask).into_owned();
+        }
+        for pattern in [&NODE_PORT, &ADDRESS] {
+            let chosen = |found: &regex::Captures<'_>| {
+                let value = found.iter().last().flatten().map_or("", |value| value.as_str());
+                if self.sent.contains(value) { found[0].to_owned() } else { found[0].replace(value, "<chosen>") }
+            };
+            text = pattern.replace_all(&text, chosen).into_owned();
         }
         text = PORTS.replace_all(&text, ":<port>/$1").into_owned();
         REVISION.replace_all(&text, "${1}<rv>").into_owned()
@@ -101,7 +111,8 @@ impl Context<'_> {
             Tree::Text(text) => *text = self.string(name, text),
             Tree::Leaf(text) => {
                 let chosen = CHOSEN.contains(&name) && text != "0" && !self.sent.contains(text.as_str());
-                if chosen || name.bytes().all(|b| b.is_ascii_digit()) && self.is_now(text) {
+                let in_protobuf = !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+                if chosen || in_protobuf && (self.is_now(text) || self.is_node_port(text)) {
                     *text = "<chosen>".to_owned();
                 }
             }
@@ -111,6 +122,11 @@ impl Context<'_> {
     /// Whether a number (in protobuf) is a moment of this run.
     fn is_now(&self, text: &str) -> bool {
         text.parse::<i64>().is_ok_and(|n| (self.now.as_second() - n).abs() < 2 * 86_400)
+    }
+
+    /// Whether a number (in protobuf) is a port that a server chose.
+    fn is_node_port(&self, text: &str) -> bool {
+        text.parse().is_ok_and(|n: i64| (30_000..=32_767).contains(&n)) && !self.sent.contains(text)
     }
 
     fn string(&self, name: &str, text: &str) -> String {

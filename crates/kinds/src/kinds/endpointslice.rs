@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, three_of};
 use crate::rules::{Column, Rules, age};
-use crate::tree::{default_absent, each_mut, same, same_at};
+use crate::tree::{default_absent, each_mut, same_at};
 use crate::validate::metadata::labels;
-use crate::validate::{dns_label, dns_subdomain, immutable_fields, ip, protocol, qualified_name};
+use crate::validate::{dns_label, dns_subdomain, immutable_fields, ip, qualified_name};
 use crate::view::View;
 
 static COLUMNS: [Column; 5] = [
@@ -44,12 +44,18 @@ impl Rules for EndpointSlice {
         }
     }
 
-    /// The old topology is not taken from clients of v1.
+    /// The old topology is not taken from clients of v1. Empty lists are none: upstream stores them so.
     fn prepare_create(&self, object: &mut Object) {
         each_mut(object.fields_mut(), "endpoints").for_each(|e| drop(e.remove("deprecatedTopology")));
+        object.fields_mut().retain(|name, value| !matches!(&**name, "endpoints" | "ports") || *value != Value::Array(Vec::new()));
     }
 
+    /// What a client sends counts as a change, even if it is not taken.
     fn prepare_update(&self, new: &mut Object, old: &Object) {
+        let changed = |path: &&str| !same_at(new, old, path);
+        if ["addressType", "endpoints", "ports", "metadata.labels"].iter().any(changed) {
+            new.set("metadata.generation", old.generation() + 1);
+        }
         if !same_at(new, old, "endpoints") {
             self.prepare_create(new);
         }
@@ -59,9 +65,8 @@ impl Rules for EndpointSlice {
         true
     }
 
-    fn generation_changes(&self, new: &Object, old: &Object) -> bool {
-        let changed = |path: &str| !same(new.at(path), old.at(path));
-        ["addressType", "endpoints", "ports", "metadata.labels"].into_iter().any(changed)
+    fn generation_changes(&self, _new: &Object, _old: &Object) -> bool {
+        false
     }
 
     fn validate(&self, object: &Object) -> Errors {
@@ -137,7 +142,12 @@ fn check_type_and_ports(object: &Object, errors: &mut Errors) {
         if !names.insert(name.str()) {
             errors.push(name.duplicate());
         }
-        protocol(&port.at("protocol"), errors);
+        let protocol = port.at("protocol");
+        if protocol.exists() {
+            protocol.one_of(&["SCTP", "TCP", "UDP"], errors);
+        } else {
+            errors.push(protocol.required(""));
+        }
         if let Some(application) = port.get("appProtocol") {
             qualified_name(&application, errors);
         }
@@ -213,5 +223,45 @@ fn check_hints(hints: &View<'_>, errors: &mut Errors) {
             let wrong = if zone { text::label_value(name.str()) } else { text::dns1123_subdomain(name.str(), false) };
             name.all_invalid(wrong, errors);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn slice(value: Value) -> Object {
+        Object::from_value(value).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_is_not_taken_is_a_change() {
+        let old = slice(json!({"metadata": {"generation": 1}, "endpoints": [{"addresses": ["10.1.1.1"]}]}));
+        let mut new = slice(json!({"metadata": {"generation": 1}, "endpoints": [{"addresses": ["10.1.1.1"],
+            "deprecatedTopology": {"a": "b"}}]}));
+        EndpointSlice.prepare_update(&mut new, &old);
+        assert_eq!((new.at("endpoints"), new.generation()), (old.at("endpoints"), 2));
+        let mut same = old.clone();
+        EndpointSlice.prepare_update(&mut same, &old);
+        assert_eq!(same, old);
+    }
+
+    #[test]
+    fn empty_lists_are_none() {
+        let mut new = slice(json!({"endpoints": [], "ports": []}));
+        EndpointSlice.prepare_create(&mut new);
+        assert_eq!(new, slice(json!({})));
+    }
+
+    #[test]
+    fn a_protocol_may_not_be_empty() {
+        let ports = json!([{"name": "a", "protocol": ""}, {"name": "b"}]);
+        let mut errors = Errors::new();
+        check_type_and_ports(&slice(json!({"addressType": "IPv4", "ports": ports})), &mut errors);
+        let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let unsupported = r#"ports[0].protocol: Unsupported value: "": supported values: "SCTP", "TCP", "UDP""#;
+        assert_eq!(shown, [unsupported, "ports[1].protocol: Required value"]);
     }
 }

@@ -100,6 +100,19 @@ fn held(service: &Object) -> Vec<IpAddr> {
     texts.into_iter().filter_map(|text| text.parse().ok()).collect()
 }
 
+/// What upstream says of its object for the address, which refers to the service by its name.
+fn nameless(service: &Object, ip: &str) -> Option<String> {
+    let (name, path) = (service.name(), Path::new("spec").child("parentRef").child("name"));
+    let errors: Vec<Error> = if name.is_empty() {
+        vec![Error::required(&path, "")]
+    } else {
+        meta::text::path_segment(name, false).into_iter().map(|why| Error::invalid(&path, name, why)).collect()
+    };
+    let shown: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    let list = if shown.len() == 1 { shown[0].clone() } else { format!("[{}]", shown.join(", ")) };
+    (!errors.is_empty()).then(|| format!("IPAddress.networking.k8s.io {ip:?} is invalid: {list}"))
+}
+
 impl Reservation for ClusterIps {
     fn concerns(&self, kind: &Descriptor) -> bool {
         &*kind.resource == "services" && kind.gvk.group.is_empty()
@@ -123,14 +136,19 @@ impl Reservation for ClusterIps {
         if none(new) || old.is_some_and(|old| !none(old)) || asked == "None" {
             return Ok(Taken::nothing());
         }
+        let path = Path::new("spec").child("clusterIPs");
+        let refuse = |list: Vec<Value>, why: String| Refusal::Invalid(vec![Error::invalid(&path, list, why)]);
         let (ip, taken) = if asked.is_empty() {
             let full = || Refusal::Full(format!("failed to allocate a serviceIP for Service {:?}: range is full", new.name()));
             let (ip, taken) = self.take_any(dry_run).ok_or_else(full)?;
+            if let Some(why) = nameless(new, &ip.to_string()).filter(|_| !dry_run) {
+                return Err(refuse(vec!["".into()], format!("failed to allocate IP: {why}")));
+            }
             (ip.to_string(), taken)
         } else {
-            let path = Path::new("spec").child("clusterIPs");
-            let refuse = |why: String| Error::invalid(&path, list, format!("failed to allocate IP {asked}: {why}"));
-            let taken = self.take_asked(&asked, dry_run).map_err(|why| Refusal::Invalid(vec![refuse(why)]))?;
+            let named = |taken| nameless(new, &asked).filter(|_| !dry_run).map_or(Ok(taken), Err);
+            let taken = self.take_asked(&asked, dry_run).and_then(named);
+            let taken = taken.map_err(|why| refuse(list, format!("failed to allocate IP {asked}: {why}")))?;
             (asked, taken)
         };
         new.set("spec.clusterIPs", json!([ip]));
@@ -180,6 +198,18 @@ mod tests {
         let mut headless = service(json!({"clusterIP": "None"}));
         ips.take(&mut headless, None, false).expect("nothing to take").keep();
         assert_eq!(headless.list_at("spec.clusterIPs"), ["None"]);
+    }
+
+    #[test]
+    fn a_service_without_a_name_gets_none() {
+        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let mut nameless = Object::from_value(json!({"spec": {"clusterIP": "10.96.0.3"}})).expect("an object");
+        assert_eq!(
+            ips.take(&mut nameless, None, false).err().expect("refused").to_string(),
+            "spec.clusterIPs: Invalid value: [\"10.96.0.3\"]: failed to allocate IP 10.96.0.3: IPAddress.networking.k8s.io \
+             \"10.96.0.3\" is invalid: spec.parentRef.name: Required value"
+        );
+        ips.take(&mut service(json!({"clusterIP": "10.96.0.3"})), None, false).expect("given back").keep();
     }
 
     #[test]

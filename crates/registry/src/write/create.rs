@@ -79,6 +79,7 @@ impl Registry {
         if !errors.is_empty() {
             return Err(kind.invalid(object.name(), &errors));
         }
+        rules.canonicalize(&mut object);
         let warnings = rules.warnings(&object, None);
         match self.finish_create(call, kind, object, taken).await {
             Ok(object) => Ok(Written { object, created: true, warnings }),

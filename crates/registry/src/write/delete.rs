@@ -123,7 +123,8 @@ impl Registry {
 }
 
 fn check_preconditions(kind: &Kind, old: &Object, options: &DeleteOptions) -> Result<(), Status> {
-    let conflict = |why: String| Err(Status::conflict(kind.group(), &kind.descriptor.gvk.kind, old.name(), &why));
+    let group = kind.descriptor.rules.shown_group().unwrap_or_else(|| kind.group());
+    let conflict = |why: String| Err(Status::conflict(group, &kind.descriptor.gvk.kind, old.name(), &why));
     match &options.uid {
         Some(uid) if uid != old.uid() => {
             return conflict(format!(

@@ -193,6 +193,7 @@ impl Registry {
         prepare(call, kind, subresource, &mut new, old)?;
         validate(kind, subresource, &new, old)?;
         let rules = &kind.descriptor.rules;
+        rules.canonicalize(&mut new);
         let warnings = if subresource == "status" { rules.status_warnings(&new, old) } else { rules.warnings(&new, Some(old)) };
         if edit.admitted() {
             self.approve(&request(call, kind, Operation::Update, Some(&mut new), Some(old))).await?;

@@ -54,7 +54,8 @@ fn parse(text: &str, layout: &str, micro: bool) -> Result<Instant, String> {
     };
     let (numbers, mut rest) = match numbers(text) {
         Ok(read) => read,
-        Err(place) => return fail(place),
+        Err(Unread::Element(rest, element)) => return fail((rest, element)),
+        Err(Unread::Range(what)) => return Err(format!("parsing time {text:?}: {what} out of range")),
     };
     let mut nanos = 0;
     match fraction(rest) {
@@ -69,37 +70,49 @@ fn parse(text: &str, layout: &str, micro: bool) -> Result<Instant, String> {
     if !after.is_empty() {
         return Err(format!("parsing time {text:?}: extra text: {after:?}"));
     }
-    if let Some(what) = out_of_range(&numbers) {
-        return Err(format!("parsing time {text:?}: {what} out of range"));
-    }
     let [year, month, day, hour, minute, second] = numbers;
+    if !(1..=days_in(year, month)).contains(&day) {
+        return Err(format!("parsing time {text:?}: day out of range"));
+    }
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
     Ok(Instant { seconds, nanos })
 }
 
-/// Year to second, and what follows; or what cannot be read as which element of the layout.
-fn numbers(text: &str) -> Result<([i64; 6], &str), (&str, &'static str)> {
-    const ELEMENTS: [(&str, &str); 6] = [("2006", "-"), ("01", "-"), ("02", "T"), ("15", ":"), ("04", ":"), ("05", "")];
-    let mut numbers = [0; 6];
-    let mut rest = text;
-    for (number, (element, separator)) in numbers.iter_mut().zip(ELEMENTS) {
-        let digits = rest.get(..element.len()).filter(|d| d.bytes().all(|b| b.is_ascii_digit()));
-        *number = digits.and_then(|d| d.parse().ok()).ok_or((rest, element))?;
-        rest = &rest[element.len()..];
-        rest = rest.strip_prefix(separator).ok_or((rest, separator))?;
-    }
-    Ok((numbers, rest))
+/// Why a text is no time.
+enum Unread<'a> {
+    /// This cannot be read as that element of the layout.
+    Element(&'a str, &'static str),
+    /// A number is too large.
+    Range(&'static str),
 }
 
-fn out_of_range([year, month, day, hour, minute, second]: &[i64; 6]) -> Option<&'static str> {
-    let checks = [
-        ((1..=12).contains(month), "month"),
-        ((1..=days_in(*year, *month)).contains(day), "day"),
-        (*hour < 24, "hour"),
-        (*minute < 60, "minute"),
-        (*second < 60, "second"),
+/// Year to second, and what follows. Numbers are looked at as they are read, but for the day, which needs all others.
+fn numbers(text: &str) -> Result<([i64; 6], &str), Unread<'_>> {
+    const ANY: std::ops::RangeInclusive<i64> = 0..=9999;
+    let elements = [
+        ("2006", "-", ANY, ""),
+        ("01", "-", 1..=12, "month"),
+        ("02", "T", ANY, ""),
+        ("15", ":", 0..=23, "hour"),
+        ("04", ":", 0..=59, "minute"),
+        ("05", "", 0..=59, "second"),
     ];
-    checks.into_iter().find(|(valid, _)| !valid).map(|(_, what)| what)
+    let mut numbers = [0; 6];
+    let mut rest = text;
+    for (number, (element, separator, valid, what)) in numbers.iter_mut().zip(elements) {
+        let mut digits = rest.bytes().take(element.len()).take_while(u8::is_ascii_digit).count();
+        // An hour may have one digit.
+        if digits < element.len() && (element, digits) != ("15", 1) {
+            digits = 0;
+        }
+        *number = rest[..digits].parse().map_err(|_| Unread::Element(rest, element))?;
+        if !valid.contains(number) {
+            return Err(Unread::Range(what));
+        }
+        rest = &rest[digits..];
+        rest = rest.strip_prefix(separator).ok_or(Unread::Element(rest, separator))?;
+    }
+    Ok((numbers, rest))
 }
 
 fn fraction(text: &str) -> Option<(&str, &str)> {
@@ -166,6 +179,9 @@ mod tests {
         let error = r#"parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006""#;
         assert_eq!(normal_time("x"), Err(error.into()));
         assert_eq!(normal_time("2023-02-29T00:00:00Z"), Err(r#"parsing time "2023-02-29T00:00:00Z": day out of range"#.into()));
+        let early = r#"parsing time "2004-13-01T00:00:00Z": month out of range"#;
+        assert_eq!(normal_micro_time("2004-13-01T00:00:00Z"), Err(early.into()));
+        assert_eq!(normal_time("2004-12-01T5:00:00Z"), Ok(Some("2004-12-01T05:00:00Z".into())));
         for seconds in [ZERO_SECONDS, -1, 0, 951_782_400, 4_102_444_799] {
             let text = Instant { seconds, nanos: 0 }.print();
             assert_eq!(Instant::read(&text), Some(Instant { seconds, nanos: 0 }));

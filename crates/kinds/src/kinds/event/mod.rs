@@ -78,8 +78,9 @@ impl Rules for Event {
         false
     }
 
+    /// The newer form checks them after what both forms have.
     fn checks_metadata(&self) -> bool {
-        !self.core
+        false
     }
 
     /// Upstream's internal form belongs to the core group.

@@ -8,7 +8,7 @@ use meta::{Object, text};
 use serde_json::Value;
 
 use super::Event;
-use crate::validate::{IMMUTABLE, internal};
+use crate::validate::{IMMUTABLE, internal, metadata, metadata_update};
 use crate::view::View;
 
 pub(super) fn new(event: &Event, object: &Object) -> Errors {
@@ -16,6 +16,7 @@ pub(super) fn new(event: &Event, object: &Object) -> Errors {
     if event.core {
         return errors;
     }
+    errors.extend(metadata(object, true, &|name, prefix| text::dns1123_subdomain(name, prefix)));
     series(object, &mut errors);
     if object.str_at("eventTime").is_empty() {
         errors.push(Error::required(&Path::new("eventTime"), ""));
@@ -44,6 +45,7 @@ pub(super) fn changed(event: &Event, new: &Object, old: &Object) -> Errors {
     if event.core {
         return errors;
     }
+    errors.extend(metadata_update(new, old));
     if !crate::tree::same_at(new, old, "series") {
         series(new, &mut errors);
     }
@@ -151,8 +153,17 @@ mod tests {
 
     const NEWER: Event = Event { core: false };
 
+    #[test]
+    fn the_name_is_not_the_first_thing_to_be_wrong() {
+        let event = Object::from_value(json!({"metadata": {"name": "A b", "namespace": "x"}})).unwrap_or_default();
+        let paths: Vec<String> = new(&NEWER, &event).iter().map(|error| error.path.to_string()).collect();
+        assert_eq!(paths, ["involvedObject.namespace", "metadata.name", "eventTime", "type"]);
+        let core = new(&Event { core: true }, &event);
+        assert_eq!(core.len(), 1);
+    }
+
     fn event() -> Object {
-        let event = json!({"metadata": {"name": "a", "namespace": "x"}, "eventTime": "2026-01-01T00:00:00.000001Z",
+        let event = json!({"metadata": {"name": "a", "namespace": "x", "resourceVersion": "1"}, "eventTime": "2026-01-01T00:00:00.000001Z",
             "regarding": {"kind": "Pod", "namespace": "x", "name": "p"}, "reportingController": "k", "action": "a",
             "reportingInstance": "i", "reason": "r", "type": "Normal", "note": "n"});
         Object::from_value(event).unwrap_or_default()

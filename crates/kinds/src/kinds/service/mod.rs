@@ -78,6 +78,13 @@ impl Rules for Service {
         if subresource == "status" { validate::status(new, old) } else { Errors::new() }
     }
 
+    /// Upstream does so on every read: it stores what it once let pass.
+    fn canonicalize(&self, object: &mut Object) {
+        if object.str_at("spec.type") == "ExternalName" {
+            object.remove("spec.internalTrafficPolicy");
+        }
+    }
+
     fn validate_name(&self, name: &str, prefix: bool) -> Vec<String> {
         text::dns1123_label(name, prefix)
     }
