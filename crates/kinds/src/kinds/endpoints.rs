@@ -9,7 +9,7 @@ use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{default_zero, each_mut, same_at};
-use crate::validate::{dns_label, dns_subdomain, ip, port_number, protocol, qualified_name};
+use crate::validate::{dns_label, dns_subdomain, ip, own_metadata, own_metadata_update, port_number, protocol, qualified_name};
 use crate::view::View;
 
 static COLUMNS: [Column; 3] = [NAME, crate::print::text("Endpoints", "Addresses and ports"), AGE];
@@ -39,7 +39,12 @@ impl Rules for Endpoints {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        if same_at(new, old, "subsets") { Errors::new() } else { self.validate(new) }
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix)));
+        if !same_at(new, old, "subsets") {
+            errors.extend(self.validate(new));
+        }
+        errors
     }
 
     fn create_on_update(&self) -> bool {

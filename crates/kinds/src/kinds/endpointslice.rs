@@ -12,7 +12,7 @@ use crate::print::{AGE, NAME, three_of};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{default_absent, each_mut, same_at};
 use crate::validate::metadata::labels;
-use crate::validate::{dns_label, dns_subdomain, immutable_fields, ip, qualified_name};
+use crate::validate::{dns_label, dns_subdomain, immutable_fields, ip, own_metadata, qualified_name};
 use crate::view::View;
 
 static COLUMNS: [Column; 5] = [
@@ -77,7 +77,7 @@ impl Rules for EndpointSlice {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = Errors::new();
+        let mut errors = own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix));
         check_type_and_ports(new, &mut errors);
         if !same_at(new, old, "endpoints") {
             endpoints(new, &mut errors);

@@ -8,7 +8,7 @@ use meta::{Object, text};
 use serde_json::Value;
 
 use super::Event;
-use crate::validate::{IMMUTABLE, internal, metadata, metadata_update};
+use crate::validate::{IMMUTABLE, internal, own_metadata, own_metadata_update};
 use crate::view::View;
 
 pub(super) fn new(event: &Event, object: &Object) -> Errors {
@@ -16,7 +16,7 @@ pub(super) fn new(event: &Event, object: &Object) -> Errors {
     if event.core {
         return errors;
     }
-    errors.extend(metadata(object, true, &|name, prefix| text::dns1123_subdomain(name, prefix)));
+    errors.extend(own_metadata(object, true, &|name, prefix| text::dns1123_subdomain(name, prefix)));
     series(object, &mut errors);
     if object.str_at("eventTime").is_empty() {
         errors.push(Error::required(&Path::new("eventTime"), ""));
@@ -45,7 +45,7 @@ pub(super) fn changed(event: &Event, new: &Object, old: &Object) -> Errors {
     if event.core {
         return errors;
     }
-    errors.extend(metadata_update(new, old));
+    errors.extend(own_metadata_update(new, old));
     if !crate::tree::same_at(new, old, "series") {
         series(new, &mut errors);
     }

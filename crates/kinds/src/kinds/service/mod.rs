@@ -16,6 +16,7 @@ use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::print::{AGE, NAME, or, wide};
 use crate::rules::{Column, Rules, age};
 use crate::tree::only_status;
+use crate::validate::own_metadata_update;
 use crate::view::View;
 
 static COLUMNS: [Column; 7] = [
@@ -68,14 +69,19 @@ impl Rules for Service {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = addresses::update(new, old);
+        let mut errors = own_metadata_update(new, old);
+        errors.extend(addresses::update(new, old));
         errors.extend(validate::update(new, old));
         errors.extend(validate::service(new, Some(old)));
         errors
     }
 
     fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
-        if subresource == "status" { validate::status(new, old) } else { Errors::new() }
+        let mut errors = own_metadata_update(new, old);
+        if subresource == "status" {
+            errors.extend(validate::status(new, old));
+        }
+        errors
     }
 
     /// Upstream does so on every read: it stores what it once let pass.
