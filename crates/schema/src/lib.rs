@@ -11,6 +11,7 @@
 mod decode;
 mod default;
 mod encode;
+mod foreign;
 mod model;
 pub mod openapi;
 pub mod proto;
@@ -26,6 +27,7 @@ use meta::{Gvk, Object};
 use serde_json::Value;
 
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v2_proto, openapi_v3};
+pub use foreign::foreign;
 pub use strategic::PatchError;
 pub use decode::{kind_error, tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};

@@ -121,15 +121,7 @@ fn same_type(gvk: &Gvk, said: &TypeFields) -> Result<(), Status> {
         return Ok(());
     }
     let actual = Gvk::from_api_version(api_version, kind);
-    if Schema::builtin(&actual).is_none() {
-        let why = format!(
-            "no kind {kind:?} is registered for version {api_version:?} in scheme \"pkg/api/legacyscheme/scheme.go:30\""
-        );
-        return Err(unhandled(&actual, &gvk.kind, &why));
-    }
-    if kind != &*gvk.kind {
-        let package = if gvk.group.is_empty() { "core" } else { gvk.group.split('.').next().unwrap_or_default() };
-        let why = format!("converting ({}.{kind}) to ({package}.{}): unknown conversion", actual.version, gvk.kind);
+    if let Some(why) = schema::foreign(gvk, api_version, kind) {
         return Err(unhandled(&actual, &gvk.kind, &why));
     }
     Err(Status::bad_request(format!(

@@ -196,7 +196,8 @@ impl Seed {
         cases.push(put("update under another name", self.with(|o| o["metadata"]["name"] = json!("another"))));
         cases.push(put("update with a wrong version", self.with(|o| o["metadata"]["resourceVersion"] = json!("abc"))));
         cases.push(put("update with a finalizer", self.with(|o| o["metadata"]["finalizers"] = json!(["example.com/hold"]))));
-        cases.push(Case::new(title("update of nothing"), "PUT", format!("{}/absent", self.collection)).body(self.with(|o| o["metadata"]["name"] = json!("absent"))));
+        let absent = format!("absent-{}", self.name);
+        cases.push(Case::new(title("update of nothing"), "PUT", format!("{}/{absent}", self.collection)).body(self.with(|o| o["metadata"]["name"] = json!(absent))));
         if self.subresources.iter().any(|p| p == "status") {
             let status = self.fixture.as_ref().map_or(json!({}), |f| f["status"].clone());
             cases.push(Case::new(title("update the status"), "PUT", format!("{one}/status?dryRun=All")).body(self.with(|o| o["status"] = status)));

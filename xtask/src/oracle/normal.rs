@@ -26,7 +26,7 @@ pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");
 pattern!(CURRENT, r"current: \d+");
 pattern!(RECORD, r"in record \(\d+\)");
 pattern!(NODE_PORT, r#"(nodePort\\?"?:)(3[0-2]\d{3})"#);
-pattern!(ADDRESS, r#"IPAddress.networking.k8s.io \\?"(10\.[\d.]+)"#);
+pattern!(ADDRESS, r"\b(10\.(?:9[6-9]|10\d|11[01])\.\d+\.\d+)\b");
 
 /// Fields whose values the server chooses, unless the client does.
 const CHOSEN: [&str; 5] = ["clusterIP", "clusterIPs", "nodePort", "healthCheckNodePort", "ip"];

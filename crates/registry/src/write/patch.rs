@@ -63,6 +63,9 @@ impl<'a> Patching<'a> {
         let before = old.clone();
         let value = apply(schema, old, &self.sent.patch)?;
         let strategic = matches!(self.sent.patch, Patch::Strategic(_));
+        if !strategic && let Some(why) = foreign(schema, &value) {
+            return Err(self.refuse(&before, &value, why));
+        }
         let decoded = if strategic { schema.convert_value(&value) } else { schema.decode_value(&value) };
         let decoded = decoded.map_err(|e| self.refuse(&before, &value, e.to_string()))?;
         let odd: Vec<String> = self.sent.duplicates.iter().cloned().chain(decoded.strict_errors).collect();
@@ -172,6 +175,16 @@ fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), St
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())
+}
+
+/// What the decoder says of a patched document that is of another kind now. A strategic merge does not decode it.
+fn foreign(schema: &Schema, patched: &Value) -> Option<String> {
+    let gvk = schema.gvk();
+    let said = |name: &str| patched.get(name).and_then(Value::as_str).unwrap_or("");
+    let own = gvk.api_version();
+    let api_version = if said("apiVersion").is_empty() { &own } else { said("apiVersion") };
+    let kind = if said("kind").is_empty() { &gvk.kind } else { said("kind") };
+    schema::foreign(gvk, api_version, kind)
 }
 
 fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {

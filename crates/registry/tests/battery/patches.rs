@@ -50,3 +50,14 @@ async fn unknown_fields_are_refused_or_warned_of() {
     let written = w.registry.patch(&with(FieldValidation::Ignore), patch()).await.expect("ignored");
     assert!(written.warnings.is_empty());
 }
+
+#[tokio::test]
+async fn a_patched_document_is_of_the_same_kind() {
+    let w = world().await;
+    w.make("a").await;
+    let status = w.patch(&cm("a"), Patch::Merge(json!({"kind": "Secret"}))).await.expect_err("another kind");
+    assert!(status.message.ends_with("converting (v1.Secret) to (core.ConfigMap): unknown conversion"), "{status}");
+    assert_eq!(status.code, 422);
+    let kept = w.patch(&cm("a"), Patch::Strategic(json!({"kind": "Secret"}))).await.expect("nobody looks");
+    assert_eq!(kept.kind(), "ConfigMap");
+}

@@ -14,7 +14,7 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let call = options::call(work.ask.route, work.headers(), "UpdateOptions", false)?;
     let (object, mut warnings) =
         create::body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
-    named_like_the_path(&object, work.attributes())?;
+    named_like_the_path(&object, work.attributes()).map_err(|status| create::warned(status, &warnings))?;
     let updated = work.ask.state.registry.update(&call, object).await;
     let mut written = updated.map_err(|status| create::warned(status, &warnings))?;
     warnings.append(&mut written.warnings);
