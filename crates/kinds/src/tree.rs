@@ -86,7 +86,16 @@ pub fn is_zero(value: &Value) -> bool {
 /// Upstream's semantic equality: what is absent equals what is null, empty or false, and quantities are
 /// not looked at closer (they were made canonical when they were decoded).
 pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
-    let nothing = |v: &Value| !v.is_number() && is_zero(v);
+    equal(a, b, |v| !v.is_number() && is_zero(v))
+}
+
+/// The same for a part whose fields are pointers in upstream: an empty text and a false flag are something.
+pub fn same_pointers(a: Option<&Value>, b: Option<&Value>) -> bool {
+    equal(a, b, |v| !v.is_string() && !v.is_boolean() && !v.is_number() && is_zero(v))
+}
+
+fn equal(a: Option<&Value>, b: Option<&Value>, nothing: fn(&Value) -> bool) -> bool {
+    let same = |a: Option<&Value>, b: Option<&Value>| equal(a, b, nothing);
     match (a.filter(|v| !nothing(v)), b.filter(|v| !nothing(v))) {
         (None, None) => true,
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
@@ -114,6 +123,8 @@ mod tests {
         assert!(same(Some(&json!({"a": 1, "b": [], "c": {"d": null}})), Some(&json!({"a": 1, "c": {}}))));
         assert!(!same(Some(&json!({"a": 0})), Some(&json!({}))));
         assert!(!same(Some(&json!([1, 2])), Some(&json!([2, 1]))));
+        assert!(same(Some(&json!({"a": false})), Some(&json!({}))) && !same_pointers(Some(&json!({"a": false})), Some(&json!({}))));
+        assert!(same_pointers(Some(&json!({"a": null, "b": []})), Some(&json!({}))));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pattern!(CLUSTER_IP, r"^10\.(9[6-9]|1[01]\d)\.\d+\.\d+$");
 pattern!(TOKEN_VOLUME, "kube-api-access-[a-z0-9]{5}");
 pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");
 pattern!(CURRENT, r"current: \d+");
+pattern!(GENERATED, r#""generateName": ?"([^"]+)""#);
 pattern!(RECORD, r"in record \(\d+\)");
 pattern!(NODE_PORT, r#"(nodePort\\?"?:)(3[0-2]\d{3})"#);
 pattern!(ADDRESS, r"\b(10\.(?:9[6-9]|10\d|11[01])\.\d+\.\d+)\b");
@@ -53,6 +54,17 @@ impl Context<'_> {
                 if self.sent.contains(value) { found[0].to_owned() } else { found[0].replace(value, "<chosen>") }
             };
             text = pattern.replace_all(&text, chosen).into_owned();
+        }
+        if let Some(prefix) = GENERATED.captures(self.sent).map(|found| found[1].to_owned()) {
+            let name = |end: &str| end.len() == 5 && end.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+            let mut parts = text.split(&*prefix).map(str::to_owned);
+            let mut masked = parts.next().unwrap_or_default();
+            for part in parts {
+                let random = part.get(..5).filter(|end| name(end));
+                let rest = random.map_or(&*part, |_| &part[5..]);
+                masked.extend([&*prefix, if random.is_some() { "<random>" } else { "" }, rest]);
+            }
+            text = masked;
         }
         text = PORTS.replace_all(&text, ":<port>/$1").into_owned();
         REVISION.replace_all(&text, "${1}<rv>").into_owned()
@@ -195,6 +207,7 @@ mod tests {
             masked("", r#"{"uid":"11111111-2222-3333-4444-555555555555","resourceVersion":"17","nodePort":30001}"#),
             r#"{"uid":"<uid>","resourceVersion":"<rv>","nodePort":<chosen>}"#
         );
+        assert_eq!(masked(r#"{"generateName":"a-"}"#, r#"["no a-x7f2k"]"#), r#"["no a-<random>"]"#);
         assert_eq!(masked("30001", r#"{"nodePort":30001}"#), r#"{"nodePort":30001}"#);
         assert_eq!(masked("", r#"{"generateName":"a-","name":"a-x7f2k"}"#), r#"{"generateName":"a-","name":"a-<random>"}"#);
     }

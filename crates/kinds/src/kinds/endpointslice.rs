@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, three_of};
 use crate::rules::{Column, Rules, age};
-use crate::tree::{default_absent, each_mut, same_at};
+use crate::tree::{default_absent, each_mut, same_pointers};
 use crate::validate::metadata::labels;
-use crate::validate::{dns_label, dns_subdomain, immutable_fields, ip, own_metadata, qualified_name};
+use crate::validate::{IMMUTABLE, dns_label, dns_subdomain, ip, own_metadata, qualified_name};
 use crate::view::View;
 
 static COLUMNS: [Column; 5] = [
@@ -44,21 +44,22 @@ impl Rules for EndpointSlice {
         }
     }
 
-    /// The old topology is not taken from clients of v1. Empty lists are none: upstream stores them so.
     fn prepare_create(&self, object: &mut Object) {
-        each_mut(object.fields_mut(), "endpoints").for_each(|e| drop(e.remove("deprecatedTopology")));
-        object.fields_mut().retain(|name, value| !matches!(&**name, "endpoints" | "ports") || *value != Value::Array(Vec::new()));
+        drop_topology(object);
+        drop_empty(object);
     }
 
     /// What a client sends counts as a change, even if it is not taken.
     fn prepare_update(&self, new: &mut Object, old: &Object) {
-        let changed = |path: &&str| !same_at(new, old, path);
-        if ["addressType", "endpoints", "ports", "metadata.labels"].iter().any(changed) {
+        let changed = |path: &&str| !same_pointers(new.at(path), old.at(path));
+        let endpoints = changed(&"endpoints");
+        if endpoints || ["addressType", "ports", "metadata.labels"].iter().any(changed) {
             new.set("metadata.generation", old.generation() + 1);
         }
-        if !same_at(new, old, "endpoints") {
-            self.prepare_create(new);
+        if endpoints {
+            drop_topology(new);
         }
+        drop_empty(new);
     }
 
     fn has_generation(&self) -> bool {
@@ -79,10 +80,12 @@ impl Rules for EndpointSlice {
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
         let mut errors = own_metadata(new, true, &|name, prefix| self.validate_name(name, prefix));
         check_type_and_ports(new, &mut errors);
-        if !same_at(new, old, "endpoints") {
+        if !same_pointers(new.at("endpoints"), old.at("endpoints")) {
             endpoints(new, &mut errors);
         }
-        immutable_fields(new, old, &["addressType"], &mut errors);
+        if new.str_at("addressType") != old.str_at("addressType") {
+            errors.push(View::of(new, "addressType").invalid(IMMUTABLE));
+        }
         errors
     }
 
@@ -119,6 +122,16 @@ impl Rules for EndpointSlice {
             age(object, now).into(),
         ]
     }
+}
+
+/// The old topology is not taken from clients of v1.
+fn drop_topology(slice: &mut Object) {
+    each_mut(slice.fields_mut(), "endpoints").for_each(|e| drop(e.remove("deprecatedTopology")));
+}
+
+/// Empty lists are none: upstream stores them so.
+fn drop_empty(slice: &mut Object) {
+    slice.fields_mut().retain(|name, value| !matches!(&**name, "endpoints" | "ports") || *value != Value::Array(Vec::new()));
 }
 
 fn check_type_and_ports(object: &Object, errors: &mut Errors) {
@@ -243,6 +256,10 @@ mod tests {
             "deprecatedTopology": {"a": "b"}}]}));
         EndpointSlice.prepare_update(&mut new, &old);
         assert_eq!((new.at("endpoints"), new.generation()), (old.at("endpoints"), 2));
+        let mut other = slice(json!({"metadata": {"generation": 1}, "endpoints": [{"addresses": ["10.1.1.1"],
+            "conditions": {"ready": false}}], "ports": []}));
+        EndpointSlice.prepare_update(&mut other, &old);
+        assert_eq!((other.generation(), other.at("ports")), (2, None));
         let mut same = old.clone();
         EndpointSlice.prepare_update(&mut same, &old);
         assert_eq!(same, old);

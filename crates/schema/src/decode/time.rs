@@ -50,12 +50,13 @@ impl Instant {
 
 fn parse(text: &str, layout: &str, micro: bool) -> Result<Instant, String> {
     let fail = |(rest, element): (&str, &str)| {
-        Err(format!("parsing time {text:?} as {layout:?}: cannot parse {rest:?} as {element:?}"))
+        let (text, rest) = (quoted(text), quoted(rest));
+        Err(format!("parsing time {text} as {layout:?}: cannot parse {rest} as {element:?}"))
     };
     let (numbers, mut rest) = match numbers(text) {
         Ok(read) => read,
         Err(Unread::Element(rest, element)) => return fail((rest, element)),
-        Err(Unread::Range(what)) => return Err(format!("parsing time {text:?}: {what} out of range")),
+        Err(Unread::Range(what)) => return Err(format!("parsing time {}: {what} out of range", quoted(text))),
     };
     let mut nanos = 0;
     match fraction(rest) {
@@ -68,14 +69,28 @@ fn parse(text: &str, layout: &str, micro: bool) -> Result<Instant, String> {
     }
     let Some((offset, after)) = zone(rest) else { return fail((rest, "Z07:00")) };
     if !after.is_empty() {
-        return Err(format!("parsing time {text:?}: extra text: {after:?}"));
+        return Err(format!("parsing time {}: extra text: {}", quoted(text), quoted(after)));
     }
     let [year, month, day, hour, minute, second] = numbers;
     if !(1..=days_in(year, month)).contains(&day) {
-        return Err(format!("parsing time {text:?}: day out of range"));
+        return Err(format!("parsing time {}: day out of range", quoted(text)));
     }
     let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second - offset;
     Ok(Instant { seconds, nanos })
+}
+
+/// A text as Go's errors about times show it: what is no simple character is shown by its bytes.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.extend(['\\', char::from(byte)]),
+            b' '..=0x7f => out.push(char::from(byte)),
+            _ => out.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// Why a text is no time.
@@ -179,6 +194,8 @@ mod tests {
         let error = r#"parsing time "x" as "2006-01-02T15:04:05Z07:00": cannot parse "x" as "2006""#;
         assert_eq!(normal_time("x"), Err(error.into()));
         assert_eq!(normal_time("2023-02-29T00:00:00Z"), Err(r#"parsing time "2023-02-29T00:00:00Z": day out of range"#.into()));
+        let foreign = r#"parsing time "\xc3\x9c" as "2006-01-02T15:04:05Z07:00": cannot parse "\xc3\x9c" as "2006""#;
+        assert_eq!(normal_time("Ü"), Err(foreign.into()));
         let early = r#"parsing time "2004-13-01T00:00:00Z": month out of range"#;
         assert_eq!(normal_micro_time("2004-13-01T00:00:00Z"), Err(early.into()));
         assert_eq!(normal_time("2004-12-01T5:00:00Z"), Ok(Some("2004-12-01T05:00:00Z".into())));
