@@ -4,10 +4,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::StreamExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::Api;
 use kube::Resource;
-use kube::api::{DynamicObject, PartialObjectMeta, WatchEvent, WatchParams};
+use kube::api::{DynamicObject, WatchEvent, WatchParams};
 use kube::core::Request;
+use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::frames::{self, Events};
@@ -34,8 +36,41 @@ pub trait Sink<T>: Send + Sync {
     fn bookmark(&self, revision: u64);
 }
 
-/// Only the metadata of an object.
-pub type Metadata = PartialObjectMeta<DynamicObject>;
+/// Of an object's metadata what tells it from others, who owns it, and whether it is being deleted.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "Partial")]
+pub struct Metadata {
+    /// Everything else in it is left empty.
+    pub metadata: ObjectMeta,
+}
+
+/// A `PartialObjectMetadata`, read as far as it is needed: most of one is managed fields.
+#[derive(Deserialize)]
+struct Partial {
+    metadata: Needed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Needed {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    deletion_timestamp: Option<Time>,
+    finalizers: Option<Vec<String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+}
+
+impl From<Partial> for Metadata {
+    fn from(Partial { metadata }: Partial) -> Self {
+        let Needed { name, namespace, uid, resource_version, deletion_timestamp, finalizers, owner_references } = metadata;
+        let empty = ObjectMeta::default();
+        Metadata {
+            metadata: ObjectMeta { name, namespace, uid, resource_version, deletion_timestamp, finalizers, owner_references, ..empty },
+        }
+    }
+}
 
 /// Why a watch ended.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +104,7 @@ pub(crate) async fn typed<K: Kind>(informer: Informer<K>, api: Api<K>, fields: S
         let (request, client) = (request.watch(&params, &version), client.clone());
         async move { frames::events(&client, request.map_err(kube::Error::BuildRequest)?).await }
     };
-    run(&informer, &K::kind(&()), &fields, open).await;
+    run(&informer, &K::kind(&()), &fields, open, Resource::meta).await;
 }
 
 /// Keeps a sink current with the metadata of all objects of a resource, until it is dropped.
@@ -79,12 +114,14 @@ pub async fn metadata(sink: &impl Sink<Metadata>, api: Api<DynamicObject>, name:
         let (request, client) = (request.watch_metadata(&params, &version), client.clone());
         async move { frames::events(&client, request.map_err(kube::Error::BuildRequest)?).await }
     };
-    run(sink, name, "", open).await;
+    run(sink, name, "", open, |object| &object.metadata).await;
 }
 
-async fn run<T, S, O, F>(sink: &S, kind: &str, fields: &str, open: O)
+/// Where an object has its metadata.
+type Meta<T> = fn(&T) -> &ObjectMeta;
+
+async fn run<T, S, O, F>(sink: &S, kind: &str, fields: &str, open: O, meta: Meta<T>)
 where
-    T: Resource,
     S: Sink<T>,
     O: Fn(WatchParams, String) -> F,
     F: Future<Output = kube::Result<Events<T>>>,
@@ -93,7 +130,7 @@ where
     let mut pause = FIRST_PAUSE;
     loop {
         let begun = Instant::now();
-        let end = once(sink, fields, &open, &mut position).await;
+        let end = once(sink, fields, &open, meta, &mut position).await;
         if end.expired() {
             position = None;
         }
@@ -107,9 +144,8 @@ where
 }
 
 /// One watch from `position` (a new list if there is none), which it moves forward.
-async fn once<T, S, O, F>(sink: &S, fields: &str, open: &O, position: &mut Option<u64>) -> End
+async fn once<T, S, O, F>(sink: &S, fields: &str, open: &O, meta: Meta<T>, position: &mut Option<u64>) -> End
 where
-    T: Resource,
     S: Sink<T>,
     O: Fn(WatchParams, String) -> F,
     F: Future<Output = kube::Result<Events<T>>>,
@@ -141,12 +177,12 @@ where
         };
         let revision = match event {
             WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                let revision = revision_of(&object);
+                let revision = revision_of(meta(&object));
                 sink.apply(object);
                 revision
             }
             WatchEvent::Deleted(object) => {
-                let revision = revision_of(&object);
+                let revision = revision_of(meta(&object));
                 sink.delete(object);
                 revision
             }
@@ -161,8 +197,8 @@ where
     }
 }
 
-fn revision_of(object: &impl Resource) -> u64 {
-    object.meta().resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
+fn revision_of(meta: &ObjectMeta) -> u64 {
+    meta.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or(0)
 }
 
 /// The initial events, up to the bookmark that ends them.
@@ -223,6 +259,20 @@ mod tests {
         format!(
             r#"{{"type":"{type_}","object":{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"n","resourceVersion":"{version}"{end}}}}}}}"#
         )
+    }
+
+    #[test]
+    fn metadata_is_read_as_far_as_it_is_needed() {
+        let line = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a","uid":"u",
+            "labels":{"x":"y"},"deletionTimestamp":"2026-01-02T03:04:05Z","finalizers":["f"],
+            "ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"p","uid":"o"}],
+            "managedFields":[{"manager":"m","fieldsV1":{"f:data":{}}}]}}"#;
+        let read: super::Metadata = serde_json::from_str(line).expect("is read");
+        let meta = read.metadata;
+        assert_eq!((meta.name.as_deref(), meta.uid.as_deref()), (Some("a"), Some("u")));
+        assert!(meta.deletion_timestamp.is_some() && meta.finalizers == Some(vec!["f".to_owned()]));
+        assert_eq!(meta.owner_references.expect("owned")[0].uid, "o");
+        assert!(meta.labels.is_none() && meta.managed_fields.is_none());
     }
 
     #[tokio::test]

@@ -55,10 +55,15 @@ impl Kind {
         Status::invalid_showing(group, &self.descriptor.gvk.kind, name, errors, &show)
     }
 
+    /// Whether it is stored in another kind's form.
+    pub fn converts(&self) -> bool {
+        self.stored.is_some()
+    }
+
     /// The object that an entry holds, in this version's form.
     pub fn object(&self, entry: &Entry) -> Result<Object, Status> {
         let object = parse(&entry.value)?;
-        if self.stored.is_some() { self.descriptor.rules.from_storage(object) } else { Ok(object) }
+        if self.converts() { self.descriptor.rules.from_storage(object) } else { Ok(object) }
     }
 
     /// What is written for an object.
@@ -78,7 +83,7 @@ impl Kind {
 
     /// Stored bytes as readers of this version get them: usually the same.
     pub fn present(&self, encoded: &Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
-        if self.stored.is_none() {
+        if !self.converts() {
             return Ok(encoded.clone());
         }
         let object = self.descriptor.rules.from_storage(parse(&encoded.json)?)?;

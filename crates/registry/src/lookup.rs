@@ -1,29 +1,60 @@
 //! How plug-ins read other objects: out of the watch cache, without waiting.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use admission::Lookup;
 use async_trait::async_trait;
-use meta::{Key, Object, Status};
+use meta::{Encoded, Key, Object, Status};
 
-use crate::kind;
+use crate::kind::{self, Kind};
 use crate::registry::Registry;
+
+/// Objects that are kept read.
+const KEPT: usize = 64;
+
+/// What plug-ins have looked at lately, by revision, which is one write's alone: every pod created asks for the same
+/// namespace, account and priority classes.
+#[derive(Default)]
+pub(crate) struct Recent(Mutex<HashMap<u64, Arc<Object>>>);
+
+impl Recent {
+    fn read(&self, kind: &Kind, encoded: &Arc<Encoded>) -> Result<Arc<Object>, Status> {
+        if kind.converts() {
+            // One revision, several forms.
+            return Ok(Arc::new(kind::parse(&kind.present(encoded)?.json)?));
+        }
+        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&encoded.revision) {
+            return Ok(known.clone());
+        }
+        let object = Arc::new(kind::parse(&encoded.json)?);
+        let mut all = lock();
+        if all.len() >= KEPT {
+            all.clear();
+        }
+        all.insert(encoded.revision, object.clone());
+        Ok(object)
+    }
+}
 
 #[async_trait]
 impl Lookup for Registry {
-    async fn get(&self, group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status> {
+    async fn get(&self, group: &str, resource: &str, key: &Key) -> Result<Option<Arc<Object>>, Status> {
         let Some(kind) = self.any_version(group, resource) else { return Ok(None) };
         if let Some(found) = kind.cache.get(key) {
-            return kind.present(&found).and_then(|o| kind::parse(&o.json)).map(Some);
+            return self.recent().read(&kind, &found).map(Some);
         }
         // It may have been created just now: the caller must not be refused what it has seen acknowledged.
         let stored = self.read(&kind.store_key(&key.namespace, &key.name)).await?;
-        stored.map(|entry| kind.object(&entry)).transpose()
+        stored.map(|entry| kind.object(&entry).map(Arc::new)).transpose()
     }
 
-    async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Object>, Status> {
+    async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Arc<Object>>, Status> {
         let Some(kind) = self.any_version(group, resource) else { return Ok(Vec::new()) };
         kind.cache.loaded().await;
         let (objects, _) = kind.cache.snapshot();
         let wanted = objects.values().filter(|o| namespace.is_none_or(|n| *o.key.namespace == *n));
-        wanted.map(|o| kind.present(o).and_then(|o| kind::parse(&o.json))).collect()
+        wanted.map(|o| self.recent().read(&kind, o)).collect()
     }
 }

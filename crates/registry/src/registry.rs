@@ -15,6 +15,7 @@ use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, W
 use crate::cache::{Cache, Feed};
 use crate::error::{parse_revision, too_large};
 use crate::kind::{self, Kind, Kinds};
+use crate::lookup::Recent;
 use crate::read::list::Reader;
 use crate::read::select::Selection;
 use crate::read::watch::{self, Pace};
@@ -61,6 +62,7 @@ pub struct Registry {
     changing: tokio::sync::Mutex<()>,
     plugins: Vec<Arc<dyn Plugin>>,
     reservations: Vec<Arc<dyn Reservation>>,
+    recent: Recent,
     bookmark_period: Duration,
     short_watch: Duration,
     watch_room: usize,
@@ -85,6 +87,7 @@ impl Registry {
             changing: tokio::sync::Mutex::default(),
             plugins,
             reservations: reservation::all(&config),
+            recent: Recent::default(),
             bookmark_period: config.bookmark_period,
             short_watch: config.short_watch,
             watch_room: config.watch_room,
@@ -150,6 +153,10 @@ impl Registry {
 
     pub(crate) fn plugins(&self) -> &[Arc<dyn Plugin>] {
         &self.plugins
+    }
+
+    pub(crate) fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     pub(crate) fn reservations(&self) -> &[Arc<dyn Reservation>] {

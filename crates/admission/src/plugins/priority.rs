@@ -90,7 +90,7 @@ async fn rank(request: &Request<'_>, lookup: &dyn Lookup) -> Result<Rank, Status
 }
 
 /// The class that counts when a pod names none: of several, the lowest.
-async fn default_class(lookup: &dyn Lookup) -> Result<Option<Object>, Status> {
+async fn default_class(lookup: &dyn Lookup) -> Result<Option<Arc<Object>>, Status> {
     let classes = lookup.list(GROUP, RESOURCE, None).await?;
     let defaults = classes.into_iter().filter(|class| class.bool_at("globalDefault") == Some(true));
     Ok(defaults.min_by_key(|class| class.i64_at("value").unwrap_or(0)))

@@ -15,12 +15,12 @@ struct Objects(HashMap<(String, Key), Object>);
 
 #[async_trait]
 impl Lookup for Objects {
-    async fn get(&self, _group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status> {
-        Ok(self.0.get(&(resource.to_owned(), key.clone())).cloned())
+    async fn get(&self, _group: &str, resource: &str, key: &Key) -> Result<Option<Arc<Object>>, Status> {
+        Ok(self.0.get(&(resource.to_owned(), key.clone())).cloned().map(Arc::new))
     }
 
-    async fn list(&self, _group: &str, resource: &str, _namespace: Option<&str>) -> Result<Vec<Object>, Status> {
-        Ok(self.0.iter().filter(|((r, _), _)| r == resource).map(|(_, o)| o.clone()).collect())
+    async fn list(&self, _group: &str, resource: &str, _namespace: Option<&str>) -> Result<Vec<Arc<Object>>, Status> {
+        Ok(self.0.iter().filter(|((r, _), _)| r == resource).map(|(_, o)| Arc::new(o.clone())).collect())
     }
 }
 

@@ -1,6 +1,8 @@
 //! TokenRequest: a token for a service account, perhaps bound to a pod, a secret or a node
 //! (upstream: `pkg/registry/core/serviceaccount/storage/token.go`).
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use meta::field::{Error, Path};
 use meta::{Gvk, Key, Object, Status};
@@ -21,8 +23,8 @@ const EXTENDED: i64 = 365 * 24 * 60 * 60;
 /// The objects that a token names.
 #[derive(Default)]
 struct Objects {
-    pod: Option<Object>,
-    secret: Option<Object>,
+    pod: Option<Arc<Object>>,
+    secret: Option<Arc<Object>>,
     node: Option<Reference>,
 }
 
@@ -95,8 +97,8 @@ impl Tokens {
             kubernetes: Bound {
                 namespace: account.namespace().to_owned(),
                 node: objects.node.clone(),
-                pod: objects.pod.as_ref().map(Reference::to),
-                secret: objects.secret.as_ref().map(Reference::to),
+                pod: objects.pod.as_deref().map(Reference::to),
+                secret: objects.secret.as_deref().map(Reference::to),
                 serviceaccount: Reference::to(account),
                 warnafter: extended.then_some(now + WARN_AFTER),
             },

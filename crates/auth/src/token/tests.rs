@@ -39,11 +39,11 @@ impl Objects {
 
 #[async_trait]
 impl Lookup for Objects {
-    async fn get(&self, _group: &str, resource: &str, key: &Key) -> Result<Option<Object>, Status> {
-        Ok(self.0.lock().expect("lock").get(&(resource.to_owned(), key.clone())).cloned())
+    async fn get(&self, _group: &str, resource: &str, key: &Key) -> Result<Option<Arc<Object>>, Status> {
+        Ok(self.0.lock().expect("lock").get(&(resource.to_owned(), key.clone())).cloned().map(Arc::new))
     }
 
-    async fn list(&self, _group: &str, _resource: &str, _namespace: Option<&str>) -> Result<Vec<Object>, Status> {
+    async fn list(&self, _group: &str, _resource: &str, _namespace: Option<&str>) -> Result<Vec<Arc<Object>>, Status> {
         Ok(Vec::new())
     }
 }

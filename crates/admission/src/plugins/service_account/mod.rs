@@ -99,7 +99,7 @@ fn automount(pod: &Object, account: &Object) -> bool {
     of_pod.or(account.bool_at("automountServiceAccountToken")).unwrap_or(true)
 }
 
-async fn account(request: &Request<'_>, name: &str, lookup: &dyn Lookup) -> Result<Object, Status> {
+async fn account(request: &Request<'_>, name: &str, lookup: &dyn Lookup) -> Result<Arc<Object>, Status> {
     let namespace = &request.attributes.namespace;
     let key = Key::new(namespace, name);
     let failed = |e: Status| forbidden(request, format!("error looking up service account {namespace}/{name}: {e}"));
