@@ -106,6 +106,29 @@ fn has_key(field: &Field, shape: &Shape, item: &Value) -> bool {
     field.map_keys.iter().any(|key| item.get(&**key).is_some_and(|v| !v.is_null()) || default(key))
 }
 
+/// Why an item can be none of a list whose items are told apart, in upstream's words.
+fn odd_item(form: Form<'_>, item: &Value) -> Option<String> {
+    let why = match (form, item) {
+        (Form::Items(..), Value::Null) => "associative list with keys may not have a null element",
+        (Form::Items(field, shape), Value::Object(_)) => {
+            let keys: Vec<String> = field.map_keys.iter().map(|key| format!("{key:?}")).collect();
+            return (!has_key(field, shape, item)).then(|| {
+                let keys = keys.join(" ");
+                format!(
+                    "associative list with keys has an element that omits all key fields [{keys}] (and doesn't have default \
+                     values for any key fields)"
+                )
+            });
+        }
+        (Form::Items(..), _) => "associative list with keys may not have non-map elements",
+        (Form::Values, Value::Object(_)) => "associative list without keys has an element that's a map type",
+        (Form::Values, Value::Array(_)) => "not supported: associative list with lists as elements",
+        (Form::Values, Value::Null) => "associative list without keys has an element that's an explicit null",
+        _ => return None,
+    };
+    Some(why.to_owned())
+}
+
 /// The first list that has an item twice or one that cannot be told from others, in upstream's words.
 pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<String> {
     match (form, value) {
@@ -114,16 +137,9 @@ pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<Str
         }
         (Form::Values | Form::Items(..), Value::Array(items)) => {
             let mut seen = std::collections::BTreeSet::new();
-            let nameless = |item: &Value| matches!(form, Form::Items(field, shape) if !has_key(field, shape, item));
-            if let Form::Items(field, _) = form
-                && let Some(at) = items.iter().position(nameless)
-            {
-                let keys: Vec<String> = field.map_keys.iter().map(|key| format!("{key:?}")).collect();
-                return Some(format!(
-                    "{path}: element {at}: associative list with keys has an element that omits all key fields [{}] (and doesn't \
-                     have default values for any key fields)",
-                    keys.join(" ")
-                ));
+            let mut odd = items.iter().enumerate().filter_map(|(at, item)| Some((at, odd_item(form, item)?)));
+            if let Some((at, why)) = odd.next() {
+                return Some(format!("{path}: element {at}: {why}"));
             }
             items.iter().find_map(|item| {
                 let step = form.step(item);

@@ -110,6 +110,9 @@ impl<'a> Patching<'a> {
             let why = format!("unable to convert unstructured object to {kind}: {why}");
             Status::new(Reason::Unknown, format!("failed to convert new object {of} to proper version: {why}"))
         };
+        if let Some(flaw) = self.writer.flaw(configuration) {
+            return Err(refuse(&flaw));
+        }
         let tree = configuration.clone().into_value();
         let decoded = schema.convert_value(&tree).map_err(|e| {
             if schema.sorted_alike(&tree) { unfit(&e) } else { refuse(&schema.decode_value(&tree).map_or_else(|e| e.to_string(), |_| e.to_string())) }
@@ -117,9 +120,6 @@ impl<'a> Patching<'a> {
         if let Some(odd) = decoded.strict_errors.first() {
             let field = odd.split('"').nth(1).unwrap_or(odd);
             return Err(refuse(&format!(".{field}: field not declared in schema")));
-        }
-        if let Some(flaw) = self.writer.flaw(configuration) {
-            return Err(refuse(&flaw));
         }
         let mut live = live.clone();
         live.set_gvk(gvk);

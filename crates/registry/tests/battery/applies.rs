@@ -86,6 +86,11 @@ async fn lists_are_merged_by_their_keys() {
     let unknown = apply(json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"x": 1}}), false);
     let status = w.patch(&target("me"), unknown).await.expect_err("unknown");
     assert!(status.message.ends_with(".spec.x: field not declared in schema"), "{status}");
+    for (odd, why) in [(json!(null), "may not have a null element"), (json!("c"), "may not have non-map elements")] {
+        let status = w.patch(&target("me"), deployment(json!([{"name": "c"}, odd]))).await.expect_err("an odd item");
+        let list = "): .spec.template.spec.containers: element 1: associative list with keys";
+        assert!(status.message.ends_with(&format!("{list} {why}")), "{status}");
+    }
 }
 
 #[tokio::test]
