@@ -132,7 +132,19 @@ fn odd_item(form: Form<'_>, item: &Value) -> Option<String> {
 /// The first list that has an item twice or one that cannot be told from others, in upstream's words.
 pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<String> {
     match (form, value) {
-        (Form::Struct(_) | Form::Map(_), Value::Object(map)) => {
+        (Form::Struct(t), Value::Object(map)) => map.iter().find_map(|(name, value)| {
+            let (path, (_, field)) = (format!("{path}.{name}"), t.field(name)?);
+            match (&field.shape.kind, Form::of_field(field), value) {
+                // What is taken as one is looked at all the same.
+                (Kind::List { item, .. }, Form::Whole, Value::Array(items)) => {
+                    let mut items = items.iter().enumerate();
+                    items.find_map(|(at, value)| duplicate(Form::of(item), value, &format!("{path}[{at}]")))
+                }
+                (Kind::Struct(t), _, value) => duplicate(Form::Struct(t.get()), value, &path),
+                (_, form, value) => duplicate(form, value, &path),
+            }
+        }),
+        (Form::Map(_), Value::Object(map)) => {
             map.iter().find_map(|(name, value)| duplicate(form.below(name), value, &format!("{path}.{name}")))
         }
         (Form::Values | Form::Items(..), Value::Array(items)) => {

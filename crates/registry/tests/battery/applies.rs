@@ -94,6 +94,15 @@ async fn lists_are_merged_by_their_keys() {
 }
 
 #[tokio::test]
+async fn a_set_within_an_atomic_list_has_no_item_twice() {
+    let w = world().await;
+    let slice = apply(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.1.1", "10.1.1.1"]}]}), false);
+    let status = w.patch(&call("endpointslices.discovery.k8s.io", "default", "s"), slice).await.expect_err("twice");
+    assert!(status.message.contains("): .endpoints[0].addresses: duplicate entries for key"), "{status}");
+}
+
+#[tokio::test]
 async fn every_write_is_kept_account_of() {
     let w = world().await;
     let made = w.create(&by("maker", cm("")), config_map("a", json!({"x": "1"}))).await.expect("created");
