@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use kinds::{Descriptor, Subresource};
+use kinds::{Descriptor, Verbs, Subresource};
 use meta::Object;
 
 /// One small valid object a kind.
@@ -28,7 +28,9 @@ fn created(descriptor: &Descriptor, mut object: Object) -> Object {
     descriptor.rules.default(&mut object);
     descriptor.rules.prepare_create(&mut object);
     // What the life cycle gives it: updates are checked for it.
-    object.set("metadata.resourceVersion", "1");
+    if descriptor.verbs != Verbs::CreateOnly {
+        object.set("metadata.resourceVersion", "1");
+    }
     if descriptor.namespaced {
         object.set("metadata.namespace", "default");
     }

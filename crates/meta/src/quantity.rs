@@ -23,8 +23,17 @@ pub struct Quantity {
 
 /// Text that is no quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
-pub struct ParseError;
+pub enum ParseError {
+    /// It does not look like one.
+    #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
+    Form,
+    /// It looks like one, with a suffix that there is not.
+    #[error("unable to parse quantity's suffix")]
+    Suffix,
+    /// There is no number.
+    #[error("unable to parse numeric part of quantity")]
+    Number,
+}
 
 const NANO: i128 = 1_000_000_000;
 const BINARY: [(&str, u32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
@@ -52,15 +61,21 @@ impl Quantity {
             .find(|(i, c)| !(c.is_ascii_digit() || *c == '.' || (*i == 0 && matches!(c, '+' | '-'))))
             .map_or(text.len(), |(i, _)| i);
         let (number, suffix) = text.split_at(digits_end);
-        let (format, factor_num, factor_den) = scale(suffix).ok_or(ParseError)?;
+        if text.is_empty() || !looks_like_suffix(suffix) {
+            return Err(ParseError::Form);
+        }
+        let (format, factor_num, factor_den) = scale(suffix).ok_or(ParseError::Suffix)?;
         let (negative, number) = match number.as_bytes().first() {
             Some(b'-') => (true, &number[1..]),
             Some(b'+') => (false, &number[1..]),
             _ => (false, number),
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-            return Err(ParseError);
+        if fraction.contains('.') {
+            return Err(ParseError::Form);
+        }
+        if whole.is_empty() && fraction.is_empty() {
+            return Err(ParseError::Number);
         }
         let fraction = &fraction[..fraction.len().min(18)];
         // More digits than this are beyond every limit.
@@ -144,6 +159,12 @@ fn looks_canonical(text: &str) -> bool {
     let digits = [whole, fraction].concat();
     let fits = digits.len() <= DIGITS && scale >= -9;
     text == "0" || fits && scale % 3 == 0 && !digits.ends_with("000") && !digits.starts_with('0')
+}
+
+/// Letters of suffixes, then perhaps a sign and digits.
+fn looks_like_suffix(suffix: &str) -> bool {
+    let rest = suffix.trim_start_matches(|c| "eEinumkKMGTP".contains(c));
+    rest.strip_prefix(['+', '-']).unwrap_or(rest).bytes().all(|b| b.is_ascii_digit())
 }
 
 /// (format, numerator, denominator) of a suffix.
@@ -230,9 +251,20 @@ mod tests {
         ] {
             assert_eq!(Quantity::parse(text).map(|q| q.to_string()), Ok(want.to_owned()), "{text}");
         }
-        for bad in ["", "x", "1.2.3", "1KiB", "1 Mi", "e3", "."] {
-            assert_eq!(Quantity::parse(bad).err(), Some(ParseError), "{bad:?}");
+        use ParseError::{Form, Number, Suffix};
+        for (bad, why) in
+            [("", Form), ("x", Form), ("1.2.3", Form), ("1KiB", Form), ("1 Mi", Form), ("e3", Number), (".", Number), ("8Gi-", Suffix)]
+        {
+            assert_eq!(Quantity::parse(bad).err(), Some(why), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_looks_canonical_stays_as_it_is() {
+        for (text, want) in [("007", "007"), ("+5", "+5"), ("1e30", "1e30"), ("0.5", "500m"), ("1000", "1k"), ("9Mi", "9Mi"), ("8Mi", "8Mi")] {
+            assert_eq!(Quantity::printed(text).as_deref(), Ok(want));
+        }
+        assert_eq!(Quantity::printed("12345678901234567890").as_deref(), Ok("12345678901234567890"));
     }
 
     #[test]

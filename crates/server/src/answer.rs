@@ -46,6 +46,13 @@ pub fn encoded(code: StatusCode, format: Format, json: Bytes) -> Result<Response
     Ok(bytes(code, format.media_type(), body))
 }
 
+/// An answer without a body, and so without a form.
+pub fn nothing(code: StatusCode) -> Response<Body> {
+    let mut response = bytes(code, "", "");
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
+}
+
 /// An object that was made for this answer.
 pub fn object(code: StatusCode, format: Format, object: &Object) -> Result<Response<Body>, Status> {
     encoded(code, format, json_of(object))

@@ -67,6 +67,7 @@ pub fn object(
     };
     let said =
         TypeFields { kind: decoded.object.kind().to_owned(), api_version: decoded.object.api_version().to_owned() };
+    check_version(gvk, &said, body)?;
     same_type(gvk, &said)?;
     if said.kind.is_empty() || said.api_version.is_empty() {
         decoded.object.set_gvk(gvk);
@@ -109,7 +110,18 @@ fn undecodable(gvk: &Gvk, format: Format, body: &[u8], error: &str) -> Status {
     let Some((tree, _)) = tree else { return unrecognized(gvk, body, error) };
     let text = |name: &str| tree[name].as_str().unwrap_or_default().to_owned();
     let said = TypeFields { kind: text("kind"), api_version: text("apiVersion") };
+    if let Err(status) = check_version(gvk, &said, body) {
+        return status;
+    }
     same_type(gvk, &said).err().unwrap_or_else(|| unhandled(gvk, &gvk.kind, error))
+}
+
+/// Refuses an `apiVersion` that is none.
+fn check_version(gvk: &Gvk, said: &TypeFields, body: &[u8]) -> Result<(), Status> {
+    match said.api_version.matches('/').count() {
+        0 | 1 => Ok(()),
+        _ => Err(unrecognized(gvk, body, &format!("unexpected GroupVersion string: {}", said.api_version))),
+    }
 }
 
 /// Refuses another type than the expected one; absent fields are no contradiction.

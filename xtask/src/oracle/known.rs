@@ -1,6 +1,7 @@
 //! Known differences: a list with a reason each; an entry that matches nothing is an error.
 //!
-//! A line is `CASE :: PLACE :: UPSTREAM :: OURS :: REASON`; `*` stands for any text.
+//! A line is `CASE :: PLACE :: UPSTREAM :: OURS :: REASON`; `*` stands for any text. A reason that begins with
+//! `sometimes: ` is one of chance: the entry may match nothing.
 
 use std::cell::Cell;
 
@@ -18,6 +19,8 @@ pub struct Known(Vec<Entry>);
 struct Entry {
     line: usize,
     patterns: [String; 4],
+    /// It depends on chance.
+    sometimes: bool,
     used: Cell<usize>,
 }
 
@@ -34,7 +37,7 @@ impl Known {
                 bail!("line {}: a difference without a reason", number + 1);
             }
             let patterns = [case, place, upstream, ours].map(str::to_owned);
-            entries.push(Entry { line: number + 1, patterns, used: Cell::new(0) });
+            entries.push(Entry { line: number + 1, patterns, sometimes: reason.starts_with("sometimes: "), used: Cell::new(0) });
         }
         Ok(Known(entries))
     }
@@ -51,7 +54,7 @@ impl Known {
     /// Lines that matched nothing. Those that mutations may use, too, may find none among few (`cases`).
     pub fn unused(&self, cases: usize) -> Vec<String> {
         let of_mutations = |entry: &Entry| entry.patterns[0].starts_with("mutation/") || entry.patterns[0].starts_with('*');
-        let due = |entry: &&Entry| cases >= MANY || !of_mutations(entry);
+        let due = |entry: &&Entry| !entry.sometimes && (cases >= MANY || !of_mutations(entry));
         let unused = self.0.iter().filter(|entry| entry.used.get() == 0).filter(due);
         unused.map(|entry| format!("line {}: {}", entry.line, entry.patterns.join(" :: "))).collect()
     }

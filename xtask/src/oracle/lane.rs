@@ -11,6 +11,10 @@ use super::verdict;
 /// Lanes for cases that do not touch each other. As many as keep both servers busy.
 pub const LANES: usize = 8;
 
+/// How often upstream is asked again when it answered something else than ours: it walks maps in no order, and any of
+/// its answers is right.
+const AGAIN: usize = 8;
+
 /// What stands for an answer that did not come.
 const SILENCE: &str = "(no answer)";
 
@@ -56,7 +60,17 @@ impl Lane {
             }
         }
         let now = Timestamp::now();
-        let differences = verdict::compare(case, &upstream, &ours, now);
+        let mut differences = verdict::compare(case, &upstream, &ours, now);
+        for _ in 0..AGAIN {
+            if differences.is_empty() || !changes_nothing(case) {
+                break;
+            }
+            let Ok(another) = self.upstream.ask(case).await else { break };
+            let found = verdict::compare(case, &another, &ours, now);
+            if found.len() < differences.len() {
+                differences = found;
+            }
+        }
         let shown = if differences.is_empty() { String::new() } else { verdict::show(case, &upstream, &ours, now) };
         Ok(Asked { title, differences, silent: false, shown })
     }
@@ -68,6 +82,12 @@ impl Lane {
         }
         Ok(out)
     }
+}
+
+/// Whether a request can be sent again.
+fn changes_nothing(case: &Case) -> bool {
+    let reads = case.method == "GET" && !case.path.contains("watch=");
+    reads || case.path.contains("dryRun=All")
 }
 
 fn value(answer: &Answer, path: &str) -> String {

@@ -5,7 +5,7 @@ use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::Value;
 
-use super::role::{name_and_created, policy_rule};
+use super::role::{name_and_created, no_empty_rules, policy_rule};
 use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
@@ -21,6 +21,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for ClusterRole {
+    fn default(&self, object: &mut Object) {
+        no_empty_rules(object);
+    }
+
     fn validate(&self, object: &Object) -> Errors {
         let mut errors = Errors::new();
         View::of(object, "rules").items().for_each(|rule| policy_rule(&rule, false, &mut errors));

@@ -19,6 +19,10 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for Role {
+    fn default(&self, object: &mut Object) {
+        no_empty_rules(object);
+    }
+
     fn validate(&self, object: &Object) -> Errors {
         let mut errors = Errors::new();
         View::of(object, "rules").items().for_each(|rule| policy_rule(&rule, true, &mut errors));
@@ -52,6 +56,13 @@ impl Rules for Role {
 /// The cells of [`NAME_AND_CREATED`].
 pub(super) fn name_and_created(object: &Object) -> Vec<Value> {
     vec![object.name().into(), object.str_at("metadata.creationTimestamp").into()]
+}
+
+/// Upstream's store knows no empty list: it becomes none, which is printed as null.
+pub(super) fn no_empty_rules(object: &mut Object) {
+    if object.at("rules").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+        object.remove("rules");
+    }
 }
 
 /// One rule of a role.

@@ -28,9 +28,7 @@ pub fn pod(spec: &mut Fields) {
 
 /// Defaults of the pod specification in `<path>.spec` of a workload.
 pub fn template_in(workload_spec: &mut Fields) {
-    if let Some(spec) = child_mut(workload_spec, "template").map(|t| child_or_new(t, "spec")) {
-        template(spec);
-    }
+    template(child_or_new(child_or_new(workload_spec, "template"), "spec"));
 }
 
 /// Defaults of any pod specification.

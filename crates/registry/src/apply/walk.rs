@@ -102,7 +102,7 @@ pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
 
 /// Whether an item can be told from others.
 fn has_key(field: &Field, shape: &Shape, item: &Value) -> bool {
-    let default = |key: &str| shape.fields().and_then(|t| t.field(key)).is_some_and(|(_, field)| field.default.is_some());
+    let default = |key: &str| shape.fields().and_then(|t| t.field(key)).is_some_and(|(_, field)| field.default.is_some() || field.zero_default);
     field.map_keys.iter().any(|key| item.get(&**key).is_some_and(|v| !v.is_null()) || default(key))
 }
 

@@ -21,7 +21,19 @@ const NAMES: usize = 8;
 
 impl Registry {
     /// Creates an object; tries other names when a generated one is taken.
-    pub(crate) async fn create_object(&self, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
+    pub(crate) async fn create_object(&self, call: &Call, kind: &Kind, mut object: Object) -> Result<Written, Status> {
+        match lifecycle::dedup_owners(&mut object, true) {
+            None => self.create_tidy(call, kind, object).await,
+            Some(warning) => {
+                let created = self.create_tidy(call, kind, object).await;
+                let mut written = created.map_err(|status| status.warned([warning.clone()]))?;
+                written.warnings.insert(0, warning);
+                Ok(written)
+            }
+        }
+    }
+
+    async fn create_tidy(&self, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
         let prefix = object.str_at("metadata.generateName");
         if prefix.is_empty() {
             return self.create_named(call, kind, object, false).await;

@@ -16,6 +16,29 @@ pub(crate) fn wipe_system_fields(object: &mut Object) {
     }
 }
 
+/// Takes out owners that are there twice; the warning about them.
+pub(crate) fn dedup_owners(object: &mut Object, sent: bool) -> Option<String> {
+    let owners = object.at_mut("metadata.ownerReferences").and_then(Value::as_array_mut).filter(|list| list.len() > 1)?;
+    let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
+    let mut twice: Vec<String> = Vec::new();
+    for owner in owners.drain(..) {
+        if kept.contains(&owner) {
+            twice.push(owner.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned());
+        } else {
+            kept.push(owner);
+        }
+    }
+    *owners = kept;
+    let when = if sent { "" } else { " after mutating admission happens" };
+    (!twice.is_empty()).then(|| {
+        format!(
+            ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
+             reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+            twice.join(", ")
+        )
+    })
+}
+
 /// Gives a new object its identity, and its name if it asks for one.
 pub(crate) fn fill_system_fields(object: &mut Object, now: Timestamp) {
     // Random numbers of this process: a system call for each new object would be felt.
@@ -97,5 +120,22 @@ pub(crate) fn raise_generation(object: &mut Object) {
     let generation = object.generation();
     if generation > 0 {
         object.set("metadata.generation", generation + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_owner_counts_once() {
+        let owner = |uid: &str| json!({"uid": uid, "name": "a"});
+        let mut object = Object::from_value(json!({"metadata": {"ownerReferences": [owner("u"), owner("v"), owner("u")]}})).expect("an object");
+        let warning = dedup_owners(&mut object, true).expect("there is one twice");
+        assert!(warning.ends_with("duplicate UID(s) observed: u"), "{warning}");
+        assert_eq!(object.list_at("metadata.ownerReferences"), [owner("u"), owner("v")]);
+        assert_eq!(dedup_owners(&mut object, true), None);
     }
 }

@@ -152,6 +152,10 @@ impl Edit for Patching<'_> {
         self.patched(old.cloned().unwrap_or_default())
     }
 
+    fn is_patch(&self) -> bool {
+        true
+    }
+
     fn warnings(&mut self) -> Vec<String> {
         self.take_warnings()
     }

@@ -43,6 +43,11 @@ pub(crate) trait Edit: Send {
         false
     }
 
+    /// Whether the new state is the present one with changes, not what the client sent.
+    fn is_patch(&self) -> bool {
+        false
+    }
+
     /// Warnings about what the client sent.
     fn warnings(&mut self) -> Vec<String> {
         Vec::new()
@@ -116,7 +121,8 @@ impl Registry {
                 // Upstream ignores the version of an object that turns out to be new.
                 object.remove("metadata.resourceVersion");
                 let tracked = edit.owns_fields();
-                let warnings = edit.warnings();
+                let mut warnings = edit.warnings();
+                warnings.extend(lifecycle::dedup_owners(&mut object, !edit.is_patch()));
                 match self.create_named(call, kind, object, tracked).await {
                     Err(status) if status.reason == Reason::AlreadyExists && !call.dry_run => {
                         current = self.read(&key).await?;
@@ -148,8 +154,9 @@ impl Registry {
     ) -> Result<Result<Written, Option<Entry>>, Status> {
         let old = kind.object(entry)?;
         check_uid(call, kind, key, edit.uid(), old.uid())?;
-        let new = edit.apply(Some(&old))?;
-        let warnings = edit.warnings();
+        let mut new = edit.apply(Some(&old))?;
+        let mut warnings = edit.warnings();
+        warnings.extend(lifecycle::dedup_owners(&mut new, !edit.is_patch()));
         let carried = self.carry_out(call, kind, subresource, edit, key, entry, &old, new).await;
         match carried {
             Ok(Ok(mut written)) => {

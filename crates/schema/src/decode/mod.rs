@@ -253,7 +253,7 @@ pub fn dropped(field: &Field, value: &Value) -> bool {
 /// The zero value, which null becomes inside of lists and maps.
 pub fn zero(shape: &Shape) -> Value {
     match &shape.kind {
-        Kind::String => Value::String(String::new()),
+        Kind::String | Kind::Bytes => Value::String(String::new()),
         Kind::Quantity => Value::String("0".to_owned()),
         Kind::Bool => Value::Bool(false),
         Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float | Kind::IntOrString => Value::from(0),

@@ -139,7 +139,7 @@ fn quantity(text: &str) -> Result<Value, Refusal> {
     }
     match Quantity::printed(text.trim()) {
         Ok(text) => Ok(Value::String(text)),
-        Err(_) => Err(Refusal::Fatal(QUANTITY.to_owned())),
+        Err(error) => Err(Refusal::Fatal(error.to_string())),
     }
 }
 

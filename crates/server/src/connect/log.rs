@@ -10,6 +10,7 @@ use meta::{Reason, Status};
 use transport::Body;
 
 use super::{log_socket, target};
+use crate::answer;
 use crate::kubelet;
 use crate::query::{ParseError, Query};
 use crate::verbs::Work;
@@ -38,9 +39,7 @@ async fn read(work: &Work<'_>) -> Result<Response<Body>, Status> {
     let container = target::container(&pod, query.text("container"))?;
     let Some(kubelet) = target::kubelet_of(work.ask.state, &pod).await? else {
         // There is nothing to read yet.
-        let mut response = Response::new(transport::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
-        return Ok(response);
+        return Ok(answer::nothing(StatusCode::NO_CONTENT));
     };
     let options = query.encode(|name| PASSED_ON.contains(&name));
     let path = format!("/containerLogs/{}/{}/{container}?{options}", pod.namespace(), pod.name());

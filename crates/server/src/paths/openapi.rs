@@ -44,9 +44,7 @@ pub fn document(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     json_accepted(ask)?;
     let wanted = ask.route.attributes.path.trim_matches('/').strip_prefix("openapi/v3/").unwrap_or_default();
     let Some((_, version, hash)) = documents(ask).into_iter().find(|(path, ..)| path == wanted) else {
-        let mut response = Response::new(transport::empty());
-        *response.status_mut() = StatusCode::NOT_FOUND;
-        return Ok(response);
+        return Ok(answer::nothing(StatusCode::NOT_FOUND));
     };
     let kinds = ask.state.registry.kinds();
     let of_version = kinds.iter().filter(|k| k.gvk.api_version() == version);

@@ -2,10 +2,10 @@
 
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::podspec::validate::{own_annotations, stored_pod};
-use crate::tree::{child_mut, each_mut, same};
+use crate::tree::{Fields, child_mut, each_mut, same};
 use crate::validate::taint::tolerations;
 use crate::view::View;
 
@@ -45,6 +45,9 @@ pub(super) fn main(new: &Object, old: &Object) -> Errors {
         let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.text("name"));
         errors.push(gate.at("name").forbidden(detail));
     }
+    if !gates.is_empty() {
+        narrowed(&is, &was, &mut errors);
+    }
     let allowed = munged(&is, &was, !gates.is_empty());
     let before = was.value().cloned().unwrap_or_default();
     if !same(Some(&allowed), Some(&before)) {
@@ -67,22 +70,88 @@ fn munged(is: &View<'_>, was: &View<'_>, gated: bool) -> Value {
     if was.number("terminationGracePeriodSeconds") < 0 && is.number("terminationGracePeriodSeconds") == 1 {
         back.push("terminationGracePeriodSeconds");
     }
-    // A pod that waits at a gate may still narrow down where it can run.
-    if gated {
-        let narrower = was.at("nodeSelector").map().iter().all(|(k, v)| is.at("nodeSelector").map().get(k) == Some(v));
-        back.extend(narrower.then_some("nodeSelector"));
-    }
+    back.extend(gated.then_some("nodeSelector"));
     for field in back {
         match was.at(field).value() {
             Some(value) => drop(fields.insert(field.to_owned(), value.clone())),
             None => drop(fields.remove(field)),
         }
     }
-    let affinity = was.at("affinity").at("nodeAffinity");
-    if let Some(own) = child_mut(fields, "affinity").filter(|_| gated && !affinity.exists()) {
-        own.remove("nodeAffinity");
+    if gated {
+        put_affinity_back(fields, was);
     }
     spec
+}
+
+fn put_affinity_back(fields: &mut Fields, was: &View<'_>) {
+    let before = was.at("affinity").at("nodeAffinity");
+    match (child_mut(fields, "affinity"), before.value()) {
+        (None, Some(value)) => drop(fields.insert("affinity".to_owned(), json!({"nodeAffinity": value}))),
+        (Some(own), Some(value)) => drop(own.insert("nodeAffinity".to_owned(), value.clone())),
+        (Some(own), None) => {
+            own.remove("nodeAffinity");
+            let nothing = own.is_empty() && !was.has("affinity");
+            if nothing {
+                fields.remove("affinity");
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+/// A pod that waits at a gate may still narrow down where it can run, and nothing else about it.
+fn narrowed(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
+    let selector = is.at("nodeSelector");
+    if !was.at("nodeSelector").map().iter().all(|(k, v)| selector.map().get(k) == Some(v)) {
+        errors.push(selector.invalid("only additions to spec.nodeSelector are allowed (no mutations or deletions)"));
+    }
+    let (now, before) = (terms(is), terms(was));
+    if before.is_empty() {
+        return;
+    }
+    if now.list().len() != before.list().len() {
+        let shown: Vec<String> = now.items().map(|term| internal(&term)).collect();
+        let shown = if now.exists() { format!("[{}]", shown.join(",")) } else { "null".to_owned() };
+        let detail = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
+        errors.push(Error::invalid(&now.path, Value::Null, detail).showing(shown));
+        return;
+    }
+    for (term, old) in now.items().zip(before.items()) {
+        if !only_adds(&term, &old) {
+            let error = Error::invalid(&term.path, Value::Null, "only additions are allowed (no mutations or deletions)");
+            errors.push(error.showing(internal(&term)));
+        }
+    }
+}
+
+fn terms<'a>(spec: &View<'a>) -> View<'a> {
+    let affinity = spec.at("affinity").at("nodeAffinity");
+    affinity.at("requiredDuringSchedulingIgnoredDuringExecution").at("nodeSelectorTerms")
+}
+
+const REQUIREMENTS: [(&str, &str); 2] = [("matchExpressions", "MatchExpressions"), ("matchFields", "MatchFields")];
+
+fn only_adds(term: &View<'_>, old: &View<'_>) -> bool {
+    // A term without requirements selects nothing: one with some would select more.
+    let grows = REQUIREMENTS.iter().all(|(list, _)| old.at(list).is_empty()) && REQUIREMENTS.iter().any(|(list, _)| !term.at(list).is_empty());
+    !grows && REQUIREMENTS.iter().all(|(list, _)| term.at(list).list().starts_with(old.at(list).list()))
+}
+
+/// A term in upstream's internal form.
+fn internal(term: &View<'_>) -> String {
+    let requirement = |r: View<'_>| {
+        format!(
+            r#"{{"Key":{},"Operator":{},"Values":{}}}"#,
+            json!(r.text("key")),
+            json!(r.text("operator")),
+            json!(r.at("values").value())
+        )
+    };
+    let lists = REQUIREMENTS.map(|(list, shown)| match term.at(list).is_empty() {
+        true => format!(r#""{shown}":null"#),
+        false => format!(r#""{shown}":[{}]"#, term.each(list).map(requirement).collect::<Vec<_>>().join(",")),
+    });
+    format!("{{{}}}", lists.join(","))
 }
 
 /// The deadline may only come nearer; `false` if nothing else needs to be looked at.
@@ -213,8 +282,6 @@ fn of_container(container: &View<'_>, before: &View<'_>, errors: &mut Errors) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn update(change: impl Fn(&mut Object)) -> Vec<String> {

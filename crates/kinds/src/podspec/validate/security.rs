@@ -110,8 +110,9 @@ fn seccomp(profile: &View<'_>, errors: &mut Errors) {
         (true, true) => descending_path(&file, errors),
         (false, true) => {
             // Upstream shows its internal form of the whole profile.
-            let shown = json!({"Type": sort.str(), "LocalhostProfile": file.str()});
-            errors.push(Error::invalid(&file.path, shown, "can only be set when seccomp type is Localhost"));
+            let shown = format!(r#"{{"Type":{},"LocalhostProfile":{}}}"#, json!(sort.str()), json!(file.str()));
+            let error = Error::invalid(&file.path, json!(null), "can only be set when seccomp type is Localhost");
+            errors.push(error.showing(shown));
         }
         (false, false) => {}
     }
