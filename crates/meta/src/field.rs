@@ -119,6 +119,11 @@ impl Error {
         Error { sort: Sort::TooMany, path: path.clone(), value: actual.into(), detail, shown: None }
     }
 
+    /// The check itself failed.
+    pub fn internal(path: &Path, detail: impl Into<String>) -> Self {
+        Error { sort: Sort::Internal, ..Error::forbidden(path, detail) }
+    }
+
     /// The value is of the wrong type.
     pub fn type_invalid(path: &Path, value: impl Into<Value>, detail: impl Into<String>) -> Self {
         Error { sort: Sort::TypeInvalid, path: path.clone(), value: value.into(), detail: detail.into(), shown: None }

@@ -26,3 +26,4 @@ mod write;
 
 pub use apply::keep_account;
 pub use registry::{Config, Registry};
+pub use write::dedup_owners;

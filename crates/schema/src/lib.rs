@@ -119,6 +119,11 @@ impl Schema {
         decode::sorted_alike(self.root(), value)
     }
 
+    /// The path of the first field that the type does not have.
+    pub fn undeclared(&self, value: &Value) -> Option<String> {
+        decode::undeclared(self.root(), value)
+    }
+
     /// Sets the defaults that the schema itself has (a kind's own defaults are its rules' matter).
     pub fn default(&self, object: &mut Object) {
         default::apply(self.root(), object.fields_mut());

@@ -13,7 +13,7 @@ pub const LANES: usize = 8;
 
 /// How often upstream is asked again when it answered something else than ours: it walks maps in no order, and any of
 /// its answers is right.
-const AGAIN: usize = 8;
+const AGAIN: usize = 24;
 
 /// What stands for an answer that did not come.
 const SILENCE: &str = "(no answer)";

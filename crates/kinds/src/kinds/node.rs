@@ -108,7 +108,15 @@ impl Rules for Node {
         let ranges = spec.at("podCIDRs");
         let nets: Vec<_> = ranges.items().filter_map(|r| ip::range(&r, false, &mut errors)).collect();
         let families: HashSet<bool> = nets.iter().map(|n| n.addr().is_ipv4()).collect();
-        if nets.len() > 1 && (nets.len() > 2 || families.len() != nets.len()) {
+        let broken = ranges.list().len() != nets.len();
+        if broken && ranges.list().len() > 1 {
+            let odd = ranges.items().enumerate().find(|(_, r)| r.str().parse::<ipnet::IpNet>().is_err());
+            errors.extend(odd.map(|(i, r)| {
+                let why = format!("invalid CIDR[{i}]: <nil> (invalid CIDR address: {})", r.str());
+                Error::internal(&ranges.path, format!("invalid PodCIDRs. failed to check with dual stack with error:{why}"))
+            }));
+            errors.push(ranges.invalid("may specify no more than one CIDR for each IP family"));
+        } else if nets.len() > 1 && (nets.len() > 2 || families.len() != nets.len()) {
             errors.push(ranges.invalid("may specify no more than one CIDR for each IP family"));
         }
         errors

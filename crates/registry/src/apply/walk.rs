@@ -178,6 +178,8 @@ pub(super) fn merge(form: Form<'_>, live: Value, config: &Value) -> Value {
             Value::Object(live)
         }
         (Form::Values | Form::Items(..), Value::Array(live), Value::Array(config)) => Value::Array(merge_items(form, live, config)),
+        // Nothing is said about what has parts.
+        (Form::Struct(_) | Form::Map(_) | Form::Values | Form::Items(..), live @ (Value::Object(_) | Value::Array(_)), Value::Null) => live,
         (_, _, config) => config.clone(),
     }
 }

@@ -16,8 +16,9 @@ pub(crate) fn wipe_system_fields(object: &mut Object) {
     }
 }
 
-/// Takes out owners that are there twice; the warning about them.
-pub(crate) fn dedup_owners(object: &mut Object, sent: bool) -> Option<String> {
+/// Takes out owners that are there twice; the warning about them. `sent`: in what a client sent, not in what came out
+/// of a patch.
+pub fn dedup_owners(object: &mut Object, sent: bool) -> Option<String> {
     let owners = object.at_mut("metadata.ownerReferences").and_then(Value::as_array_mut).filter(|list| list.len() > 1)?;
     let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
     let mut twice: Vec<String> = Vec::new();

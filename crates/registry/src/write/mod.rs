@@ -9,3 +9,5 @@ mod namespace;
 pub(crate) mod patch;
 mod shown;
 pub(crate) mod update;
+
+pub use lifecycle::dedup_owners;

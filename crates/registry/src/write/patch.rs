@@ -86,13 +86,18 @@ impl<'a> Patching<'a> {
     }
 
     /// 422 that shows the strategic patch, or else the patched document.
-    fn refuse(&self, old: &Object, patched: &Value, why: String) -> Status {
+    fn refuse(&self, old: &Object, patched: &Value, mut why: String) -> Status {
         let text = match &self.sent.patch {
             Patch::Strategic(patch) => shown::go_tree(patch),
             Patch::Merge(_) => {
                 let (document, _) = self.writer.schema.encode(old, false);
                 let parts = std::str::from_utf8(&document).ok().zip(std::str::from_utf8(&self.sent.text).ok());
-                parts.and_then(|(document, patch)| shown::merged(document, patch)).unwrap_or_else(|| patched.to_string())
+                let merged = parts.and_then(|(document, patch)| shown::merged(document, patch));
+                // Numbers in it are as they were written.
+                if let Some(Err(exact)) = merged.as_ref().map(|text| self.writer.schema.decode_json(text.as_bytes())) {
+                    why = if why.starts_with("json: cannot unmarshal number") { exact.to_string() } else { why };
+                }
+                merged.unwrap_or_else(|| patched.to_string())
             }
             Patch::Json(_) | Patch::Apply { .. } => patched.to_string(),
         };
@@ -115,6 +120,9 @@ impl<'a> Patching<'a> {
         }
         let tree = configuration.clone().into_value();
         let decoded = schema.convert_value(&tree).map_err(|e| {
+            if let Some(path) = schema.undeclared(&tree) {
+                return refuse(&format!("{path}: field not declared in schema"));
+            }
             if schema.sorted_alike(&tree) { unfit(&e) } else { refuse(&schema.decode_value(&tree).map_or_else(|e| e.to_string(), |_| e.to_string())) }
         })?;
         if let Some(odd) = decoded.strict_errors.first() {
@@ -184,6 +192,11 @@ fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), St
 /// What the decoder says of a patched document that is of another kind now. A strategic merge does not decode it.
 fn foreign(schema: &Schema, patched: &Value) -> Option<String> {
     let gvk = schema.gvk();
+    let wrong = |name: &str| patched.get(name).is_some_and(|value| !value.is_string() && !value.is_null());
+    if wrong("apiVersion") || wrong("kind") {
+        let why = schema::kind_error(patched.to_string().as_bytes())?;
+        return Some(format!("couldn't get version/kind; json parse error: {why}"));
+    }
     let said = |name: &str| patched.get(name).and_then(Value::as_str).unwrap_or("");
     let own = gvk.api_version();
     let api_version = if said("apiVersion").is_empty() { &own } else { said("apiVersion") };

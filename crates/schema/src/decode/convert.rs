@@ -26,15 +26,37 @@ pub fn sorted_alike(root: &Type, tree: &Value) -> bool {
 fn alike(shape: &Shape, value: &Value) -> bool {
     match (&shape.kind, value) {
         (_, Value::Null) => true,
-        (Kind::String | Kind::Bytes | Kind::Time | Kind::MicroTime, v) => v.is_string(),
+        (Kind::String | Kind::Bytes, v) => v.is_string(),
         (Kind::Bool, v) => v.is_boolean(),
         (Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float, v) => v.is_number(),
-        (Kind::Quantity | Kind::IntOrString, v) => !v.is_object() && !v.is_array(),
+        (Kind::Quantity | Kind::IntOrString | Kind::Time | Kind::MicroTime, v) => !v.is_object() && !v.is_array(),
         (Kind::Struct(t), v) => sorted_alike(t.get(), v),
         (Kind::Map { value, .. }, Value::Object(map)) => map.values().all(|v| alike(value, v)),
         (Kind::List { item, .. }, Value::Array(list)) => list.iter().all(|v| alike(item, v)),
         (Kind::Map { .. } | Kind::List { .. }, _) => false,
         _ => true,
+    }
+}
+
+/// The path of the first field that the type does not have: `.spec.x`.
+pub fn undeclared(root: &Type, tree: &Value) -> Option<String> {
+    let known = |name: &str| root.field(name).map(|(_, field)| &field.shape);
+    tree.as_object()?.iter().find_map(|(name, value)| match known(name) {
+        None => Some(format!(".{name}")),
+        Some(shape) => undeclared_in(shape, value).map(|below| format!(".{name}{below}")),
+    })
+}
+
+fn undeclared_in(shape: &Shape, value: &Value) -> Option<String> {
+    match (&shape.kind, value) {
+        (Kind::Struct(t), value) => undeclared(t.get(), value),
+        (Kind::Map { value: shape, .. }, Value::Object(map)) => {
+            map.iter().find_map(|(key, value)| undeclared_in(shape, value).map(|below| format!(".{key}{below}")))
+        }
+        (Kind::List { item, .. }, Value::Array(list)) => {
+            list.iter().enumerate().find_map(|(at, value)| undeclared_in(item, value).map(|below| format!("[{at}]{below}")))
+        }
+        _ => None,
     }
 }
 
@@ -153,6 +175,7 @@ mod tests {
     #[test]
     fn sorts_are_told_apart_before_values_are_read() {
         let pod = Schema::builtin(&Gvk::new("", "v1", "Pod")).expect("there");
+        assert_eq!(undeclared(pod.root(), &json!({"spec": {"containers": [{"x": 1}]}})).as_deref(), Some(".spec.containers[0].x"));
         assert!(sorted_alike(pod.root(), &json!({"spec": {"priority": 0.5}, "unknown": 1})));
         assert!(!sorted_alike(pod.root(), &json!({"spec": {"priority": "1"}})));
     }

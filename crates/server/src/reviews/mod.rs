@@ -53,7 +53,7 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
         return Err(negotiate::not_acceptable());
     }
     let call = options::call(work.ask.route, work.headers(), "CreateOptions", false)?;
-    let (mut object, warnings) =
+    let (mut object, mut warnings) =
         body(&mut work, call.field_validation).instrument(debug_span!("decode+default")).await?;
     let (_, schema) = decode::taken(&work.kind, &work.attributes().subresource)?;
     for field in ["creationTimestamp", "uid", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] {
@@ -62,6 +62,7 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     if !work.kind.namespaced {
         object.remove("metadata.namespace");
     }
+    warnings.extend(registry::dedup_owners(&mut object, true));
     if work.attributes().subresource == "token" {
         // Defaults count among what the client set.
         object.set_default("spec", json!({}));

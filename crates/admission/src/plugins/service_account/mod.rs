@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use auth::authz::node::{Kind, references};
-use meta::{Key, Object, Status};
+use meta::{Key, Object, Status, text};
 use serde_json::Value;
 
 use super::{Context, MIRROR_POD, is_pod};
@@ -103,6 +103,10 @@ async fn account(request: &Request<'_>, name: &str, lookup: &dyn Lookup) -> Resu
     let namespace = &request.attributes.namespace;
     let key = Key::new(namespace, name);
     let failed = |e: Status| forbidden(request, format!("error looking up service account {namespace}/{name}: {e}"));
+    if let Some(why) = text::path_segment(name, false).first() {
+        let why = format!("invalid resource name {}: [{why}]", text::quoted(name));
+        return Err(forbidden(request, format!("error looking up service account {namespace}/{name}: {why}")));
+    }
     let tries = if name == DEFAULT { TRIES } else { 1 };
     for attempt in 0..tries {
         if attempt > 0 {

@@ -5,7 +5,7 @@ use meta::{Object, text};
 use serde_json::{Value, json};
 
 use crate::podspec::validate::{own_annotations, stored_pod};
-use crate::tree::{Fields, child_mut, each_mut, same};
+use crate::tree::{Fields, child_mut, each_mut, same, same_pointers};
 use crate::validate::taint::tolerations;
 use crate::view::View;
 
@@ -50,7 +50,7 @@ pub(super) fn main(new: &Object, old: &Object) -> Errors {
     }
     let allowed = munged(&is, &was, !gates.is_empty());
     let before = was.value().cloned().unwrap_or_default();
-    if !same(Some(&allowed), Some(&before)) {
+    if !same_pointers(Some(&allowed), Some(&before)) {
         let changes = crate::diff::of(&before, &allowed);
         errors.push(is.forbidden(format!("pod updates may not change fields other than {CHANGEABLE}\n{changes}")));
     }

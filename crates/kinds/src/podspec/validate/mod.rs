@@ -11,6 +11,7 @@ mod projected;
 mod resources;
 mod security;
 mod volume;
+mod windows;
 
 use std::collections::HashSet;
 
@@ -119,6 +120,7 @@ fn specification(spec: &View<'_>, is_pod: bool, name: &str, mirror: bool, errors
     }
     scheduling_gates(spec, errors);
     affinity::spread(&spec.at("topologySpreadConstraints"), errors);
+    windows::host_process(spec, errors);
     security::host_users(spec, errors);
     names(spec, errors);
     tolerations(&spec.at("tolerations"), errors);

@@ -8,6 +8,7 @@ use meta::field::{Error, Errors};
 use super::Context;
 use crate::podspec::resources::of_containers;
 use crate::validate::resources::{amount, is_huge_page, may_overcommit, name_in_container, resource_name};
+use crate::validate::dns_label;
 use crate::view::View;
 
 /// `resources` of a container, or of a pod.
@@ -71,6 +72,9 @@ fn check_claims(claims: &View<'_>, known: &[&str], errors: &mut Errors) {
         if name.is_empty() {
             errors.push(claim.required(""));
             continue;
+        }
+        if !request.is_empty() {
+            dns_label(&claim.at("request"), errors);
         }
         if !seen.insert((name, request)) {
             let shown = if request.is_empty() { name.to_owned() } else { format!("{name}/{request}") };

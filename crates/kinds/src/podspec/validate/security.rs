@@ -7,7 +7,7 @@ use meta::text;
 use serde_json::json;
 
 use super::volume::descending_path;
-use super::{Context, choice};
+use super::{Context, choice, windows};
 use crate::podspec::CONTAINER_LISTS;
 use crate::view::View;
 
@@ -22,9 +22,10 @@ pub(super) fn of_pod(spec: &View<'_>, errors: &mut Errors) {
         let path = security.path.child("shareProcessNamespace");
         errors.push(Error::invalid(&path, true, "ShareProcessNamespace and HostPID cannot both be enabled"));
     }
-    sysctls(&security.at("sysctls"), errors);
+    sysctls(&security.at("sysctls"), spec, errors);
     optional(&security.at("fsGroupChangePolicy"), &["Always", "OnRootMismatch"], errors);
     seccomp(&security.at("seccompProfile"), errors);
+    windows::options(&security.at("windowsOptions"), errors);
     app_armor(&security.at("appArmorProfile"), errors);
     optional(&security.at("supplementalGroupsPolicy"), &["Merge", "Strict"], errors);
     optional(&security.at("seLinuxChangePolicy"), &["Recursive"], errors);
@@ -51,7 +52,17 @@ fn user_id(id: &View<'_>, errors: &mut Errors) {
     }
 }
 
-fn sysctls(list: &View<'_>, errors: &mut Errors) {
+/// Why a setting of a namespace that the pod shares with the host cannot be the pod's.
+fn of_the_host(name: &str, spec: &View<'_>) -> Option<&'static str> {
+    let name = name.replace('/', ".");
+    let of_ipc = name == "kernel.sem" || ["kernel.shm", "kernel.msg", "fs.mqueue."].iter().any(|start| name.starts_with(start));
+    if name.starts_with("net.") && spec.flag("hostNetwork") {
+        return Some("may not be specified when 'hostNetwork' is true");
+    }
+    (of_ipc && spec.flag("hostIPC")).then_some("may not be specified when 'hostIPC' is true")
+}
+
+fn sysctls(list: &View<'_>, spec: &View<'_>, errors: &mut Errors) {
     const FORM: &str = "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
     let edge = |b: Option<char>| b.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
@@ -65,6 +76,7 @@ fn sysctls(list: &View<'_>, errors: &mut Errors) {
         } else if seen.contains(name.str()) {
             errors.push(name.duplicate());
         }
+        errors.extend(of_the_host(name.str(), spec).map(|why| name.invalid(why)));
         seen.insert(name.str());
     }
 }
@@ -92,6 +104,7 @@ pub(super) fn of_container(context: &Context<'_>, security: &View<'_>, errors: &
             errors.push(security.invalid(detail));
         }
     }
+    windows::options(&security.at("windowsOptions"), errors);
     app_armor(&security.at("appArmorProfile"), errors);
 }
 

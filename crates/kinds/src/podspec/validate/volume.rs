@@ -111,8 +111,14 @@ fn source(context: &Context<'_>, volume: &View<'_>, errors: &mut Errors) {
         }
         _ => old_source(name, &first, errors),
     }
-    for (_, other) in given {
-        errors.push(other.forbidden("may not specify more than 1 volume type"));
+    for (name, _) in given {
+        // Upstream misspells two of them.
+        let shown = match name {
+            "cephfs" => "cephFS",
+            "downwardAPI" => "downwarAPI",
+            other => other,
+        };
+        errors.push(Error::forbidden(&volume.path.child(shown), "may not specify more than 1 volume type"));
     }
 }
 
