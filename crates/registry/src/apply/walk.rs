@@ -57,9 +57,7 @@ impl<'s> Form<'s> {
         let mut keys = Map::new();
         for key in &field.map_keys {
             let known = || Some(shape.fields()?.field(key)?.1);
-            // A text that is always printed is there even when it is not.
-            let zero = |field: &Field| (!field.omitempty && !field.pointer).then(|| Value::from(""));
-            let default = || known().and_then(|field| field.default.clone().or_else(|| zero(field)));
+            let default = || known().and_then(key_default);
             if let Some(value) = item.get(&**key).cloned().or_else(default) {
                 keys.insert(key.clone().into_owned(), value);
             }
@@ -100,9 +98,20 @@ pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
     }
 }
 
+/// What a key is when an item does not say it.
+fn key_default(field: &Field) -> Option<Value> {
+    let zero = || match field.shape.kind {
+        Kind::Int32 | Kind::Int64 | Kind::Int => Value::from(0),
+        Kind::Bool => Value::from(false),
+        _ => Value::from(""),
+    };
+    field.default.clone().or_else(|| field.zero_default.then(zero))
+}
+
 /// Whether an item can be told from others.
 fn has_key(field: &Field, shape: &Shape, item: &Value) -> bool {
-    let default = |key: &str| shape.fields().and_then(|t| t.field(key)).is_some_and(|(_, field)| field.default.is_some() || field.zero_default);
+    let known = |key: &str| Some(shape.fields()?.field(key)?.1);
+    let default = |key: &str| known(key).is_some_and(|field| key_default(field).is_some());
     field.map_keys.iter().any(|key| item.get(&**key).is_some_and(|v| !v.is_null()) || default(key))
 }
 

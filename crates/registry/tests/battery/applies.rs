@@ -94,6 +94,14 @@ async fn lists_are_merged_by_their_keys() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_always_printed_may_be_left_out() {
+    let w = world().await;
+    let service = apply(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]},
+        "status": {"conditions": [{"status": "x"}]}}), false);
+    w.patch(&call("services", "default", "s"), service).await.expect("applied");
+}
+
+#[tokio::test]
 async fn a_set_within_an_atomic_list_has_no_item_twice() {
     let w = world().await;
     let slice = apply(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"},
