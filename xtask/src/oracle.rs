@@ -6,6 +6,7 @@ mod known;
 mod lane;
 mod mutate;
 mod normal;
+mod openapi;
 mod random;
 mod run;
 mod servers;

@@ -11,6 +11,7 @@ use super::Options;
 use super::generate::{self, Seed, Served};
 use super::known::Known;
 use super::lane::{self, Asked};
+use super::openapi;
 use super::random::Random;
 use super::servers::{self, Servers};
 use super::transcript::{self, Case};
@@ -62,6 +63,10 @@ async fn compare(root: &Path, options: &Options, directory: &Path) -> Result<()>
             run.namespace(&format!("t-{topic}")).await?;
             run.topic(&cases).await?;
         }
+    }
+    if run.wants_any("openapi") {
+        let found = openapi::compare(&mut run.servers.lane).await?;
+        found.into_iter().try_for_each(|asked| run.count(asked))?;
     }
     let served = run.served().await?;
     run.rounds(&folder, &served).await?;

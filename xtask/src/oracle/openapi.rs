@@ -1,0 +1,105 @@
+//! The published schemas: every document that we serve against upstream's, without prose.
+//!
+//! What upstream describes and we do not serve is left out; the types that we describe are described as upstream does,
+//! and the paths have the same methods, with the same actions on the same kinds.
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
+
+use super::lane::{Asked, Lane};
+use super::transcript::Case;
+use super::tree::{self, Difference, Tree};
+
+/// The parts of a document that are compared entry by entry.
+const PARTS: [&[&str]; 3] = [&["paths"], &["components", "schemas"], &["definitions"]];
+
+/// Compares all documents of ours.
+pub async fn compare(lane: &mut Lane) -> Result<Vec<Asked>> {
+    let index = document(lane, "/openapi/v3").await?.1;
+    let mut out = vec![one(lane, "/openapi/v2").await?];
+    for path in index["paths"].as_object().into_iter().flat_map(Map::keys) {
+        out.push(one(lane, &format!("/openapi/v3/{path}")).await?);
+    }
+    Ok(out)
+}
+
+async fn one(lane: &mut Lane, path: &str) -> Result<Asked> {
+    let (mut upstream, mut ours) = document(lane, path).await?;
+    without_prose(&mut upstream);
+    without_prose(&mut ours);
+    for document in [&mut upstream, &mut ours] {
+        if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
+            paths.values_mut().for_each(keep_what_it_does);
+        }
+    }
+    let mut differences = Vec::new();
+    for part in PARTS {
+        let at = part.join(".");
+        let of = |document: &Value| part.iter().try_fold(document, |value, name| value.get(name)).cloned();
+        let (theirs, own) = (of(&upstream).unwrap_or_default(), of(&ours).unwrap_or_default());
+        for (name, value) in own.as_object().into_iter().flatten() {
+            entry(&format!("{at}.{name}"), theirs.get(name), value, &mut differences)?;
+        }
+    }
+    let title = format!("openapi/{}", path.trim_start_matches("/openapi/"));
+    Ok(Asked { shown: format!("\n--- {title}\nGET {path}\n"), title, differences, silent: false })
+}
+
+fn entry(at: &str, upstream: Option<&Value>, ours: &Value, out: &mut Vec<Difference>) -> Result<()> {
+    let tree = |value: &Value| serde_json::from_value::<Tree>(value.clone());
+    match upstream {
+        Some(upstream) => tree::compare(at, &tree(upstream)?, &tree(ours)?, out),
+        None => out.push(Difference { at: at.to_owned(), upstream: "(absent)".to_owned(), ours: tree(ours)?.short() }),
+    }
+    Ok(())
+}
+
+/// The document of both servers.
+async fn document(lane: &mut Lane, path: &str) -> Result<(Value, Value)> {
+    let case = Case::new("openapi", "GET", path);
+    let mut read = Vec::new();
+    for side in lane.sides() {
+        let answer = side.ask(&case).await?;
+        read.push(serde_json::from_slice(&answer.body).with_context(|| format!("read {path}: {}", answer.status))?);
+    }
+    let mut read = read.into_iter();
+    Ok((read.next().unwrap_or_default(), read.next().unwrap_or_default()))
+}
+
+/// Of a path: which methods it has, and what each does to which kind. Parameters and media types are not compared.
+fn keep_what_it_does(path: &mut Value) {
+    let Some(methods) = path.as_object_mut() else { return };
+    methods.retain(|_, operation| operation.is_object());
+    for operation in methods.values_mut().filter_map(Value::as_object_mut) {
+        operation.retain(|name, _| matches!(name.as_str(), "x-kubernetes-action" | "x-kubernetes-group-version-kind"));
+    }
+}
+
+/// Takes out descriptions; a field of that name has no text as its value, and stays.
+fn without_prose(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|name, value| !(name == "description" && value.is_string()));
+            map.values_mut().for_each(without_prose);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_prose),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn prose_is_left_out_and_fields_are_not() {
+        let mut value = json!({"description": "text", "properties": {"description": {"type": "string", "description": "text"}}});
+        without_prose(&mut value);
+        assert_eq!(value, json!({"properties": {"description": {"type": "string"}}}));
+        let mut path = json!({"parameters": [], "get": {"tags": ["a"], "x-kubernetes-action": "get"}});
+        keep_what_it_does(&mut path);
+        assert_eq!(path, json!({"get": {"x-kubernetes-action": "get"}}));
+    }
+}
