@@ -21,8 +21,12 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for ClusterRole {
-    fn default(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object) {
         no_empty_rules(object);
+    }
+
+    fn prepare_update(&self, new: &mut Object, _old: &Object) {
+        no_empty_rules(new);
     }
 
     fn validate(&self, object: &Object) -> Errors {

@@ -7,6 +7,9 @@ pub fn tag(image: &str) -> &str {
     if image.is_empty() || !image.bytes().all(is_name) {
         return "";
     }
+    if !has_lower_case_path(image) {
+        return "";
+    }
     let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
     let last = name.rsplit('/').next().unwrap_or(name);
     match (last.split_once(':'), digest) {
@@ -14,6 +17,17 @@ pub fn tag(image: &str) -> &str {
         (None, Some(_)) => "",
         (None, None) => "latest",
     }
+}
+
+/// Whether what follows the registry's host, up to the tag, is in lower case, as it must be.
+fn has_lower_case_path(image: &str) -> bool {
+    let is_host = |first: &&str| first.contains(['.', ':']) || *first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase());
+    let path = match image.split_once('/') {
+        Some((first, rest)) if is_host(&first) => rest,
+        _ => image,
+    };
+    let path = path.split(['@', ':']).next().unwrap_or_default();
+    !path.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 /// When to pull, if the container does not say.
@@ -34,6 +48,8 @@ mod tests {
             ("localhost:5000/a", "Always"),
             ("localhost:5000/a:1", "IfNotPresent"),
             ("a@sha256:00", "IfNotPresent"),
+            ("TCP", "IfNotPresent"),
+            ("HOST/a", "Always"),
             ("", "IfNotPresent"),
             (" a", "IfNotPresent"),
         ] {

@@ -76,8 +76,8 @@ pub(super) fn ephemeral_containers(context: &Context<'_>, errors: &mut Errors) {
         if !target.is_empty() && !others.contains(target) {
             errors.push(Error::not_found(&container.at("targetContainerName").path, target));
         }
-        let refused = ["ports", "resources", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"];
-        for field in refused.into_iter().chain(["resizePolicy", "restartPolicy", "restartPolicyRules"]) {
+        let refused = ["ports", "resources", "resizePolicy", "restartPolicy", "restartPolicyRules"];
+        for field in refused.into_iter().chain(["livenessProbe", "readinessProbe", "startupProbe", "lifecycle"]) {
             if let Some(field) = container.get(field).filter(|f| f.value().is_some_and(|v| !is_zero(v))) {
                 errors.push(field.forbidden(NOT_EPHEMERAL));
             }

@@ -17,10 +17,23 @@ pub(super) fn lifecycle(context: &Context<'_>, container: &View<'_>, errors: &mu
         match context.spec.at("os").text("name") {
             "" => errors.push(signal.forbidden("may not be set for containers with empty `spec.os.name`")),
             "windows" => signal.one_of(&["SIGKILL", "SIGTERM"], errors),
-            _ if !signal.str().starts_with("SIG") => errors.push(signal.not_supported(&[])),
+            "linux" => {
+                let all = signals();
+                signal.one_of(&all.iter().map(String::as_str).collect::<Vec<_>>(), errors);
+            }
             _ => {}
         }
     }
+}
+
+/// The signals that can end a container on Linux, sorted.
+fn signals() -> Vec<String> {
+    const NAMED: &str = "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS TERM \
+                         TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX";
+    let real_time = (1..=15).map(|n| format!("SIGRTMIN+{n}")).chain((1..=14).map(|n| format!("SIGRTMAX-{n}")));
+    let mut all: Vec<String> = NAMED.split(' ').map(|name| format!("SIG{name}")).chain(real_time).collect();
+    all.sort();
+    all
 }
 
 /// The three probes of a container.
