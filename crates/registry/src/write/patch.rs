@@ -179,6 +179,10 @@ impl Edit for Patching<'_> {
 
 fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), Status> {
     let is = configuration.gvk();
+    if configuration.api_version().matches('/').count() > 1 {
+        // A version that is none leaves nothing of the type.
+        return Err(Status::bad_request("invalid object type: /, Kind="));
+    }
     if is != *schema.gvk() {
         let Gvk { group, version, kind } = is;
         return Err(Status::bad_request(format!("invalid object type: {group}/{version}, Kind={kind}")));
