@@ -8,7 +8,7 @@ use meta::{Object, text};
 use serde_json::Value;
 
 use crate::descriptor::Descriptor;
-use crate::print::{AGE, NAME, three_of};
+use crate::print::{AGE, NAME, or, three_of};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{default_absent, each_mut, same_pointers};
 use crate::validate::metadata::labels;
@@ -117,7 +117,7 @@ impl Rules for EndpointSlice {
         vec![
             object.name().into(),
             object.str_at("addressType").into(),
-            three_of(&ports).into(),
+            or(&three_of(&ports), "<unset>").into(),
             three_of(&addresses).into(),
             age(object, now).into(),
         ]
@@ -263,6 +263,12 @@ mod tests {
         let mut same = old.clone();
         EndpointSlice.prepare_update(&mut same, &old);
         assert_eq!(same, old);
+    }
+
+    #[test]
+    fn a_port_that_says_nothing_is_unset() {
+        let row = EndpointSlice.row(&slice(json!({"ports": [{"name": ""}]})), Timestamp::UNIX_EPOCH);
+        assert_eq!(row[2], "<unset>");
     }
 
     #[test]

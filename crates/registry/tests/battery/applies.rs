@@ -99,6 +99,10 @@ async fn a_key_that_is_always_printed_may_be_left_out() {
     let service = apply(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]},
         "status": {"conditions": [{"status": "x"}]}}), false);
     w.patch(&call("services", "default", "s"), service).await.expect("applied");
+    let odd = apply(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"},
+        "spec": {"ports": [{"port": 80, "targetPort": ["a"]}]}}), false);
+    let status = w.patch(&call("services", "default", "s"), odd).await.expect_err("a list in place of a port");
+    assert!(status.message.starts_with("failed to convert new object (/s; /v1, Kind=Service)"), "{status}");
 }
 
 #[tokio::test]

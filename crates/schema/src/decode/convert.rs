@@ -29,7 +29,7 @@ fn alike(shape: &Shape, value: &Value) -> bool {
         (Kind::String | Kind::Bytes, v) => v.is_string(),
         (Kind::Bool, v) => v.is_boolean(),
         (Kind::Int32 | Kind::Int64 | Kind::Int | Kind::Float, v) => v.is_number(),
-        (Kind::Quantity | Kind::IntOrString | Kind::Time | Kind::MicroTime, v) => !v.is_object() && !v.is_array(),
+        (Kind::Quantity | Kind::Time | Kind::MicroTime, v) => !v.is_object() && !v.is_array(),
         (Kind::Struct(t), v) => sorted_alike(t.get(), v),
         (Kind::Map { value, .. }, Value::Object(map)) => map.values().all(|v| alike(value, v)),
         (Kind::List { item, .. }, Value::Array(list)) => list.iter().all(|v| alike(item, v)),
