@@ -15,6 +15,7 @@ use super::report::{Outcome, Row, summary};
 
 const GREEN: &str = "tests/conformance/green.txt";
 const REASONS: &str = "tests/conformance/reasons.txt";
+const FLAKES: &str = "tests/conformance/flakes.txt";
 const DOCUMENT: &str = "docs/conformance.md";
 
 /// The specs that pass, with the seconds that they took.
@@ -94,7 +95,7 @@ pub fn write(root: &Path, specs: &[Row], rows: &[Row]) -> Result<()> {
         document.enter(row, &reasons);
     }
     green.write(root)?;
-    document.write(root)?;
+    document.write(root, &flakes(root)?)?;
     if !fallen.is_empty() {
         bail!("these were green:\n{}", fallen.join("\n"));
     }
@@ -110,6 +111,18 @@ fn reasons(root: &Path) -> Result<Vec<(String, String)>> {
         Ok((pattern.trim().to_owned(), reason.trim().to_owned()))
     };
     lines.map(pair).collect()
+}
+
+/// The specs that do not always say the same, as rows of a table.
+fn flakes(root: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(root.join(FLAKES)).with_context(|| format!("read {FLAKES}"))?;
+    let mut table = "\n| flake | spec | cause |\n|---|---|---|\n".to_owned();
+    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let parts: Vec<&str> = line.split(" :: ").collect();
+        let [rate, spec, cause] = parts[..] else { bail!("{FLAKES}: {line:?} is not RATE :: SPEC :: CAUSE") };
+        let _ = writeln!(table, "| {rate} | {spec} | {cause} |");
+    }
+    Ok(table)
 }
 
 /// One line of the document.
@@ -153,7 +166,7 @@ impl Document {
         self.0.insert(row.name.clone(), entry);
     }
 
-    fn write(&self, root: &Path) -> Result<()> {
+    fn write(&self, root: &Path, flakes: &str) -> Result<()> {
         let mut groups: BTreeMap<&str, Vec<(&String, &Entry)>> = BTreeMap::new();
         for (name, entry) in &self.0 {
             let group = name.trim_start_matches('[').split(']').next().unwrap_or_default();
@@ -164,6 +177,7 @@ impl Document {
             .to_owned();
         let _ = writeln!(text, "\n{}\n", self.total(self.0.values()));
         self.overview(&mut text);
+        text.push_str(flakes);
         for (group, entries) in groups {
             let _ = writeln!(text, "\n## {group}\n\n{}\n", self.total(entries.iter().map(|(_, entry)| *entry)));
             text.push_str("| result | seconds | spec | why |\n|---|---|---|---|\n");
@@ -217,12 +231,14 @@ mod tests {
             std::fs::create_dir_all(dir.join(sub)).unwrap();
         }
         std::fs::write(dir.join(REASONS), "# why\napps/job.go = Jobs are not built yet\n").unwrap();
+        std::fs::write(dir.join(FLAKES), "# rate\n1 of 9 :: [sig-a] x :: a race\n").unwrap();
         let specs = ["[sig-a] x", "[sig-a] y", "[sig-b] z", "[sig-b] w"].map(|name| row(name, Outcome::NotRun));
         write(&dir, &specs, &[row("[sig-a] x", Outcome::Failed), row("[sig-a] y", Outcome::Passed)]).unwrap();
         write(&dir, &specs, &[row("[sig-b] z", Outcome::Passed)]).unwrap();
         let text = std::fs::read_to_string(dir.join(DOCUMENT)).unwrap();
         assert!(text.contains("| failed | 1.5 | [sig-a] x | Jobs are not built yet |"), "{text}");
         assert!(text.contains("2 passed, 1 failed, 0 skipped"), "{text}");
+        assert!(text.contains("| 1 of 9 | [sig-a] x | a race |"), "{text}");
         assert!(text.contains("| 1 | Jobs are not built yet |"), "{text}");
         assert!(text.contains("| not run | 0.0 | [sig-b] w |"), "{text}");
         let fallen = write(&dir, &specs, &[row("[sig-a] y", Outcome::Failed)]).unwrap_err();
