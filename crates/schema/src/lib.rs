@@ -12,6 +12,7 @@ mod decode;
 mod default;
 mod encode;
 mod foreign;
+pub mod go_yaml;
 mod model;
 pub mod openapi;
 pub mod proto;

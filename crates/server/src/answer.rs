@@ -66,10 +66,10 @@ pub fn json_of(object: &Object) -> Bytes {
     }
 }
 
-/// JSON as YAML, keys sorted.
+/// JSON as YAML, as upstream's library writes it.
 pub fn yaml(json: &[u8]) -> Result<Bytes, Status> {
     let tree: Value = serde_json::from_slice(json).map_err(Status::internal)?;
-    serde_saphyr::to_string(&tree).map(Bytes::from).map_err(Status::internal)
+    Ok(schema::go_yaml::yaml(&tree).into())
 }
 
 /// JSON of a kind with a schema as protobuf, in Kubernetes' envelope; 406 for others.

@@ -2,7 +2,6 @@
 
 mod align;
 mod formats;
-mod go_yaml;
 pub mod jsonpath;
 mod table;
 mod tabs;
@@ -11,7 +10,7 @@ use serde_json::{Map, Value};
 
 pub use align::align;
 pub use formats::{omit_managed_fields, show};
-pub use go_yaml::yaml;
+pub use schema::go_yaml::yaml;
 pub use table::Tables;
 pub use tabs::Tabs;
 

@@ -23,9 +23,7 @@ pub fn yaml(value: &Value) -> String {
 
 fn mapping(out: &mut String, value: &Value, indent: usize) {
     let Value::Object(map) = value else { return };
-    let mut keys: Vec<&String> = map.keys().collect();
-    keys.sort_by(|a, b| natural(a, b));
-    for (i, key) in keys.into_iter().enumerate() {
+    for (i, key) in sorted(map.keys().collect()).into_iter().enumerate() {
         if i > 0 {
             out.push_str(&" ".repeat(indent));
         }
@@ -300,27 +298,42 @@ fn literal(out: &mut String, s: &str, indent: usize) {
     }
 }
 
-/// The order of keys in goyaml: letters after other characters, runs of digits by their number.
+/// Keys in their order. The order is not a total one, which the standard library's sort would not forgive.
+fn sorted(mut keys: Vec<&String>) -> Vec<&String> {
+    if keys.len() < 2 {
+        return keys;
+    }
+    let right = sorted(keys.split_off(keys.len() / 2));
+    let (mut left, mut right) = (sorted(keys).into_iter().peekable(), right.into_iter().peekable());
+    let mut out = Vec::new();
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        out.extend(if natural(b, a) == Ordering::Less { right.next() } else { left.next() });
+    }
+    out.extend(left.chain(right));
+    out
+}
+
+/// The order of keys in goyaml: letters after other characters (but before them behind a digit), runs of digits by
+/// their number.
 fn natural(a: &str, b: &str) -> Ordering {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    for i in 0..a.len().min(b.len()) {
-        if a[i] == b[i] {
-            continue;
-        }
-        match (a[i].is_alphabetic(), b[i].is_alphabetic()) {
-            (true, true) => return a[i].cmp(&b[i]),
-            (true, false) => return Ordering::Greater,
-            (false, true) => return Ordering::Less,
-            (false, false) => {}
-        }
-        let run = |s: &[char]| -> (u128, usize) {
-            let digits: String = s[i..].iter().take_while(|c| c.is_ascii_digit()).take(30).collect();
-            (digits.parse().unwrap_or(0), digits.len())
-        };
-        let ((number_a, length_a), (number_b, length_b)) = (run(&a), run(&b));
-        return number_a.cmp(&number_b).then(length_a.cmp(&length_b)).then(a[i].cmp(&b[i]));
+    let common = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let (Some(x), Some(y)) = (a.get(common), b.get(common)) else { return a.len().cmp(&b.len()) };
+    let digits = common > 0 && a[common - 1].is_numeric();
+    match (x.is_alphabetic(), y.is_alphabetic()) {
+        (true, true) => return x.cmp(y),
+        (true, false) => return if digits { Ordering::Less } else { Ordering::Greater },
+        (false, true) => return if digits { Ordering::Greater } else { Ordering::Less },
+        (false, false) => {}
     }
-    a.len().cmp(&b.len())
+    // A zero counts as one of a longer number when the number has begun.
+    let begun = a[..common].iter().rev().take_while(|c| c.is_numeric()).any(|c| *c != '0');
+    let start = u128::from(begun && (*x == '0' || *y == '0'));
+    let run = |s: &[char]| -> (u128, usize) {
+        let digits = s[common..].iter().map_while(|c| c.to_digit(10)).take(30);
+        digits.fold((start, 0), |(number, length), digit| (number * 10 + u128::from(digit), length + 1))
+    };
+    run(&a).cmp(&run(&b)).then(x.cmp(y))
 }
 
 #[cfg(test)]
@@ -328,6 +341,17 @@ mod tests {
     use serde_json::json;
 
     use super::yaml;
+
+    #[test]
+    fn keys_are_in_goyamls_order() {
+        let mut map = serde_json::Map::new();
+        for key in ["b1", "k:1000", "k:53", "a1b", "a1-", "a10", "a9", "a-", "ab", "a100", "a1000"] {
+            map.insert(key.to_owned(), 1.into());
+        }
+        let text = yaml(&map.into());
+        let keys: Vec<&str> = text.lines().map(|line| line.trim_end_matches(": 1").trim_matches(['"', '\''])).collect();
+        assert_eq!(keys, ["a-", "a1b", "a1-", "a9", "a10", "a100", "a1000", "ab", "b1", "k:53", "k:1000"]);
+    }
 
     #[test]
     fn texts_are_quoted_where_goyaml_quotes_them() {
