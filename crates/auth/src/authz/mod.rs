@@ -27,18 +27,18 @@ pub enum Verdict {
 pub struct Decision {
     /// The verdict.
     pub verdict: Verdict,
-    /// For people; may be empty.
-    pub reason: String,
+    /// For people; may be empty. Shared: most decisions have been made before.
+    pub reason: Arc<str>,
 }
 
 impl Decision {
     /// Allows.
-    pub fn allow(reason: impl Into<String>) -> Self {
+    pub fn allow(reason: impl Into<Arc<str>>) -> Self {
         Decision { verdict: Verdict::Allow, reason: reason.into() }
     }
 
     /// Leaves it to others.
-    pub fn no_opinion(reason: impl Into<String>) -> Self {
+    pub fn no_opinion(reason: impl Into<Arc<str>>) -> Self {
         Decision { verdict: Verdict::NoOpinion, reason: reason.into() }
     }
 

@@ -41,7 +41,7 @@ pub fn decide(work: &Work<'_>, mut review: Object, user: User) -> Object {
         review.set("status.denied", true);
     }
     if !decision.reason.is_empty() {
-        review.set("status.reason", decision.reason);
+        review.set("status.reason", &*decision.reason);
     }
     if !ignored.is_empty() {
         review.set("status.evaluationError", ignored);

@@ -111,7 +111,7 @@ fn refusals_carry_upstream_s_reasons() {
         ("list pods ", "can only list/watch pods with spec.nodeName field selector"),
     ];
     for (line, reason) in table {
-        assert_eq!(authorizer.authorize(&request("n1", line)).reason, reason, "{line}");
+        assert_eq!(&*authorizer.authorize(&request("n1", line)).reason, reason, "{line}");
     }
 }
 

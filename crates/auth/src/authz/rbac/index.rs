@@ -1,7 +1,6 @@
 //! Roles by name, bindings by subject: what a request needs, ready to use.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
 use std::sync::Arc;
 
 use meta::{Key, Object, User};
@@ -28,31 +27,14 @@ enum Subject {
     Group(String),
 }
 
+/// What a binding refers to: a role by its key and what messages call it, or why there can be none.
+type Reference = Result<(Key, &'static str), String>;
+
 /// A RoleBinding, or (with an empty namespace) a ClusterRoleBinding.
-pub(super) struct Binding {
-    key: Key,
-    role_kind: String,
-    role_name: String,
-    /// Each subject with its description for people.
-    subjects: Vec<(Subject, String)>,
-}
-
-/// A binding and the one of its subjects that applies; displayed in the reason of a decision.
-pub(super) struct Grant<'a> {
-    binding: &'a Binding,
-    subject: &'a str,
-}
-
-impl fmt::Display for Grant<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Binding { key, role_kind, role_name, .. } = self.binding;
-        if key.namespace.is_empty() {
-            write!(f, "ClusterRoleBinding {:?}", &*key.name)?;
-        } else {
-            write!(f, "RoleBinding {:?}", format!("{}/{}", key.name, key.namespace))?;
-        }
-        write!(f, " of {role_kind} {role_name:?} to {}", self.subject)
-    }
+struct Binding {
+    role: Reference,
+    /// Each subject with the reason of the decisions that it is let in by.
+    subjects: Vec<(Subject, Arc<str>)>,
 }
 
 /// The bindings of one namespace, or of the cluster, by subject. Sorted, so that reasons are stable.
@@ -153,36 +135,45 @@ impl Index {
 
     /// The rules of a role that a binding in `namespace` refers to.
     pub(super) fn referenced(&self, kind: &str, name: &str, namespace: &str) -> Result<&[Rule], String> {
-        let (key, resource) = match kind {
-            "Role" => (Key::new(namespace, name), "role"),
-            "ClusterRole" => (Key::new("", name), "clusterrole"),
-            _ => return Err(format!("unsupported role reference kind: {kind:?}")),
-        };
-        let missing = || format!("{resource}.rbac.authorization.k8s.io {name:?} not found");
-        self.roles.get(&key).map(|role| &*role.rules).ok_or_else(missing)
+        self.rules(&reference(kind, name, namespace))
     }
 
-    /// Hands out every binding that applies to the user, cluster-wide ones first, with its rules, until
-    /// `visit` says false.
+    fn rules(&self, role: &Reference) -> Result<&[Rule], String> {
+        let (key, resource) = role.as_ref().map_err(String::clone)?;
+        let missing = || format!("{resource}.rbac.authorization.k8s.io {:?} not found", &*key.name);
+        self.roles.get(key).map(|role| &*role.rules).ok_or_else(missing)
+    }
+
+    /// Hands out every binding that applies to the user, cluster-wide ones first, with the reason that it would be
+    /// and its rules, until `visit` says false.
     pub(super) fn visit<'a>(
         &'a self,
         user: &User,
         namespace: &str,
-        mut visit: impl FnMut(Grant<'a>, Result<&'a [Rule], String>) -> bool,
+        mut visit: impl FnMut(&'a Arc<str>, Result<&'a [Rule], String>) -> bool,
     ) {
         let scopes: &[&str] = if namespace.is_empty() { &[""] } else { &["", namespace] };
         for scope in scopes.iter().filter_map(|name| self.scopes.get(*name)) {
-            let keys: BTreeSet<&Key> = scope.applying(user).flatten().collect();
+            let mut keys: Vec<&Key> = scope.applying(user).flatten().collect();
+            keys.sort_unstable();
+            keys.dedup();
             for binding in keys.into_iter().filter_map(|key| self.bindings.get(key)) {
-                let Some((_, subject)) = binding.subjects.iter().find(|(s, _)| s.is(user)) else {
+                let Some((_, reason)) = binding.subjects.iter().find(|(s, _)| s.is(user)) else {
                     continue;
                 };
-                let rules = self.referenced(&binding.role_kind, &binding.role_name, &binding.key.namespace);
-                if !visit(Grant { binding, subject }, rules) {
+                if !visit(reason, self.rules(&binding.role)) {
                     return;
                 }
             }
         }
+    }
+}
+
+fn reference(kind: &str, name: &str, namespace: &str) -> Reference {
+    match kind {
+        "Role" => Ok((Key::new(namespace, name), "role")),
+        "ClusterRole" => Ok((Key::new("", name), "clusterrole")),
+        _ => Err(format!("unsupported role reference kind: {kind:?}")),
     }
 }
 
@@ -224,12 +215,16 @@ impl Subject {
 
 impl Binding {
     fn read(object: &Object) -> Binding {
-        let subjects = object.list_at("subjects").iter().filter_map(|s| subject(s, object.namespace())).collect();
+        let (kind, name) = (object.str_at("roleRef.kind"), object.str_at("roleRef.name"));
+        let own = match object.namespace() {
+            "" => format!("ClusterRoleBinding {:?}", object.name()),
+            namespace => format!("RoleBinding {:?}", format!("{}/{namespace}", object.name())),
+        };
+        let reason = |described: String| format!("RBAC: allowed by {own} of {kind} {name:?} to {described}").into();
+        let subjects = object.list_at("subjects").iter().filter_map(|s| subject(s, object.namespace()));
         Binding {
-            key: object.key(),
-            role_kind: object.str_at("roleRef.kind").to_owned(),
-            role_name: object.str_at("roleRef.name").to_owned(),
-            subjects,
+            role: reference(kind, name, object.namespace()),
+            subjects: subjects.map(|(subject, described)| (subject, reason(described))).collect(),
         }
     }
 }

@@ -70,11 +70,9 @@ impl Authorizer for Rbac {
 
     fn authorize(&self, attributes: &Attributes) -> Decision {
         let (mut allowed, mut errors) = (None, Vec::new());
-        self.read().visit(&attributes.user, &attributes.namespace, |binding, found| {
+        self.read().visit(&attributes.user, &attributes.namespace, |grant, found| {
             match found {
-                Ok(rules) if rules.iter().any(|rule| rule.allows(attributes)) => {
-                    allowed = Some(format!("RBAC: allowed by {binding}"));
-                }
+                Ok(rules) if rules.iter().any(|rule| rule.allows(attributes)) => allowed = Some(grant.clone()),
                 Ok(_) => {}
                 Err(error) => errors.push(error),
             }

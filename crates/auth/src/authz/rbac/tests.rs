@@ -79,7 +79,7 @@ fn bindings_reach_users_groups_and_service_accounts() {
     ];
     for (request, allowed, reason) in table {
         let decision = rbac.authorize(&request);
-        assert_eq!((decision.allowed(), decision.reason.as_str()), (allowed, reason), "{request:?}");
+        assert_eq!((decision.allowed(), &*decision.reason), (allowed, reason), "{request:?}");
     }
 }
 
