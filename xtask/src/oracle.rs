@@ -7,6 +7,7 @@ mod lane;
 mod mutate;
 mod normal;
 mod openapi;
+mod order;
 mod random;
 mod run;
 mod servers;

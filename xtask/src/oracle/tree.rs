@@ -60,7 +60,8 @@ impl Tree {
         }
     }
 
-    fn compact(&self) -> String {
+    /// In one line.
+    pub fn compact(&self) -> String {
         match self {
             Tree::Leaf(text) => text.clone(),
             Tree::Text(text) => format!("{text:?}"),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::workload;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
+use crate::podspec::gated;
 use crate::print::{AGE, NAME, text, wide};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{Fields, child_or_new, default_absent, default_zero, only_status, restore, same_at};
@@ -49,10 +50,12 @@ impl Rules for Deployment {
 
     fn prepare_create(&self, object: &mut Object) {
         object.set("status", json!({}));
+        gated::drop_disabled(object, None, "spec.template.spec");
     }
 
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         restore(new, old, "status");
+        gated::drop_disabled(new, Some(old), "spec.template.spec");
     }
 
     fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::workload;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
+use crate::podspec::gated;
 use crate::print::{AGE, NAME, integer, or, wide};
 use crate::rules::{Column, Rules, age};
 use crate::tree::{child_or_new, default_absent, only_status, restore, same_at};
@@ -46,10 +47,12 @@ impl Rules for ReplicaSet {
 
     fn prepare_create(&self, object: &mut Object) {
         object.set("status", json!({"replicas": 0}));
+        gated::drop_disabled(object, None, "spec.template.spec");
     }
 
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         restore(new, old, "status");
+        gated::drop_disabled(new, Some(old), "spec.template.spec");
     }
 
     fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {

@@ -7,7 +7,7 @@ pub fn tag(image: &str) -> &str {
     if image.is_empty() || !image.bytes().all(is_name) {
         return "";
     }
-    if !has_lower_case_path(image) {
+    if !has_valid_path(image) {
         return "";
     }
     let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
@@ -19,15 +19,20 @@ pub fn tag(image: &str) -> &str {
     }
 }
 
-/// Whether what follows the registry's host, up to the tag, is in lower case, as it must be.
-fn has_lower_case_path(image: &str) -> bool {
+/// Most characters of what follows the registry's host, up to the tag.
+const LONGEST_PATH: usize = 255;
+
+/// Whether what follows the registry's host, up to the tag, is in lower case and not too long.
+fn has_valid_path(image: &str) -> bool {
     let is_host = |first: &&str| first.contains(['.', ':']) || *first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase());
-    let path = match image.split_once('/') {
-        Some((first, rest)) if is_host(&first) => rest,
-        _ => image,
+    // A single word stands below `library/` at the host of those that name none.
+    let (path, ahead) = match image.split_once('/') {
+        Some((first, rest)) if is_host(&first) => (rest, 0),
+        Some(_) => (image, 0),
+        None => (image, "library/".len()),
     };
     let path = path.split(['@', ':']).next().unwrap_or_default();
-    !path.bytes().any(|b| b.is_ascii_uppercase())
+    path.len() + ahead <= LONGEST_PATH && !path.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 /// When to pull, if the container does not say.
@@ -55,5 +60,8 @@ mod tests {
         ] {
             assert_eq!(pull_policy(image), want, "{image}");
         }
+        let long = |length| "a".repeat(length);
+        assert_eq!([247, 248].map(|n| pull_policy(&long(n))), ["Always", "IfNotPresent"]);
+        assert_eq!([255, 256].map(|n| pull_policy(&format!("h.io/{}", long(n)))), ["Always", "IfNotPresent"]);
     }
 }

@@ -1,6 +1,7 @@
 //! The specification of pods, wherever it stands: in a Pod or in the template of a workload.
 
 pub mod defaults;
+pub mod gated;
 pub mod image;
 mod overlaps;
 pub mod qos;

@@ -88,9 +88,9 @@ pub(super) fn go_tree(tree: &Value) -> String {
     }
 }
 
-/// A double with as few digits as tell it apart; with an exponent when it is very large or very small.
+/// A double with as few digits as tell it apart; with an exponent when it is large or very small (`%g`).
 fn go_double(number: f64) -> String {
-    let plain = number == 0.0 || (1e-4..1e21).contains(&number.abs());
+    let plain = number == 0.0 || (1e-4..1e6).contains(&number.abs());
     if plain {
         return number.to_string();
     }
@@ -123,6 +123,6 @@ mod tests {
     fn trees_look_like_maps_of_go() {
         let tree = json!({"b": [1, "x", null], "a": {"c": 1.5, "d": 1e30, "e": true}});
         assert_eq!(go_tree(&tree), "map[a:map[c:1.5 d:1e+30 e:true] b:[1 x <nil>]]");
-        assert_eq!(go_tree(&json!(u64::MAX)), "18446744073709552000");
+        assert_eq!(go_tree(&json!([u64::MAX, 999999.5])), "[1.8446744073709552e+19 999999.5]");
     }
 }

@@ -11,7 +11,7 @@ use meta::{Object, text};
 use serde_json::Value;
 
 use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY, READ};
-use crate::podspec::{defaults, validate, warnings};
+use crate::podspec::{defaults, gated, validate, warnings};
 use crate::rules::{Column, Rules};
 use crate::tree::{child_or_new, same_at};
 use crate::validate::{own_metadata, own_metadata_update};
@@ -47,17 +47,22 @@ impl Rules for Pod {
     }
 
     fn prepare_create(&self, object: &mut Object) {
+        gated::drop_disabled(object, None, "spec");
         prepare::create(object);
     }
 
     fn prepare_update(&self, new: &mut Object, old: &Object) {
         crate::tree::restore(new, old, "status");
+        gated::drop_disabled(new, Some(old), "spec");
     }
 
     fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
         match subresource {
             "status" => prepare::status(new, old),
-            "ephemeralcontainers" => prepare::ephemeral_containers(new, old),
+            "ephemeralcontainers" => {
+                prepare::ephemeral_containers(new, old);
+                gated::drop_disabled(new, Some(old), "spec");
+            }
             "resize" => prepare::resize(new, old),
             _ => {}
         }

@@ -115,8 +115,7 @@ fn common(context: &Context<'_>, container: &View<'_>, errors: &mut Errors) {
     mounts::mounts(context, container, errors);
     mounts::devices(context, container, errors);
     choice(&container.at("imagePullPolicy"), &["Always", "IfNotPresent", "Never"], errors);
-    let claims: Vec<&str> = context.spec.each("resourceClaims").map(|c| c.text("name")).collect();
-    resources::requirements(&container.at("resources"), Some(&claims), false, errors);
+    resources::requirements(&context.spec, &container.at("resources"), false, errors);
     resources::resize_policy(context, &container.at("resizePolicy"), errors);
     security::of_container(context, &container.at("securityContext"), errors);
 }

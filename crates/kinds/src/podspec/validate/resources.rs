@@ -1,6 +1,6 @@
 //! Requests and limits of containers and pods.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use meta::Quantity;
 use meta::field::{Error, Errors};
@@ -11,8 +11,8 @@ use crate::validate::resources::{amount, is_huge_page, may_overcommit, name_in_c
 use crate::validate::dns_label;
 use crate::view::View;
 
-/// `resources` of a container, or of a pod.
-pub(super) fn requirements(resources: &View<'_>, claims: Option<&[&str]>, of_pod: bool, errors: &mut Errors) {
+/// `resources` of a container, or of the pod of this specification itself.
+pub(super) fn requirements(spec: &View<'_>, resources: &View<'_>, of_pod: bool, errors: &mut Errors) {
     let (limits, requests) = (resources.at("limits"), resources.at("requests"));
     for (name, value) in limits.entries() {
         one(name, &value, of_pod, errors);
@@ -39,7 +39,8 @@ pub(super) fn requirements(resources: &View<'_>, claims: Option<&[&str]>, of_pod
     if any(&is_huge_page) && !any(&|n| matches!(n, "cpu" | "memory")) {
         errors.push(resources.forbidden("HugePages require cpu or memory"));
     }
-    check_claims(&resources.at("claims"), claims.unwrap_or_default(), errors);
+    let known = spec.each("resourceClaims").map(|claim| claim.text("name")).filter(|name| !name.is_empty()).collect();
+    check_claims(&resources.at("claims"), &known, errors);
 }
 
 fn one(name: &str, value: &View<'_>, of_pod: bool, errors: &mut Errors) {
@@ -65,7 +66,7 @@ fn one(name: &str, value: &View<'_>, of_pod: bool, errors: &mut Errors) {
     }
 }
 
-fn check_claims(claims: &View<'_>, known: &[&str], errors: &mut Errors) {
+fn check_claims(claims: &View<'_>, known: &BTreeSet<&str>, errors: &mut Errors) {
     let mut seen = HashSet::new();
     for claim in claims.items() {
         let (name, request) = (claim.text("name"), claim.text("request"));
@@ -73,16 +74,25 @@ fn check_claims(claims: &View<'_>, known: &[&str], errors: &mut Errors) {
             errors.push(claim.required(""));
             continue;
         }
-        if !request.is_empty() {
-            dns_label(&claim.at("request"), errors);
+        if seen.contains(&(name, "")) {
+            errors.push(Error::duplicate(&claim.path, name));
+        } else {
+            if !request.is_empty() {
+                dns_label(&claim.at("request"), errors);
+                if seen.contains(&(name, request)) {
+                    errors.push(Error::duplicate(&claim.path, format!("{name}/{request}")));
+                }
+            } else {
+                // The whole claim is twice every request of it that stood before.
+                let before = seen.iter().filter(|(other, _)| *other == name);
+                errors.extend(before.map(|_| Error::duplicate(&claim.path, name)));
+            }
+            seen.insert((name, request));
         }
-        if !seen.insert((name, request)) {
-            let shown = if request.is_empty() { name.to_owned() } else { format!("{name}/{request}") };
-            errors.push(Error::duplicate(&claim.path, shown));
-        }
-        if !known.contains(&name) {
+        if !known.contains(name) {
             let mut error = Error::not_found(&claim.path, name);
-            let list = if known.is_empty() { " which is empty".to_owned() } else { format!(": {}", known.join(", ")) };
+            let names: Vec<&str> = known.iter().copied().collect();
+            let list = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
             error.detail = format!("must be one of the names in pod.spec.resourceClaims{list}");
             errors.push(error);
         }
@@ -122,7 +132,7 @@ pub(super) fn of_pod(spec: &View<'_>, errors: &mut Errors) {
     if own.has("claims") {
         errors.push(own.at("claims").forbidden("claims may not be set for Resources at pod-level"));
     }
-    requirements(&own, None, true, errors);
+    requirements(spec, &own, true, errors);
     let Some(whole) = spec.value() else { return };
     let smaller = |name: &str, list: &View<'_>, sum: Quantity| {
         Quantity::parse(list.text(name)).ok().filter(|own| *own < sum).map(|own| own.to_string())

@@ -90,6 +90,22 @@ fn volumes_and_mounts_fit() {
 }
 
 #[test]
+fn claims_of_containers_and_of_the_pod() {
+    let claims = json!([{"name": "b", "resourceClaimName": "x"}, {"name": "a", "resourceClaimName": "x"}]);
+    let used = json!([{"name": "a", "request": "r"}, {"name": "a"}, {"name": "a", "request": "s"}, {"name": "z"}]);
+    let containers = json!([{"name": "a", "image": "x", "resources": {"claims": used}}]);
+    assert_eq!(
+        pod(json!({"containers": containers, "resourceClaims": claims, "resources": {"claims": [{"name": "a"}]}})),
+        [
+            "spec.containers[0].resources.claims[1]: Duplicate value: \"a\"",
+            "spec.containers[0].resources.claims[2]: Duplicate value: \"a\"",
+            "spec.containers[0].resources.claims[3]: Not found: \"z\": must be one of the names in pod.spec.resourceClaims: a, b",
+            "spec.resources.claims: Forbidden: claims may not be set for Resources at pod-level",
+        ]
+    );
+}
+
+#[test]
 fn resources_and_environment() {
     assert_eq!(
         container(json!({"resources": {"limits": {"cpu": "1", "x": "1"}, "requests": {"cpu": "2", "example.com/a": "1"}}})),
