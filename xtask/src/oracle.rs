@@ -37,6 +37,9 @@ pub struct Options {
     /// Which ones; a fresh one is printed.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// How many mutations may differ: for those that nobody has ever looked at. They are shown all the same.
+    #[arg(long, default_value_t = 0)]
+    pub allow: usize,
     /// Only families of differences, with their counts.
     #[arg(long)]
     pub summary: bool,
@@ -64,6 +67,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     let modules = crate::codegen::upstream::Modules::fetch(root)?;
     inner.arg("--fixtures").arg(modules.dir("k8s.io/api")?.join("testdata/HEAD"));
     inner.args(["--seed", &seed.to_string(), "--cases", &options.cases.to_string()]);
+    inner.args(["--allow", &options.allow.to_string()]);
     if !options.topic.is_empty() {
         inner.args(["--topic", &options.topic.join(",")]);
     }
