@@ -27,12 +27,21 @@ fn has_valid_path(image: &str) -> bool {
     let is_host = |first: &&str| first.contains(['.', ':']) || *first == "localhost" || first.bytes().any(|b| b.is_ascii_uppercase());
     // A single word stands below `library/` at the host of those that name none.
     let (path, ahead) = match image.split_once('/') {
+        Some((first, _)) if first.split('.').any(str::is_empty) => return false,
         Some((first, rest)) if is_host(&first) => (rest, 0),
         Some(_) => (image, 0),
         None => (image, "library/".len()),
     };
     let path = path.split(['@', ':']).next().unwrap_or_default();
-    path.len() + ahead <= LONGEST_PATH && !path.bytes().any(|b| b.is_ascii_uppercase())
+    path.len() + ahead <= LONGEST_PATH && path.split('/').all(is_component)
+}
+
+/// Whether words of small letters and digits stand in it, with a dot, one or two underscores, or hyphens between.
+fn is_component(text: &str) -> bool {
+    let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let between = text.trim_matches(is_word).split(is_word).filter(|between| !between.is_empty());
+    let mut between = between.map(|one| matches!(one, "." | "_" | "__") || one.bytes().all(|b| b == b'-'));
+    text.starts_with(is_word) && text.ends_with(is_word) && between.all(|fits| fits)
 }
 
 /// When to pull, if the container does not say.
@@ -55,6 +64,10 @@ mod tests {
             ("a@sha256:00", "IfNotPresent"),
             ("TCP", "IfNotPresent"),
             ("HOST/a", "Always"),
+            ("../x", "IfNotPresent"),
+            ("a..b", "IfNotPresent"),
+            ("-a", "IfNotPresent"),
+            ("h.io/a__b/c--d.e", "Always"),
             ("", "IfNotPresent"),
             (" a", "IfNotPresent"),
         ] {
