@@ -153,7 +153,7 @@ fn documents(source: &str, content: &str, validate: bool, out: &mut Vec<Result<D
                 }
             }
             Err(error) => {
-                out.push(Err(wrong(error)));
+                out.push(Err(wrong(format!("error converting YAML to JSON: {error}"))));
                 return;
             }
         }
