@@ -9,6 +9,7 @@ mod kubeconfig;
 mod machine;
 mod preflight;
 mod progress;
+mod trim;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -96,6 +97,7 @@ async fn run(options: Options) -> Result<()> {
         }
         progress.ready(&options, &machine);
         detach::tell_ready();
+        trim::after_the_start().await;
         std::future::pending::<Result<()>>().await
     };
     let result = tokio::select! {
