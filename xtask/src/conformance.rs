@@ -120,7 +120,9 @@ fn on(root: &Path, options: &Options, kubeconfig: &Path) -> Result<()> {
         output: std::path::absolute(output)?,
     };
     let green = record::Green::read(root)?;
-    let names = options.green.map(|minutes| green.selection(minutes, options.procs)).unwrap_or_default();
+    let mut names = options.green.map(|minutes| green.selection(minutes, options.procs)).unwrap_or_default();
+    let flaky = record::open_flakes(root)?;
+    names.retain(|name| !flaky.contains(name));
     let mut specs = suite.list(options.focus.as_deref())?;
     specs.iter_mut().for_each(|spec| spec.seconds = green.seconds(&spec.name).unwrap_or(UNKNOWN));
     let (parallel, serial) = selection(options, &names).choose(&specs);

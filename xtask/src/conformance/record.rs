@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::report::{Outcome, Row, summary};
 
@@ -113,16 +113,21 @@ fn reasons(root: &Path) -> Result<Vec<(String, String)>> {
     lines.map(pair).collect()
 }
 
-/// The specs that do not always say the same, as rows of a table.
-fn flakes(root: &Path) -> Result<String> {
+/// The specs that do not always say the same: rate, name, cause.
+fn flakes(root: &Path) -> Result<Vec<[String; 3]>> {
     let text = std::fs::read_to_string(root.join(FLAKES)).with_context(|| format!("read {FLAKES}"))?;
-    let mut table = "\n| flake | spec | cause |\n|---|---|---|\n".to_owned();
-    for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let parts: Vec<&str> = line.split(" :: ").collect();
-        let [rate, spec, cause] = parts[..] else { bail!("{FLAKES}: {line:?} is not RATE :: SPEC :: CAUSE") };
-        let _ = writeln!(table, "| {rate} | {spec} | {cause} |");
-    }
-    Ok(table)
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let flake = |line: &str| {
+        let parts: Vec<String> = line.split(" :: ").map(str::to_owned).collect();
+        parts.try_into().map_err(|_| anyhow!("{FLAKES}: {line:?} is not RATE :: SPEC :: CAUSE"))
+    };
+    lines.map(flake).collect()
+}
+
+/// Names of those that are not mended.
+pub fn open_flakes(root: &Path) -> Result<Vec<String>> {
+    let open = flakes(root)?.into_iter().filter(|[_, _, cause]| cause.ends_with("; open"));
+    Ok(open.map(|[_, name, _]| name).collect())
 }
 
 /// One line of the document.
@@ -166,7 +171,7 @@ impl Document {
         self.0.insert(row.name.clone(), entry);
     }
 
-    fn write(&self, root: &Path, flakes: &str) -> Result<()> {
+    fn write(&self, root: &Path, flakes: &[[String; 3]]) -> Result<()> {
         let mut groups: BTreeMap<&str, Vec<(&String, &Entry)>> = BTreeMap::new();
         for (name, entry) in &self.0 {
             let group = name.trim_start_matches('[').split(']').next().unwrap_or_default();
@@ -177,7 +182,10 @@ impl Document {
             .to_owned();
         let _ = writeln!(text, "\n{}\n", self.total(self.0.values()));
         self.overview(&mut text);
-        text.push_str(flakes);
+        text.push_str("\n| flake | spec | cause |\n|---|---|---|\n");
+        for [rate, spec, cause] in flakes {
+            let _ = writeln!(text, "| {rate} | {spec} | {cause} |");
+        }
         for (group, entries) in groups {
             let _ = writeln!(text, "\n## {group}\n\n{}\n", self.total(entries.iter().map(|(_, entry)| *entry)));
             text.push_str("| result | seconds | spec | why |\n|---|---|---|---|\n");
@@ -231,14 +239,15 @@ mod tests {
             std::fs::create_dir_all(dir.join(sub)).unwrap();
         }
         std::fs::write(dir.join(REASONS), "# why\napps/job.go = Jobs are not built yet\n").unwrap();
-        std::fs::write(dir.join(FLAKES), "# rate\n1 of 9 :: [sig-a] x :: a race\n").unwrap();
+        std::fs::write(dir.join(FLAKES), "# rate\n1 of 9 :: [sig-a] x :: a race; open\n2 of 9 :: [sig-a] y :: b; mended\n").unwrap();
+        assert_eq!(open_flakes(&dir).unwrap(), ["[sig-a] x"]);
         let specs = ["[sig-a] x", "[sig-a] y", "[sig-b] z", "[sig-b] w"].map(|name| row(name, Outcome::NotRun));
         write(&dir, &specs, &[row("[sig-a] x", Outcome::Failed), row("[sig-a] y", Outcome::Passed)]).unwrap();
         write(&dir, &specs, &[row("[sig-b] z", Outcome::Passed)]).unwrap();
         let text = std::fs::read_to_string(dir.join(DOCUMENT)).unwrap();
         assert!(text.contains("| failed | 1.5 | [sig-a] x | Jobs are not built yet |"), "{text}");
         assert!(text.contains("2 passed, 1 failed, 0 skipped"), "{text}");
-        assert!(text.contains("| 1 of 9 | [sig-a] x | a race |"), "{text}");
+        assert!(text.contains("| 1 of 9 | [sig-a] x | a race; open |"), "{text}");
         assert!(text.contains("| 1 | Jobs are not built yet |"), "{text}");
         assert!(text.contains("| not run | 0.0 | [sig-b] w |"), "{text}");
         let fallen = write(&dir, &specs, &[row("[sig-a] y", Outcome::Failed)]).unwrap_err();
