@@ -220,3 +220,28 @@ fn changed_limits_are_brought_about_in_place_or_by_a_restart() {
     o.memory.resize_retry = Some(at(9));
     assert_eq!(decide(&with("NotRequired"), &o, at(5)).wake_at, Some(at(9)));
 }
+
+#[test]
+fn between_the_end_and_the_start_of_a_replacement_nothing_is_told() {
+    let stopped = |o: &mut Observed| o.memory.containers.entry("a".to_owned()).or_default().stopped = "a0".to_owned();
+    let replacing = |o: &Observed| o.replacing(&o.memory, &Default::default());
+    let mut o = observed(vec![ended("a", 0, 0, 1), running("b", 0)]);
+    o.memory.busy.insert(Job::Start, 0);
+    assert!(!replacing(&o), "it ended by itself");
+    stopped(&mut o);
+    assert!(replacing(&o));
+    let waiting = [("a".to_owned(), Default::default())].into();
+    assert!(!o.replacing(&o.memory, &waiting), "it does not start now");
+    o.memory.busy.clear();
+    assert!(!replacing(&o), "nothing is on its way");
+    o.memory.busy.insert(Job::Stop("a0".to_owned()), 0);
+    assert!(replacing(&o));
+    let mut o = observed(vec![running("a", 0)]);
+    o.memory.busy.insert(Job::Stop("a0".to_owned()), 0);
+    stopped(&mut o);
+    assert!(!replacing(&o), "it still runs, and that is told");
+    let mut o = observed(vec![ended("a", 0, 0, 1), running("a", 1)]);
+    o.memory.busy.insert(Job::Start, 0);
+    stopped(&mut o);
+    assert!(!replacing(&o), "its replacement runs");
+}

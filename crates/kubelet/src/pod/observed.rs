@@ -73,6 +73,8 @@ pub struct ContainerMemory {
     pub pulled_at: Option<Timestamp>,
     /// The last pull's error.
     pub pull_error: String,
+    /// Id of the start that the node itself has ended.
+    pub stopped: String,
     /// Id that the results below belong to.
     pub id: String,
     /// The startup probe's result, or that there is none to wait for.
@@ -150,6 +152,16 @@ impl Observed {
     /// What is remembered of a container.
     pub fn container(&self, name: &str) -> Option<&ContainerMemory> {
         self.memory.containers.get(name)
+    }
+
+    /// Whether a container that the node has ended is being started again, as the worker remembers now. To others both
+    /// are one step: upstream's `SyncPod` ends and starts, and the status tells of what came of it.
+    pub fn replacing(&self, memory: &Memory, waiting: &BTreeMap<String, Waiting>) -> bool {
+        let busy = |job: &Job| memory.busy.contains_key(job);
+        memory.containers.iter().filter(|(name, _)| !waiting.contains_key(*name)).any(|(name, remembered)| {
+            let ended = self.begun(name).filter(|c| c.id == remembered.stopped && exit(c).is_some());
+            ended.is_some_and(|c| busy(&Job::Start) || busy(&Job::Stop(c.id.clone())))
+        })
     }
 
     /// Results of probes of that container, if they are of its present start.

@@ -301,6 +301,7 @@ impl Worker {
                 });
             }
             Step::Stop { id, container, grace, message } => {
+                self.memory.containers.entry(container.clone()).or_default().stopped.clone_from(&id);
                 let job = go(Job::Stop(id.clone()), grace);
                 self.jobs.spawn(async move { (job, desk.stop(id, container, grace, message).await) });
             }
@@ -327,7 +328,7 @@ impl Worker {
 
     /// Writes the status. When to try again, if it failed or if more is to do at once.
     async fn tell(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
-        if observed.gone {
+        if observed.gone || !plan.ending && observed.replacing(&self.memory, &plan.waiting) {
             return None;
         }
         let ips = self.agent.network.addresses(spec::uid(&self.pod));
