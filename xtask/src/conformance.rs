@@ -120,9 +120,7 @@ fn on(root: &Path, options: &Options, kubeconfig: &Path) -> Result<()> {
         output: std::path::absolute(output)?,
     };
     let green = record::Green::read(root)?;
-    let mut names = options.green.map(|minutes| green.selection(minutes, options.procs)).unwrap_or_default();
-    let flaky = record::open_flakes(root)?;
-    names.retain(|name| !flaky.contains(name));
+    let names = options.green.map(|minutes| green.selection(minutes, options.procs)).unwrap_or_default();
     let mut specs = suite.list(options.focus.as_deref())?;
     specs.iter_mut().for_each(|spec| spec.seconds = green.seconds(&spec.name).unwrap_or(UNKNOWN));
     let (parallel, serial) = selection(options, &names).choose(&specs);
