@@ -35,6 +35,8 @@ pub enum Form {
 pub struct Note {
     /// The object that it is about.
     pub regarding: ObjectReference,
+    /// Another object that had a part in it.
+    pub related: Option<ObjectReference>,
     /// `Normal` or `Warning`.
     pub type_: &'static str,
     /// CamelCase, for machines.
@@ -97,6 +99,7 @@ impl Recorder {
     pub fn event(&self, object: &impl Regarding, type_: &'static str, reason: &str, message: impl Into<String>) {
         self.record(Note {
             regarding: object.regarding(),
+            related: None,
             type_,
             reason: reason.to_owned(),
             action: String::new(),
@@ -174,6 +177,7 @@ impl Writer {
         Event {
             metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
             involved_object: regarding.clone(),
+            related: note.related.clone(),
             reason: Some(note.reason.clone()),
             message: Some(message),
             type_: Some(note.type_.to_owned()),

@@ -61,6 +61,7 @@ impl Recorder {
             Kind::Warning => "Warning",
         };
         let reason = reason.to_owned();
-        self.0.record(Note { regarding, type_, reason, action: String::new(), message, at: Timestamp::now() });
+        let (action, at) = (String::new(), Timestamp::now());
+        self.0.record(Note { regarding, related: None, type_, reason, action, message, at });
     }
 }

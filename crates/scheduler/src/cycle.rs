@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::filters::{self, Rejection};
+use crate::filters::{self, Refused};
+use crate::preempt::{self, Outcome};
 use crate::scores;
 use crate::snapshot::{NodeInfo, PodInfo, Snapshot};
 
 /// What is to be done with a pod.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// Bind it to this node.
     Node(Arc<str>),
@@ -18,28 +19,34 @@ pub enum Decision {
         message: String,
         /// Names of the filters that refused it: what an event must help.
         refused_by: Vec<&'static str>,
+        /// What is done so that it fits later.
+        preemption: Outcome,
     },
 }
 
 /// Decides. `turn` breaks ties between nodes of one score, so that equal nodes are used in turn.
 pub fn schedule(pod: &PodInfo, snapshot: &Snapshot, turn: usize) -> Decision {
+    let key = pod.key();
+    // Where room was made for the pod it goes, if it can, without a look at other nodes.
+    if let Some(name) = snapshot.nomination(&key) {
+        let node = snapshot.node(name).filter(|node| node.node.is_some());
+        if node.is_some_and(|node| filters::check(pod, &key, node).is_ok()) {
+            return Decision::Node(name.clone());
+        }
+    }
     let mut fitting = Vec::new();
     let mut refused = Vec::new();
     for (name, node) in snapshot.nodes() {
-        match filter(pod, node) {
+        match filters::check(pod, &key, node) {
             Ok(()) => fitting.push((name, node.as_ref())),
-            Err(refusal) => refused.push(refusal),
+            Err((by, rejection)) => refused.push(Refused { name, node, by, rejection }),
         }
     }
     if fitting.is_empty() {
-        return unschedulable(pod, &refused);
+        return unschedulable(pod, snapshot, &refused, turn);
     }
     let name = if let [(only, _)] = fitting[..] { only } else { best(pod, &fitting, turn) };
     Decision::Node(name.clone())
-}
-
-fn filter(pod: &PodInfo, node: &NodeInfo) -> Result<(), (&'static str, Rejection)> {
-    filters::ALL.iter().try_for_each(|f| (f.check)(pod, node).map_err(|rejection| (f.name, rejection)))
 }
 
 fn best<'a>(pod: &PodInfo, fitting: &[(&'a Arc<str>, &NodeInfo)], turn: usize) -> &'a Arc<str> {
@@ -53,28 +60,25 @@ fn best<'a>(pod: &PodInfo, fitting: &[(&'a Arc<str>, &NodeInfo)], turn: usize) -
     ties[turn % ties.len()]
 }
 
-/// Upstream: `FitError`, with what its PostFilter plug-ins add when nothing can be preempted.
-fn unschedulable(pod: &PodInfo, refused: &[(&'static str, Rejection)]) -> Decision {
-    let mut refused_by: Vec<&'static str> = refused.iter().map(|(name, _)| *name).collect();
+/// Upstream: `FitError`, with what its PostFilter plug-ins add when they cannot help.
+fn unschedulable(pod: &PodInfo, snapshot: &Snapshot, refused: &[Refused<'_>], turn: usize) -> Decision {
+    let mut refused_by: Vec<&'static str> = refused.iter().map(|r| r.by).collect();
     refused_by.sort_unstable();
     refused_by.dedup();
     if refused.is_empty() {
-        return Decision::Unschedulable { message: "no nodes available to schedule pods".to_owned(), refused_by };
+        let message = "no nodes available to schedule pods".to_owned();
+        return Decision::Unschedulable { message, refused_by, preemption: Outcome::Nowhere(Vec::new()) };
     }
-    let reasons = refused.iter().flat_map(|(_, r)| r.reasons.iter().map(String::as_str));
+    let reasons = refused.iter().flat_map(|r| r.rejection.reasons.iter().map(String::as_str));
     let message = available(refused.len(), reasons);
-    let never = pod.pod.spec.as_ref().and_then(|s| s.preemption_policy.as_deref()) == Some("Never");
-    let preemption = if never {
-        "not eligible due to preemptionPolicy=Never.".to_owned()
-    } else {
-        let reason = |r: &Rejection| match r.unresolvable {
-            true => "Preemption is not helpful for scheduling",
-            false => "No preemption victims found for incoming pod",
-        };
-        available(refused.len(), refused.iter().map(|(_, r)| reason(r)))
+    let preemption = preempt::decide(pod, refused, snapshot, turn);
+    let why = match &preemption {
+        Outcome::Evict(_) => return Decision::Unschedulable { message, refused_by, preemption },
+        Outcome::Wait(why) => (*why).to_owned(),
+        Outcome::Nowhere(reasons) => available(refused.len(), reasons.iter().map(String::as_str)),
     };
-    let message = format!("{message} no new claims to deallocate, preemption: {preemption}");
-    Decision::Unschedulable { message, refused_by }
+    let message = format!("{message} no new claims to deallocate, preemption: {why}");
+    Decision::Unschedulable { message, refused_by, preemption }
 }
 
 /// `0/3 nodes are available: 1 Insufficient cpu, 2 Insufficient memory.`
@@ -89,30 +93,9 @@ fn available<'a>(nodes: usize, reasons: impl Iterator<Item = &'a str>) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::{Node, Pod};
+    use crate::samples::{cluster, node, pod};
     use meta::Key;
     use serde_json::{Value, json};
-
-    fn node(name: &str, cpu: &str, spec: Value, labels: Value) -> Arc<Node> {
-        let allocatable = json!({"cpu": cpu, "memory": "4Gi", "pods": "110"});
-        let node = json!({"metadata": {"name": name, "labels": labels}, "spec": spec,
-            "status": {"allocatable": allocatable}});
-        Arc::new(serde_json::from_value(node).expect("a node"))
-    }
-
-    fn pod(cpu: &str, more: Value) -> PodInfo {
-        let mut spec = json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": cpu}}}]});
-        let fields = more.as_object().cloned().unwrap_or_default();
-        spec.as_object_mut().expect("object").extend(fields);
-        let pod: Pod = serde_json::from_value(json!({"spec": spec})).expect("a pod");
-        PodInfo::new(Arc::new(pod))
-    }
-
-    fn cluster(nodes: &[Arc<Node>]) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        nodes.iter().for_each(|n| snapshot.set_node(n.clone()));
-        snapshot
-    }
 
     fn message(decision: Decision) -> String {
         match decision {
@@ -139,7 +122,7 @@ mod tests {
         );
         // n1 and n2 are full, not too small: another pod's end would help.
         for n in ["n1", "n2"] {
-            snapshot.set_pod(n, &Key::new("d", n), Arc::new(pod("900m", json!({}))));
+            snapshot.set_pod(n, &Key::new("d", n), pod("900m", json!({})));
         }
         let text = message(schedule(&pod("500m", json!({})), &snapshot, 0));
         assert!(text.ends_with("2 No preemption victims found for incoming pod, 2 Preemption is not helpful for \
@@ -181,7 +164,7 @@ mod tests {
             let port = json!({"containerPort": 80, "hostPort": 80, "hostIP": ip, "protocol": protocol});
             pod("1", json!({"containers": [{"name": "c", "ports": [port]}]}))
         };
-        snapshot.set_pod("n", &Key::new("d", "a"), Arc::new(with(Some("127.0.0.1"), "TCP")));
+        snapshot.set_pod("n", &Key::new("d", "a"), with(Some("127.0.0.1"), "TCP"));
         assert!(matches!(schedule(&with(None, "TCP"), &snapshot, 0), Decision::Unschedulable { .. }));
         assert!(matches!(schedule(&with(Some("10.0.0.1"), "TCP"), &snapshot, 0), Decision::Node(_)));
         assert!(matches!(schedule(&with(None, "UDP"), &snapshot, 0), Decision::Node(_)));
@@ -193,7 +176,7 @@ mod tests {
         for i in 0..6 {
             let p = pod("500m", json!({}));
             let Decision::Node(n) = schedule(&p, &snapshot, i) else { panic!("fits") };
-            snapshot.set_pod(&n, &Key::new("d", &i.to_string()), Arc::new(p));
+            snapshot.set_pod(&n, &Key::new("d", &i.to_string()), p);
         }
         assert_eq!(snapshot.nodes().map(|(_, n)| n.pods.len()).collect::<Vec<_>>(), [3, 3]);
     }

@@ -12,7 +12,7 @@ use crate::resources::{Amounts, nonzero_requests, requests};
 pub type HostPort = (String, String, i32);
 
 /// A pod with what the cycle needs of it, computed once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PodInfo {
     /// The pod.
     pub pod: Arc<Pod>,
@@ -29,6 +29,16 @@ impl PodInfo {
     pub fn new(pod: Arc<Pod>) -> Self {
         PodInfo { requests: requests(&pod), nonzero: nonzero_requests(&pod), ports: host_ports(&pod), pod }
     }
+
+    /// Its priority; 0 when it has none.
+    pub fn priority(&self) -> i32 {
+        self.pod.spec.as_ref().and_then(|s| s.priority).unwrap_or(0)
+    }
+
+    /// Its name among all pods.
+    pub fn key(&self) -> Key {
+        client::informer::key_of(self.pod.as_ref())
+    }
 }
 
 /// A node with the sum of its pods.
@@ -44,18 +54,46 @@ pub struct NodeInfo {
     pub nonzero: Amounts,
     /// Its pods. Shared with older snapshots: a change costs what the change costs.
     pub pods: OrdMap<Key, Arc<PodInfo>>,
+    /// Pods that wait for room to be made for them here. They are in no sum.
+    pub nominated: OrdMap<Key, Arc<PodInfo>>,
 }
 
 /// All nodes at one moment. Cheap to clone; unaffected by later changes.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     nodes: OrdMap<Arc<str>, Arc<NodeInfo>>,
+    /// Where room is being made for which pod.
+    nominations: OrdMap<Key, Arc<str>>,
 }
 
 impl Snapshot {
     /// Nodes that exist, in name order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<NodeInfo>)> {
         self.nodes.iter().filter(|(_, info)| info.node.is_some())
+    }
+
+    /// One node, or what is remembered of it.
+    pub fn node(&self, name: &str) -> Option<&Arc<NodeInfo>> {
+        self.nodes.get(name)
+    }
+
+    /// The node on which room is being made for a pod.
+    pub fn nomination(&self, key: &Key) -> Option<&Arc<str>> {
+        self.nominations.get(key)
+    }
+
+    /// Notes that room is being made for a pod on a node, in place of what was known of it.
+    pub fn nominate(&mut self, key: &Key, node: &Arc<str>, pod: Arc<PodInfo>) {
+        self.withdraw(key);
+        self.nominations.insert(key.clone(), node.clone());
+        self.change(node, |info| drop(info.nominated.insert(key.clone(), pod)));
+    }
+
+    /// Forgets the nomination of a pod; says where it was.
+    pub fn withdraw(&mut self, key: &Key) -> Option<Arc<str>> {
+        let node = self.nominations.remove(key)?;
+        self.change(&node, |info| drop(info.nominated.remove(key)));
+        Some(node)
     }
 
     /// Takes in a node as it is now.
@@ -74,12 +112,7 @@ impl Snapshot {
 
     /// Takes in a pod on a node, in place of what was known of it.
     pub fn set_pod(&mut self, node: &str, key: &Key, pod: Arc<PodInfo>) {
-        self.change(&Arc::from(node), |info| {
-            info.take_away(key);
-            info.requested.add(&pod.requests, 1);
-            info.nonzero.add(&pod.nonzero, 1);
-            info.pods.insert(key.clone(), pod);
-        });
+        self.change(&Arc::from(node), |info| info.put(key, pod));
     }
 
     /// Takes in that a pod is no longer on a node.
@@ -90,7 +123,7 @@ impl Snapshot {
     fn change(&mut self, name: &Arc<str>, change: impl FnOnce(&mut NodeInfo)) {
         let mut info = self.nodes.get(name).map(|i| NodeInfo::clone(i)).unwrap_or_default();
         change(&mut info);
-        if info.node.is_none() && info.pods.is_empty() {
+        if info.node.is_none() && info.pods.is_empty() && info.nominated.is_empty() {
             self.nodes.remove(name);
         } else {
             self.nodes.insert(name.clone(), Arc::new(info));
@@ -99,7 +132,16 @@ impl Snapshot {
 }
 
 impl NodeInfo {
-    fn take_away(&mut self, key: &Key) {
+    /// Counts a pod, in place of what was counted of it.
+    pub fn put(&mut self, key: &Key, pod: Arc<PodInfo>) {
+        self.take_away(key);
+        self.requested.add(&pod.requests, 1);
+        self.nonzero.add(&pod.nonzero, 1);
+        self.pods.insert(key.clone(), pod);
+    }
+
+    /// Counts a pod no longer.
+    pub fn take_away(&mut self, key: &Key) {
         if let Some(pod) = self.pods.remove(key) {
             self.requested.add(&pod.requests, -1);
             self.nonzero.add(&pod.nonzero, -1);

@@ -137,6 +137,7 @@ mod tests {
     fn note(message: &str, second: i64) -> Note {
         Note {
             regarding: Default::default(),
+            related: None,
             type_: "Normal",
             reason: "R".to_owned(),
             action: String::new(),

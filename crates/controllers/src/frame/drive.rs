@@ -155,6 +155,7 @@ fn span(span: jiff::Span) -> Duration {
 fn note(report: Report) -> Note {
     Note {
         regarding: report.about,
+        related: None,
         type_: report.type_,
         reason: report.reason.to_owned(),
         action: String::new(),

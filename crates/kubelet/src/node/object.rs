@@ -67,12 +67,15 @@ fn taint(text: &str) -> Option<Taint> {
     })
 }
 
-/// The status, with transition times taken over from the old one.
+/// The status, with transition times and others' resources taken over from the old one.
 pub fn status(
     config: &Config, facts: &Facts, images: &[runtime::Image], old: Option<&NodeStatus>, not_ready: Option<&str>,
     now: Timestamp,
 ) -> NodeStatus {
-    let (capacity, allocatable) = resources(config, facts);
+    let (mut capacity, mut allocatable) = resources(config, facts);
+    let others = announced(old);
+    capacity.extend(others.clone());
+    allocatable.extend(others);
     NodeStatus {
         addresses: Some(addresses(config)),
         capacity: Some(capacity),
@@ -126,6 +129,14 @@ fn resources(config: &Config, facts: &Facts) -> (Amounts, Amounts) {
     allocatable.insert("ephemeral-storage".to_owned(), (facts.storage / 10 * 9).to_string());
     let wrap = |map: BTreeMap<String, String>| map.into_iter().map(|(k, v)| (k, Quantity(v))).collect();
     (wrap(capacity), wrap(allocatable))
+}
+
+/// Resources that others announced for the node under a domain of their own. All that there is of them can be
+/// given to pods; what is no longer in the capacity is gone (upstream: `nodestatus.MachineInfo`).
+fn announced(old: Option<&NodeStatus>) -> Amounts {
+    let capacity = old.and_then(|status| status.capacity.as_ref()).into_iter().flatten();
+    let others = capacity.filter(|(name, _)| name.contains('/') && !name.contains("kubernetes.io/"));
+    others.map(|(name, amount)| (name.clone(), amount.clone())).collect()
 }
 
 fn conditions(old: Option<&NodeStatus>, not_ready: Option<&str>, now: Timestamp) -> Vec<NodeCondition> {
@@ -216,5 +227,26 @@ mod tests {
         let down = status(&config, &facts, &[], Some(&new), Some("runtime down"), at(20));
         assert_eq!(difference(&new, &down, false).expect("a change")["status"].as_object().map(|m| m.len()), Some(1));
         assert_eq!(new.allocatable.as_ref().map(|a| a["memory"].0.as_str()), Some("4091904Ki"));
+    }
+
+    #[test]
+    fn resources_that_others_announce_stay_until_they_take_them_back() {
+        let config = crate::tests::config(std::path::Path::new("/nonexistent"));
+        let facts = Facts { cpus: 2, memory: 4 << 30, storage: 10 << 30, ..Facts::default() };
+        let status = |old: &NodeStatus| status(&config, &facts, &[], Some(old), None, Timestamp::UNIX_EPOCH);
+        let mut old = status(&NodeStatus::default());
+        let foo = |text: &str| ("scheduling.k8s.io/foo".to_owned(), Quantity(text.to_owned()));
+        old.capacity.get_or_insert_default().extend([foo("5"), ("hugepages-2Mi".to_owned(), Quantity("0".to_owned()))]);
+        let new = status(&old);
+        let amount = |list: &Option<Amounts>| list.as_ref().and_then(|l| l.get("scheduling.k8s.io/foo")).cloned();
+        assert_eq!((amount(&new.capacity), amount(&new.allocatable)), (Some(foo("5").1), Some(foo("5").1)));
+        let patch = difference(&old, &new, false).expect("a change");
+        assert_eq!(patch["status"]["capacity"]["hugepages-2Mi"], serde_json::Value::Null);
+        assert_eq!(patch["status"]["allocatable"]["scheduling.k8s.io/foo"], "5");
+        // Taken back from the capacity alone: it goes from both.
+        let mut back = new.clone();
+        back.capacity.get_or_insert_default().remove("scheduling.k8s.io/foo");
+        let patch = difference(&back, &status(&back), false).expect("a change");
+        assert!(patch["status"]["allocatable"].get("scheduling.k8s.io/foo").is_some_and(serde_json::Value::is_null));
     }
 }

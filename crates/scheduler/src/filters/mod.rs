@@ -7,6 +7,10 @@ mod node_resources_fit;
 mod node_unschedulable;
 mod taint_toleration;
 
+use std::sync::Arc;
+
+use meta::Key;
+
 use crate::queue::Hint;
 use crate::snapshot::{NodeInfo, PodInfo};
 
@@ -20,13 +24,26 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    fn hard(reason: impl Into<String>) -> Self {
+    pub(crate) fn hard(reason: impl Into<String>) -> Self {
         Rejection { reasons: vec![reason.into()], unresolvable: true }
     }
 
-    fn soft(reason: impl Into<String>) -> Self {
+    pub(crate) fn soft(reason: impl Into<String>) -> Self {
         Rejection { reasons: vec![reason.into()], unresolvable: false }
     }
+}
+
+/// A node that was refused.
+#[derive(Clone, Debug)]
+pub struct Refused<'a> {
+    /// Its name.
+    pub name: &'a Arc<str>,
+    /// The node as it was asked.
+    pub node: &'a NodeInfo,
+    /// The filter that refused it.
+    pub by: &'static str,
+    /// Why.
+    pub rejection: Rejection,
 }
 
 /// One condition.
@@ -48,3 +65,22 @@ pub static ALL: &[Filter] = &[
     node_ports::FILTER,
     node_resources_fit::FILTER,
 ];
+
+/// Asks all filters whether the pod may go to the node; says which refuses it.
+///
+/// Pods of the same or a higher priority that room is being made for on the node count as if they were there:
+/// their room is not for others. What passes with them must pass without them too, for it is not certain that
+/// they come (upstream: `RunFilterPluginsWithNominatedPods`).
+pub fn check(pod: &PodInfo, key: &Key, node: &NodeInfo) -> Result<(), (&'static str, Rejection)> {
+    let mut before = node.nominated.iter().filter(|(k, p)| *k != key && p.priority() >= pod.priority()).peekable();
+    if before.peek().is_some() {
+        let mut with = node.clone();
+        before.for_each(|(key, pod)| with.put(key, pod.clone()));
+        run(pod, &with)?;
+    }
+    run(pod, node)
+}
+
+fn run(pod: &PodInfo, node: &NodeInfo) -> Result<(), (&'static str, Rejection)> {
+    ALL.iter().try_for_each(|f| (f.check)(pod, node).map_err(|rejection| (f.name, rejection)))
+}
