@@ -46,6 +46,8 @@ pub struct Subresource {
     pub name: &'static str,
     /// Group, version and kind of what it takes and gives (`""`, `v1`, `Binding`), if not the parent's.
     pub gvk: Option<(&'static str, &'static str, &'static str)>,
+    /// Kind of the core group whose fields are its parameters (`PodLogOptions`), unless it is `gvk` itself.
+    pub options: Option<&'static str>,
     /// Verbs as discovery lists them.
     pub verbs: &'static [&'static str],
 }
@@ -141,7 +143,13 @@ impl Descriptor {
 
     /// Adds a subresource that takes and gives the parent's kind.
     pub(crate) fn sub(mut self, name: &'static str, verbs: &'static [&'static str]) -> Self {
-        self.subresources.push(Subresource { name, gvk: None, verbs });
+        self.subresources.push(Subresource { name, gvk: None, options: None, verbs });
+        self
+    }
+
+    /// Adds a subresource that is read as text, with parameters of its own.
+    pub(crate) fn sub_text(mut self, name: &'static str, options: &'static str) -> Self {
+        self.subresources.push(Subresource { name, gvk: None, options: Some(options), verbs: READ });
         self
     }
 
@@ -152,7 +160,7 @@ impl Descriptor {
         gvk: (&'static str, &'static str, &'static str),
         verbs: &'static [&'static str],
     ) -> Self {
-        self.subresources.push(Subresource { name, gvk: Some(gvk), verbs });
+        self.subresources.push(Subresource { name, gvk: Some(gvk), options: None, verbs });
         self
     }
 

@@ -114,7 +114,7 @@ fn descriptors_say_what_upstream_discovers() {
         let verbs = d.verbs.names().join(",");
         let (resource, kind) = (&d.resource, &d.gvk.kind);
         lines.insert(format!("{version} {resource} {version} {kind} {scope} {verbs} {short} {categories} {}", d.singular));
-        for Subresource { name, gvk, verbs } in &d.subresources {
+        for Subresource { name, gvk, verbs, .. } in &d.subresources {
             let (of, kind) = gvk.map_or((version.clone(), &**kind), |(g, v, k)| (meta::names::join_api_version(g, v), k));
             lines.insert(format!("{version} {resource}/{name} {of} {kind} {scope} {} - - -", verbs.join(",")));
         }

@@ -115,16 +115,6 @@ impl Schema {
         self.decode_value(value).or_else(|_| self.decode_value(&decode::fit(self.root(), value).map_err(DecodeError)?))
     }
 
-    /// Whether all values are of the sort that their fields take: no scalar where a map belongs.
-    pub fn sorted_alike(&self, value: &Value) -> bool {
-        decode::sorted_alike(self.root(), value)
-    }
-
-    /// The path of the first field that the type does not have.
-    pub fn undeclared(&self, value: &Value) -> Option<String> {
-        decode::undeclared(self.root(), value)
-    }
-
     /// Sets the defaults that the schema itself has (a kind's own defaults are its rules' matter).
     pub fn default(&self, object: &mut Object) {
         default::apply(self.root(), object.fields_mut());
@@ -134,6 +124,11 @@ impl Schema {
     /// [`Schema::decode_value`] to find and drop them.
     pub fn strategic_merge(&self, original: &Object, patch: &Value) -> Result<Object, PatchError> {
         strategic::apply(self.root(), original.fields(), patch).map(object)
+    }
+
+    /// A strategic merge patch as upstream shows it after it was applied.
+    pub fn spent_patch(&self, original: &Object, patch: &Value) -> Value {
+        strategic::spent(self.root(), original.fields(), patch)
     }
 
     /// The strategic merge patch of client-side apply: gives `current` what `modified` has, and takes away

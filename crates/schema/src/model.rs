@@ -22,6 +22,8 @@ pub struct Type {
     pub published: bool,
     /// Whether server-side apply takes it as one value (`x-kubernetes-map-type: atomic`).
     pub atomic: bool,
+    /// `x-kubernetes-unions` as JSON: which fields exclude each other. Empty: none.
+    pub unions: Name,
     /// Fields in the order in which they are encoded.
     pub fields: Vec<Field>,
     /// Indexes into `fields`, by name.
@@ -39,7 +41,7 @@ impl Type {
             Cow::Borrowed(n) => Cow::Borrowed(n.rsplit('.').next().unwrap_or(n)),
             Cow::Owned(n) => Cow::Owned(n.rsplit('.').next().unwrap_or(n).to_owned()),
         };
-        Type { name, go_name, published, atomic, fields, by_name, plan: OnceLock::new() }
+        Type { name, go_name, published, atomic, unions: Cow::Borrowed(""), fields, by_name, plan: OnceLock::new() }
     }
 
     /// Position and description of a field; names are case-sensitive.
@@ -74,6 +76,9 @@ pub struct Field {
     pub zero_default: bool,
     /// A default that is not zero.
     pub default: Option<Value>,
+    /// The values that upstream knows of a string, or of the elements of a list or map. Others are refused where kinds
+    /// are validated. Empty: it is no enumeration.
+    pub values: Vec<Name>,
     /// Protobuf number, after those of the messages that inline it. Empty: not in protobuf.
     pub tags: Vec<u32>,
     /// Go names of the structs that inline it, outermost first.
@@ -102,6 +107,7 @@ impl Field {
             required: false,
             zero_default: false,
             default: None,
+            values: Vec::new(),
             tags: Vec::new(),
             embedded: Vec::new(),
             list_type: None,

@@ -3,10 +3,10 @@
 //!
 //! Lines are tab-separated. `G` lists the group versions in which the option kinds exist. `P` gives a
 //! package its definition prefix. `T` begins a type: name, flags (`p` published, `a` atomic), kinds
-//! (`group/version/Kind`, or `*` for every group version). Then one line a field: JSON name, shape,
+//! (`group/version/Kind`, or `*` for every group version), unions as JSON. Then one line a field: JSON name, shape,
 //! protobuf numbers, flags (`o` omitempty, `z` omitzero, `r` required, `0` zero default), attributes
 //! (`l` list type, `k` map keys, `m` map type, `s` patch strategy, `p` merge key, `e` embedded in,
-//! `d` default). A shape is `*` for a pointer, then a letter, `@Type`, `[item]`, `{value}` or
+//! `n` values of an enumeration as JSON, `d` default). A shape is `*` for a pointer, then a letter, `@Type`, `[item]`, `{value}` or
 //! `{key=value}`, a `w` before a wrapped list, and `:name` after a named Go type.
 
 use std::borrow::Cow;
@@ -35,6 +35,7 @@ struct Row {
     name: &'static str,
     flags: &'static str,
     kinds: &'static str,
+    unions: &'static str,
     fields: &'static str,
     parsed: OnceLock<Box<Type>>,
 }
@@ -76,7 +77,7 @@ impl Table {
         let (head, fields) = block.split_once('\n').unwrap_or((block, ""));
         let mut cells = head.split('\t');
         let mut cell = || cells.next().unwrap_or("");
-        let (name, flags, kinds) = (cell(), cell(), cell());
+        let (name, flags, kinds, unions) = (cell(), cell(), cell(), cell());
         let index = self.rows.len() as u32;
         self.by_name.push((name, index));
         match kinds {
@@ -84,7 +85,7 @@ impl Table {
             "*" => self.everywhere.push((name.rsplit('.').next().unwrap_or(name), index)),
             _ => self.by_kind.extend(kinds.split(',').map(|kind| (kind, index))),
         }
-        self.rows.push(Row { name, flags, kinds, fields, parsed: OnceLock::new() });
+        self.rows.push(Row { name, flags, kinds, unions, fields, parsed: OnceLock::new() });
     }
 
     /// A type by its row.
@@ -137,7 +138,10 @@ impl Table {
         let prefix = self.packages.iter().find(|(short, _)| *short == package).map_or(package, |(_, prefix)| prefix);
         let mut reader = ShapeReader { table: self, package, rest: "" };
         let fields = row.fields.lines().map(|line| field(&mut reader, line)).collect();
-        Type::new(Cow::Owned(format!("{prefix}.{name}")), row.flags.contains('p'), row.flags.contains('a'), fields)
+        let name = Cow::Owned(format!("{prefix}.{name}"));
+        let mut read = Type::new(name, row.flags.contains('p'), row.flags.contains('a'), fields);
+        read.unions = Cow::Borrowed(row.unions);
+        read
     }
 }
 
@@ -171,6 +175,7 @@ fn field(reader: &mut ShapeReader, line: &'static str) -> Field {
             "s" => field.patch_strategy = Cow::Borrowed(value),
             "p" => field.patch_merge_key = Cow::Borrowed(value),
             "e" => field.embedded = names(value, '.'),
+            "n" => field.values = serde_json::from_str(value).unwrap_or_default(),
             "d" => field.default = serde_json::from_str(value).ok(),
             _ => unreachable!("codegen writes no attribute {key}"),
         }

@@ -25,14 +25,16 @@ fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a document")).expect("JSON")
 }
 
-/// Without prose, without unions (which no client reads), and with references wrapped alike.
+/// Without prose, and without the values of enumerations, which the published documents do not have.
 fn plain(value: &mut Value) {
     match value {
         Value::Object(map) => {
             if map.get("description").is_some_and(Value::is_string) {
                 map.remove("description");
             }
-            map.remove("x-kubernetes-unions");
+            if map.get("enum").is_some_and(Value::is_array) {
+                map.remove("enum");
+            }
             map.values_mut().for_each(plain);
         }
         Value::Array(list) => list.iter_mut().for_each(plain),
@@ -53,6 +55,7 @@ fn compare(published: &Value, name: &str, ours: &Value, wrong: &mut Vec<String>)
     let mut published = published.clone();
     let mut ours = ours.clone();
     plain(&mut published);
+    plain(&mut ours);
     wrapped(&mut published["properties"]);
     let sort = |v: &mut Value| v["required"].as_array_mut().into_iter().for_each(|r| r.sort_by_key(Value::to_string));
     sort(&mut published);
@@ -93,7 +96,8 @@ fn v2_definitions_are_upstreams() {
         let Some(schema) = Schema::definition(name) else { continue };
         let mut published = published.clone();
         plain(&mut published);
-        let ours = openapi::definition_v2(&schema)[name].clone();
+        let mut ours = openapi::definition_v2(&schema)[name].clone();
+        plain(&mut ours);
         let sorted = |v: &Value| {
             let mut v = v.clone();
             for key in ["required", "x-kubernetes-group-version-kind"] {
@@ -110,6 +114,39 @@ fn v2_definitions_are_upstreams() {
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.iter().take(5).cloned().collect::<Vec<_>>().join("\n"));
 }
 
+#[test]
+fn a_proxy_takes_any_method_and_a_log_its_options() {
+    let schema = |kind| Schema::builtin(&Gvk::new("", "v1", kind));
+    let below = |name: &str, kind, options, verbs: &str| ServedSubresource {
+        name: name.into(),
+        schema: kind,
+        options,
+        verbs: verbs.split(' ').map(str::to_owned).collect(),
+    };
+    let pods = ServedResource {
+        schema: schema("Pod").expect("a kind"),
+        resource: "pods".into(),
+        namespaced: true,
+        verbs: Vec::new(),
+        gives_deleted: true,
+        subresources: vec![
+            below("proxy", schema("PodProxyOptions"), None, "create delete get patch update"),
+            below("exec", schema("PodExecOptions"), None, "create get"),
+            below("log", None, schema("PodLogOptions"), "get"),
+        ],
+    };
+    let ours: Value = serde_json::from_slice(&openapi_v3("v1", &[pods])).expect("JSON");
+    let of = |path: &str| ours["paths"][format!("/api/v1/namespaces/{{namespace}}/pods/{{name}}/{path}")].clone();
+    assert_eq!(of("proxy/{path}")["head"]["operationId"], "connectCoreV1HeadNamespacedPodProxyWithPath");
+    let names = |item: &Value| -> Vec<String> {
+        item["parameters"].as_array().into_iter().flatten().filter_map(|p| Some(p["name"].as_str()?.to_owned())).collect()
+    };
+    assert_eq!(names(&of("exec")), ["command", "container", "name", "namespace", "stderr", "stdin", "stdout", "tty"]);
+    assert!(of("exec")["put"].is_null());
+    assert_eq!(of("log")["get"]["responses"]["200"]["content"]["text/plain"]["schema"], json!({"type": "string"}));
+    assert!(names(&of("log")).contains(&"tailLines".to_owned()));
+}
+
 fn deployments() -> ServedResource {
     let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
     let schema = |group, version, kind| Schema::builtin(&Gvk::new(group, version, kind)).expect("a kind");
@@ -118,11 +155,13 @@ fn deployments() -> ServedResource {
         resource: "deployments".into(),
         namespaced: true,
         verbs: words("create delete deletecollection get list patch update watch"),
+        gives_deleted: false,
         subresources: vec![
-            ServedSubresource { name: "status".into(), schema: None, verbs: words("get patch update") },
+            ServedSubresource { name: "status".into(), schema: None, options: None, verbs: words("get patch update") },
             ServedSubresource {
                 name: "scale".into(),
                 schema: Some(schema("autoscaling", "v1", "Scale")),
+                options: None,
                 verbs: words("get patch update"),
             },
         ],
@@ -131,12 +170,13 @@ fn deployments() -> ServedResource {
 
 #[test]
 fn paths_are_named_as_upstream_names_them() {
-    let upstream = read(&specification().join("v3/apis__apps__v1_openapi.json"));
+    let mut upstream = read(&specification().join("v3/apis__apps__v1_openapi.json"));
+    plain(&mut upstream);
     let ours: Value = serde_json::from_slice(&openapi_v3("apps/v1", &[deployments()])).expect("JSON");
     for (path, item) in ours["paths"].as_object().expect("paths") {
         for (method, operation) in item.as_object().expect("methods").iter().filter(|(m, _)| *m != "parameters") {
             let theirs = &upstream["paths"][path][method];
-            for key in ["operationId", "x-kubernetes-action", "x-kubernetes-group-version-kind", "tags"] {
+            for key in ["operationId", "x-kubernetes-action", "x-kubernetes-group-version-kind", "tags", "parameters"] {
                 assert_eq!(operation[key], theirs[key], "{method} {path} {key}");
             }
         }
@@ -144,7 +184,10 @@ fn paths_are_named_as_upstream_names_them() {
     let patch = &ours["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
     let names: Vec<&str> = patch["parameters"].as_array().expect("list").iter().filter_map(|p| p["name"].as_str()).collect();
     assert_eq!(names, ["dryRun", "fieldManager", "fieldValidation", "force"]);
-    assert!(ours["components"]["schemas"]["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"].is_object());
+    let schemas = &ours["components"]["schemas"];
+    assert!(schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"].is_object());
+    let policy = &schemas["io.k8s.api.core.v1.Container"]["properties"]["imagePullPolicy"];
+    assert_eq!(policy["enum"], json!(["Always", "IfNotPresent", "Never"]));
     let v2: Value = serde_json::from_slice(&openapi_v2(&[deployments()])).expect("JSON");
     assert!(v2["paths"]["/apis/apps/v1/deployments"]["get"].is_object());
     assert!(v2["definitions"]["io.k8s.api.apps.v1.DeploymentList"].is_object());

@@ -35,6 +35,8 @@ pub enum Decl {
 #[derive(Clone, Debug)]
 pub struct Declared {
     pub decl: Decl,
+    /// Whether it is marked as an enumeration: its values are the constants of the type.
+    pub is_enum: bool,
     pub imports: BTreeMap<String, String>,
 }
 
@@ -44,6 +46,8 @@ pub struct Package {
     /// The constant `GroupName`, if there is one.
     pub group: Option<String>,
     pub types: BTreeMap<String, Declared>,
+    /// String constants of a named type: name, type, and the value as written, quoted or another constant.
+    pub constants: Vec<(String, String, String)>,
 }
 
 impl Package {
@@ -63,8 +67,15 @@ impl Package {
 
     fn add_file(&mut self, text: &str) {
         let imports = imports(text);
+        self.constants.extend(text.lines().filter_map(constant));
         let mut lines = text.lines();
+        let mut is_enum = false;
         while let Some(line) = lines.next() {
+            if line.starts_with("//") {
+                is_enum |= line.trim_start_matches('/').trim() == "+enum";
+                continue;
+            }
+            let is_enum = std::mem::take(&mut is_enum);
             if let Some(group) = line.strip_prefix("const GroupName = ") {
                 self.group = Some(group.trim_matches('"').to_owned());
             }
@@ -80,9 +91,23 @@ impl Package {
                     None => Decl::Named(ty.to_owned()),
                 },
             };
-            self.types.insert(name.to_owned(), Declared { decl, imports: imports.clone() });
+            self.types.insert(name.to_owned(), Declared { decl, is_enum, imports: imports.clone() });
         }
     }
+}
+
+/// A constant: `Name Type = "value"` or `Name = Type("value")`, alone or in a block.
+fn constant(line: &str) -> Option<(String, String, String)> {
+    let line = line.strip_prefix("const ").or_else(|| line.strip_prefix('\t'))?;
+    let (head, value) = line.split_once(" = ")?;
+    let value = value.split("//").next()?.trim();
+    let mut words = head.split_whitespace();
+    let name = words.next()?;
+    let (ty, value) = match words.next() {
+        Some(ty) => (ty, value),
+        None => value.strip_suffix(')')?.split_once('(')?,
+    };
+    words.next().is_none().then(|| (name.to_owned(), ty.to_owned(), value.to_owned()))
 }
 
 fn imports(text: &str) -> BTreeMap<String, String> {

@@ -74,18 +74,23 @@ fn write_type(out: &mut String, universe: &Universe, definitions: &Definitions, 
     let kinds = if option_kind || kinds.len() > MANY_KINDS { "*".to_owned() } else { kinds.join(",") };
     let published = if definition.is_some() { "p" } else { "" };
     let atomic = definition.is_some_and(|d| d["x-kubernetes-map-type"] == "atomic");
-    writeln!(out, "T\t{}.{name}\t{published}{}\t{kinds}", entry.short, if atomic { "a" } else { "" })?;
+    write!(out, "T\t{}.{name}\t{published}{}\t{kinds}", entry.short, if atomic { "a" } else { "" })?;
+    match definition.and_then(|d| d.get("x-kubernetes-unions")) {
+        Some(unions) => writeln!(out, "\t{unions}")?,
+        None => writeln!(out)?,
+    }
     for flat in &fields {
         let ty = flat.field.ty.as_str();
         let (pointer, ty) = ty.strip_prefix('*').map_or(("", ty), |ty| ("*", ty));
         let shape = universe.shape(path, &flat.path, &flat.declared, ty)?;
         check_tag(universe, &flat.path, &full, &flat.field)?;
-        write_field(out, flat, &format!("{pointer}{shape}"), definition)?;
+        let values = universe.values(&flat.path, &flat.declared, ty)?;
+        write_field(out, flat, &format!("{pointer}{shape}"), &values, definition)?;
     }
     check_properties(&full, definition, &fields.iter().map(|f| f.field.json.as_str()).collect())
 }
 
-fn write_field(out: &mut String, flat: &Flat, shape: &str, definition: Option<&Value>) -> Result<()> {
+fn write_field(out: &mut String, flat: &Flat, shape: &str, values: &[String], definition: Option<&Value>) -> Result<()> {
     let field = &flat.field;
     let property = definition.map(|d| &d["properties"][&field.json]);
     let required = definition.and_then(|d| d["required"].as_array()).is_some_and(|r| r.iter().any(|n| *n == *field.json));
@@ -109,6 +114,7 @@ fn write_field(out: &mut String, flat: &Flat, shape: &str, definition: Option<&V
         ("s", field.patch_strategy.clone()),
         ("p", field.patch_merge_key.clone()),
         ("e", flat.embedded.join(".")),
+        ("n", if values.is_empty() { String::new() } else { serde_json::to_string(values)? }),
         ("d", default.filter(|_| !zero).map(Value::to_string).unwrap_or_default()),
     ];
     for (key, value) in attributes.iter().filter(|(_, v)| !v.is_empty()) {

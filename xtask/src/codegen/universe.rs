@@ -1,6 +1,6 @@
 //! All packages of the API together, and what a Go type expression means in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -177,6 +177,43 @@ impl Universe {
                 Ok(format!("{}{inner}:{}.{name}", if wrapped { "w" } else { "" }, entry.version))
             }
         }
+    }
+
+    /// The values that a type expression allows for its strings (of a list or map: for its elements), if it is an
+    /// enumeration.
+    pub fn values(&self, path: &str, at: &Declared, expression: &str) -> Result<Vec<String>> {
+        let expression = expression.trim_start_matches('*').trim_start_matches("[]");
+        let expression = expression.split_once(']').filter(|_| expression.starts_with("map[")).map_or(expression, |(_, value)| value);
+        let known = |name: &str| name == "byte" || BASIC.iter().any(|(basic, _)| *basic == name) || special("", name).is_some();
+        if known(expression) || expression.starts_with("map[") || expression.starts_with('[') {
+            return Ok(Vec::new());
+        }
+        let (path, name) = locate(path, at, expression)?;
+        if special(&path, &name).is_some() {
+            return Ok(Vec::new());
+        }
+        let (path, declared) = self.find(&path, &name)?;
+        match &declared.decl {
+            Decl::Alias(other) => self.values(&path, &declared, other),
+            _ if declared.is_enum => {
+                let constants = self.0[&path].package.constants.iter().filter(|(_, ty, _)| *ty == name);
+                let values = constants.map(|(_, _, value)| self.constant(&path, &declared, value));
+                Ok(values.collect::<Result<BTreeSet<String>>>()?.into_iter().collect())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The text of a constant expression: quoted, or the name of another constant.
+    fn constant(&self, path: &str, at: &Declared, expression: &str) -> Result<String> {
+        if let Some(text) = expression.strip_prefix('"') {
+            return Ok(text.trim_end_matches('"').to_owned());
+        }
+        let (path, name) = locate(path, at, expression)?;
+        let entry = self.0.get(&path).with_context(|| format!("package {path} (for {name}) is not read"))?;
+        let other = entry.package.constants.iter().find(|(known, ..)| *known == name);
+        let (_, _, value) = other.with_context(|| format!("{path} declares no constant {name}"))?;
+        self.constant(&path, at, value)
     }
 
     fn printed(&self, path: &str, at: &Declared, name: &str) -> Result<String> {

@@ -19,7 +19,7 @@ pattern!(SERVER, r"(127\.0\.0\.1|172\.30\.0\.1|localhost):\d+");
 pattern!(TOKEN, r"eyJ[\w-]+\.[\w-]+\.[\w-]+");
 pattern!(PEM, "-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\n?");
 pattern!(REVISION, r#"(resourceVersion\\*"?: ?\\*"?)[1-9]\d*"#);
-pattern!(SECONDS, r"^\d{1,2}s$");
+pattern!(AGE, r"^(\d{1,2}s|\dm\d{1,2}s|\d{1,2}m)$");
 pattern!(CLUSTER_IP, r"^10\.(9[6-9]|1[01]\d)\.\d+\.\d+$");
 pattern!(TOKEN_VOLUME, "kube-api-access-[a-z0-9]{5}");
 pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");
@@ -153,8 +153,8 @@ impl Context<'_> {
         if CLUSTER_IP.is_match(text) && !self.sent.contains(text) {
             return "<chosen>".to_owned();
         }
-        // An age in a table.
-        if name == "cells" && SECONDS.is_match(text) {
+        // An age in a table; a run takes minutes.
+        if name == "cells" && AGE.is_match(text) {
             return "<seconds>".to_owned();
         }
         self.text(text)

@@ -1,7 +1,7 @@
 //! The published schemas: every document that we serve against upstream's, without prose.
 //!
 //! What upstream describes and we do not serve is left out; the types that we describe are described as upstream does,
-//! and the paths have the same methods, with the same actions on the same kinds.
+//! and the paths have the same methods, with the same parameters, bodies, media types and answers.
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
@@ -25,11 +25,11 @@ pub async fn compare(lane: &mut Lane) -> Result<Vec<Asked>> {
 
 async fn one(lane: &mut Lane, path: &str) -> Result<Asked> {
     let (mut upstream, mut ours) = document(lane, path).await?;
-    without_prose(&mut upstream);
-    without_prose(&mut ours);
     for document in [&mut upstream, &mut ours] {
-        if let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) {
-            paths.values_mut().for_each(keep_what_it_does);
+        without_prose(document);
+        let shared = document.get("parameters").cloned().unwrap_or_default();
+        if let Some(paths) = document.get_mut("paths") {
+            in_place(paths, &shared);
         }
     }
     let mut differences = Vec::new();
@@ -66,12 +66,18 @@ async fn document(lane: &mut Lane, path: &str) -> Result<(Value, Value)> {
     Ok((read.next().unwrap_or_default(), read.next().unwrap_or_default()))
 }
 
-/// Of a path: which methods it has, and what each does to which kind. Parameters and media types are not compared.
-fn keep_what_it_does(path: &mut Value) {
-    let Some(methods) = path.as_object_mut() else { return };
-    methods.retain(|_, operation| operation.is_object());
-    for operation in methods.values_mut().filter_map(Value::as_object_mut) {
-        operation.retain(|name, _| matches!(name.as_str(), "x-kubernetes-action" | "x-kubernetes-group-version-kind"));
+/// Puts parameters where they are referred to: upstream names those that paths share by a hash of their prose.
+fn in_place(value: &mut Value, shared: &Value) {
+    match value {
+        Value::Object(map) => {
+            let name = map.get("$ref").and_then(Value::as_str).and_then(|text| text.strip_prefix("#/parameters/"));
+            match name.and_then(|name| shared.get(name)) {
+                Some(parameter) => *value = parameter.clone(),
+                None => map.values_mut().for_each(|value| in_place(value, shared)),
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| in_place(item, shared)),
+        _ => {}
     }
 }
 
@@ -98,8 +104,12 @@ mod tests {
         let mut value = json!({"description": "text", "properties": {"description": {"type": "string", "description": "text"}}});
         without_prose(&mut value);
         assert_eq!(value, json!({"properties": {"description": {"type": "string"}}}));
-        let mut path = json!({"parameters": [], "get": {"tags": ["a"], "x-kubernetes-action": "get"}});
-        keep_what_it_does(&mut path);
-        assert_eq!(path, json!({"get": {"x-kubernetes-action": "get"}}));
+    }
+
+    #[test]
+    fn shared_parameters_are_put_in_place() {
+        let mut path = json!({"parameters": [{"$ref": "#/parameters/a-hash"}], "get": {"schema": {"$ref": "#/definitions/b"}}});
+        in_place(&mut path, &json!({"a-hash": {"name": "a"}}));
+        assert_eq!(path, json!({"parameters": [{"name": "a"}], "get": {"schema": {"$ref": "#/definitions/b"}}}));
     }
 }

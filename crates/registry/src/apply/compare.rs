@@ -41,6 +41,8 @@ pub(super) struct Changes {
     pub changed: Set,
     /// What is gone.
     pub removed: Set,
+    /// Whether a list has an item that lacks what items are told apart by.
+    pub nameless: bool,
 }
 
 /// One place in both states.
@@ -48,6 +50,7 @@ pub(super) struct Changes {
 struct Pair {
     changed: Node,
     removed: Node,
+    nameless: bool,
 }
 
 /// The difference of two objects of one kind, without what nobody manages.
@@ -60,11 +63,12 @@ pub(super) fn compare(root: &Type, old: &Fields, new: &Fields) -> Changes {
         fields(metadata, Some(map(was)), Some(map(is)), UNMANAGED, &mut inner);
         pair.put(Step::Field("metadata".to_owned()), inner);
     }
-    Changes { changed: pair.changed.below, removed: pair.removed.below }
+    Changes { changed: pair.changed.below, removed: pair.removed.below, nameless: pair.nameless }
 }
 
 impl Pair {
     fn put(&mut self, step: Step, below: Pair) {
+        self.nameless |= below.nameless;
         if !below.removed.is_empty() {
             self.removed.below.put(step.clone(), below.removed);
         }
@@ -179,6 +183,7 @@ fn items(form: Form<'_>, old: Option<&Value>, new: Option<&Value>, pair: &mut Pa
     for item in list_of(new) {
         by_step.entry(form.step(item)).or_default().1.push(item);
     }
+    pair.nameless |= by_step.contains_key(&Step::nothing()) && nameless(form);
     for (step, (was, is)) in by_step {
         let inner = match (&was[..], &is[..]) {
             ([] | [_], [] | [_]) => value(form.item(), was.first().copied(), is.first().copied()),
@@ -196,6 +201,13 @@ fn items(form: Form<'_>, old: Option<&Value>, new: Option<&Value>, pair: &mut Pa
         };
         pair.put(step, inner);
     }
+}
+
+/// Whether Go prints none of the fields that items are told apart by, when they are empty.
+fn nameless(form: Form<'_>) -> bool {
+    let Form::Items(list, shape) = form else { return false };
+    let printed = |key: &str| shape.fields().and_then(|t| t.field(key)).is_some_and(|(_, field)| always(field));
+    !list.map_keys.iter().any(|key| printed(key))
 }
 
 fn list_of(value: Option<&Value>) -> &[Value] {
@@ -228,6 +240,17 @@ mod tests {
         );
         assert_eq!(removed, json!({}));
         assert_eq!(changes("Pod", pod.clone(), pod), (json!({}), json!({})));
+    }
+
+    #[test]
+    fn an_item_without_its_keys_is_seen_unless_go_prints_them() {
+        let nameless = |kind: &str, new: Value| {
+            let schema = Schema::builtin(&Gvk::new("", "v1", kind)).expect("schema");
+            compare(schema.root(), &Map::new(), new.as_object().expect("map")).nameless
+        };
+        assert!(nameless("ServiceAccount", json!({"secrets": [{"name": "a"}, {}]})));
+        assert!(!nameless("ServiceAccount", json!({"secrets": [{"name": "a"}]})));
+        assert!(!nameless("Pod", json!({"spec": {"containers": [{}]}})));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod compare;
 mod managers;
 mod set;
+mod typed;
 mod walk;
 
 use jiff::Timestamp;
@@ -61,8 +62,8 @@ impl Writer<'_> {
     }
 
     fn compare(&self, old: &Object, new: &Object) -> Changes {
-        let Changes { changed, removed } = compare(self.schema.root(), old.fields(), new.fields());
-        Changes { changed: self.filter(changed), removed: self.filter(removed) }
+        let Changes { changed, removed, nameless } = compare(self.schema.root(), old.fields(), new.fields());
+        Changes { changed: self.filter(changed), removed: self.filter(removed), nameless }
     }
 
     /// Keeps account of a create.
@@ -70,7 +71,7 @@ impl Writer<'_> {
         self.track(&Object::default(), new, now);
     }
 
-    /// Keeps account of a write that is no apply.
+    /// Keeps account of a write that is no apply, or none if the object has items that cannot be told apart.
     pub fn track(&self, old: &Object, new: &mut Object, now: Timestamp) {
         let mut all = if self.subresource.is_empty() && is_reset(new) { Vec::new() } else { self.known(old, new) };
         new.remove("metadata.managedFields");
@@ -78,6 +79,10 @@ impl Writer<'_> {
             return;
         }
         let changes = self.compare(old, new);
+        if changes.nameless {
+            // No path leads to such an item: upstream gives up its account (`FieldManager.UpdateNoErrors`).
+            return;
+        }
         for manager in &mut all {
             manager.set = manager.set.difference(&changes.changed).difference(&changes.removed);
         }
@@ -101,7 +106,7 @@ impl Writer<'_> {
 
     /// What makes a configuration unfit to be applied.
     pub fn flaw(&self, config: &Object) -> Option<String> {
-        walk::duplicate(self.form(), &config.fields().clone().into(), "")
+        typed::flaw(self.schema.root(), &config.fields().clone().into())
     }
 
     /// The object after an apply of a configuration, as it came. `finish` makes a tidy object of what was merged:

@@ -16,6 +16,13 @@ pub(super) enum Step {
     Value(String),
 }
 
+impl Step {
+    /// The step to an item that has none of its keys.
+    pub fn nothing() -> Self {
+        Step::Item("{}".to_owned())
+    }
+}
+
 /// A set of paths, as a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Set(pub BTreeMap<Step, Node>);

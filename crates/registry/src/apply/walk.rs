@@ -99,78 +99,13 @@ pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
 }
 
 /// What a key is when an item does not say it.
-fn key_default(field: &Field) -> Option<Value> {
+pub(super) fn key_default(field: &Field) -> Option<Value> {
     let zero = || match field.shape.kind {
         Kind::Int32 | Kind::Int64 | Kind::Int => Value::from(0),
         Kind::Bool => Value::from(false),
         _ => Value::from(""),
     };
     field.default.clone().or_else(|| field.zero_default.then(zero))
-}
-
-/// Whether an item can be told from others.
-fn has_key(field: &Field, shape: &Shape, item: &Value) -> bool {
-    let known = |key: &str| Some(shape.fields()?.field(key)?.1);
-    let default = |key: &str| known(key).is_some_and(|field| key_default(field).is_some());
-    field.map_keys.iter().any(|key| item.get(&**key).is_some_and(|v| !v.is_null()) || default(key))
-}
-
-/// Why an item can be none of a list whose items are told apart, in upstream's words.
-fn odd_item(form: Form<'_>, item: &Value) -> Option<String> {
-    let why = match (form, item) {
-        (Form::Items(..), Value::Null) => "associative list with keys may not have a null element",
-        (Form::Items(field, shape), Value::Object(_)) => {
-            let keys: Vec<String> = field.map_keys.iter().map(|key| format!("{key:?}")).collect();
-            return (!has_key(field, shape, item)).then(|| {
-                let keys = keys.join(" ");
-                format!(
-                    "associative list with keys has an element that omits all key fields [{keys}] (and doesn't have default \
-                     values for any key fields)"
-                )
-            });
-        }
-        (Form::Items(..), _) => "associative list with keys may not have non-map elements",
-        (Form::Values, Value::Object(_)) => "associative list without keys has an element that's a map type",
-        (Form::Values, Value::Array(_)) => "not supported: associative list with lists as elements",
-        (Form::Values, Value::Null) => "associative list without keys has an element that's an explicit null",
-        _ => return None,
-    };
-    Some(why.to_owned())
-}
-
-/// The first list that has an item twice or one that cannot be told from others, in upstream's words.
-pub(super) fn duplicate(form: Form<'_>, value: &Value, path: &str) -> Option<String> {
-    match (form, value) {
-        (Form::Struct(t), Value::Object(map)) => map.iter().find_map(|(name, value)| {
-            let (path, (_, field)) = (format!("{path}.{name}"), t.field(name)?);
-            match (&field.shape.kind, Form::of_field(field), value) {
-                // What is taken as one is looked at all the same.
-                (Kind::List { item, .. }, Form::Whole, Value::Array(items)) => {
-                    let mut items = items.iter().enumerate();
-                    items.find_map(|(at, value)| duplicate(Form::of(item), value, &format!("{path}[{at}]")))
-                }
-                (Kind::Struct(t), _, value) => duplicate(Form::Struct(t.get()), value, &path),
-                (_, form, value) => duplicate(form, value, &path),
-            }
-        }),
-        (Form::Map(_), Value::Object(map)) => {
-            map.iter().find_map(|(name, value)| duplicate(form.below(name), value, &format!("{path}.{name}")))
-        }
-        (Form::Values | Form::Items(..), Value::Array(items)) => {
-            let mut seen = std::collections::BTreeSet::new();
-            let mut odd = items.iter().enumerate().filter_map(|(at, item)| Some((at, odd_item(form, item)?)));
-            if let Some((at, why)) = odd.next() {
-                return Some(format!("{path}: element {at}: {why}"));
-            }
-            items.iter().find_map(|item| {
-                let step = form.step(item);
-                let inner = duplicate(form.item(), item, &format!("{path}{step}"));
-                let again = || format!("{path}: duplicate entries for key {step}");
-                inner.or_else(|| (!seen.insert(step.clone())).then(again))
-            })
-        }
-        _ => None,
-    }
 }
 
 /// The live value with everything that the configuration says.

@@ -7,7 +7,7 @@ pub(crate) mod delete;
 pub(crate) mod lifecycle;
 mod namespace;
 pub(crate) mod patch;
-mod shown;
+pub(crate) mod shown;
 pub(crate) mod update;
 
 pub use lifecycle::dedup_owners;

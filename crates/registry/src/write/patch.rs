@@ -6,7 +6,7 @@ use meta::{Gvk, Object, Reason, Status};
 use schema::{PatchError, Schema};
 use serde_json::Value;
 
-use super::shown;
+use super::{lifecycle, shown};
 use super::update::Edit;
 use crate::api::{FieldValidation, Patch, Sent};
 use crate::apply::Writer;
@@ -66,6 +66,9 @@ impl<'a> Patching<'a> {
         if !strategic && let Some(why) = foreign(schema, &value) {
             return Err(self.refuse(&before, &value, why));
         }
+        if !strategic && let Some(fields) = versionless(schema, &value) {
+            return Err(self.lost(&before, &value, &fields));
+        }
         let decoded = if strategic { schema.convert_value(&value) } else { schema.decode_value(&value) };
         let decoded = decoded.map_err(|e| self.refuse(&before, &value, e.to_string()))?;
         let odd: Vec<String> = self.sent.duplicates.iter().cloned().chain(decoded.strict_errors).collect();
@@ -85,10 +88,25 @@ impl<'a> Patching<'a> {
         Ok(object)
     }
 
+    /// A document without a version is taken for upstream's internal form, which has none of its fields, and no name.
+    fn lost(&self, old: &Object, patched: &Value, fields: &[&String]) -> Status {
+        let unknown = fields.iter().map(|name| format!("unknown field {name:?}"));
+        let odd: Vec<String> = self.sent.duplicates.iter().cloned().chain(unknown).collect();
+        if matches!(self.validation, FieldValidation::Strict) && !odd.is_empty() {
+            return self.refuse(old, patched, format!("strict decoding error: {}", odd.join(", ")));
+        }
+        let nameless = lifecycle::check_name(&Object::default(), old.name()).err();
+        let status = nameless.unwrap_or_else(|| unreachable!("an empty object has no name"));
+        match self.validation {
+            FieldValidation::Warn => status.warned(odd),
+            _ => status,
+        }
+    }
+
     /// 422 that shows the strategic patch, or else the patched document.
     fn refuse(&self, old: &Object, patched: &Value, mut why: String) -> Status {
         let text = match &self.sent.patch {
-            Patch::Strategic(patch) => shown::go_tree(patch),
+            Patch::Strategic(patch) => shown::go_tree(&self.writer.schema.spent_patch(old, patch)),
             Patch::Merge(_) => {
                 let (document, _) = self.writer.schema.encode(old, false);
                 let parts = std::str::from_utf8(&document).ok().zip(std::str::from_utf8(&self.sent.text).ok());
@@ -117,17 +135,6 @@ impl<'a> Patching<'a> {
         };
         if let Some(flaw) = self.writer.flaw(configuration) {
             return Err(refuse(&flaw));
-        }
-        let tree = configuration.clone().into_value();
-        let decoded = schema.convert_value(&tree).map_err(|e| {
-            if let Some(path) = schema.undeclared(&tree) {
-                return refuse(&format!("{path}: field not declared in schema"));
-            }
-            if schema.sorted_alike(&tree) { unfit(&e) } else { refuse(&schema.decode_value(&tree).map_or_else(|e| e.to_string(), |_| e.to_string())) }
-        })?;
-        if let Some(odd) = decoded.strict_errors.first() {
-            let field = odd.split('"').nth(1).unwrap_or(odd);
-            return Err(refuse(&format!(".{field}: field not declared in schema")));
         }
         let mut live = live.clone();
         live.set_gvk(gvk);
@@ -191,6 +198,15 @@ fn check_configuration(schema: &Schema, configuration: &Object) -> Result<(), St
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     Ok(())
+}
+
+/// The fields of a patched document that no longer says its version, in the order of their names.
+fn versionless<'v>(schema: &Schema, patched: &'v Value) -> Option<Vec<&'v String>> {
+    let said = |name: &str| patched.get(name).and_then(Value::as_str).unwrap_or("");
+    let own_kind = said("kind").is_empty() || said("kind") == &*schema.gvk().kind;
+    let mut fields: Vec<&String> = patched.as_object()?.keys().filter(|name| !matches!(&***name, "kind" | "apiVersion")).collect();
+    fields.sort();
+    (own_kind && said("apiVersion").is_empty()).then_some(fields)
 }
 
 /// What the decoder says of a patched document that is of another kind now. A strategic merge does not decode it.

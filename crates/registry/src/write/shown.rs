@@ -72,8 +72,8 @@ fn part_text(part: &Part) -> String {
     }
 }
 
-/// A tree as Go prints it with `%+v`.
-pub(super) fn go_tree(tree: &Value) -> String {
+/// A tree as Go prints it with `%v` and `%+v`.
+pub(crate) fn go_tree(tree: &Value) -> String {
     match tree {
         Value::Null => "<nil>".to_owned(),
         Value::Bool(flag) => flag.to_string(),
@@ -85,6 +85,21 @@ pub(super) fn go_tree(tree: &Value) -> String {
             let fields = fields.iter().map(|(name, value)| format!("{name}:{}", go_tree(value)));
             format!("map[{}]", fields.collect::<Vec<_>>().join(" "))
         }
+    }
+}
+
+/// A tree as Go prints it with `%#v`.
+pub(crate) fn go_syntax(tree: &Value) -> String {
+    match tree {
+        Value::Null => "interface {}(nil)".to_owned(),
+        // The escapes that texts of objects have are those of JSON.
+        Value::String(_) => tree.to_string(),
+        Value::Array(items) => format!("[]interface {{}}{{{}}}", items.iter().map(go_syntax).collect::<Vec<_>>().join(", ")),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name:?}:{}", go_syntax(value)));
+            format!("map[string]interface {{}}{{{}}}", fields.collect::<Vec<_>>().join(", "))
+        }
+        scalar => go_tree(scalar),
     }
 }
 

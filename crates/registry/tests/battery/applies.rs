@@ -106,6 +106,18 @@ async fn a_key_that_is_always_printed_may_be_left_out() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_null_is_a_key() {
+    let w = world().await;
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "a"}, "secrets": [{"name": null}]});
+    let call = by("me", call("serviceaccounts", "default", "a"));
+    let applied = w.patch(&call, apply(account, false)).await.expect("applied");
+    assert_eq!(managers(&applied), [r#"me "Apply" {"f:secrets":{"k:{\"name\":null}":{}}}"#]);
+    let patch = Patch::Merge(json!({"metadata": {"labels": {"a": "b"}}}));
+    let updated = w.patch(&call, patch).await.expect("patched");
+    assert_eq!(managers(&updated), [""; 0], "no path leads to what has no name");
+}
+
+#[tokio::test]
 async fn a_set_within_an_atomic_list_has_no_item_twice() {
     let w = world().await;
     let slice = apply(json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "s"},

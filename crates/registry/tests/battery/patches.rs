@@ -61,3 +61,16 @@ async fn a_patched_document_is_of_the_same_kind() {
     let kept = w.patch(&cm("a"), Patch::Strategic(json!({"kind": "Secret"}))).await.expect("nobody looks");
     assert_eq!(kept.kind(), "ConfigMap");
 }
+
+#[tokio::test]
+async fn a_document_that_loses_its_version_loses_its_fields() {
+    let w = world().await;
+    w.create(&cm(""), config_map("a", json!({"x": "1"}))).await.expect("created");
+    let patch = || Patch::Merge(json!({"apiVersion": ""}));
+    let status = w.patch(&cm("a"), patch()).await.expect_err("no name is left");
+    assert_eq!(status.message, "the name of the object (a based on URL) was undeterminable: name must be provided");
+    assert_eq!(status.warnings, [r#"unknown field "data""#, r#"unknown field "metadata""#]);
+    let strict = Call { field_validation: FieldValidation::Strict, ..cm("a") };
+    let status = w.patch(&strict, patch()).await.expect_err("unknown fields");
+    assert!(status.message.ends_with(r#"strict decoding error: unknown field "data", unknown field "metadata""#), "{status}");
+}

@@ -21,7 +21,7 @@ use crate::model::{Field, Kind, Shape, Type};
 use path::Path;
 use scan::{Cursor, Syntax};
 
-pub use convert::{fit, sorted_alike, undeclared};
+pub use convert::fit;
 pub use scalar::QUANTITY;
 pub use time::Instant;
 pub use yaml::{documents as yaml_documents, to_json as yaml_to_json};

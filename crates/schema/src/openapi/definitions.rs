@@ -77,6 +77,9 @@ impl<'d> Definitions<'d> {
         if !kinds.is_empty() {
             definition.insert("x-kubernetes-group-version-kind".to_owned(), Value::Array(kinds));
         }
+        if let Ok(unions) = serde_json::from_str::<Value>(&t.unions) {
+            definition.insert("x-kubernetes-unions".to_owned(), unions);
+        }
         if t.atomic {
             definition.insert("x-kubernetes-map-type".to_owned(), json!("atomic"));
         }
@@ -103,6 +106,9 @@ impl<'d> Definitions<'d> {
 
     fn property(&mut self, field: &Field) -> Value {
         let mut property = self.shape(&field.shape);
+        if !field.values.is_empty() {
+            innermost(&mut property).insert("enum".to_owned(), json!(field.values));
+        }
         let Value::Object(map) = &mut property else { return property };
         if self.form == Form::V3 {
             let default = if field.zero_default { zero(&field.shape) } else { field.default.clone() };
@@ -178,6 +184,16 @@ impl<'d> Definitions<'d> {
 /// A group, version and kind as an extension shows them.
 pub fn gvk_value(gvk: &Gvk) -> Value {
     json!({"group": &*gvk.group, "version": &*gvk.version, "kind": &*gvk.kind})
+}
+
+/// The schema of a scalar, or of the elements of a list or map of scalars.
+fn innermost(schema: &mut Value) -> &mut Map<String, Value> {
+    let below = ["items", "additionalProperties"].into_iter().find(|name| schema.get(*name).is_some());
+    match (below, schema) {
+        (Some(name), schema) => innermost(&mut schema[name]),
+        (None, Value::Object(map)) => map,
+        (None, _) => unreachable!("a schema is an object"),
+    }
 }
 
 /// v3 forbids anything beside `$ref`.

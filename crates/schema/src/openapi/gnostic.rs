@@ -76,6 +76,11 @@ fn schema(out: &mut Backward, value: &Value) {
         }
         out.close(21, mark);
     }
+    for value in fields.get("enum").and_then(Value::as_array).into_iter().flatten().rev() {
+        let mark = out.mark();
+        out.bytes(2, value.to_string().as_bytes());
+        out.close(20, mark);
+    }
     for required in fields.get("required").and_then(Value::as_array).into_iter().flatten().rev() {
         out.bytes(19, required.as_str().unwrap_or_default().as_bytes());
     }
@@ -108,7 +113,7 @@ mod tests {
     fn a_definition_has_its_type_and_its_kinds() {
         let definitions = json!({"io.k8s.Thing": {
             "type": "object", "required": ["name"], "x-kubernetes-group-version-kind": [{"kind": "Thing"}],
-            "properties": {"name": {"type": "string"}, "other": {"$ref": "#/definitions/x"}},
+            "properties": {"name": {"type": "string", "enum": ["a"]}, "other": {"$ref": "#/definitions/x"}},
         }});
         let Value::Object(definitions) = definitions else { unreachable!("it is an object") };
         let bytes = document(&definitions);
@@ -119,6 +124,7 @@ mod tests {
         assert_eq!(field(field(thing, 22), 1), b"object");
         assert_eq!(field(thing, 19), b"name");
         assert_eq!(field(field(field(thing, 25), 1), 1), b"name");
+        assert_eq!(field(field(field(field(field(thing, 25), 1), 2), 20), 2), b"\"a\"");
         assert_eq!(field(field(thing, 31), 1), b"x-kubernetes-group-version-kind");
     }
 }

@@ -4,6 +4,8 @@
 
 mod definitions;
 mod gnostic;
+mod operation;
+mod parameters;
 mod paths;
 
 use std::collections::BTreeSet;
@@ -27,6 +29,8 @@ pub struct ServedResource {
     pub namespaced: bool,
     /// As discovery lists them.
     pub verbs: Vec<String>,
+    /// Whether a deletion is described as answered with the object; else with a Status.
+    pub gives_deleted: bool,
     /// Paths below an object.
     pub subresources: Vec<ServedSubresource>,
 }
@@ -38,6 +42,8 @@ pub struct ServedSubresource {
     pub name: String,
     /// What it takes and gives; `None` for the resource's own kind.
     pub schema: Option<Schema>,
+    /// The kind whose fields are the parameters of a path that gives text.
+    pub options: Option<Schema>,
     /// As discovery lists them.
     pub verbs: Vec<String>,
 }

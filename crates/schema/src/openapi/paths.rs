@@ -1,11 +1,12 @@
-//! The paths of a document, from the list of resources that are served.
+//! The paths of a document, from the list of resources that are served (upstream: `apiserver/pkg/endpoints/installer.go`).
 
 use meta::Gvk;
 use meta::names::split_api_version;
 use serde_json::{Map, Value, json};
 
 use super::definitions::{Definitions, gvk_value};
-use super::{Form, ServedResource, ServedSubresource, builtin};
+use super::operation::{self, Answer, Operation};
+use super::{Form, ServedResource, ServedSubresource, builtin, parameters};
 use crate::Schema;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
@@ -33,14 +34,21 @@ const VERBS: [Verb; 7] = [
 ];
 
 /// A path that is written.
+#[derive(Clone)]
 struct Place<'p> {
     schema: &'p Schema,
-    /// Middle of the operation ids: `AppsV1NamespacedDeployment`.
+    /// Whose fields are parameters.
+    options: Option<&'p Schema>,
+    /// Begin of the operation ids, after the verb: `AppsV1`.
+    group: &'p str,
+    /// Their end: `NamespacedDeployment`.
     id: String,
     /// `apps_v1`.
     tag: &'p str,
     namespaced: bool,
     named: bool,
+    /// Whether a deletion is answered with the object.
+    gives_deleted: bool,
 }
 
 /// The paths of some group versions.
@@ -53,13 +61,11 @@ pub fn write<'r>(
     for (version, resources) in versions {
         let (group, short) = split_api_version(version);
         let root = if group.is_empty() { format!("/api/{version}/") } else { format!("/apis/{version}/") };
-        let tag = format!("{}_{short}", if group.is_empty() { "core" } else { first_label(group) });
-        let id: String = tag.split('_').map(capital).collect();
-        let mut writer = Writer { form, definitions, paths: &mut paths };
-        writer.discovery(&root, &id, &tag);
-        for resource in resources {
-            writer.resource(&root, &id, &tag, resource);
-        }
+        let tag = format!("{}_{short}", if group.is_empty() { "core".to_owned() } else { tag(group) });
+        let group: String = tag.split('_').map(capital).collect();
+        let mut writer = Writer { form, definitions, paths: &mut paths, root, group, tag };
+        writer.discovery();
+        resources.iter().for_each(|resource| writer.resource(resource));
     }
     paths
 }
@@ -68,37 +74,48 @@ struct Writer<'w, 'd> {
     form: Form,
     definitions: &'w mut Definitions<'d>,
     paths: &'w mut Map<String, Value>,
+    root: String,
+    group: String,
+    tag: String,
 }
 
 impl Writer<'_, '_> {
-    fn discovery(&mut self, root: &str, id: &str, tag: &str) {
+    fn discovery(&mut self) {
         let list = self.definitions.refer(&builtin(&format!("{META}.APIResourceList")));
-        let mut operation = Map::new();
-        operation.insert("operationId".to_owned(), json!(format!("get{id}APIResources")));
-        operation.insert("tags".to_owned(), json!([tag]));
-        operation.insert("responses".to_owned(), json!({"200": self.response("OK", &list)}));
-        self.paths.insert(root.to_owned(), json!({"get": operation}));
+        let operation = Operation {
+            id: format!("get{}APIResources", self.group),
+            tag: self.tag.clone(),
+            consumes: operation::OBJECTS,
+            answer: Answer { codes: &[200], produces: operation::OBJECTS, schema: list },
+            ..Operation::default()
+        };
+        let item = operation::item(self.form, vec![("get", operation)]);
+        self.paths.insert(self.root.clone(), item);
     }
 
-    fn resource(&mut self, root: &str, id: &str, tag: &str, resource: &ServedResource) {
+    fn resource(&mut self, resource: &ServedResource) {
         let kind = &resource.schema.gvk().kind;
         let scope = if resource.namespaced { "Namespaced" } else { "" };
+        let (group, tag) = (self.group.clone(), self.tag.clone());
         let place = |named| Place {
             schema: &resource.schema,
-            id: format!("{id}{scope}{kind}"),
-            tag,
+            options: None,
+            group: &group,
+            id: format!("{scope}{kind}"),
+            tag: &tag,
             namespaced: resource.namespaced,
             named,
+            gives_deleted: resource.gives_deleted,
         };
         let base = match resource.namespaced {
-            true => format!("{root}namespaces/{{namespace}}/{}", resource.resource),
-            false => format!("{root}{}", resource.resource),
+            true => format!("{}namespaces/{{namespace}}/{}", self.root, resource.resource),
+            false => format!("{}{}", self.root, resource.resource),
         };
         self.path(base.clone(), &place(false), &resource.verbs);
         self.path(format!("{base}/{{name}}"), &place(true), &resource.verbs);
         if resource.namespaced && resource.verbs.iter().any(|v| v == "list") {
-            let everywhere = Place { namespaced: false, id: format!("{id}{kind}ForAllNamespaces"), ..place(false) };
-            self.path(format!("{root}{}", resource.resource), &everywhere, &["list".to_owned()]);
+            let everywhere = Place { namespaced: false, id: format!("{kind}ForAllNamespaces"), ..place(false) };
+            self.path(format!("{}{}", self.root, resource.resource), &everywhere, &["list".to_owned()]);
         }
         for subresource in &resource.subresources {
             self.subresource(&base, &place(true), subresource);
@@ -108,180 +125,131 @@ impl Writer<'_, '_> {
     fn subresource(&mut self, base: &str, parent: &Place, subresource: &ServedSubresource) {
         let place = Place {
             schema: subresource.schema.as_ref().unwrap_or(parent.schema),
+            options: subresource.options.as_ref(),
             id: format!("{}{}", parent.id, capital(&subresource.name)),
-            ..*parent
+            ..parent.clone()
         };
-        let mut item = Map::new();
-        for verb in &subresource.verbs {
-            let Some(known) = VERBS.iter().find(|v| v.verb == verb) else { continue };
-            item.insert(known.method.to_owned(), self.operation(&place, known));
+        let path = format!("{base}/{{name}}/{}", subresource.name);
+        if place.schema.gvk().kind.ends_with("Options") {
+            return self.connect(path, &place, &subresource.verbs);
         }
-        self.insert(format!("{base}/{{name}}/{}", subresource.name), &place, item);
+        let known = VERBS.iter().filter(|v| subresource.verbs.iter().any(|w| w == v.verb));
+        let operations = known.map(|verb| (verb.method, self.operation(&place, verb))).collect();
+        self.insert(path, operations);
+    }
+
+    /// A path that leads to a node, a pod or a service, and takes its parameters from the kind of its options.
+    fn connect(&mut self, path: String, place: &Place, verbs: &[String]) {
+        let known = VERBS.iter().filter(|v| verbs.iter().any(|w| w == v.verb));
+        let mut methods: Vec<&str> = known.map(|verb| verb.method).collect();
+        let proxy = verbs.iter().any(|verb| verb == "delete");
+        if proxy {
+            // What is passed on has methods for which discovery has no verbs.
+            methods.extend(["head", "options"]);
+        }
+        for (path, id, rest) in [(path.clone(), "", false), (format!("{path}/{{path}}"), "WithPath", true)] {
+            if rest && !proxy {
+                continue;
+            }
+            let operation = |method: &str| {
+                let mut parameters = self.places(place);
+                parameters.extend(rest.then(|| parameters::one(self.form, "path", "string", "path")));
+                parameters.extend(parameters::fields(self.form, place.schema));
+                Operation {
+                    id: format!("connect{}{}{}{id}", place.group, capital(method), place.id),
+                    tag: place.tag.to_owned(),
+                    action: Some(("connect", gvk_value(place.schema.gvk()))),
+                    parameters,
+                    answer: Answer { codes: &[200], produces: operation::ANY, schema: json!({"type": "string"}) },
+                    ..Operation::default()
+                }
+            };
+            let operations = methods.iter().map(|method| (*method, operation(method))).collect();
+            self.insert(path, operations);
+        }
     }
 
     fn path(&mut self, path: String, place: &Place, verbs: &[String]) {
-        let mut item = Map::new();
-        for known in VERBS.iter().filter(|v| v.named == place.named && verbs.iter().any(|w| w == v.verb)) {
-            item.insert(known.method.to_owned(), self.operation(place, known));
-        }
-        self.insert(path, place, item);
+        let known = VERBS.iter().filter(|v| v.named == place.named && verbs.iter().any(|w| w == v.verb));
+        let operations = known.map(|verb| (verb.method, self.operation(place, verb))).collect();
+        self.insert(path, operations);
     }
 
-    fn insert(&mut self, path: String, place: &Place, mut item: Map<String, Value>) {
-        if item.is_empty() {
-            return;
+    fn insert(&mut self, path: String, operations: Vec<(&'static str, Operation)>) {
+        if !operations.is_empty() {
+            self.paths.insert(path, operation::item(self.form, operations));
         }
-        let mut parameters = Vec::new();
-        for (name, set) in [("name", place.named), ("namespace", place.namespaced)] {
-            if set {
-                parameters.push(self.parameter(name, "string", "path"));
-            }
-        }
-        parameters.push(self.parameter("pretty", "string", "query"));
-        item.insert("parameters".to_owned(), Value::Array(parameters));
-        self.paths.insert(path, Value::Object(item));
     }
 
-    fn operation(&mut self, place: &Place, verb: &Verb) -> Value {
+    /// The parameters in the path.
+    fn places(&self, place: &Place) -> Vec<Value> {
+        let named = [("name", place.named), ("namespace", place.namespaced)];
+        named.iter().filter(|(_, set)| *set).map(|(name, _)| parameters::one(self.form, name, "string", "path")).collect()
+    }
+
+    fn operation(&mut self, place: &Place, verb: &Verb) -> Operation {
         let gvk = place.schema.gvk();
-        let connect = gvk.kind.ends_with("Options");
-        let own = self.definitions.refer(&place.schema.root);
-        let mut parameters: Vec<Value> = queries(verb.verb).iter().map(|(n, t)| self.parameter(n, t, "query")).collect();
-        let mut operation = Map::new();
+        let mut parameters = self.places(place);
+        parameters.extend(parameters::of_verb(self.form, verb.verb));
+        parameters.extend(place.options.into_iter().flat_map(|options| parameters::fields(self.form, options)));
+        let deletes = verb.verb.starts_with("delete");
         let body = match verb.verb {
-            _ if connect => None,
-            "create" | "update" => Some(own.clone()),
+            "create" | "update" => Some(self.definitions.refer(&place.schema.root)),
             "patch" => Some(self.definitions.patch()),
-            "delete" | "deletecollection" => Some(self.definitions.refer(&builtin(&format!("{META}.DeleteOptions")))),
+            _ if deletes => Some(self.definitions.refer(&builtin(&format!("{META}.DeleteOptions")))),
             _ => None,
         };
-        if let Some(body) = body {
-            self.body(verb, &body, &mut operation, &mut parameters);
-        }
-        let answer = match verb.verb {
-            "list" => self.list_of(gvk).unwrap_or(own),
-            "delete" | "deletecollection" => self.definitions.refer(&builtin(&format!("{META}.Status"))),
-            _ => own,
+        let status = verb.verb == "deletecollection" || verb.verb == "delete" && !place.gives_deleted;
+        let schema = match verb.verb {
+            _ if place.options.is_some() => json!({"type": "string"}),
+            "list" => self.list_of(gvk),
+            _ if status => self.definitions.refer(&builtin(&format!("{META}.Status"))),
+            _ => self.definitions.refer(&place.schema.root),
         };
         let collection = if verb.verb == "deletecollection" { "Collection" } else { "" };
-        let (action, word) = if connect { ("connect", "connect") } else { (verb.action, verb.word) };
-        operation.insert("operationId".to_owned(), json!(operation_id(word, collection, verb.method, connect, &place.id)));
-        operation.insert("parameters".to_owned(), Value::Array(parameters));
-        operation.insert("responses".to_owned(), self.responses(verb, &answer));
-        operation.insert("tags".to_owned(), json!([place.tag]));
-        operation.insert("x-kubernetes-action".to_owned(), json!(action));
-        operation.insert("x-kubernetes-group-version-kind".to_owned(), gvk_value(gvk));
-        Value::Object(operation)
+        Operation {
+            id: format!("{}{}{collection}{}", verb.word, place.group, place.id),
+            tag: place.tag.to_owned(),
+            action: Some((verb.action, gvk_value(gvk))),
+            parameters,
+            body: body.map(|schema| (schema, !deletes)),
+            consumes: if verb.verb == "patch" { operation::PATCHES } else { operation::ANY },
+            answer: Answer { codes: codes(verb.verb), produces: produces(place, verb), schema },
+        }
     }
 
-    fn list_of(&mut self, gvk: &Gvk) -> Option<Value> {
-        let list = Schema::builtin(&Gvk::new(&gvk.group, &gvk.version, &format!("{}List", gvk.kind)))?;
-        Some(self.definitions.refer(&list.root))
-    }
-
-    fn body(&self, verb: &Verb, body: &Value, operation: &mut Map<String, Value>, parameters: &mut Vec<Value>) {
-        let required = matches!(verb.verb, "create" | "update" | "patch");
-        let media: &[&str] = match verb.verb {
-            "patch" => &[
-                "application/json-patch+json",
-                "application/merge-patch+json",
-                "application/strategic-merge-patch+json",
-                "application/apply-patch+yaml",
-            ],
-            _ => &["*/*"],
-        };
-        if self.form == Form::V2 {
-            parameters.insert(0, json!({"in": "body", "name": "body", "required": required, "schema": body}));
-            operation.insert("consumes".to_owned(), json!(media));
-            operation.insert("produces".to_owned(), json!(ANSWERS));
-            return;
+    fn list_of(&mut self, gvk: &Gvk) -> Value {
+        match Schema::builtin(&Gvk::new(&gvk.group, &gvk.version, &format!("{}List", gvk.kind))) {
+            Some(list) => self.definitions.refer(&list.root),
+            None => json!({"type": "object"}),
         }
-        let content: Map<String, Value> = media.iter().map(|m| ((*m).to_owned(), json!({"schema": body}))).collect();
-        operation.insert("requestBody".to_owned(), json!({"content": content, "required": required}));
-    }
-
-    fn responses(&self, verb: &Verb, answer: &Value) -> Value {
-        let mut responses = Map::new();
-        responses.insert("200".to_owned(), self.response("OK", answer));
-        if matches!(verb.verb, "create" | "update" | "patch") {
-            responses.insert("201".to_owned(), self.response("Created", answer));
-        }
-        if matches!(verb.verb, "create" | "delete") {
-            responses.insert("202".to_owned(), self.response("Accepted", answer));
-        }
-        responses.insert("401".to_owned(), json!({"description": "Unauthorized"}));
-        Value::Object(responses)
-    }
-
-    fn response(&self, description: &str, answer: &Value) -> Value {
-        if self.form == Form::V2 {
-            return json!({"description": description, "schema": answer});
-        }
-        let content: Map<String, Value> = ANSWERS.iter().map(|m| ((*m).to_owned(), json!({"schema": answer}))).collect();
-        json!({"description": description, "content": content})
-    }
-
-    fn parameter(&self, name: &str, word: &str, place: &str) -> Value {
-        let mut parameter = json!({"name": name, "in": place});
-        match self.form {
-            Form::V2 => {
-                parameter["type"] = json!(word);
-                parameter["uniqueItems"] = json!(true);
-            }
-            Form::V3 => parameter["schema"] = json!({"type": word, "uniqueItems": true}),
-        }
-        if place == "path" {
-            parameter["required"] = json!(true);
-        }
-        parameter
     }
 }
 
-/// Media types of answers.
-const ANSWERS: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
-
-fn queries(verb: &str) -> &'static [(&'static str, &'static str)] {
-    const WRITE: [(&str, &str); 4] =
-        [("dryRun", "string"), ("fieldManager", "string"), ("fieldValidation", "string"), ("force", "boolean")];
+fn codes(verb: &str) -> &'static [u16] {
     match verb {
-        "create" | "update" => &WRITE[..3],
-        "patch" => &WRITE,
-        "delete" => &[
-            ("dryRun", "string"),
-            ("gracePeriodSeconds", "integer"),
-            ("orphanDependents", "boolean"),
-            ("propagationPolicy", "string"),
-        ],
-        "list" | "deletecollection" => &[
-            ("allowWatchBookmarks", "boolean"),
-            ("continue", "string"),
-            ("fieldSelector", "string"),
-            ("labelSelector", "string"),
-            ("limit", "integer"),
-            ("resourceVersion", "string"),
-            ("resourceVersionMatch", "string"),
-            ("sendInitialEvents", "boolean"),
-            ("timeoutSeconds", "integer"),
-            ("watch", "boolean"),
-        ],
-        _ => &[],
+        "create" => &[200, 201, 202],
+        "update" | "patch" => &[200, 201],
+        "delete" => &[200, 202],
+        _ => &[200],
     }
 }
 
-/// `deleteAppsV1CollectionNamespacedDeployment`: the word for many stands after the group version.
-fn operation_id(word: &str, collection: &str, method: &str, connect: bool, id: &str) -> String {
-    let (group, rest) = match (id.find("Namespaced"), collection.is_empty()) {
-        (Some(at), false) => id.split_at(at),
-        _ => ("", id),
-    };
-    let method = if connect { capital(method) } else { String::new() };
-    format!("{word}{group}{collection}{method}{rest}")
+fn produces(place: &Place, verb: &Verb) -> &'static [&'static str] {
+    match verb.verb {
+        _ if place.options.is_some() => operation::TEXTS,
+        "list" => operation::LISTS,
+        _ => operation::OBJECTS,
+    }
 }
 
-fn first_label(group: &str) -> &str {
-    group.split('.').next().unwrap_or(group)
+/// `rbacAuthorization` for `rbac.authorization.k8s.io`.
+fn tag(group: &str) -> String {
+    let labels: Vec<&str> = group.trim_end_matches(".k8s.io").split('.').collect();
+    labels.iter().enumerate().map(|(at, label)| if at == 0 { (*label).to_owned() } else { capital(label) }).collect()
 }
 
+/// A word with a capital letter at its begin.
 fn capital(word: &str) -> String {
     let mut chars = word.chars();
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())

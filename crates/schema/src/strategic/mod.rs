@@ -6,6 +6,7 @@ mod diff;
 mod lists;
 mod merge;
 mod order;
+mod spent;
 
 use serde_json::{Map, Value};
 
@@ -41,6 +42,14 @@ pub fn apply(root: &Type, original: &Tree, patch: &Value) -> Result<Tree, PatchE
         return Err(PatchError::Malformed("invalid JSON document".to_owned()));
     };
     merge::Merge { applying: true }.maps(original.clone(), patch.clone(), Scope::Type(root))
+}
+
+/// The patch as it is after it was applied.
+pub fn spent(root: &Type, original: &Tree, patch: &Value) -> Value {
+    match patch {
+        Value::Object(patch) => Value::Object(spent::spent(Scope::Type(root), original, patch.clone())),
+        other => other.clone(),
+    }
 }
 
 /// What is known of the place where a walk is.

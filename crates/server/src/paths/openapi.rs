@@ -91,9 +91,11 @@ fn documents(ask: &Ask<'_>) -> Vec<(String, String, String)> {
 
 fn served(kind: &Descriptor) -> ServedResource {
     let verbs = |names: &[&str]| names.iter().map(|v| (*v).to_owned()).collect();
+    let builtin = |group, version, name| Schema::builtin(&Gvk::new(group, version, name));
     let below = |s: &Subresource| ServedSubresource {
         name: s.name.to_owned(),
-        schema: s.gvk.and_then(|(group, version, name)| Schema::builtin(&Gvk::new(group, version, name))),
+        schema: s.gvk.and_then(|(group, version, name)| builtin(group, version, name)),
+        options: s.options.and_then(|name| builtin("", "v1", name)),
         verbs: verbs(s.verbs),
     };
     ServedResource {
@@ -101,6 +103,8 @@ fn served(kind: &Descriptor) -> ServedResource {
         resource: kind.resource.to_string(),
         namespaced: kind.namespaced,
         verbs: verbs(kind.verbs.names()),
+        // Upstream's endpoint of namespaces gives the object, and says nothing of it.
+        gives_deleted: kind.rules.returns_deleted() && &*kind.resource != "namespaces",
         subresources: kind.subresources.iter().map(below).collect(),
     }
 }

@@ -10,7 +10,7 @@ use meta::field::Errors;
 use meta::{Object, text};
 use serde_json::Value;
 
-use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY, READ};
+use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY};
 use crate::podspec::{defaults, gated, validate, warnings};
 use crate::rules::{Column, Rules};
 use crate::tree::{child_or_new, same_at};
@@ -29,7 +29,7 @@ pub fn descriptor() -> Descriptor {
         .sub("ephemeralcontainers", CHANGE)
         .sub_of("eviction", ("policy", "v1", "Eviction"), CREATE)
         .sub_of("exec", ("", "v1", "PodExecOptions"), CONNECT)
-        .sub("log", READ)
+        .sub_text("log", "PodLogOptions")
         .sub_of("portforward", ("", "v1", "PodPortForwardOptions"), CONNECT)
         .sub_of("proxy", ("", "v1", "PodProxyOptions"), PROXY)
         .sub("resize", CHANGE)
