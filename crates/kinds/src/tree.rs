@@ -86,23 +86,34 @@ pub fn is_zero(value: &Value) -> bool {
 /// Upstream's semantic equality: what is absent equals what is null, empty or false, and quantities are
 /// not looked at closer (they were made canonical when they were decoded).
 pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
-    equal(a, b, |v| !v.is_number() && is_zero(v))
+    equal("", a, b, |_, v| !v.is_number() && is_zero(v))
 }
 
-/// The same for a part whose fields are pointers in upstream: an empty text and a false flag are something.
+/// Structs of a pod's specification that are no pointers in upstream: an empty one is like none.
+const EMBEDDED: [&str; 5] = ["resources", "preference", "podAffinityTerm", "metadata", "spec"];
+
+/// The same for a part whose fields are pointers in upstream: an empty text, a false flag and a struct without fields
+/// are something. (Maps that are empty are gone since they were decoded.)
 pub fn same_pointers(a: Option<&Value>, b: Option<&Value>) -> bool {
-    equal(a, b, |v| !v.is_string() && !v.is_boolean() && !v.is_number() && is_zero(v))
+    equal("", a, b, |name, value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty() && EMBEDDED.contains(&name),
+        _ => false,
+    })
 }
 
-fn equal(a: Option<&Value>, b: Option<&Value>, nothing: fn(&Value) -> bool) -> bool {
-    let same = |a: Option<&Value>, b: Option<&Value>| equal(a, b, nothing);
-    match (a.filter(|v| !nothing(v)), b.filter(|v| !nothing(v))) {
+/// `nothing` says whether the value of a field is like none.
+fn equal(name: &str, a: Option<&Value>, b: Option<&Value>, nothing: fn(&str, &Value) -> bool) -> bool {
+    let same = |name: &str, a: Option<&Value>, b: Option<&Value>| equal(name, a, b, nothing);
+    match (a.filter(|v| !nothing(name, v)), b.filter(|v| !nothing(name, v))) {
         (None, None) => true,
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            a.iter().all(|(k, v)| same(Some(v), b.get(k))) && b.iter().all(|(k, v)| a.contains_key(k) || same(None, Some(v)))
+            let added = |(k, v): (&String, &Value)| a.contains_key(k) || same(k, None, Some(v));
+            a.iter().all(|(k, v)| same(k, Some(v), b.get(k))) && b.iter().all(added)
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(Some(a), Some(b)))
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same("", Some(a), Some(b)))
         }
         (a, b) => a == b,
     }
@@ -125,7 +136,8 @@ mod tests {
         assert!(!same(Some(&json!([1, 2])), Some(&json!([2, 1]))));
         let (flag, none) = (json!({"x": 1, "a": false, "b": []}), json!({"x": 1}));
         assert!(same(Some(&flag), Some(&none)) && !same_pointers(Some(&flag), Some(&none)));
-        assert!(same_pointers(Some(&json!({"x": 1, "a": null, "b": []})), Some(&none)));
+        assert!(same_pointers(Some(&json!({"x": 1, "a": null, "b": [], "resources": {}})), Some(&none)));
+        assert!(!same_pointers(Some(&json!({"x": 1, "namespaceSelector": {}})), Some(&none)));
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl Authentication {
         if refused.is_empty() { Ok(anonymous::user()) } else { Err(Unauthorized(refused.join("; "))) }
     }
 
+    /// The audiences that a TokenReview is about: those asked for, or else those of the API server.
+    pub fn audiences<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
+        self.tokens.wanted(asked)
+    }
+
     /// What TokenReview answers: the token's user and the audiences it shares with those asked for
     /// (none asked for: those of the API server).
     pub async fn review(

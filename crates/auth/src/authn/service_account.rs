@@ -60,8 +60,13 @@ impl ServiceAccounts {
         Ok((user, shared))
     }
 
+    /// The audiences that a review is about: those asked for, or else those of the API server.
+    pub fn wanted<'a>(&'a self, asked: &'a [String]) -> &'a [String] {
+        if asked.is_empty() { self.tokens.audiences() } else { asked }
+    }
+
     fn shared_audiences(&self, claims: &Claims, wanted: &[String]) -> Result<Vec<String>, Unauthorized> {
-        let wanted = if wanted.is_empty() { self.tokens.audiences() } else { wanted };
+        let wanted = self.wanted(wanted);
         let held = if claims.aud.is_empty() { self.tokens.audiences() } else { &claims.aud };
         let shared: Vec<String> = held.iter().filter(|audience| wanted.contains(audience)).cloned().collect();
         if shared.is_empty() {

@@ -7,7 +7,7 @@ pub fn tag(image: &str) -> &str {
     if image.is_empty() || !image.bytes().all(is_name) {
         return "";
     }
-    if !has_valid_path(image) {
+    if !has_valid_path(image) || is_identifier(image) {
         return "";
     }
     let (name, digest) = image.split_once('@').map_or((image, None), |(n, d)| (n, Some(d)));
@@ -34,6 +34,11 @@ fn has_valid_path(image: &str) -> bool {
     };
     let path = path.split(['@', ':']).next().unwrap_or_default();
     path.len() + ahead <= LONGEST_PATH && path.split('/').all(is_component)
+}
+
+/// Whether it looks like the identifier of an image, which is not taken for a name.
+fn is_identifier(image: &str) -> bool {
+    image.len() == 64 && image.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// Whether words of small letters and digits stand in it, with a dot, one or two underscores, or hyphens between.
@@ -75,6 +80,7 @@ mod tests {
         }
         let long = |length| "a".repeat(length);
         assert_eq!([247, 248].map(|n| pull_policy(&long(n))), ["Always", "IfNotPresent"]);
+        assert_eq!([63, 64, 65].map(|n| pull_policy(&long(n))), ["Always", "IfNotPresent", "Always"]);
         assert_eq!([255, 256].map(|n| pull_policy(&format!("h.io/{}", long(n)))), ["Always", "IfNotPresent"]);
     }
 }

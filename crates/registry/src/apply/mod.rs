@@ -109,6 +109,17 @@ impl Writer<'_> {
         typed::flaw(self.schema.root(), &config.fields().clone().into())
     }
 
+    /// What upstream answers to an apply to an object that has items that cannot be told apart: 500 without a reason.
+    fn unaccountable(&self, live: &Object, first: bool) -> Status {
+        let gvk = self.schema.gvk();
+        let name = format!("({}/{}; {}/{}, Kind={})", live.namespace(), live.name(), gvk.group, gvk.version, gvk.kind);
+        let why = self.flaw(live).unwrap_or_default();
+        Status::new(Reason::Unknown, match first {
+            true => format!("failed to create manager for existing fields: failed to convert new object {name} to smd typed: {why}"),
+            false => format!("failed to create typed live object {name}: {why}"),
+        })
+    }
+
     /// The object after an apply of a configuration, as it came. `finish` makes a tidy object of what was merged:
     /// decoded, with defaults.
     pub fn apply(
@@ -122,9 +133,13 @@ impl Writer<'_> {
         let mut all = managers::read(live);
         let mut was = live.clone();
         was.remove("metadata.managedFields");
+        let there = self.compare(&Object::default(), &was);
+        if there.nameless {
+            return Err(self.unaccountable(&was, all.is_empty()));
+        }
         if all.is_empty() && !live.uid().is_empty() {
             let mut before = Manager { name: BEFORE_FIRST_APPLY.to_owned(), ..self.me(false, now) };
-            before.set = self.compare(&Object::default(), &was).changed;
+            before.set = there.changed;
             all.push(before);
         }
         let mut me = self.me(true, now);
@@ -134,8 +149,8 @@ impl Writer<'_> {
         let mut merged = walk::merge(self.form(), was.fields().clone().into(), &config);
         if let Some(mine) = &mine {
             let owned = all.iter().fold(me.set.clone(), |sum, m| sum.union(&m.set)).with_parents();
-            let there = walk::paths(self.form(), &merged).below.with_parents();
-            let gone = there.intersection(&mine.set.with_parents()).difference(&owned);
+            let left = walk::paths(self.form(), &merged).below.with_parents();
+            let gone = left.intersection(&mine.set.with_parents()).difference(&owned);
             walk::remove(self.form(), &mut merged, &gone);
         }
         let merged = Object::from_value(merged).unwrap_or_default();

@@ -185,13 +185,25 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Field(name) => write!(f, ".{name}"),
-            Step::Value(value) => write!(f, "[={value}]"),
+            Step::Value(value) => {
+                let value: Value = serde_json::from_str(value).unwrap_or_default();
+                write!(f, "[={}]", shown(&value))
+            }
             Step::Item(keys) => {
                 let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
-                let shown: Vec<String> = keys.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                let shown: Vec<String> = keys.iter().map(|(k, v)| format!("{k}={}", shown(v))).collect();
                 write!(f, "[{}]", shown.join(","))
             }
         }
+    }
+}
+
+/// A value in a path, in upstream's form: maps have neither braces nor commas.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => fields.iter().map(|(name, value)| format!("{name}={}", shown(value))).collect(),
+        scalar => scalar.to_string(),
     }
 }
 
@@ -214,5 +226,7 @@ mod tests {
         assert_eq!(set.difference(&a).union(&a), set);
         assert!(set.outside(&Set::fields(&["spec"])).is_empty());
         assert_eq!(a.with_parents().paths(), [".spec", ".spec.a"]);
+        let odd = Step::Item(r#"{"port":{},"protocol":{"a":[1,"b"]}}"#.to_owned());
+        assert_eq!(odd.to_string(), r#"[port=,protocol=a=[1,"b"]]"#);
     }
 }

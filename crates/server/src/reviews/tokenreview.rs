@@ -18,6 +18,7 @@ pub async fn run(work: &Work<'_>, mut review: Object) -> Result<Object, Status> 
     if token.trim().is_empty() {
         // As a header it is none, and who shows none is somebody, too.
         let user = json!({"username": "system:anonymous", "groups": ["system:unauthenticated"]});
+        let audiences = work.ask.state.authentication.audiences(&audiences);
         review.set("status", json!({"authenticated": true, "user": user, "audiences": audiences}));
         return Ok(review);
     }

@@ -33,7 +33,7 @@ pub(super) fn requirements(spec: &View<'_>, resources: &View<'_>, of_pod: bool, 
         } else {
             continue;
         };
-        errors.push(Error::invalid(&requests.path, asked.to_string(), format!("must be {rule} {name} limit of {most}")));
+        errors.push(Error::invalid(&requests.path, value.str(), format!("must be {rule} {name} limit of {}", limit.str())));
     }
     let any = |test: &dyn Fn(&str) -> bool| limits.map().keys().chain(requests.map().keys()).any(|n| test(n));
     if any(&is_huge_page) && !any(&|n| matches!(n, "cpu" | "memory")) {
