@@ -28,7 +28,7 @@ pub(super) fn containers(context: &Context<'_>, errors: &mut Errors) {
         }
         handler::lifecycle(context, &container, errors);
         handler::probes(context, &container, errors);
-        restart_rules(&container, errors);
+        restart_rules(&container, false, errors);
     }
     host_port_conflicts(&list.items().collect::<Vec<_>>(), errors);
 }
@@ -38,7 +38,7 @@ pub(super) fn init_containers(context: &Context<'_>, errors: &mut Errors) {
     let mut names: HashSet<&str> = context.spec.each("containers").map(|c| c.text("name")).collect();
     for container in context.spec.each("initContainers") {
         common(context, &container, errors);
-        restart_rules(&container, errors);
+        restart_rules(&container, true, errors);
         let name = container.at("name");
         if !name.str().is_empty() && !names.insert(name.str()) {
             errors.push(name.duplicate());
@@ -153,13 +153,17 @@ fn host_port_conflicts(containers: &[View<'_>], errors: &mut Errors) {
     }
 }
 
-/// A container's own restart policy and its exceptions by exit code.
-fn restart_rules(container: &View<'_>, errors: &mut Errors) {
+/// A container's own restart policy and its exceptions by exit code. Those of an init container are not looked at
+/// without a policy.
+fn restart_rules(container: &View<'_>, is_init: bool, errors: &mut Errors) {
     let (policy, rules) = (container.at("restartPolicy"), container.at("restartPolicyRules"));
     if policy.exists() {
         policy.one_of(&["Always", "Never", "OnFailure"], errors);
     } else if !rules.is_empty() {
         errors.push(policy.required("must specify restartPolicy when restart rules are used"));
+        if is_init {
+            return;
+        }
     }
     if rules.list().len() > 20 {
         errors.push(Error::too_many(&rules.path, rules.list().len(), 20));

@@ -141,3 +141,17 @@ fn templates_of_workloads() {
     assert!(texts[1].starts_with("spec.template.spec.containers[0].name: Invalid value: \"A\": a lowercase RFC 1123 label"));
     assert_eq!(texts[2], "spec.template.spec.containers[0].image: Required value");
 }
+
+#[test]
+fn restart_rules_of_an_init_container_need_a_policy_first() {
+    let with_rules = json!({"name": "b", "image": "x", "restartPolicyRules": [{"action": "X", "exitCodes": {"operator": "In"}}]});
+    let list = |name: &str| {
+        let mut spec = json!({"containers": [{"name": "a", "image": "x"}]});
+        spec[name] = json!([with_rules]);
+        pod(spec)
+    };
+    let required = |name: &str| format!("spec.{name}[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used");
+    assert_eq!(list("initContainers"), [required("initContainers")]);
+    let action = r#"spec.containers[0].restartPolicyRules[0].action: Unsupported value: "X": supported values: "Restart", "RestartAllContainers""#;
+    assert_eq!(list("containers"), [required("containers"), action.to_owned()]);
+}
