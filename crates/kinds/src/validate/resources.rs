@@ -91,7 +91,10 @@ pub fn amount(name: &str, field: &View<'_>, errors: &mut Errors) {
     if quantity.sign() < 0 {
         errors.push(field.invalid("must be greater than or equal to 0"));
     }
-    if (WHOLE.contains(&name) || is_extended(name)) && quantity.milli_value() % 1000 != 0 {
+    let milli = quantity.milli_value();
+    // An amount of which thousandths cannot be counted is whole to upstream.
+    let is_whole = milli % 1000 == 0 || matches!(milli, i64::MIN | i64::MAX);
+    if (WHOLE.contains(&name) || is_extended(name)) && !is_whole {
         errors.push(field.invalid("must be an integer"));
     }
 }

@@ -218,6 +218,9 @@ fn foreign(schema: &Schema, patched: &Value) -> Option<String> {
         return Some(format!("couldn't get version/kind; json parse error: {why}"));
     }
     let said = |name: &str| patched.get(name).and_then(Value::as_str).unwrap_or("");
+    if said("apiVersion").matches('/').count() > 1 {
+        return Some(format!("unexpected GroupVersion string: {}", said("apiVersion")));
+    }
     let own = gvk.api_version();
     let api_version = if said("apiVersion").is_empty() { &own } else { said("apiVersion") };
     let kind = if said("kind").is_empty() { &gvk.kind } else { said("kind") };

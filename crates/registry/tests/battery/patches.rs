@@ -70,6 +70,8 @@ async fn a_document_that_loses_its_version_loses_its_fields() {
     let status = w.patch(&cm("a"), patch()).await.expect_err("no name is left");
     assert_eq!(status.message, "the name of the object (a based on URL) was undeterminable: name must be provided");
     assert_eq!(status.warnings, [r#"unknown field "data""#, r#"unknown field "metadata""#]);
+    let status = w.patch(&cm("a"), Patch::Merge(json!({"apiVersion": "a/b/c"}))).await.expect_err("no version");
+    assert!(status.message.ends_with("unexpected GroupVersion string: a/b/c"), "{status}");
     let strict = Call { field_validation: FieldValidation::Strict, ..cm("a") };
     let status = w.patch(&strict, patch()).await.expect_err("unknown fields");
     assert!(status.message.ends_with(r#"strict decoding error: unknown field "data", unknown field "metadata""#), "{status}");

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use crate::podspec::qos;
 use crate::tree::{Fields, child_mut, each_mut, restore, restore_metadata_for_status};
 
-/// A new pod is Pending, whatever the client says.
+/// A new pod is Pending, whatever the client says; of its status the class alone stays (upstream: `qos.GetPodQOS`).
 pub(super) fn create(object: &mut Object) {
     let spec = object.at("spec").cloned().unwrap_or_default();
-    let mut status = json!({"phase": "Pending", "qosClass": qos::class(&spec)});
+    let said = object.str_at("status.qosClass");
+    let class = if said.is_empty() { qos::class(&spec) } else { said };
+    let mut status = json!({"phase": "Pending", "qosClass": class});
     if !object.list_at("spec.schedulingGates").is_empty() {
         status["conditions"] = json!([{
             "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
@@ -162,6 +164,9 @@ mod tests {
         assert_eq!(pod.str_at("status.phase"), "Pending");
         assert_eq!(pod.str_at("status.qosClass"), "BestEffort");
         assert_eq!(pod.list_at("status.conditions")[0]["reason"], "SchedulingGated");
+        let mut said = object(json!({"spec": {"containers": [{}]}, "status": {"phase": "Running", "qosClass": "X"}}));
+        create(&mut said);
+        assert_eq!((said.str_at("status.phase"), said.str_at("status.qosClass")), ("Pending", "X"));
     }
 
     #[test]

@@ -155,3 +155,10 @@ fn restart_rules_of_an_init_container_need_a_policy_first() {
     let action = r#"spec.containers[0].restartPolicyRules[0].action: Unsupported value: "X": supported values: "Restart", "RestartAllContainers""#;
     assert_eq!(list("containers"), [required("containers"), action.to_owned()]);
 }
+
+#[test]
+fn amounts_beyond_counting_are_whole() {
+    let of = |amount: &str| container(json!({"resources": {"limits": {"example.com/a": amount}, "requests": {"example.com/a": amount}}}));
+    assert_eq!(of("1e30"), [""; 0]);
+    assert_eq!(of("500m").len(), 2);
+}
