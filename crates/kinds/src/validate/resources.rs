@@ -1,6 +1,7 @@
 //! Names and amounts of resources (upstream: `pkg/apis/core/validation`, `pkg/apis/core/helper`).
 
 use meta::field::{Error, Errors, Path};
+use meta::quantity::Format;
 use meta::{Quantity, text};
 
 use crate::view::View;
@@ -85,16 +86,22 @@ pub fn name_in_container(name: &str, path: &Path, errors: &mut Errors) {
     }
 }
 
+/// Whether an amount has no thousandths. If they are too many to be counted, it has none to upstream when it is written
+/// with few digits (`int64Amount`), and else some.
+fn is_whole(quantity: &Quantity, text: &str) -> bool {
+    let milli = quantity.milli_value();
+    let digits = text.bytes().take_while(|b| !b.is_ascii_alphabetic()).filter(u8::is_ascii_digit).count();
+    let few = digits <= 18 && quantity.format() != Format::BinarySi;
+    milli % 1000 == 0 || few && matches!(milli, i64::MIN | i64::MAX)
+}
+
 /// The amount of a resource: not negative, and whole where only whole ones exist.
 pub fn amount(name: &str, field: &View<'_>, errors: &mut Errors) {
     let Ok(quantity) = Quantity::parse(field.str()) else { return };
     if quantity.sign() < 0 {
         errors.push(field.invalid("must be greater than or equal to 0"));
     }
-    let milli = quantity.milli_value();
-    // An amount of which thousandths cannot be counted is whole to upstream.
-    let is_whole = milli % 1000 == 0 || matches!(milli, i64::MIN | i64::MAX);
-    if (WHOLE.contains(&name) || is_extended(name)) && !is_whole {
+    if (WHOLE.contains(&name) || is_extended(name)) && !is_whole(&quantity, field.str()) {
         errors.push(field.invalid("must be an integer"));
     }
 }

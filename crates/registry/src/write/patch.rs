@@ -227,6 +227,18 @@ fn foreign(schema: &Schema, patched: &Value) -> Option<String> {
     schema::foreign(gvk, api_version, kind)
 }
 
+/// Takes the nulls out of the maps in lists: upstream's library does so, too, where the standard would keep them.
+fn prune(patch: &mut Value, in_list: bool) {
+    match patch {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !(in_list && value.is_null()));
+            fields.values_mut().for_each(|value| prune(value, in_list));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| prune(item, true)),
+        _ => {}
+    }
+}
+
 fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
     let unprocessable = |error: &dyn std::fmt::Display| {
         tracing::debug!(%error, "a patch does not apply");
@@ -241,8 +253,9 @@ fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
             Ok(value)
         }
         Patch::Merge(patch) => {
-            let mut value = old.into_value();
-            json_patch::merge(&mut value, patch);
+            let (mut value, mut patch) = (old.into_value(), patch.clone());
+            prune(&mut patch, false);
+            json_patch::merge(&mut value, &patch);
             Ok(value)
         }
         Patch::Strategic(patch) => match schema.strategic_merge(&old, patch) {

@@ -76,3 +76,13 @@ async fn a_document_that_loses_its_version_loses_its_fields() {
     let status = w.patch(&strict, patch()).await.expect_err("unknown fields");
     assert!(status.message.ends_with(r#"strict decoding error: unknown field "data", unknown field "metadata""#), "{status}");
 }
+
+#[tokio::test]
+async fn a_merge_takes_nulls_out_of_lists() {
+    let w = world().await;
+    w.create(&cm(""), config_map("a", json!({}))).await.expect("created");
+    let owners = json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "A", "name": "a", "uid": "1", "controller": null}]}});
+    let patched = w.patch(&cm("a"), Patch::Merge(owners)).await.expect("patched");
+    let owner = json!({"apiVersion": "v1", "kind": "A", "name": "a", "uid": "1"});
+    assert_eq!(patched.at("metadata.ownerReferences"), Some(&json!([owner])));
+}

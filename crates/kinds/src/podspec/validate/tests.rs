@@ -160,5 +160,7 @@ fn restart_rules_of_an_init_container_need_a_policy_first() {
 fn amounts_beyond_counting_are_whole() {
     let of = |amount: &str| container(json!({"resources": {"limits": {"example.com/a": amount}, "requests": {"example.com/a": amount}}}));
     assert_eq!(of("1e30"), [""; 0]);
-    assert_eq!(of("500m").len(), 2);
+    for odd in ["500m", "12345678901234567890", "1Ei"] {
+        assert_eq!(of(odd).len(), 2, "{odd}");
+    }
 }
