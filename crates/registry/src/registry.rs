@@ -24,7 +24,8 @@ use crate::retention::{self, Mortal};
 use crate::subresource;
 use crate::write::commit::default;
 use crate::write::patch::Patching;
-use crate::write::update::{Replace, writer};
+use crate::write::edit::Replace;
+use crate::write::update::writer;
 
 /// What differs between clusters.
 #[derive(Clone, Debug)]

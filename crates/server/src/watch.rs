@@ -2,16 +2,17 @@
 
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use http_body::Frame;
 use kinds::Descriptor;
 use meta::Status;
 use registry::api::{WatchEvent, WatchStream};
 use schema::proto;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use transport::Error;
 
 use crate::answer;
@@ -104,28 +105,40 @@ pub struct WatchBody {
     /// Never locked: the mutex makes a stream that only one task polls shareable.
     events: Mutex<WatchStream>,
     frames: Frames,
+    /// One future, in a set that asks it only when it has something to say: the token has one lock for all watches.
+    shutdown: FuturesUnordered<WaitForCancellationFutureOwned>,
+    /// The task that the stream wakes with its next event. Until then there is nothing to ask it.
+    waits: Option<Waker>,
     ended: bool,
 }
 
 impl WatchBody {
     /// Frames of the events until one of them ends it.
     pub fn new(events: WatchStream, frames: Frames, shutdown: CancellationToken) -> Self {
-        let events = events.take_until(shutdown.cancelled_owned()).boxed();
-        WatchBody { events: Mutex::new(events), frames, ended: false }
+        let shutdown = FuturesUnordered::from_iter([shutdown.cancelled_owned()]);
+        WatchBody { events: Mutex::new(events), frames, shutdown, waits: None, ended: false }
     }
 
     fn next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // The connection asks again right after each frame: it is answered without a look at the stream.
+        if self.waits.take().is_some_and(|task| task.will_wake(context.waker())) {
+            return Poll::Pending;
+        }
         let events = self.events.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut out = BytesMut::new();
         while !self.ended && out.len() < BATCH {
-            match events.next().poll_unpin(context) {
+            match events.poll_next_unpin(context) {
                 Poll::Ready(Some(event)) => {
                     self.frames.push(&event, &mut out);
                     self.ended = matches!(event, WatchEvent::Error(_));
                 }
                 Poll::Ready(None) => self.ended = true,
+                Poll::Pending if self.shutdown.poll_next_unpin(context).is_ready() => self.ended = true,
                 Poll::Pending if out.is_empty() => return Poll::Pending,
-                Poll::Pending => break,
+                Poll::Pending => {
+                    self.waits = Some(context.waker().clone());
+                    break;
+                }
             }
         }
         Poll::Ready((!out.is_empty()).then(|| out.freeze()))
@@ -144,22 +157,75 @@ impl http_body::Body for WatchBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body::Body;
     use http_body_util::BodyExt;
     use meta::{Encoded, Key};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    fn map() -> (Arc<Encoded>, Frames) {
+        let kind = kinds::all().into_iter().find(|k| &*k.resource == "configmaps").expect("there");
+        let json = Bytes::from_static(br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{}}"#);
+        (Arc::new(Encoded::new(Key::new("d", "a"), 3, json)), Frames::new(&kind, Form::Partial("v1"), Format::Json))
+    }
+
+    /// A task that counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicUsize);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_woken_by_events_and_by_the_end_of_the_server() {
+        let (object, frames) = map();
+        let (sender, events) = futures::channel::mpsc::unbounded();
+        let send = || sender.unbounded_send(WatchEvent::Added(object.clone())).expect("it listens");
+        let shutdown = CancellationToken::new();
+        let mut body = WatchBody::new(events.boxed(), frames, shutdown.clone());
+        let mut poll = |bell: &Arc<Bell>| {
+            let waker = Waker::from(bell.clone());
+            Pin::new(&mut body).poll_frame(&mut Context::from_waker(&waker)).map(|frame| frame.is_some())
+        };
+        let (bell, other) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+        let rung = |bell: &Bell| bell.0.swap(0, Ordering::SeqCst) > 0;
+        assert_eq!(poll(&bell), Poll::Pending);
+        rung(&bell);
+        send();
+        assert!(rung(&bell));
+        assert_eq!(poll(&bell), Poll::Ready(true));
+        assert_eq!(poll(&bell), Poll::Pending);
+        assert!(!rung(&bell));
+        send();
+        assert!(rung(&bell));
+        assert_eq!(poll(&bell), Poll::Ready(true));
+        send();
+        assert!(rung(&bell), "between a frame and the next question, too");
+        assert_eq!(poll(&bell), Poll::Pending);
+        assert_eq!(poll(&bell), Poll::Ready(true));
+        assert_eq!(poll(&other), Poll::Pending);
+        send();
+        assert!(rung(&other), "another task took the body over");
+        assert_eq!(poll(&other), Poll::Ready(true));
+        assert_eq!(poll(&other), Poll::Pending);
+        shutdown.cancel();
+        assert!(rung(&other));
+        assert_eq!(poll(&other), Poll::Ready(false));
+    }
 
     #[tokio::test]
     async fn events_become_lines() {
-        let kind = kinds::all().into_iter().find(|k| &*k.resource == "configmaps").expect("there");
-        let json = Bytes::from_static(br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{}}"#);
-        let object = Arc::new(Encoded::new(Key::new("d", "a"), 3, json));
+        let (object, frames) = map();
         let events = vec![
             WatchEvent::Added(object),
             WatchEvent::Bookmark { revision: 4, initial_end: true },
             WatchEvent::Error(Status::expired("too old")),
         ];
         let events = futures::stream::iter(events).chain(futures::stream::pending()).boxed();
-        let frames = Frames::new(&kind, Form::Partial("v1"), Format::Json);
         let body = WatchBody::new(events, frames, CancellationToken::new());
         let bytes = body.collect().await.expect("ends after the error").to_bytes();
         let lines: Vec<&str> = std::str::from_utf8(&bytes).expect("is text").lines().collect();

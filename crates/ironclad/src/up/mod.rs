@@ -63,6 +63,7 @@ impl Options {
 
 /// Brings the cluster up and keeps it running until it is interrupted.
 pub fn foreground(options: Options) -> Result<()> {
+    trim::small_pages();
     preflight::check(&options)?;
     let lock = preflight::lock(&options.dirs)?;
     preflight::limits();

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
@@ -77,7 +78,7 @@ pub(crate) async fn start(
         ended: false,
         _seat: start.seat,
     };
-    Ok(watcher.into_stream().boxed())
+    Ok(watcher.boxed())
 }
 
 /// The stored objects that may be selected, in key order. Those of a kind in another form are looked at later.
@@ -123,43 +124,37 @@ struct Watcher {
     _seat: Seat,
 }
 
-impl Watcher {
-    fn into_stream(self) -> impl Stream<Item = WatchEvent> + Send + 'static {
-        futures::stream::unfold(self, |mut watcher| async move { watcher.next().await.map(|event| (event, watcher)) })
-    }
+/// Written by hand: a watch has thousands of twins, and all of them wake for the same change.
+impl Stream for Watcher {
+    type Item = WatchEvent;
 
-    async fn next(&mut self) -> Option<WatchEvent> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
+        let watcher = self.get_mut();
         loop {
-            if let Some(event) = self.ready() {
-                return Some(event);
+            if let Some(event) = watcher.ready() {
+                return Poll::Ready(Some(event));
             }
-            if self.ended {
-                return None;
+            if watcher.ended {
+                return Poll::Ready(None);
             }
-            self.arm();
-            let change = match &mut self.timer {
-                None => self.changes.recv().await,
-                Some(timer) => tokio::select! {
-                    biased;
-                    change = self.changes.recv() => change,
-                    () = timer => {
-                        self.ring();
-                        continue;
-                    }
-                },
-            };
-            match change {
-                Some(change) => {
-                    if let Some(event) = self.frame(&change) {
-                        return Some(event);
+            match watcher.changes.poll_recv(context) {
+                Poll::Ready(Some(change)) => {
+                    if let Some(event) = watcher.frame(&change) {
+                        return Poll::Ready(Some(event));
                     }
                 }
                 // Too slow, or the cache was loaded anew: the client resumes by itself.
-                None => return None,
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    ready!(watcher.poll_timer(context));
+                    watcher.ring();
+                }
             }
         }
     }
+}
 
+impl Watcher {
     /// What can be sent without waiting.
     fn ready(&mut self) -> Option<WatchEvent> {
         while let Some(object) = self.initial.next() {
@@ -180,6 +175,12 @@ impl Watcher {
         let revision = self.bookmark.take()?;
         self.sent = self.sent.max(revision);
         Some(WatchEvent::Bookmark { revision: self.sent, initial_end: false })
+    }
+
+    /// Whether it is time for a bookmark or the end.
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.arm();
+        self.timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(context))
     }
 
     /// The timer stands at whatever comes first.

@@ -10,7 +10,7 @@ use super::{Subresource, success};
 use crate::api::{Call, DeleteOptions, Propagation, Written};
 use crate::kind::Kind;
 use crate::registry::Registry;
-use crate::write::update::Internal;
+use crate::write::edit::Internal;
 
 pub(super) struct Eviction;
 

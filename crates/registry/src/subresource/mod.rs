@@ -16,7 +16,8 @@ use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::write::commit::default;
 use crate::write::patch::Patching;
-use crate::write::update::{Replace, writer};
+use crate::write::edit::Replace;
+use crate::write::update::writer;
 
 /// One subresource. The defaults are those of a part of the object.
 #[async_trait]

@@ -16,7 +16,7 @@ use crate::kind::{self, Kind};
 use crate::registry::Registry;
 use crate::write::lifecycle::{check_name, ensure_namespace};
 use crate::write::patch::Patching;
-use crate::write::update::Edit;
+use crate::write::edit::Edit;
 
 pub(super) struct Scale;
 

@@ -4,6 +4,7 @@ pub(crate) mod collection;
 pub(crate) mod commit;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod edit;
 pub(crate) mod lifecycle;
 mod namespace;
 pub(crate) mod patch;

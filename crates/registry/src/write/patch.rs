@@ -6,8 +6,8 @@ use meta::{Gvk, Object, Reason, Status};
 use schema::{PatchError, Schema};
 use serde_json::Value;
 
+use super::edit::Edit;
 use super::{lifecycle, shown};
-use super::update::Edit;
 use crate::api::{FieldValidation, Patch, Sent};
 use crate::apply::Writer;
 

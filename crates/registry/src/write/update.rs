@@ -10,82 +10,13 @@ use meta::{Encoded, Object, Reason, Status};
 use store::{Entry, Expect, Op, Template};
 
 use super::commit::{Outcome, default, request};
+use super::edit::Edit;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
 use crate::apply::{self, Writer};
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::reservation::{self, Taken};
-
-/// What is to become of an object. Called anew when the object changed meanwhile.
-pub(crate) trait Edit: Send {
-    /// The new state, given the present one; `None`: the object does not exist.
-    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status>;
-
-    /// The uid that the present object must have.
-    fn uid(&self) -> Option<&str> {
-        None
-    }
-
-    /// Whether the object is created if it does not exist.
-    fn creates(&self) -> bool {
-        false
-    }
-
-    /// Whether plug-ins see the change. Those that the server itself makes on behalf of another request, which
-    /// they have seen, pass.
-    fn admitted(&self) -> bool {
-        true
-    }
-
-    /// Whether the new state already says who manages which fields.
-    fn owns_fields(&self) -> bool {
-        false
-    }
-
-    /// Whether the new state is the present one with changes, not what the client sent.
-    fn is_patch(&self) -> bool {
-        false
-    }
-
-    /// Warnings about what the client sent.
-    fn warnings(&mut self) -> Vec<String> {
-        Vec::new()
-    }
-}
-
-/// A whole new state, as PUT sends it.
-pub(crate) struct Replace {
-    pub object: Object,
-    pub creates: bool,
-}
-
-impl Edit for Replace {
-    fn apply(&mut self, _old: Option<&Object>) -> Result<Object, Status> {
-        Ok(self.object.clone())
-    }
-
-    fn uid(&self) -> Option<&str> {
-        Some(self.object.uid()).filter(|uid| !uid.is_empty())
-    }
-
-    fn creates(&self) -> bool {
-        self.creates
-    }
-}
-
-/// A change of the server itself: a function of the present state.
-pub(crate) struct Internal<F>(pub F);
-
-impl<F: FnMut(&Object) -> Result<Object, Status> + Send> Edit for Internal<F> {
-    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
-        old.map_or_else(|| Err(Status::no_such_resource()), &mut self.0)
-    }
-
-    fn admitted(&self) -> bool {
-        false
-    }
-}
 
 /// A checked change.
 enum Step {
@@ -95,6 +26,17 @@ enum Step {
     Put(Template),
     /// The last finalizer is gone: the object goes.
     Remove,
+}
+
+/// What one attempt is about: the request, and the state that it is to change.
+#[derive(Clone, Copy)]
+struct On<'a> {
+    call: &'a Call,
+    kind: &'a Kind,
+    /// Empty for the object itself.
+    subresource: &'a str,
+    key: &'a Arc<str>,
+    entry: &'a Entry,
 }
 
 impl Registry {
@@ -135,7 +77,7 @@ impl Registry {
                     Err(status) => return Err(status.warned(warnings)),
                 }
             };
-            match self.try_change(call, kind, subresource, edit, &key, &entry).await? {
+            match self.try_change(&On { call, kind, subresource, key: &key, entry: &entry }, edit).await? {
                 Ok(written) => return Ok(written),
                 Err(now) => current = now,
             }
@@ -143,21 +85,14 @@ impl Registry {
     }
 
     /// One attempt on one state. The inner error is the state that the object has got meanwhile.
-    async fn try_change(
-        &self,
-        call: &Call,
-        kind: &Kind,
-        subresource: &str,
-        edit: &mut impl Edit,
-        key: &Arc<str>,
-        entry: &Entry,
-    ) -> Result<Result<Written, Option<Entry>>, Status> {
+    async fn try_change(&self, on: &On<'_>, edit: &mut impl Edit) -> Result<Result<Written, Option<Entry>>, Status> {
+        let On { call, kind, key, entry, .. } = *on;
         let old = kind.object(entry)?;
         check_uid(call, kind, key, edit.uid(), old.uid())?;
         let mut new = edit.apply(Some(&old))?;
         let mut warnings = edit.warnings();
         warnings.extend(lifecycle::dedup_owners(&mut new, !edit.is_patch()));
-        let carried = self.carry_out(call, kind, subresource, edit, key, entry, &old, new).await;
+        let carried = self.carry_out(on, edit, &old, new).await;
         match carried {
             Ok(Ok(mut written)) => {
                 written.warnings.splice(0..0, warnings);
@@ -169,18 +104,14 @@ impl Registry {
     }
 
     /// Carries a new state through admission and checks into the store.
-    #[allow(clippy::too_many_arguments, reason = "all of them are what one attempt is about")]
     async fn carry_out(
         &self,
-        call: &Call,
-        kind: &Kind,
-        subresource: &str,
+        on: &On<'_>,
         edit: &mut impl Edit,
-        key: &Arc<str>,
-        entry: &Entry,
         old: &Object,
         mut new: Object,
     ) -> Result<Result<Written, Option<Entry>>, Status> {
+        let On { call, kind, subresource, key, entry } = *on;
         let name = &*call.attributes.name;
         lifecycle::ensure_namespace(&mut new, kind.descriptor.namespaced, &call.attributes.namespace)?;
         lifecycle::check_name(&new, name)?;
