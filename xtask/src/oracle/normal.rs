@@ -19,7 +19,7 @@ pattern!(SERVER, r"(127\.0\.0\.1|172\.30\.0\.1|localhost):\d+");
 pattern!(TOKEN, r"eyJ[\w-]+\.[\w-]+\.[\w-]+");
 pattern!(PEM, "-----BEGIN [^-]+-----[^-]+-----END [^-]+-----\n?");
 pattern!(REVISION, r#"(resourceVersion\\*"?: ?\\*"?)[1-9]\d*"#);
-pattern!(AGE, r"^(\d{1,2}s|\dm\d{1,2}s|\d{1,2}m)$");
+pattern!(AGE, r"^(\d{1,3}s|\dm\d{1,2}s|\d{1,2}m)$");
 pattern!(CLUSTER_IP, r"^10\.(9[6-9]|1[01]\d)\.\d+\.\d+$");
 pattern!(TOKEN_VOLUME, "kube-api-access-[a-z0-9]{5}");
 pattern!(PORTS, r":3[0-2]\d{3}/(TCP|UDP|SCTP)");

@@ -164,3 +164,22 @@ fn amounts_beyond_counting_are_whole() {
         assert_eq!(of(odd).len(), 2, "{odd}");
     }
 }
+
+#[test]
+fn old_volumes_are_checked_like_new_ones() {
+    let of = |source: Value| {
+        let mut volume = json!({"name": "v"});
+        volume.as_object_mut().expect("an object").extend(source.as_object().cloned().unwrap_or_default());
+        pod(json!({"containers": [{"name": "a", "image": "x"}], "volumes": [volume]}))
+    };
+    assert_eq!(
+        of(json!({"azureDisk": {"diskName": "d", "diskURI": "u", "kind": "Managed", "cachingMode": "X"}})),
+        [
+            r#"spec.volumes[0].azureDisk.cachingMode: Unsupported value: "X": supported values: "None", "ReadOnly", "ReadWrite""#,
+            r#"spec.volumes[0].azureDisk.diskURI: Unsupported value: "u": supported values: "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}""#,
+        ]
+    );
+    let wrong = of(json!({"storageos": {"volumeName": "A", "secretRef": {}}}));
+    assert_eq!(wrong.len(), 2, "{wrong:?}");
+    assert_eq!(wrong[1], "spec.volumes[0].storageos.secretRef.name: Required value");
+}

@@ -211,7 +211,7 @@ fn ephemeral(context: &Context<'_>, volume: &View<'_>, source: &View<'_>, errors
     }
 }
 
-/// Sources of the time before CSI: what they cannot do without.
+/// Sources of the time before CSI: what they cannot do without, and what else is known of two of them.
 fn old_source(name: &str, source: &View<'_>, errors: &mut Errors) {
     let fields: &[&str] = match name {
         "gitRepo" => &["repository"],
@@ -231,6 +231,43 @@ fn old_source(name: &str, source: &View<'_>, errors: &mut Errors) {
         _ => &[],
     };
     needed(source, fields, errors);
+    match name {
+        "azureDisk" => azure_disk(source, errors),
+        "storageos" => storageos(source, errors),
+        _ => {}
+    }
+}
+
+fn azure_disk(source: &View<'_>, errors: &mut Errors) {
+    let [mode, kind, uri] = ["cachingMode", "kind", "diskURI"].map(|field| source.at(field));
+    if mode.exists() {
+        mode.one_of(&["None", "ReadOnly", "ReadWrite"], errors);
+    }
+    if !kind.exists() {
+        return;
+    }
+    kind.one_of(&["Dedicated", "Managed", "Shared"], errors);
+    let (start, form) = match kind.str() {
+        "Managed" => (
+            "/subscriptions/",
+            "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+        ),
+        _ => ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"),
+    };
+    if !uri.str().starts_with(start) {
+        errors.push(uri.not_supported(&[form]));
+    }
+}
+
+fn storageos(source: &View<'_>, errors: &mut Errors) {
+    for field in ["volumeName", "volumeNamespace"].map(|field| source.at(field)) {
+        if !field.str().is_empty() {
+            dns_label(&field, errors);
+        }
+    }
+    if let Some(secret) = source.get("secretRef") {
+        needed(&secret, &["name"], errors);
+    }
 }
 
 /// A path that stays below where it starts.
