@@ -7,7 +7,7 @@ use std::time::Duration;
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// Has the heap made of small pages from now on. In huge ones, what is free between objects stays allocated: with
-/// 20,000 ConfigMaps that was a quarter of all memory, for nothing that a benchmark could see. Containers are given
+/// 20,000 ConfigMaps that was a third of all memory, for nothing that a benchmark could see. Containers are given
 /// theirs back by the runtime.
 pub fn small_pages() {
     if let Err(error) = nix::sys::prctl::set_thp_disable(true) {
