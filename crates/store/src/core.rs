@@ -157,7 +157,8 @@ impl Core {
             Expect::Absent => previous.is_none(),
             Expect::Revision(r) => previous.as_ref().is_some_and(|e| e.modified == r),
         };
-        if !holds {
+        // What is absent cannot be deleted, whatever was expected.
+        if !holds || (previous.is_none() && matches!(write.op, Op::Delete)) {
             return Err(Error::Unexpected(previous));
         }
         let key = previous.as_ref().map_or(write.key, |e| e.key.clone());

@@ -3,7 +3,7 @@
 //! Place in the straight line: `commit → store`. Only the registry calls it.
 //!
 //! Invariants:
-//! - every acknowledged durable write survives `kill -9` and power loss;
+//! - every acknowledged durable write survives `kill -9` and power loss, and a refused one never appears;
 //! - revisions grow by one a write and never go back, also after a crash; nothing that was
 //!   observed under a revision is ever seen under another;
 //! - a watch delivers every event after its start exactly once, in revision order, or ends with an error.
@@ -163,6 +163,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// The oldest revision that can still be read.
     fn oldest(&self) -> Revision;
+
+    /// Whether writes reach where they should; if not, why. Quick, no I/O.
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// One key's newest value.
     async fn get(&self, key: &str) -> Result<Option<Entry>, Error>;

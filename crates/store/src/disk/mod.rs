@@ -4,11 +4,30 @@
 //! publishes them and acknowledges them (group commit). Lazy writes are acknowledged at once
 //! and go to disk with the next frame, or after [`LAZY_DELAY`]. When the log has grown to a
 //! multiple of the live data, a snapshot of the live data takes its place.
+//!
+//! A write is refused only when no trace of it is left on disk, durably. Where that cannot be had, nobody is answered
+//! and the process ends: the next one finds the write whole or not at all.
 
 mod files;
 mod frame;
+mod header;
+mod health;
+mod legacy;
+mod medium;
+mod recover;
+mod segment;
+#[cfg(any(test, feature = "suite"))]
+#[allow(clippy::missing_panics_doc, reason = "tests fail by panicking")]
+pub mod simulation;
+mod snapshot;
+mod thread;
 mod writer;
 
+pub use medium::{Blob, Medium};
+pub use thread::Lost;
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -19,6 +38,10 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::core::Core;
 use crate::{Entry, Error, Page, Revision, Store, Watch, Write};
+#[cfg(test)]
+use files::FORMAT;
+use health::Health;
+use medium::Directory;
 use writer::{Request, Writer};
 
 /// How long a lazy write may stay off the disk.
@@ -27,29 +50,56 @@ pub const LAZY_DELAY: Duration = Duration::from_secs(20);
 /// Writes that may wait at once; further ones wait for their turn before they are queued.
 const QUEUE: usize = 4096;
 
+/// How large things may grow.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// Bytes of logs from which on a snapshot is worth its while.
+    pub(crate) log: u64,
+    /// Zeros that a log is filled with ahead of its end, in bytes.
+    pub(crate) ahead: u64,
+    /// Revisions reserved ahead, so that lazy writes need no sync of their own.
+    pub(crate) reserve: u64,
+    /// Bytes that lazy writes may keep off the disk.
+    pub(crate) pending: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Sizes { log: 32 << 20, ahead: 1 << 20, reserve: 10_000, pending: 4 << 20 }
+    }
+}
+
 /// A store in a directory that one process has for itself.
 pub struct Disk {
     core: Arc<Core>,
+    health: Arc<Health>,
     requests: mpsc::Sender<Request>,
     turns: Semaphore,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Held until the end.
+    _lock: Option<File>,
 }
 
 impl Disk {
-    /// Opens the store in a directory, which is made if it is absent.
+    /// Opens the store in a directory, which is made if it is absent. When it is not known any more what is on disk,
+    /// the process ends, with a line on standard error.
     ///
     /// Errors: [`Error::Io`] when the directory is in use or cannot be written,
-    /// [`Error::Corrupt`] when a file is damaged in a place that had been durable.
+    /// [`Error::Corrupt`] when a file is damaged in a place that had been durable, missing, or of a later format.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        std::fs::create_dir_all(dir).map_err(|e| files::io_error("create", dir, &e))?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|e| Error::Io(format!("create {}: {e}{}", dir.display(), files::advice(&e))))?;
         let lock = files::lock(dir)?;
-        let mut found = files::recover(dir)?;
-        let core = Arc::new(Core::new(std::mem::take(&mut found.entries), found.revision));
+        Self::start(Arc::new(Directory::at(dir)), Sizes::default(), thread::end_process(), Some(lock))
+    }
+
+    fn start(medium: Arc<dyn Medium>, sizes: Sizes, lost: Lost, lock: Option<File>) -> Result<Self, Error> {
+        let health = Arc::new(Health::default());
+        let writer = Writer::open(medium, health.clone(), sizes, thread::elsewhere())?;
+        let core = writer.core();
         let (requests, queue) = mpsc::channel();
-        let writer = Writer::open(dir, lock, core.clone(), &found)?;
-        let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        let thread = thread.spawn(move || writer.run(&queue)).map_err(|e| Error::Io(format!("start a thread: {e}")))?;
-        Ok(Disk { core, requests, turns: Semaphore::new(QUEUE), thread: Mutex::new(Some(thread)) })
+        let thread = thread::start(writer, health.clone(), queue, lost)?;
+        Ok(Disk { core, health, requests, turns: Semaphore::new(QUEUE), thread: Mutex::new(Some(thread)), _lock: lock })
     }
 }
 
@@ -76,6 +126,10 @@ impl Store for Disk {
 
     fn oldest(&self) -> Revision {
         self.core.oldest()
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.health.check()
     }
 
     async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {

@@ -11,6 +11,13 @@ fn log_of(dir: &Path) -> PathBuf {
     logs.filter(|p| p.extension().is_some_and(|e| e == "log")).max().expect("a log")
 }
 
+/// What a log holds, without the zeros that it is filled with.
+fn written(log: &Path) -> Vec<u8> {
+    let mut bytes = fs::read(log).expect("read");
+    bytes.truncate(bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1));
+    bytes
+}
+
 async fn fill(dir: &Path, n: usize) -> Revision {
     let s = Disk::open(dir).expect("opens");
     for i in 0..n {
@@ -68,18 +75,21 @@ async fn a_torn_tail_is_cut_and_damage_is_reported() {
     let dir = tempfile::tempdir().expect("dir");
     fill(dir.path(), 20).await;
     let log = log_of(dir.path());
-    let good = fs::read(&log).expect("read");
+    let good = written(&log);
     for cut in 1..90 {
         fs::write(&log, &good[..good.len() - cut]).expect("write");
         let s = Disk::open(dir.path()).expect("a torn tail is no damage");
         assert!(s.range("/k/", None, 0, None).await.expect("range").entries.len() >= 18);
     }
-    let mut bad = good.clone();
-    bad[good.len() / 2] ^= 1;
-    fs::write(&log, &bad).expect("write");
-    let error = Disk::open(dir.path()).err().expect("damage is reported");
-    assert!(matches!(&error, Error::Corrupt(text) if text.contains("is damaged at byte")), "{error}");
-    assert_eq!(fs::read(&log).expect("read"), bad, "nothing was changed");
+    // In the middle, and in the very last frame, which no later one calls durable.
+    for place in [good.len() / 2, good.len() - 9] {
+        let mut bad = good.clone();
+        bad[place] ^= 1;
+        fs::write(&log, &bad).expect("write");
+        let error = Disk::open(dir.path()).err().expect("damage is reported");
+        assert!(matches!(&error, Error::Corrupt(text) if text.contains("is damaged at byte")), "{error}");
+        assert_eq!(fs::read(&log).expect("read"), bad, "nothing was changed");
+    }
 }
 
 #[tokio::test]
@@ -104,4 +114,59 @@ async fn a_snapshot_replaces_a_long_log() {
     assert!(bytes < 40 << 20, "{bytes} bytes for one of a megabyte");
     let s = Disk::open(dir.path()).expect("opens");
     assert_eq!(s.get("/big").await.expect("get").map(|e| (e.modified, e.value.len())), Some((at, 1 << 20)));
+}
+
+#[tokio::test]
+async fn files_that_are_gone_are_missed_and_files_of_the_future_refused() {
+    let dir = tempfile::tempdir().expect("dir");
+    let revision = fill(dir.path(), 3).await;
+    let log = log_of(dir.path());
+    let away = dir.path().join("away");
+    fs::rename(&log, &away).expect("rename");
+    let error = Disk::open(dir.path()).err().expect("refused");
+    assert!(error.to_string().contains("is missing, there is neither a snapshot nor a log"), "{error}");
+    fs::rename(&away, &log).expect("rename");
+    fs::write(dir.path().join(files::FORMAT), "3\n").expect("write");
+    let error = Disk::open(dir.path()).err().expect("refused");
+    assert!(error.to_string().contains("has format 3, this Ironclad knows formats up to 2"), "{error}");
+    fs::write(dir.path().join(files::FORMAT), "2\n").expect("write");
+    assert_eq!(Disk::open(dir.path()).expect("opens").revision(), revision);
+}
+
+#[tokio::test]
+async fn nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("dir");
+    let inner = dir.path().join("store");
+    fill(&inner, 3).await;
+    let mode = |path: &Path| fs::metadata(path).expect("is there").permissions().mode() & 0o7777;
+    assert_eq!(mode(&inner), 0o700);
+    for file in fs::read_dir(&inner).expect("dir") {
+        let path = file.expect("entry").path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn where_a_write_cannot_be_taken_back_nobody_is_answered() {
+    use super::simulation::{Faults, SimulatedDisk, store};
+    use futures::FutureExt;
+    let disk = SimulatedDisk::new(1);
+    let (told, mut lost) = tokio::sync::mpsc::unbounded_channel();
+    let s = store(&disk, move |why| drop(told.send(why.to_owned()))).expect("opens");
+    let (revision, _) = s.commit(put("/a", "1", Expect::Absent)).await.expect("put");
+    disk.set_faults(Faults { room: Some(0), ..Faults::default() });
+    let big = "x".repeat(100_000);
+    let error = s.commit(put("/b", &big, Expect::Absent)).await.expect_err("no room");
+    assert!(error.to_string().contains("free some space"), "{error}");
+    assert!(s.health().is_err_and(|why| why.contains("free some space")));
+    disk.set_faults(Faults::default());
+    assert_eq!(s.commit(put("/b", &big, Expect::Absent)).await.expect("room").0, revision + 1);
+    assert_eq!(s.health(), Ok(()));
+    disk.set_faults(Faults { ends_after: Some(0), ..Faults::default() });
+    let mut answer = Box::pin(s.commit(put("/c", "1", Expect::Absent)));
+    assert!(answer.as_mut().now_or_never().is_none(), "asked");
+    let why = lost.recv().await.expect("the process would end");
+    assert!(why.contains("could not be taken back"), "{why}");
+    assert!(s.health().is_err());
 }

@@ -1,47 +1,63 @@
-//! The thread that writes the log.
+//! What the thread that writes the log does, step by step; it knows no thread itself.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::io;
+use std::mem::ManuallyDrop;
+use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::{Arc, mpsc};
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 
-use super::files::{self, Recovered};
-use super::frame::{FRAME_HEADER, Frame, Record};
-use super::LAZY_DELAY;
+use super::files::{self, io_error};
+use super::frame::{FRAME_HEADER, Record, Sort};
+use super::health::Health;
+use super::medium::Medium;
+use super::recover;
+use super::segment::{Failure, Segment, log_name};
+use super::snapshot::{self, Snapshot};
+use super::{LAZY_DELAY, Sizes};
 use crate::core::{Core, Staged};
-use crate::{Durability, Entry, Error, Event, Revision, Write};
+use crate::{Durability, Entry, Error, Event, Op, Revision, Write};
 
-/// Revisions reserved ahead, so that lazy writes need no sync of their own.
-const RESERVE: u64 = 10_000;
-/// Writes in one frame.
-const BATCH: usize = 4096;
-/// A log is replaced by a snapshot when it is at least this large …
-const LOG_MIN: u64 = 32 << 20;
-/// … and this many times as large as the live data.
-const LOG_FACTOR: u64 = 2;
+/// Where the answer to a write goes.
+pub(super) type Answer = oneshot::Sender<Result<(Revision, Entry), Error>>;
 
 /// What the thread is asked for.
 pub(super) enum Request {
-    Commit { write: Write, answer: oneshot::Sender<Result<(Revision, Entry), Error>> },
+    Commit { write: Write, answer: Answer },
     Close,
 }
 
-type Answers = Vec<(oneshot::Sender<Result<(Revision, Entry), Error>>, Result<(Revision, Entry), Error>)>;
+impl Request {
+    /// About how much it adds to a frame, in bytes.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Request::Commit { write: Write { op: Op::Put(template), .. }, .. } => template.bytes.len(),
+            _ => 0,
+        }
+    }
+}
 
-/// The thread's state.
+/// It is not known what is on disk: nothing more may be said, to nobody. The process has to end; the next one reads
+/// what is there.
+#[derive(Debug)]
+pub(super) struct Lost(pub(super) String);
+
+/// Work that may take a while, done elsewhere.
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+/// Has a job done elsewhere.
+pub(super) type Spawn = Box<dyn Fn(Job) -> io::Result<()> + Send>;
+
+type Answers = Vec<(Answer, Result<(Revision, Entry), Error>)>;
+
+/// The writer's state.
 pub(super) struct Writer {
-    dir: PathBuf,
-    /// Held until the end.
-    _lock: File,
+    medium: Arc<dyn Medium>,
     core: Arc<Core>,
-    log: File,
-    /// Length of the log, and how much of it is durable: everything.
-    length: u64,
+    health: Arc<Health>,
+    sizes: Sizes,
+    spawn: Spawn,
+    segment: Segment,
     /// Bytes in all logs since the last snapshot.
     log_bytes: u64,
     /// A frame in the making: room for its header, then the records not yet on disk.
@@ -50,62 +66,58 @@ pub(super) struct Writer {
     deadline: Option<Instant>,
     /// Revisions up to this one are reserved on disk.
     ceiling: Revision,
-    snapshot: Option<JoinHandle<()>>,
-    /// After a failed sync nothing can be promised any more.
-    failed: Option<String>,
+    /// Disconnected when the snapshot in the making is done.
+    snapshot: Option<Receiver<()>>,
 }
 
 impl Writer {
-    pub(super) fn open(dir: &Path, lock: File, core: Arc<Core>, found: &Recovered) -> Result<Self, Error> {
-        let io = |e: io::Error| files::io_error("write in", dir, &e);
-        let log = match &found.log {
-            Some(path) => OpenOptions::new().append(true).open(path).map_err(io)?,
-            None => files::create_log(dir, found.revision).map_err(io)?,
+    /// Reads the directory, and reserves the first revisions.
+    pub(super) fn open(medium: Arc<dyn Medium>, health: Arc<Health>, sizes: Sizes, spawn: Spawn) -> Result<Self, Error> {
+        let found = recover::recover(&*medium)?;
+        let io = |e: io::Error| io_error("write in", &*medium, &e);
+        let segment = match found.log {
+            Some((after, length)) => Segment::open(&*medium, after, length, sizes.ahead),
+            None => Segment::create(&*medium, found.revision, None, sizes.ahead),
         };
-        let length = log.metadata().map_err(io)?.len();
+        let segment = segment.map_err(io)?;
+        if !files::has_format(&*medium)? {
+            files::write_format(&*medium).map_err(io)?;
+        }
         let mut writer = Writer {
-            dir: dir.to_owned(),
-            _lock: lock,
-            core,
-            log,
-            length,
+            core: Arc::new(Core::new(found.entries, found.revision)),
+            medium,
+            health,
+            sizes,
+            spawn,
+            segment,
             log_bytes: found.log_bytes,
             pending: vec![0; FRAME_HEADER],
             deadline: None,
             ceiling: 0,
             snapshot: None,
-            failed: None,
         };
-        writer.flush(found.revision, false)?;
-        Ok(writer)
-    }
-
-    /// Serves until told to close, or until nobody can ask any more.
-    pub(super) fn run(mut self, queue: &Receiver<Request>) {
-        let mut requests = Vec::new();
-        loop {
-            match self.next(queue) {
-                Ok(request) => requests.push(request),
-                Err(RecvTimeoutError::Timeout) => self.flush_lazy(),
-                Err(RecvTimeoutError::Disconnected) => requests.push(Request::Close),
-            }
-            requests.extend(queue.try_iter().take(BATCH));
-            if self.serve(requests.drain(..)) {
-                return self.close();
-            }
+        match writer.flush(found.revision, Sort::Open) {
+            Ok(Ok(())) => Ok(writer),
+            Ok(Err(error)) => Err(error),
+            Err(Lost(why)) => Err(Error::Io(why)),
         }
     }
 
-    fn next(&self, queue: &Receiver<Request>) -> Result<Request, RecvTimeoutError> {
-        match self.deadline {
-            None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(at) => queue.recv_timeout(at.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))),
-        }
+    /// What it writes is read here.
+    pub(super) fn core(&self) -> Arc<Core> {
+        self.core.clone()
     }
 
-    /// Does one batch; says whether a close was among the requests.
-    fn serve(&mut self, requests: impl Iterator<Item = Request>) -> bool {
-        let (mut staged, mut answers, mut close) = (Staged::default(), Answers::new(), false);
+    /// When [`Writer::flush_lazy`] is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Does one batch; says whether a close was among the requests. Whoever gets no answer must get none.
+    pub(super) fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<bool, Lost> {
+        let (mut staged, mut close) = (Staged::default(), false);
+        // Dropping one would be an answer, too: that the write failed.
+        let mut answers = ManuallyDrop::new(Answers::new());
         let before = self.pending.len();
         let mut revision = self.core.revision();
         let mut sync = false;
@@ -123,11 +135,9 @@ impl Writer {
             }
             answers.push((answer, done.map(|entry| (revision, entry))));
         }
-        let result = match &self.failed {
-            Some(why) => Err(Error::Io(why.clone())),
-            None if sync => self.flush(revision, false),
-            None => Ok(()),
-        };
+        // A batch of lazy writes that is large goes to disk at once: it must not fill the memory.
+        sync |= self.pending.len() > self.sizes.pending;
+        let result = if sync { self.flush(revision, Sort::Open)? } else { Ok(()) };
         match result {
             Ok(()) => self.core.publish(staged),
             Err(error) => {
@@ -138,95 +148,144 @@ impl Writer {
         if self.pending.len() > FRAME_HEADER && self.deadline.is_none() {
             self.deadline = Some(Instant::now() + LAZY_DELAY);
         }
-        for (answer, result) in answers {
+        for (answer, result) in ManuallyDrop::into_inner(answers) {
             let _ = answer.send(result);
         }
-        self.snapshot_if_due();
-        close
+        self.snapshot_if_due()?;
+        Ok(close)
     }
 
-    fn flush_lazy(&mut self) {
-        if let Err(error) = self.flush(self.core.revision(), false) {
+    /// Writes what may wait no longer.
+    pub(super) fn flush_lazy(&mut self) -> Result<(), Lost> {
+        if let Err(error) = self.flush(self.core.revision(), Sort::Open)? {
             tracing::warn!(%error, "could not write heartbeats and events to disk, trying again");
             self.deadline = Some(Instant::now() + LAZY_DELAY);
         }
+        Ok(())
     }
 
-    /// Writes the pending records as one frame and syncs. `revision` is the newest handed out.
-    fn flush(&mut self, revision: Revision, clean: bool) -> Result<(), Error> {
-        let mut ceiling = self.ceiling;
-        if ceiling < revision + RESERVE / 2 {
-            ceiling = revision + RESERVE;
+    /// Writes the pending records as one frame and syncs. `revision` is the newest handed out. After an error the
+    /// records are still pending, and nothing of them is on disk.
+    fn flush(&mut self, revision: Revision, sort: Sort) -> Result<Result<(), Error>, Lost> {
+        let ceiling = match sort {
+            // Nothing will be handed out after it.
+            Sort::Clean => revision,
+            _ if self.ceiling < revision + self.sizes.reserve / 2 => revision + self.sizes.reserve,
+            _ => self.ceiling,
+        };
+        let appended = self.segment.append(sort, ceiling, &mut self.pending);
+        if let Err(error) = self.settled(appended)? {
+            return Ok(Err(error));
         }
-        Frame { clean, durable: self.length, ceiling }.seal(&mut self.pending);
-        if let Err(error) = self.log.write_all(&self.pending) {
-            // Nothing of it was promised: take back what reached the file, and go on when there is room again.
-            let undone = self.log.set_len(self.length);
-            let advice = files::advice(&error);
-            let why = format!("write {}: {error}{advice}", self.dir.display());
-            if undone.is_err() {
-                self.failed = Some(why.clone());
-            }
-            return Err(Error::Io(why));
-        }
-        if let Err(error) = self.log.sync_data() {
-            let why = format!("sync {}: {error}; restart Ironclad once the disk works", self.dir.display());
-            self.failed = Some(why.clone());
-            return Err(Error::Io(why));
-        }
-        self.length += self.pending.len() as u64;
         self.log_bytes += self.pending.len() as u64;
         self.ceiling = ceiling;
         self.deadline = None;
         self.pending.truncate(FRAME_HEADER);
         // A burst must not keep its memory.
         self.pending.shrink_to(1 << 20);
+        Ok(Ok(()))
+    }
+
+    /// Sorts a failure into what can be told and what cannot, and notes how the disk does.
+    fn settled(&self, appended: Result<(), Failure>) -> Result<Result<(), Error>, Lost> {
+        let why = |error: &io::Error| format!("write {}: {error}{}", self.medium.place(), files::advice(error));
+        match appended {
+            Ok(()) => {
+                self.health.well();
+                Ok(Ok(()))
+            }
+            Err(Failure::Undone(error)) => {
+                self.health.failed(&why(&error));
+                Ok(Err(Error::Io(why(&error))))
+            }
+            Err(Failure::Unknown(error)) => Err(Lost(format!(
+                "{}; it could not be taken back, so nobody knows what is stored: starting again reads what is there",
+                why(&error)
+            ))),
+        }
+    }
+
+    fn snapshot_if_due(&mut self) -> Result<(), Lost> {
+        let due = self.log_bytes >= self.sizes.log.max(self.core.live_bytes().saturating_mul(LOG_FACTOR));
+        if !due || self.is_making_snapshot() {
+            return Ok(());
+        }
+        if let Err(error) = self.start_snapshot()? {
+            tracing::warn!(%error, "could not start a snapshot, trying again after more writes");
+            self.log_bytes = self.log_bytes.saturating_sub(self.sizes.log);
+        }
         Ok(())
     }
 
-    fn snapshot_if_due(&mut self) {
-        let due = self.log_bytes >= LOG_MIN.max(self.core.live_bytes().saturating_mul(LOG_FACTOR));
-        if !due || self.failed.is_some() || self.snapshot.as_ref().is_some_and(|s| !s.is_finished()) {
-            return;
+    fn is_making_snapshot(&mut self) -> bool {
+        let busy = self.snapshot.as_ref().is_some_and(|done| done.try_recv() == Err(TryRecvError::Empty));
+        if !busy {
+            self.snapshot = None;
         }
-        if let Err(error) = self.start_snapshot() {
-            tracing::warn!(%error, "could not start a snapshot, trying again after more writes");
-            self.log_bytes = self.log_bytes.saturating_sub(LOG_MIN);
-        }
+        busy
     }
 
-    fn start_snapshot(&mut self) -> Result<(), Error> {
+    fn start_snapshot(&mut self) -> Result<Result<(), Error>, Lost> {
         let revision = self.core.revision();
-        self.flush(revision, false)?;
-        self.log = files::create_log(&self.dir, revision).map_err(|e| files::io_error("write in", &self.dir, &e))?;
-        self.length = super::frame::FILE_HEADER as u64;
-        self.log_bytes = self.length;
-        // The ceiling is a promise of the newest log: repeat it there before anything else is written.
-        self.ceiling = 0;
-        self.flush(revision, false)?;
-        let (core, dir) = (self.core.clone(), self.dir.clone());
-        let thread = std::thread::Builder::new().name("store-snapshot".to_owned()).spawn(move || {
+        if let Err(error) = self.flush(revision, Sort::Open)? {
+            return Ok(Err(error));
+        }
+        // Where nothing was written since the last change of logs, the snapshot goes before the same log.
+        if revision > self.segment.after
+            && let Err(error) = self.change_logs(revision)?
+        {
+            return Ok(Err(error));
+        }
+        self.log_bytes = self.segment.length;
+        let (core, medium, log, ceiling) = (self.core.clone(), self.medium.clone(), self.segment.after, self.ceiling);
+        let (done, wait) = mpsc::sync_channel(0);
+        let job = move || {
             let (entries, revision) = core.live();
-            if let Err(error) = files::write_snapshot(&dir, &entries, revision) {
+            if let Err(error) = snapshot::write(&*medium, &entries, &Snapshot { revision, log, ceiling }) {
                 tracing::warn!(%error, "could not write a snapshot, the logs are kept");
             }
-        });
-        self.snapshot = Some(thread.map_err(|e| Error::Io(format!("start a thread: {e}")))?);
-        Ok(())
+            drop(done);
+        };
+        let started = (self.spawn)(Box::new(job)).map_err(|e| Error::Io(format!("start a thread: {e}")));
+        self.snapshot = started.is_ok().then_some(wait);
+        Ok(started)
     }
 
-    fn close(mut self) {
-        if let Some(snapshot) = self.snapshot.take() {
-            let _ = snapshot.join();
+    /// Goes on in a new log. Where that fails, in the old one, and nothing is left of the new.
+    fn change_logs(&mut self, revision: Revision) -> Result<Result<(), Error>, Lost> {
+        let created = Segment::create(&*self.medium, revision, Some(self.segment.after), self.sizes.ahead);
+        let next = match created {
+            Ok(next) => next,
+            Err(error) => return Ok(Err(io_error("write in", &*self.medium, &error))),
+        };
+        let closed = self.segment.close_for(revision, self.ceiling);
+        if let Err(error) = self.settled(closed)? {
+            // Nothing leads to it: should this fail, the next start removes it.
+            let _ = self.medium.remove(&log_name(revision));
+            return Ok(Err(error));
         }
-        let revision = self.core.revision();
-        if self.failed.is_none()
-            && let Err(error) = self.flush(revision, true)
-        {
-            tracing::warn!(%error, "could not close the store in good order; nothing acknowledged is lost");
+        self.segment = next;
+        Ok(Ok(()))
+    }
+
+    /// Ends in good order.
+    pub(super) fn close(mut self) {
+        if let Some(done) = self.snapshot.take() {
+            // It ends when the job has: nothing is ever sent.
+            let _ = done.recv();
+        }
+        match self.flush(self.core.revision(), Sort::Clean) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not close the store in good order; nothing acknowledged is lost");
+            }
+            Err(Lost(why)) => tracing::warn!(why, "could not close the store in good order; nothing acknowledged is lost"),
         }
     }
 }
+
+/// A log is replaced when it is this many times as large as the live data.
+const LOG_FACTOR: u64 = 2;
 
 fn encode(event: &Event, out: &mut Vec<u8>) {
     let entry = event.entry.as_ref();
