@@ -27,12 +27,21 @@ struct Frame<'a> {
 /// Reads a directory of the first format, if it is one, and rewrites it. A crash on the way leaves it as it was.
 pub(super) fn recover(medium: &dyn Medium) -> Result<Option<Recovered>, Error> {
     let (mut snapshots, mut logs) = (files::revisions(medium, "snap")?, files::revisions(medium, "log")?);
-    let is_old = |name: String| medium.read(&name).is_ok_and(|bytes| bytes.starts_with(MAGIC));
-    snapshots.retain(|at| is_old(snapshot::name(*at)));
-    logs.retain(|after| is_old(log_name(*after)));
-    if snapshots.is_empty() && logs.is_empty() {
+    let mut names: Vec<String> = snapshots.iter().map(|at| snapshot::name(*at)).collect();
+    names.extend(logs.iter().map(|after| log_name(*after)));
+    let mut old = BTreeMap::new();
+    for name in names {
+        let bytes = files::read(medium, &name)?;
+        if bytes.starts_with(MAGIC) {
+            old.insert(name, bytes.len());
+        }
+    }
+    if old.is_empty() {
         return Ok(None);
     }
+    // A log that is cut within its first bytes is one that was just being made.
+    snapshots.retain(|at| old.contains_key(&snapshot::name(*at)));
+    logs.retain(|after| old.contains_key(&log_name(*after)));
     let mut entries = BTreeMap::new();
     let mut newest = 1;
     if let Some(at) = snapshots.last() {
@@ -41,7 +50,7 @@ pub(super) fn recover(medium: &dyn Medium) -> Result<Option<Recovered>, Error> {
     }
     let (mut ceiling, after) = (0, newest);
     // The last log with anything in it is the one that was written to: a change of logs may have failed.
-    let is_empty = |after: &Revision| medium.read(&log_name(*after)).is_ok_and(|bytes| bytes.len() <= MAGIC.len());
+    let is_empty = |after: &Revision| old.get(&log_name(*after)).is_none_or(|length| *length <= MAGIC.len());
     let last = logs.iter().rposition(|after| !is_empty(after)).unwrap_or_default();
     for (i, log) in logs.iter().enumerate() {
         let found = read_log(medium, &log_name(*log), i >= last, after, &mut entries)?;
@@ -50,9 +59,8 @@ pub(super) fn recover(medium: &dyn Medium) -> Result<Option<Recovered>, Error> {
     }
     // That it was closed in good order is no reason to begin below it: this format did not say where that was.
     let revision = newest.max(ceiling);
-    let names: Vec<String> = snapshots.iter().map(|at| snapshot::name(*at)).chain(logs.iter().map(|l| log_name(*l))).collect();
-    let entries: Vec<Entry> = entries.into_values().collect();
-    rewrite(medium, entries, revision, &names).map(Some)
+    let names: Vec<String> = old.into_keys().collect();
+    rewrite(medium, entries.into_values().collect(), revision, &names).map(Some)
 }
 
 /// Writes everything in the present format beside the old files, then removes those.

@@ -38,7 +38,7 @@ pub(super) fn recover(medium: &dyn Medium) -> Result<Recovered, Error> {
         Some(at) => Some(snapshot::read(medium, *at, &mut reading.entries)?),
         None => None,
     };
-    if !known && snapshot.is_none() && reading.logs.iter().all(|after| reading.is_blank(*after)) {
+    if !known && snapshot.is_none() && reading.first_with_writes(0)?.is_none() {
         // Not even begun: a crash at the very first start.
         reading.logs.iter().try_for_each(|after| medium.remove(&log_name(*after))).map_err(|e| io_error("write in", medium, &e))?;
         return Ok(Recovered { entries: Vec::new(), revision: 1, log: None, log_bytes: 0 });
@@ -78,10 +78,15 @@ enum End {
 }
 
 impl Reading<'_> {
-    /// Whether there is nothing in a log.
-    fn is_blank(&self, after: Revision) -> bool {
-        let bytes = self.medium.read(&log_name(after));
-        bytes.is_ok_and(|bytes| bytes.get(FILE_HEADER..).is_none_or(|rest| rest.iter().all(|b| *b == 0)))
+    /// The first log from a revision on that has anything in it.
+    fn first_with_writes(&self, from: Revision) -> Result<Option<Revision>, Error> {
+        for after in self.logs.iter().filter(|after| **after >= from) {
+            let bytes = files::read(self.medium, &log_name(*after))?;
+            if bytes.get(FILE_HEADER..).is_some_and(|rest| rest.iter().any(|b| *b != 0)) {
+                return Ok(Some(*after));
+            }
+        }
+        Ok(None)
     }
 
     /// Reads one log after the other. Returns the last one, and its length.
@@ -161,12 +166,12 @@ impl Reading<'_> {
 
     /// Logs that nothing leads to are what is left of a change of logs that failed: there can be nothing in them.
     fn after_the_last(&self, last: Revision) -> Result<(), Error> {
-        match self.logs.iter().find(|after| **after > last && !self.is_blank(**after)) {
+        match self.first_with_writes(last + 1)? {
             None => Ok(()),
             Some(stray) => Err(Error::Corrupt(format!(
                 "the database file {}/{} holds writes, but {} does not lead to it; restore the directory from a backup",
                 self.medium.place(),
-                log_name(*stray),
+                log_name(stray),
                 log_name(last)
             ))),
         }

@@ -114,7 +114,7 @@ impl Model {
         let all = self.history.iter().chain(&self.unanswered);
         for (i, done) in all.enumerate() {
             apply(&mut state, done);
-            let complete = i + 1 <= self.history.len() || i + 1 == self.history.len() + self.unanswered.len();
+            let complete = i < self.history.len() || i + 1 == self.history.len() + self.unanswered.len();
             if i + 1 >= self.durable && complete && state == found {
                 matches = Some(i + 1);
             }
