@@ -15,6 +15,7 @@ const FUNCTION: usize = 100;
 
 /// Which of our crates each crate may use. A crate that is not here is new: give it its place.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("tasks", &[]),
     ("meta", &[]),
     ("schema", &["meta"]),
     ("kinds", &["meta", "schema"]),
@@ -22,15 +23,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("transport", &["meta"]),
     ("auth", &["meta", "kinds"]),
     ("admission", &["meta", "kinds", "auth"]),
-    ("registry", &["meta", "schema", "kinds", "store", "admission"]),
-    ("server", &["meta", "schema", "kinds", "store", "registry", "auth", "admission", "transport"]),
-    ("client", &["meta", "transport"]),
-    ("controllers", &["meta", "client", "transport"]),
+    ("registry", &["tasks", "meta", "schema", "kinds", "store", "admission"]),
+    ("server", &["tasks", "meta", "schema", "kinds", "store", "registry", "auth", "admission", "transport"]),
+    ("client", &["tasks", "meta", "transport"]),
+    ("controllers", &["tasks", "meta", "client", "transport"]),
     ("scheduler", &["meta", "client"]),
     ("runtime", &[]),
     ("network", &["meta", "client"]),
     ("dns", &["meta", "client"]),
-    ("kubelet", &["meta", "client", "transport", "auth", "runtime", "network"]),
+    ("kubelet", &["tasks", "meta", "client", "transport", "auth", "runtime", "network"]),
     ("kubectl", &["meta", "schema", "client", "transport"]),
     ("bench", &[]),
     ("xtask", &[]),

@@ -3,8 +3,10 @@
 //! Equal events become one with a count, many similar ones become one "combined" event, and one object
 //! cannot cause more than a trickle (upstream: `client-go/tools/record/events_cache.go`).
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
@@ -120,8 +122,12 @@ impl Writer {
     async fn run(self, mut notes: mpsc::Receiver<Note>) {
         let mut correlator = Correlator::default();
         while let Some(note) = notes.recv().await {
-            if let Err(error) = self.write(&mut correlator, &note).await {
-                tracing::debug!(controller = %self.component, reason = %note.reason, %error, "event not recorded");
+            match AssertUnwindSafe(self.write(&mut correlator, &note)).catch_unwind().await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::debug!(controller = %self.component, reason = %note.reason, %error, "event not recorded");
+                }
+                Err(_) => tracing::error!(controller = %self.component, reason = %note.reason, "recording an event panicked"),
             }
         }
     }

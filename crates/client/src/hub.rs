@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kube::Api;
+use tasks::Tasks;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::informer::{Informer, Kind};
 use crate::watch;
@@ -19,14 +19,13 @@ type Informers = HashMap<(TypeId, String), Box<dyn Any + Send>>;
 pub struct Hub {
     client: kube::Client,
     informers: Arc<Mutex<Informers>>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    tasks: Tasks,
 }
 
 impl Hub {
-    /// A hub whose watches use this client, and its identity, and end with `stop`.
-    pub fn new(client: kube::Client, stop: CancellationToken) -> Self {
-        Hub { client, informers: Arc::default(), tasks: TaskTracker::new(), stop }
+    /// A hub whose watches use this client, and its identity, and are among these tasks.
+    pub fn new(client: kube::Client, tasks: impl Into<Tasks>) -> Self {
+        Hub { client, informers: Arc::default(), tasks: tasks.into() }
     }
 
     /// The client.
@@ -36,7 +35,12 @@ impl Hub {
 
     /// What ends this hub's watches.
     pub fn stop(&self) -> &CancellationToken {
-        &self.stop
+        self.tasks.stop()
+    }
+
+    /// The tasks among which this hub's watches are.
+    pub fn tasks(&self) -> &Tasks {
+        &self.tasks
     }
 
     /// The informer of a kind over all namespaces; started at its first use.
@@ -52,9 +56,15 @@ impl Hub {
             return informer.clone();
         }
         let informer = Informer::new();
-        let run = watch::typed(informer.clone(), Api::all(self.client.clone()), fields.to_owned());
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move { stop.run_until_cancelled(run).await });
+        let (of, api, selection) = (informer.clone(), Api::all(self.client.clone()), fields.to_owned());
+        self.tasks.keep(format!("the watch of {}", K::plural(&())), move |_| {
+            watch::typed(of.clone(), api.clone(), selection.clone())
+        });
+        let of = informer.clone();
+        self.tasks.probe(move || match of.is_synced() {
+            true => Ok(()),
+            false => Err(format!("{} have not been listed yet", K::plural(&()))),
+        });
         informers.insert((TypeId::of::<K>(), fields.to_owned()), Box::new(informer.clone()));
         informer
     }

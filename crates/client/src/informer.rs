@@ -1,6 +1,7 @@
 //! Informers: a copy of one kind's objects, kept current by one watch.
 
 use std::fmt::Debug;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imbl::OrdMap;
@@ -247,7 +248,7 @@ impl<K: Kind> Informer<K> {
             newer
         });
         if newer {
-            state.progress.iter().for_each(|handler| handler(revision));
+            state.progress.iter().for_each(|handler| guarded(|| handler(revision)));
         }
     }
 }
@@ -280,7 +281,14 @@ impl<K: Kind> State<K> {
         for index in &mut self.indexes {
             index.moved(key, change.old.as_deref(), change.new.as_deref());
         }
-        self.handlers.iter().for_each(|handler| handler(&change));
+        self.handlers.iter().for_each(|handler| guarded(|| handler(&change)));
+    }
+}
+
+/// One handler's panic over one object keeps nothing from the other handlers, nor the next objects from it.
+fn guarded(handler: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(handler)) {
+        tracing::error!(error = tasks::text(&*panic), "a handler of changes panicked");
     }
 }
 

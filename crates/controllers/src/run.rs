@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use client::events::Form;
 use client::{Hub, Recorder};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tasks::Tasks;
 
 use crate::all::{ALL, root_ca};
 use crate::frame::drive::Driver;
@@ -29,7 +28,6 @@ pub struct Config {
 
 /// The running controllers.
 pub struct Handle {
-    tasks: TaskTracker,
     counters: Vec<(&'static str, Arc<Counters>)>,
 }
 
@@ -38,46 +36,41 @@ pub fn identity(name: &str) -> String {
     format!("system:serviceaccount:kube-system:{name}")
 }
 
-/// Starts all controllers and workers; they end with `stop`. `client` gives a client that acts as the user
+/// Starts all controllers and workers among these tasks. `client` gives a client that acts as the user
 /// of a name: [`READER`], the [`identity`] of a controller, or the name that a worker asks for. It needs a
 /// running tokio runtime.
-pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, stop: &CancellationToken) -> Handle {
+pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, tasks: &Tasks) -> Handle {
     // The certificate is the same for the life of the process.
     let _ = root_ca::CERTIFICATE.set(config.root_ca.clone());
-    let hub = Hub::new(client(READER), stop.clone());
-    let tasks = TaskTracker::new();
+    let hub = Hub::new(client(READER), tasks.clone());
     let mut counters = Vec::new();
     for controller in ALL {
         let profile = controller.profile();
         let own = client(&identity(profile.account));
-        let driver = Driver {
-            name: profile.name,
-            controller: *controller,
-            streams: Streams::open(&profile.watches, &hub),
-            api: Live(own.clone()),
-            recorder: Recorder::new(own, profile.name, "", Form::Core),
-            counters: Arc::default(),
-        };
-        counters.push((profile.name, driver.counters.clone()));
-        let stop = stop.clone();
-        tasks.spawn(async move { stop.run_until_cancelled(driver.run()).await });
+        let (name, count) = (profile.name, Arc::<Counters>::default());
+        counters.push((name, count.clone()));
+        let hub = hub.clone();
+        tasks.keep(format!("the controller {name}"), move |_| {
+            Driver {
+                name,
+                controller: *controller,
+                streams: Streams::open(&profile.watches, &hub),
+                api: Live(own.clone()),
+                recorder: Recorder::new(own.clone(), name, "", Form::Core),
+                counters: count.clone(),
+            }
+            .run()
+        });
     }
     for worker in WORKERS {
         let user = worker.user.map_or_else(|| identity(worker.name), str::to_owned);
         let context = Context { client: client(&user), hub: hub.clone(), server: config.server.clone() };
-        let (stop, run) = (stop.clone(), worker.run);
-        tasks.spawn(async move { stop.run_until_cancelled(run(context)).await });
+        tasks.keep(format!("the worker {}", worker.name), move |_| (worker.run)(context.clone()));
     }
-    tasks.close();
-    Handle { tasks, counters }
+    Handle { counters }
 }
 
 impl Handle {
-    /// Waits until all have ended, after the stop.
-    pub async fn ended(&self) {
-        self.tasks.wait().await;
-    }
-
     /// Their counters in Prometheus' text form.
     pub fn metrics(&self) -> String {
         self.counters.iter().map(|(name, counters)| counters.text(name)).collect()

@@ -26,6 +26,9 @@ pub struct Dirs {
 pub struct Settings {
     /// The process that runs the cluster.
     pub pid: u32,
+    /// The process that starts it again, if there is one.
+    #[serde(default)]
+    pub supervisor: Option<u32>,
     /// `--pod-network-cidr`.
     pub pod_network: Ipv4Net,
     /// `--service-cidr`.
@@ -47,6 +50,11 @@ impl Dirs {
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
         self.data.join("admin.conf")
+    }
+
+    /// The log of a cluster in the background.
+    pub fn log(&self) -> PathBuf {
+        self.data.join("ironclad.log")
     }
 
     /// Settings of the running (or killed) cluster, if there is one.

@@ -5,6 +5,7 @@
 
 mod commands;
 mod dirs;
+mod out;
 mod up;
 
 use std::process::ExitCode;

@@ -45,22 +45,35 @@ pub fn agent(config: Config, hub: &Hub, runtime: Arc<dyn Runtime>, network: Arc<
 
 /// Runs the agent until `stop`, with its server if there is a port for it. Pods keep running afterwards.
 pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, stop: CancellationToken) {
-    let mut tasks = tokio::task::JoinSet::new();
-    tasks.spawn(node::status::run(agent.clone()));
-    tasks.spawn(node::lease::run(agent.clone()));
-    tasks.spawn(log::rotate::run(agent.clone()));
+    let tasks = hub.tasks();
+    let own = agent.clone();
+    tasks.keep("the node's status", move |_| node::status::run(own.clone()));
+    let own = agent.clone();
+    tasks.keep("the node's lease", move |_| node::lease::run(own.clone()));
+    let own = agent.clone();
+    tasks.keep("the rotation of container logs", move |_| log::rotate::run(own.clone()));
     if let Some(serving) = serving {
-        tasks.spawn(server::serve(agent.clone(), serving, stop.clone()));
+        tasks.vital("the node agent's server", server::serve(agent.clone(), serving, stop.clone()));
     }
     let pods = hub.selected::<Pod>(&format!("spec.nodeName={}", agent.config.node_name));
-    pods::supervise(&agent, &pods);
+    pods::supervise(&agent, &pods, tasks);
     let orphans = agent.clone();
-    tasks.spawn(async move {
+    tasks.aside("the search for orphaned pods", async move {
         pods.synced().await;
         pods::remove_orphans(&orphans).await;
     });
+    // However this ends, no worker may go on without what is above.
+    let _workers = Workers(agent);
     stop.cancelled().await;
-    agent.pods.abort_all();
+}
+
+/// Ends the workers when dropped; the pods go on.
+struct Workers(Arc<Agent>);
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.0.pods.abort_all();
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use client::{Change, Informer};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
+use tasks::Tasks;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -121,14 +122,18 @@ impl Pods {
 }
 
 /// Gives every pod of the informer a worker, and wakes it at changes of the pod and its containers.
-pub fn supervise(agent: &Arc<Agent>, informer: &Informer<Pod>) {
+pub fn supervise(agent: &Arc<Agent>, informer: &Informer<Pod>, tasks: &Tasks) {
     let handler = agent.clone();
     informer.on_change(move |change| take(&handler, change));
-    let runtime = agent.clone();
-    agent.pods.spawn(async move {
-        let mut events = runtime.runtime.events();
-        while let Some(event) = events.next().await {
-            runtime.pods.wake(&event.pod_uid);
+    let agent = agent.clone();
+    tasks.keep("the news of containers", move |_| {
+        // What was missed, a look at everything finds.
+        let (agent, mut events) = (agent.clone(), agent.runtime.events());
+        async move {
+            agent.pods.wake("");
+            while let Some(event) = events.next().await {
+                agent.pods.wake(&event.pod_uid);
+            }
         }
     });
 }

@@ -9,6 +9,7 @@ use admission::Plugin;
 use kinds::Descriptor;
 use meta::{Attributes, Encoded, Object, Reason, Status};
 use store::Store;
+use tasks::Tasks;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, WatchOptions, WatchStream, Written};
@@ -67,6 +68,7 @@ pub struct Registry {
     bookmark_period: Duration,
     short_watch: Duration,
     watch_room: usize,
+    tasks: Tasks,
     _stop: DropGuard,
 }
 
@@ -79,8 +81,8 @@ impl Registry {
         config: Config,
     ) -> Result<Arc<Registry>, store::Error> {
         let stop = CancellationToken::new();
-        let feed = Feed::start(store.clone(), config.patience, stop.clone()).await?;
-        let stopped = stop.clone();
+        let tasks = Tasks::new(stop.clone());
+        let feed = Feed::start(store.clone(), config.patience, &tasks).await?;
         let registry = Registry {
             store,
             feed,
@@ -92,13 +94,25 @@ impl Registry {
             bookmark_period: config.bookmark_period,
             short_watch: config.short_watch,
             watch_room: config.watch_room,
+            tasks,
             _stop: stop.drop_guard(),
         };
         registry.set_kinds(kinds).await?;
         registry.adopt_reservations();
-        let (store, feed) = (registry.store.clone(), registry.feed.clone());
-        tokio::spawn(retention::run(store, feed, registry.mortal(), stopped));
+        let (store, feed, mortal) = (registry.store.clone(), registry.feed.clone(), registry.mortal());
+        let run = move |_| retention::run(store.clone(), feed.clone(), mortal.clone());
+        registry.tasks.keep("the compaction of history", run);
         Ok(Arc::new(registry))
+    }
+
+    /// Whether the store takes writes. Quick, no I/O.
+    pub fn check_store(&self) -> Result<(), String> {
+        self.store.health()
+    }
+
+    /// Whether the watch cache keeps up, and what belongs to it runs. Quick, no I/O.
+    pub fn check_cache(&self) -> Result<(), String> {
+        self.feed.check().and_then(|()| self.tasks.check())
     }
 
     /// What goes by itself. Custom resources have no time to live.

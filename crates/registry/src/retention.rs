@@ -7,7 +7,6 @@ use std::time::Duration;
 use meta::Encoded;
 use store::{Durability, Expect, Op, Store, Write};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::cache::{Cache, Feed};
 
@@ -16,8 +15,8 @@ const HISTORY: Duration = Duration::from_secs(300);
 /// … but no more than about this many revisions of it, so that a storm of writes does not fill the memory.
 const REVISIONS: u64 = 50_000;
 
-/// Forgets what is old until `stop`.
-pub(crate) async fn run(store: Arc<dyn Store>, feed: Arc<Feed>, mortal: Vec<Mortal>, stop: CancellationToken) {
+/// Forgets what is old until it is dropped.
+pub(crate) async fn run(store: Arc<dyn Store>, feed: Arc<Feed>, mortal: Vec<Mortal>) {
     let mut progress = feed.progress();
     let mut clock = Clock::default();
     clock.note(Instant::now(), feed.revision());
@@ -25,7 +24,7 @@ pub(crate) async fn run(store: Arc<dyn Store>, feed: Arc<Feed>, mortal: Vec<Mort
         let storm = clock.newest() + REVISIONS;
         // Elapsed: the usual tick. Otherwise the storm: keep the newer half of it.
         let woken = async { tokio::time::timeout(HISTORY, progress.wait_for(|reached| *reached >= storm)).await.is_ok() };
-        let Some(is_storm) = stop.run_until_cancelled(woken).await else { return };
+        let is_storm = woken.await;
         let before = if is_storm { storm - REVISIONS / 2 } else { clock.newest() };
         clock.note(Instant::now(), feed.revision());
         compact(&*store, before).await;
@@ -35,6 +34,7 @@ pub(crate) async fn run(store: Arc<dyn Store>, feed: Arc<Feed>, mortal: Vec<Mort
 }
 
 /// A storage prefix whose objects go some time after their last change.
+#[derive(Clone)]
 pub(crate) struct Mortal {
     pub cache: Arc<Cache>,
     pub time_to_live: Duration,

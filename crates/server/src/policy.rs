@@ -9,24 +9,28 @@ use futures::StreamExt;
 use meta::{Attributes, Encoded, Object, Status};
 use registry::Registry;
 use registry::api::{ListOptions, Scope, WatchEvent, WatchOptions};
-use tokio_util::sync::CancellationToken;
+use tasks::Tasks;
 use tracing::Instrument;
 
 /// Pause before a broken watch is begun anew.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Loads the policy, then follows its changes in named tasks until `stopping`. When this returns, the
+/// Loads the policy, then follows its changes in named tasks. When this returns, the
 /// authorizers know everything that was there at the call.
 pub async fn follow(
     registry: &Arc<Registry>,
     authorization: &Arc<Authorization>,
-    stopping: &CancellationToken,
+    tasks: &Tasks,
 ) -> Result<(), Status> {
     for (group, resource) in OBSERVED {
         let Some(source) = Source::find(registry, authorization, group, resource) else { continue };
         let revision = source.load().await?;
-        let run = stopping.clone().run_until_cancelled_owned(source.run(revision));
-        tokio::spawn(run.instrument(tracing::debug_span!("policy", resource)));
+        // After a panic all is loaded anew.
+        let (source, mut loaded) = (Arc::new(source), Some(revision));
+        tasks.keep(format!("the policy of {resource}"), move |_| {
+            let run = source.clone().run(loaded.take());
+            run.instrument(tracing::debug_span!("policy", resource))
+        });
     }
     Ok(())
 }
@@ -61,15 +65,20 @@ impl Source {
     }
 
     /// Watches, and loads everything again whenever the watch breaks.
-    async fn run(self, mut revision: u64) {
+    async fn run(self: Arc<Self>, mut loaded: Option<u64>) {
         loop {
-            if let Err(error) = self.watch(revision).await {
-                tracing::debug!(resource = %self.attributes.resource, %error, "the policy is loaded anew");
+            if let Some(revision) = loaded {
+                if let Err(error) = self.watch(revision).await {
+                    tracing::debug!(resource = %self.attributes.resource, %error, "the policy is loaded anew");
+                }
+                tokio::time::sleep(PAUSE).await;
             }
-            tokio::time::sleep(PAUSE).await;
             match self.load().await {
-                Ok(loaded) => revision = loaded,
-                Err(error) => tracing::warn!(resource = %self.attributes.resource, %error, "the policy was not loaded"),
+                Ok(revision) => loaded = Some(revision),
+                Err(error) => {
+                    tracing::warn!(resource = %self.attributes.resource, %error, "the policy was not loaded");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }

@@ -91,6 +91,11 @@ impl Server {
     pub fn stop(&self) {
         self.0.stopping.cancel();
     }
+
+    /// Whether it has been told to.
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.is_cancelled()
+    }
 }
 
 /// See [`Server::transport_as`].

@@ -91,7 +91,11 @@ impl Driver {
             self.controller.keys(&world).iter().for_each(|key| queue.add(key));
         }
         for seen in taken.changes {
-            self.controller.route(&seen, &world).iter().for_each(|key| queue.add(key));
+            // A change that cannot be routed must not stop those behind it.
+            match catch_unwind(AssertUnwindSafe(|| self.controller.route(&seen, &world))) {
+                Ok(keys) => keys.iter().for_each(|key| queue.add(key)),
+                Err(_) => tracing::error!(controller = self.name, "the controller panicked over a change"),
+            }
         }
     }
 

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::{Arg, ArgAction, ArgMatches};
 use ipnet::Ipv4Net;
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Command;
 use crate::dirs::{Dirs, Settings};
-use crate::up::running;
+use crate::out;
+use crate::up::{running, supervise};
 
 pub(super) const COMMAND: Command = Command { definition, run };
 
@@ -36,6 +38,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let found = dirs.settings();
     let defaults = Settings {
         pid: 0,
+        supervisor: None,
         pod_network: Ipv4Net::new_assert([10, 244, 0, 0].into(), 16),
         service_network: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
     };
@@ -51,25 +54,36 @@ fn run(matches: &ArgMatches) -> Result<()> {
         removed.extend(remove(&dirs.data)?);
     }
     match removed.len() {
-        0 => println!("Nothing to do: there is no cluster in {}.", dirs.data.display()),
-        _ => removed.iter().for_each(|what| println!("removed {what}")),
+        0 => out::line(format_args!("Nothing to do: there is no cluster in {}.", dirs.data.display())),
+        _ => removed.iter().for_each(|what| out::line(format_args!("removed {what}"))),
     }
     Ok(())
 }
 
-/// Ends the process that runs the cluster and waits for it.
+/// Ends the process that runs the cluster, and before it the one that would start it again, and waits for both.
 fn stop(dirs: &Dirs) -> Result<Vec<String>> {
-    let Some(pid) = running(dirs)? else { return Ok(Vec::new()) };
-    let process = Pid::from_raw(i32::try_from(pid)?);
-    kill(process, Signal::SIGTERM).with_context(|| format!("stop process {pid}"))?;
+    let (supervisor, program) = (supervise::running(dirs), running(dirs)?);
     let end = Instant::now() + PATIENCE;
-    while running(dirs)?.is_some() {
+    // The supervisor passes it on.
+    if let Some(pid) = supervisor.or(program) {
+        signal(pid, Signal::SIGTERM)?;
+    }
+    while supervise::running(dirs).is_some() || running(dirs)?.is_some() {
         if Instant::now() > end {
-            kill(process, Signal::SIGKILL).with_context(|| format!("kill process {pid}"))?;
+            let left = supervise::running(dirs).into_iter().chain(running(dirs)?);
+            left.into_iter().try_for_each(|pid| signal(pid, Signal::SIGKILL))?;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(vec![format!("process {pid}")])
+    Ok(program.into_iter().chain(supervisor).map(|pid| format!("process {pid}")).collect())
+}
+
+fn signal(pid: u32, signal: Signal) -> Result<()> {
+    match kill(Pid::from_raw(i32::try_from(pid)?), signal) {
+        // It has ended by itself.
+        Ok(()) | Err(Errno::ESRCH) => Ok(()),
+        Err(e) => Err(e).with_context(|| format!("end process {pid}")),
+    }
 }
 
 /// Volumes in memory and the like, below the data directory.

@@ -7,6 +7,7 @@ use clap::{Arg, ArgMatches, value_parser};
 use runtime::{Embedded, Image, Runtime, Store, layers_in_use};
 
 use super::Command;
+use crate::out;
 
 pub(super) const COMMAND: Command = Command { definition, run };
 
@@ -39,16 +40,16 @@ fn run(matches: &ArgMatches) -> Result<()> {
         "import" => {
             let Some(file) = arguments.get_one::<PathBuf>("file") else { bail!("name a file") };
             for image in store.import(file)? {
-                println!("imported {}", label(&image));
+                out::line(format_args!("imported {}", label(&image)));
             }
         }
         "pull" => {
             let image = super::block_on(async { Embedded::new(config)?.pull(name(), None).await })??;
-            println!("pulled {}", label(&image));
+            out::line(format_args!("pulled {}", label(&image)));
         }
         "rm" => {
             store.remove(name(), &layers_in_use(&config)?)?;
-            println!("removed {}", name());
+            out::line(format_args!("removed {}", name()));
         }
         _ => list(&store.list()?),
     }
@@ -61,12 +62,12 @@ fn label(image: &Image) -> String {
 }
 
 fn list(images: &[Image]) {
-    println!("{:<60} {:<14} {:>10}", "IMAGE", "ID", "SIZE");
+    out::line(format_args!("{:<60} {:<14} {:>10}", "IMAGE", "ID", "SIZE"));
     for image in images {
         let id: String = image.id.trim_start_matches("sha256:").chars().take(12).collect();
         let names = if image.tags.is_empty() { vec!["<none>".to_owned()] } else { image.tags.clone() };
         for name in names {
-            println!("{name:<60} {id:<14} {:>7.1} MB", image.size as f64 / 1e6);
+            out::line(format_args!("{name:<60} {id:<14} {:>7.1} MB", image.size as f64 / 1e6));
         }
     }
 }

@@ -4,6 +4,7 @@ mod demo_server;
 mod down;
 mod image;
 pub mod kubectl;
+mod supervise;
 mod up;
 mod version;
 
@@ -16,6 +17,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Arg, ArgMatches};
 
+use crate::out;
+
 /// One command.
 pub struct Command {
     /// Name, help and flags.
@@ -26,7 +29,7 @@ pub struct Command {
 
 /// All of them, in the order of the help.
 static ALL: &[Command] =
-    &[up::COMMAND, down::COMMAND, image::COMMAND, kubectl::COMMAND, version::COMMAND, demo_server::COMMAND];
+    &[up::COMMAND, down::COMMAND, image::COMMAND, kubectl::COMMAND, version::COMMAND, supervise::COMMAND, demo_server::COMMAND];
 
 /// Runs what the command line asks for. Errors are one sentence on standard error, and exit code 1.
 pub fn run() -> ExitCode {
@@ -47,7 +50,7 @@ pub fn run() -> ExitCode {
     match (command.run)(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", advised(&format!("{error:#}")));
+            out::error(advised(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }
@@ -86,7 +89,7 @@ fn refused(error: &clap::Error) -> ExitCode {
         // Help and version go to standard output, and are no error.
         _ => error.exit(),
     };
-    eprintln!("error: {sentence}");
+    out::error(sentence);
     ExitCode::FAILURE
 }
 

@@ -15,6 +15,6 @@ fn definition() -> clap::Command {
 }
 
 fn run(_: &ArgMatches) -> Result<()> {
-    println!("Ironclad v{} (Kubernetes {KUBERNETES})", env!("CARGO_PKG_VERSION"));
+    crate::out::line(format_args!("Ironclad v{} (Kubernetes {KUBERNETES})", env!("CARGO_PKG_VERSION")));
     Ok(())
 }

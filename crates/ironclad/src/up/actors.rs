@@ -14,9 +14,8 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use meta::{Key, User};
 use network::{Bridge, Proxy};
 use runtime::Embedded;
+use tasks::Tasks;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::Options;
 use super::apiserver::{Api, DOMAIN};
@@ -38,20 +37,16 @@ pub struct Actors {
     pub runtime: Arc<Embedded>,
     node: Key,
     nodes: Informer<Node>,
-    tasks: TaskTracker,
-    controllers: controllers::Handle,
 }
 
-/// Starts all of them.
+/// Starts all of them among these tasks.
 pub async fn start(
     options: &Options,
     machine: &Machine,
     api: &Api,
-    stop: &CancellationToken,
+    tasks: &Tasks,
     progress: &mut Progress,
 ) -> Result<Actors> {
-    let tasks = TaskTracker::new();
-    let hub = |user: User| Hub::new(api.client(user), stop.clone());
 
     let server = controllers::Server {
         cluster_ip: IpAddr::V4(options.kubernetes()),
@@ -59,43 +54,56 @@ pub async fn start(
         port: options.port,
     };
     let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server };
-    let controllers = controllers::run(|name| api.client(user_named(name)), &config, stop);
-    tasks.spawn(scheduler::run(hub(component(identity::SCHEDULER)), machine.hostname.clone(), stop.clone()));
+    controllers::run(|name| api.client(user_named(name)), &config, tasks);
+    let (client, host) = (api.client(component(identity::SCHEDULER)), machine.hostname.clone());
+    tasks.keep("the scheduler", move |scope| {
+        let stop = scope.stop().clone();
+        scheduler::run(Hub::new(client.clone(), scope), host.clone(), stop)
+    });
     progress.done("controllers and scheduler");
 
-    let proxy_hub = hub(component(identity::PROXY));
-    let proxy = start_proxy(options, machine, &proxy_hub, &tasks, stop);
+    let proxy = start_proxy(options, machine, api.client(component(identity::PROXY)), tasks);
     let bridge = start_bridge(options, &proxy).await?;
-    let dns = dns::run(hub(service_account("coredns")), dns_config(options), stop.clone());
-    tasks.spawn(async move {
-        if let Err(error) = dns.await {
-            tracing::error!(%error, "cluster DNS does not run");
-        }
-    });
+    start_dns(options, api.client(service_account("coredns")), tasks);
     progress.done("pod network, services and DNS");
 
     let embedded = Arc::new(Embedded::new(options.dirs.runtime())?);
     let node_user = User::new(&format!("{}{}", identity::NODE_PREFIX, machine.node), &[identity::NODES, identity::AUTHENTICATED]);
-    let node_hub = hub(node_user);
-    start_kubelet(options, machine, api, &node_hub, &embedded, bridge, &tasks, stop).await?;
+    // The node's permission to read itself serves to see it become Ready.
+    let node_hub = Hub::new(api.client(node_user), tasks.clone());
+    start_kubelet(options, machine, api, &node_hub, &embedded, bridge).await?;
     progress.done("node agent");
 
-    tasks.close();
-    // The scheduler's permission to read nodes serves to see this one become Ready.
-    let nodes = proxy_hub.informer::<Node>();
-    Ok(Actors { runtime: embedded, node: Key::new("", &machine.node), nodes, tasks, controllers })
+    let nodes = node_hub.selected::<Node>(&format!("metadata.name={}", machine.node));
+    Ok(Actors { runtime: embedded, node: Key::new("", &machine.node), nodes })
 }
 
-fn start_proxy(options: &Options, machine: &Machine, hub: &Hub, tasks: &TaskTracker, stop: &CancellationToken) -> Proxy {
+fn start_proxy(options: &Options, machine: &Machine, client: kube::Client, tasks: &Tasks) -> Proxy {
     let config = network::services::Config {
         node: machine.node.clone(),
         cluster_range: options.pod_network,
         service_range: options.service_network,
     };
     let proxy = Proxy::new(config);
-    let (services, slices) = (hub.informer::<Service>(), hub.informer::<EndpointSlice>());
-    tasks.spawn(proxy.clone().run(services, slices, stop.clone()));
+    let running = proxy.clone();
+    tasks.keep("the service proxy", move |scope| {
+        let (stop, hub) = (scope.stop().clone(), Hub::new(client.clone(), scope));
+        running.clone().run(hub.informer::<Service>(), hub.informer::<EndpointSlice>(), stop)
+    });
     proxy
+}
+
+fn start_dns(options: &Options, client: kube::Client, tasks: &Tasks) {
+    let config = dns_config(options);
+    tasks.keep("cluster DNS", move |scope| {
+        let stop = scope.stop().clone();
+        let dns = dns::run(Hub::new(client.clone(), scope), config.clone(), stop);
+        async move {
+            if let Err(error) = dns.await {
+                tracing::error!(%error, "cluster DNS does not run");
+            }
+        }
+    });
 }
 
 async fn start_bridge(options: &Options, proxy: &Proxy) -> Result<Arc<Bridge>> {
@@ -119,7 +127,6 @@ fn dns_config(options: &Options) -> dns::Config {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the node agent meets everything")]
 async fn start_kubelet(
     options: &Options,
     machine: &Machine,
@@ -127,8 +134,6 @@ async fn start_kubelet(
     hub: &Hub,
     embedded: &Arc<Embedded>,
     bridge: Arc<Bridge>,
-    tasks: &TaskTracker,
-    stop: &CancellationToken,
 ) -> Result<()> {
     let data = &options.dirs.data;
     let config = kubelet::Config {
@@ -154,7 +159,7 @@ async fn start_kubelet(
     let agent = kubelet::agent(config, hub, embedded.clone(), bridge);
     let clients = auth::authn::x509::Certificates::new(&[api.pki.cluster().certificate().clone()])?;
     let serving = kubelet::server::Serving { listener, tls, clients };
-    tasks.spawn(kubelet::run(agent, hub.clone(), Some(serving), stop.clone()));
+    hub.tasks().vital("the node agent", kubelet::run(agent, hub.clone(), Some(serving), hub.stop().clone()));
     Ok(())
 }
 
@@ -192,12 +197,6 @@ impl Actors {
             bail!("the node did not become Ready within {} s: see what it says with `kubectl describe node`", PATIENCE.as_secs());
         }
         Ok(())
-    }
-
-    /// Waits until all have ended, after the stop.
-    pub async fn ended(&self) {
-        self.tasks.wait().await;
-        self.controllers.ended().await;
     }
 }
 

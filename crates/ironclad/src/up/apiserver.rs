@@ -12,9 +12,11 @@ use jiff::Timestamp;
 use meta::User;
 use registry::Registry;
 use server::lookup::Objects;
-use server::{Limits, Parts, Server, policy};
+use server::{Check, Limits, Parts, Probe, Server, policy};
 use store::{Disk, Store};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tasks::Tasks;
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
@@ -33,12 +35,13 @@ pub struct Api {
     pub server: Server,
     /// The cluster's keys.
     pub pki: Arc<Pki>,
-    stopping: CancellationToken,
-    listening: JoinHandle<()>,
+    tasks: Tasks,
+    /// Told when the listener has ended, after the stop.
+    listening: oneshot::Receiver<()>,
 }
 
-/// Starts it; it answers when this returns.
-pub async fn start(options: &Options, machine: &Machine, progress: &mut Progress) -> Result<Api> {
+/// Starts it; it answers when this returns. It is ready when these actors are.
+pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progress: &mut Progress) -> Result<Api> {
     let pki_dir = options.dirs.data.join("pki");
     let store_dir = options.dirs.data.join("store");
     let pki = spawn_blocking(move || Pki::open(&pki_dir, Timestamp::now()));
@@ -48,15 +51,17 @@ pub async fn start(options: &Options, machine: &Machine, progress: &mut Progress
     let store: Arc<dyn Store> = Arc::new(store.await??);
     progress.done("store");
 
-    let stopping = CancellationToken::new();
-    let server = assemble(options, machine, &pki, &store, &stopping).await?;
-    let listening = listen(options, machine, &server, &pki).await?;
+    let tasks = Tasks::new(CancellationToken::new());
+    let server = assemble(options, machine, &pki, &store, &tasks, actors).await?;
+    let listening = listen(options, machine, &server, &pki, &tasks).await?;
     let server_url = format!("https://{}:{}", machine.address, options.port);
     let kubeconfig = Kubeconfig { path: options.dirs.kubeconfig(), server: server_url, pki: pki.clone() };
     let renew_at = kubeconfig.write(Timestamp::now())?;
-    tokio::spawn(kubeconfig.keep_fresh(renew_at, stopping.clone()));
+    tasks.keep("the renewal of admin.conf", move |scope| {
+        kubeconfig.clone().keep_fresh(renew_at, scope.stop().clone())
+    });
     progress.done(&format!("API server on port {}", options.port));
-    Ok(Api { server, pki, stopping, listening })
+    Ok(Api { server, pki, tasks, listening })
 }
 
 async fn assemble(
@@ -64,7 +69,8 @@ async fn assemble(
     machine: &Machine,
     pki: &Arc<Pki>,
     store: &Arc<dyn Store>,
-    stopping: &CancellationToken,
+    tasks: &Tasks,
+    actors: &Tasks,
 ) -> Result<Server> {
     let authorization = Arc::new(Authorization::default());
     let plugins = admission::plugins::all(&admission::plugins::Context { authorization: authorization.clone() });
@@ -74,7 +80,8 @@ async fn assemble(
     let certificates = Certificates::new(&[pki.cluster().certificate().clone()])?;
     let lookup = Arc::new(Objects(registry.clone()));
     let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
-    policy::follow(&registry, &authorization, stopping).await?;
+    policy::follow(&registry, &authorization, tasks).await?;
+    let checks = checks(&registry, tasks, actors);
     Ok(Server::new(Parts {
         registry,
         authentication,
@@ -83,19 +90,46 @@ async fn assemble(
         kubelet_tls: tls::client_config(pki, Leaf::api_server_kubelet_client())?,
         address: format!("{}:{}", machine.address, options.port),
         limits: Limits::default(),
-        checks: Vec::new(),
+        checks,
         sources: Vec::new(),
     }))
 }
 
-async fn listen(options: &Options, machine: &Machine, server: &Server, pki: &Arc<Pki>) -> Result<JoinHandle<()>> {
+/// What `/livez` and `/readyz` look at, under upstream's names where it has them. A fault that another start may mend
+/// is one of life.
+fn checks(registry: &Arc<Registry>, tasks: &Tasks, actors: &Tasks) -> Vec<Check> {
+    let check = |name: &str, vital, probe: Probe| Check { name: name.to_owned(), probe, vital };
+    let (store, cache) = (registry.clone(), registry.clone());
+    let (tasks, actors, synced) = (tasks.clone(), actors.clone(), actors.clone());
+    vec![
+        check("etcd", true, Arc::new(move || store.check_store())),
+        check("watch-cache", true, Arc::new(move || cache.check_cache())),
+        check("informer-sync", false, Arc::new(move || synced.check_probes())),
+        check("tasks", false, Arc::new(move || tasks.check().and_then(|()| actors.check()))),
+    ]
+}
+
+async fn listen(
+    options: &Options,
+    machine: &Machine,
+    server: &Server,
+    pki: &Arc<Pki>,
+    tasks: &Tasks,
+) -> Result<oneshot::Receiver<()>> {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.port)).await;
     let listener = listener.with_context(|| format!("listen at port {}", options.port))?;
     let ours = [options.kubernetes(), gateway(options), Ipv4Addr::LOCALHOST].map(IpAddr::V4);
     let names: Vec<IpAddr> = std::iter::once(machine.address).chain(ours).collect();
     let tls = tls::server_config(pki, Leaf::api_server(&machine.node, DOMAIN, &names))?;
-    let server = server.clone();
-    Ok(tokio::spawn(async move { server.listen(listener, tls).await }))
+    let (server, (ended, listening)) = (server.clone(), oneshot::channel());
+    tasks.vital("the API server's listener", async move {
+        server.listen(listener, tls).await;
+        if server.is_stopping() {
+            let _ = ended.send(());
+            std::future::pending::<()>().await;
+        }
+    });
+    Ok(listening)
 }
 
 impl Api {
@@ -107,8 +141,9 @@ impl Api {
     /// Ends it in good order.
     pub async fn stop(self) {
         self.server.stop();
-        self.stopping.cancel();
         // It ends by itself within its own grace period.
         let _ = self.listening.await;
+        self.tasks.stop().cancel();
+        self.tasks.ended().await;
     }
 }

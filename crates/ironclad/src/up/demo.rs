@@ -55,7 +55,8 @@ pub async fn deploy(api: &Api, actors: &Actors, machine: &Machine, progress: &mu
     let service = services.get(&key).context("the demo's service is gone")?;
     let ports = service.spec.as_ref().and_then(|s| s.ports.as_deref()).unwrap_or_default();
     if let Some(port) = ports.first().and_then(|p| p.node_port) {
-        println!("\nEach request is answered by one of the three pods:\n\n  curl http://{}:{port}/", machine.address);
+        let url = format!("http://{}:{port}/", machine.address);
+        crate::out::line(format_args!("\nEach request is answered by one of the three pods:\n\n  curl {url}"));
     }
     stop.cancel();
     Ok(())

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The file and what goes into it.
+#[derive(Clone)]
 pub struct Kubeconfig {
     /// Where it lies.
     pub path: PathBuf,

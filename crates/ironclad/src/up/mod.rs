@@ -6,15 +6,18 @@ mod bootstrap;
 mod demo;
 mod detach;
 mod kubeconfig;
+mod log;
 mod machine;
 mod preflight;
 mod progress;
+pub mod supervise;
 mod trim;
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
+use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -67,29 +70,45 @@ pub fn foreground(options: Options) -> Result<()> {
     preflight::check(&options)?;
     let lock = preflight::lock(&options.dirs)?;
     preflight::limits();
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let log = start_log(&options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let result = runtime.block_on(run(options));
     // What still blocks a thread must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    log.flush();
     drop(lock);
     result
+}
+
+/// Everything that is logged, panics too, goes through a writer that cannot fail.
+fn start_log(options: &Options) -> Result<log::Log> {
+    // In the background, standard error is the file.
+    let log = log::Log::start(supervise::of_this_process().map(|_| options.dirs.log())).context("start the log")?;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).log_internal_errors(false).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("unknown");
+        tracing::error!(thread = thread.name().unwrap_or_default(), place, error = text, "panicked");
+    }));
+    Ok(log)
 }
 
 async fn run(options: Options) -> Result<()> {
     let mut progress = Progress::start();
     let stop = CancellationToken::new();
+    let tasks = Tasks::new(stop.clone());
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let pid = std::process::id();
+    let (pid, supervisor) = (std::process::id(), supervise::of_this_process());
     let (pod_network, service_network) = (options.pod_network, options.service_network);
-    options.dirs.save(&Settings { pid, pod_network, service_network })?;
+    options.dirs.save(&Settings { pid, supervisor, pod_network, service_network })?;
 
     let machine = machine::Machine::look(&options)?;
-    let api = apiserver::start(&options, &machine, &mut progress).await?;
+    let api = apiserver::start(&options, &machine, &tasks, &mut progress).await?;
     bootstrap::apply(&api, &options).await.context("write the first objects")?;
     progress.done("roles, namespaces and priority classes");
-    let actors = actors::start(&options, &machine, &api, &stop, &mut progress).await?;
+    let actors = actors::start(&options, &machine, &api, &tasks, &mut progress).await?;
     let work = async {
         actors.node_ready().await?;
         progress.done(&format!("node {} is Ready", machine.node));
@@ -108,7 +127,7 @@ async fn run(options: Options) -> Result<()> {
     };
     Progress::stopping();
     stop.cancel();
-    actors.ended().await;
+    tasks.ended().await;
     api.stop().await;
     result
 }

@@ -3,13 +3,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::Options;
+use super::{Options, supervise};
 use crate::dirs::Dirs;
+use crate::out;
 
 /// Refuses what cannot work. Changes nothing.
 pub fn check(options: &Options) -> Result<()> {
@@ -19,6 +22,10 @@ pub fn check(options: &Options) -> Result<()> {
     if let Some(pid) = running(&options.dirs)? {
         let data = options.dirs.data.display();
         bail!("Ironclad is already running on {data} (process {pid}); nothing was changed. `ironclad down` stops it");
+    }
+    if let Some(pid) = supervise::running(&options.dirs).filter(|pid| supervise::of_this_process() != Some(*pid)) {
+        let data = options.dirs.data.display();
+        bail!("Ironclad on {data} is being started again by process {pid}; nothing was changed. `ironclad down` stops it");
     }
     let data = &options.dirs.data;
     if data.exists() && !data.is_dir() {
@@ -67,11 +74,45 @@ fn free(port: u16, flag: &str) -> Result<()> {
     }
 }
 
+/// Makes the directories. Everything in them is for root alone: Secrets, keys and tokens are there as they are. What an
+/// older version left readable is repaired, and told.
+pub fn directories(dirs: &Dirs) -> Result<()> {
+    for (dir, mode) in [(&dirs.data, 0o711), (&dirs.run, 0o700)] {
+        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        restrict(dir, mode)?;
+    }
+    let mut repaired = Vec::new();
+    for item in fs::read_dir(&dirs.data).with_context(|| format!("read {}", dirs.data.display()))? {
+        let path = item?.path();
+        let file = fs::symlink_metadata(&path)?;
+        let mode = if file.is_dir() { 0o700 } else { 0o600 };
+        if !file.is_symlink() && restrict(&path, mode)? {
+            repaired.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    }
+    if !repaired.is_empty() {
+        let (data, names) = (dirs.data.display(), repaired.join(", "));
+        out::line(format_args!("          other users could reach {names} in {data}: from now on they cannot"));
+    }
+    Ok(())
+}
+
+/// Takes rights away, if there are more than these; says whether there were.
+fn restrict(path: &Path, mode: u32) -> Result<bool> {
+    let change = || {
+        let present = fs::metadata(path)?.permissions().mode() & 0o7777;
+        let more = present & !mode != 0;
+        if present != mode && (more || path.is_dir()) {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+        }
+        Ok::<_, std::io::Error>(more)
+    };
+    change().with_context(|| format!("change the mode of {}", path.display()))
+}
+
 /// The lock of a running cluster; it ends with the process, however that ends.
 pub fn lock(dirs: &Dirs) -> Result<Flock<File>> {
-    for dir in [&dirs.data, &dirs.run] {
-        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-    }
+    directories(dirs)?;
     let path = dirs.run.join("ironclad.lock");
     let file = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
     let file = file.with_context(|| format!("open {}", path.display()))?;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::Options;
 use super::machine::Machine;
+use crate::out;
 
 /// Steps with their times since the start.
 pub struct Progress {
@@ -19,7 +20,7 @@ impl Progress {
 
     /// A step is done.
     pub fn done(&mut self, step: &str) {
-        println!("{:>8.3}s  {step}", self.start.elapsed().as_secs_f64());
+        out::line(format_args!("{:>8.3}s  {step}", self.start.elapsed().as_secs_f64()));
     }
 
     /// Everything is done: what to do next.
@@ -28,14 +29,14 @@ impl Progress {
         let default = options.dirs.data == Path::new(crate::dirs::DEFAULT_DATA);
         let ours = if default { String::new() } else { format!(" --kubeconfig {}", config.display()) };
         let data = if default { String::new() } else { format!(" --data-dir {}", options.dirs.data.display()) };
-        println!("\nThe cluster is up: https://{}:{}\n", machine.address, options.port);
-        println!("  ironclad kubectl{ours} get nodes");
-        println!("  export KUBECONFIG={}    # for every other client", config.display());
-        println!("  ironclad down{data}    # stop, and remove everything that was made");
+        out::line(format_args!("\nThe cluster is up: https://{}:{}\n", machine.address, options.port));
+        out::line(format_args!("  ironclad kubectl{ours} get nodes"));
+        out::line(format_args!("  export KUBECONFIG={}    # for every other client", config.display()));
+        out::line(format_args!("  ironclad down{data}    # stop, and remove everything that was made"));
     }
 
     /// The end begins.
     pub fn stopping() {
-        println!("stopping; pods keep running until `ironclad down`");
+        out::line("stopping; pods keep running until `ironclad down`");
     }
 }

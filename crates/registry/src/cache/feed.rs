@@ -2,13 +2,13 @@
 //! without changes is as current as the feed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use store::{Event, Store, Watch};
+use tasks::Tasks;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
 use super::Cache;
 
@@ -16,6 +16,8 @@ use super::Cache;
 const ROOT: &str = "/registry/";
 /// Events taken in before readers are told how far the feed is.
 const BATCH: usize = 512;
+/// The caches are late when they stay at a revision for so long, and the store is further.
+const LATE: Duration = Duration::from_secs(5);
 /// Before a broken watch is started anew.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -27,23 +29,22 @@ pub(crate) struct Feed {
     reached: watch::Sender<u64>,
     /// How long a reader waits for a revision.
     patience: Duration,
+    /// Since when it has been seen at one revision, and the store at a later one.
+    behind: Mutex<Option<(u64, Instant)>>,
 }
 
 impl Feed {
-    /// Starts to follow the store from its present revision until `stop`.
+    /// Starts to follow the store from its present revision.
     pub async fn start(
         store: Arc<dyn Store>,
         patience: Duration,
-        stop: CancellationToken,
+        tasks: &Tasks,
     ) -> Result<Arc<Self>, store::Error> {
         let from = store.revision();
         let watch = store.watch(ROOT, from).await?;
         let reached = watch::Sender::new(from);
-        let feed = Arc::new(Feed { store, caches: RwLock::default(), reached, patience });
-        tokio::spawn({
-            let feed = feed.clone();
-            async move { stop.run_until_cancelled(feed.follow(watch)).await }
-        });
+        let feed = Arc::new(Feed { store, caches: RwLock::default(), reached, patience, behind: Mutex::default() });
+        tasks.vital("the watch cache", feed.clone().follow(watch));
         Ok(feed)
     }
 
@@ -74,6 +75,26 @@ impl Feed {
     /// The revision up to which all caches are current.
     pub fn revision(&self) -> u64 {
         *self.reached.borrow()
+    }
+
+    /// Whether the caches keep up with the store: what they lack may not stay lacking.
+    pub fn check(&self) -> Result<(), String> {
+        let (reached, current) = (self.revision(), self.store.revision());
+        let mut behind = self.behind.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached >= current {
+            *behind = None;
+            return Ok(());
+        }
+        match *behind {
+            Some((at, since)) if at == reached && since.elapsed() > LATE => {
+                Err(format!("the watch cache is at revision {reached}, the store at {current}"))
+            }
+            Some((at, _)) if at == reached => Ok(()),
+            _ => {
+                *behind = Some((reached, Instant::now()));
+                Ok(())
+            }
+        }
     }
 
     /// For those who want to know how far the feed is.

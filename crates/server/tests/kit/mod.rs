@@ -74,7 +74,7 @@ impl Kit {
         let lookup = Arc::new(Objects(registry.clone()));
         let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
         let stopping = CancellationToken::new();
-        policy::follow(&registry, &authorization, &stopping).await.expect("policy");
+        policy::follow(&registry, &authorization, &stopping.clone().into()).await.expect("policy");
         let kubelet_tls = tls::client_config(&pki, Leaf::api_server_kubelet_client()).expect("certificate");
         let server = Server::new(Parts {
             registry,

@@ -33,19 +33,19 @@ pub(super) fn recover(medium: &dyn Medium) -> Result<Recovered, Error> {
         return Ok(found);
     }
     let (logs, snapshots) = (files::revisions(medium, "log")?, files::revisions(medium, "snap")?);
-    let mut reading = Reading { medium, logs, entries: BTreeMap::new(), newest: 0, ceiling: 0, bytes: 0, clean: None, tail: None };
+    let mut reading = Reading { medium, logs, entries: BTreeMap::new(), newest: 0, ceiling: 0, bytes: 0, clean: None, tail: None, strays: Vec::new() };
     let snapshot = match snapshots.last() {
         Some(at) => Some(snapshot::read(medium, *at, &mut reading.entries)?),
         None => None,
     };
-    if !known && snapshot.is_none() && reading.first_with_writes(0)?.is_none() {
+    if !known && snapshot.is_none() && reading.with_writes(&reading.logs)?.is_none() {
         // Not even begun: a crash at the very first start.
         reading.logs.iter().try_for_each(|after| medium.remove(&log_name(*after))).map_err(|e| io_error("write in", medium, &e))?;
         return Ok(Recovered { entries: Vec::new(), revision: 1, log: None, log_bytes: 0 });
     }
     let log = reading.chain(snapshot.as_ref())?;
     reading.secure_tail()?;
-    sweep(medium, snapshot.as_ref(), log.0)?;
+    sweep(medium, snapshot.as_ref(), &reading.strays)?;
     let Reading { entries, newest, ceiling, bytes, clean, .. } = reading;
     let newest = newest.max(snapshot.as_ref().map_or(1, |s| s.revision));
     // After a crash revisions up to the highest ceiling may have been seen by somebody.
@@ -67,6 +67,8 @@ struct Reading<'a> {
     clean: Option<Revision>,
     /// The newest frame: its log, its place there, its bytes.
     tail: Option<(String, u64, Vec<u8>)>,
+    /// Logs that are no part of the chain, and have nothing in them.
+    strays: Vec<Revision>,
 }
 
 /// Where a log ends.
@@ -78,9 +80,9 @@ enum End {
 }
 
 impl Reading<'_> {
-    /// The first log from a revision on that has anything in it.
-    fn first_with_writes(&self, from: Revision) -> Result<Option<Revision>, Error> {
-        for after in self.logs.iter().filter(|after| **after >= from) {
+    /// The first of these logs that has anything in it.
+    fn with_writes(&self, logs: &[Revision]) -> Result<Option<Revision>, Error> {
+        for after in logs {
             let bytes = files::read(self.medium, &log_name(*after))?;
             if bytes.get(FILE_HEADER..).is_some_and(|rest| rest.iter().any(|b| *b != 0)) {
                 return Ok(Some(*after));
@@ -92,7 +94,7 @@ impl Reading<'_> {
     /// Reads one log after the other. Returns the last one, and its length.
     fn chain(&mut self, snapshot: Option<&Snapshot>) -> Result<(Revision, u64), Error> {
         let medium = self.medium;
-        let mut previous = None;
+        let (mut previous, mut chain) = (None, Vec::new());
         let (mut at, mut who) = match (snapshot, self.logs.first()) {
             (Some(snapshot), _) => (snapshot.log, format!("which {} names", snapshot::name(snapshot.revision))),
             (None, Some(first)) => (*first, String::new()),
@@ -103,6 +105,7 @@ impl Reading<'_> {
             if !self.logs.contains(&at) {
                 return Err(missing(medium, &name, &who));
             }
+            chain.push(at);
             let bytes = files::read(medium, &name)?;
             let header = Header::read(&bytes, LOG_MAGIC).ok_or_else(|| damaged(medium, &name, 0))?;
             match (previous, header.other) {
@@ -114,7 +117,7 @@ impl Reading<'_> {
                 _ => {}
             }
             match self.log(&name, &bytes, snapshot.map_or(0, |s| s.revision))? {
-                End::Last(length) => return self.after_the_last(at).map(|()| (at, length)),
+                End::Last(length) => return self.set_strays_apart(&chain).map(|()| (at, length)),
                 End::Next(next) => {
                     who = format!("which {name} names");
                     (previous, at) = (Some(at), next);
@@ -165,23 +168,26 @@ impl Reading<'_> {
     }
 
     /// Logs that nothing leads to are what is left of a change of logs that failed: there can be nothing in them.
-    fn after_the_last(&self, last: Revision) -> Result<(), Error> {
-        match self.first_with_writes(last + 1)? {
+    fn set_strays_apart(&mut self, chain: &[Revision]) -> Result<(), Error> {
+        let first = chain.first().copied().unwrap_or_default();
+        // Older ones have been replaced by the snapshot, and go with whatever is in them.
+        let strays = self.logs.iter().filter(|after| **after > first && !chain.contains(after));
+        self.strays = strays.copied().collect();
+        match self.with_writes(&self.strays)? {
             None => Ok(()),
             Some(stray) => Err(Error::Corrupt(format!(
-                "the database file {}/{} holds writes, but {} does not lead to it; restore the directory from a backup",
+                "the database file {}/{} holds writes, but no other file leads to it; restore the directory from a backup",
                 self.medium.place(),
-                log_name(stray),
-                log_name(last)
+                log_name(stray)
             ))),
         }
     }
 }
 
 /// Removes what a crash has left: half a snapshot, logs without anything in them, and what a snapshot replaced.
-fn sweep(medium: &dyn Medium, snapshot: Option<&Snapshot>, last: Revision) -> Result<(), Error> {
+fn sweep(medium: &dyn Medium, snapshot: Option<&Snapshot>, strays: &[Revision]) -> Result<(), Error> {
     let io = |e| io_error("write in", medium, &e);
-    let stray = files::revisions(medium, "log")?.into_iter().filter(|after| *after > last).map(log_name);
+    let stray = strays.iter().map(|after| log_name(*after));
     let temporary = medium.list().map_err(io)?.into_iter().filter(|name| name == snapshot::TEMPORARY);
     stray.chain(temporary).try_for_each(|name| medium.remove(&name)).map_err(io)?;
     let Some(about) = snapshot else { return Ok(()) };

@@ -104,13 +104,16 @@ impl Segment {
 
     /// Takes back whatever of a frame that should have ended at `end` has reached the file.
     fn undo(&mut self, end: u64) -> io::Result<()> {
-        if end <= self.filled {
-            let zeros = vec![0; usize::try_from(end - self.length).unwrap_or_default()];
-            self.blob.write_at(&zeros, self.length)?;
-        } else {
+        if end > self.filled {
             self.blob.set_len(self.length)?;
             self.filled = self.length;
+            return self.blob.sync();
         }
+        // Its start first: without one it is no frame any more, whatever becomes of the rest.
+        self.blob.write_at(&[0; FRAME_HEADER], self.length)?;
+        self.blob.sync()?;
+        let zeros = vec![0; usize::try_from(end - self.length).unwrap_or_default()];
+        self.blob.write_at(&zeros, self.length)?;
         self.blob.sync()
     }
 }
