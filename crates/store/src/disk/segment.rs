@@ -102,6 +102,13 @@ impl Segment {
         }
     }
 
+    /// Takes the zeros back that nothing will be written into.
+    pub(super) fn trim(&mut self) -> io::Result<()> {
+        self.blob.set_len(self.length)?;
+        self.filled = self.length;
+        self.blob.sync()
+    }
+
     /// Takes back whatever of a frame that should have ended at `end` has reached the file.
     fn undo(&mut self, end: u64) -> io::Result<()> {
         if end > self.filled {
@@ -109,8 +116,9 @@ impl Segment {
             self.filled = self.length;
             return self.blob.sync();
         }
-        // Its start first: without one it is no frame any more, whatever becomes of the rest.
-        self.blob.write_at(&[0; FRAME_HEADER], self.length)?;
+        // Its first byte first, which is written or not, and nothing between: without it, it is no frame any more,
+        // whatever becomes of the rest.
+        self.blob.write_at(&[0], self.length)?;
         self.blob.sync()?;
         let zeros = vec![0; usize::try_from(end - self.length).unwrap_or_default()];
         self.blob.write_at(&zeros, self.length)?;

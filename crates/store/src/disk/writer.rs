@@ -275,7 +275,11 @@ impl Writer {
             let _ = done.recv();
         }
         match self.flush(self.core.revision(), Sort::Clean) {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => {
+                if let Err(error) = self.segment.trim() {
+                    tracing::debug!(%error, "the log keeps its zeros");
+                }
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "could not close the store in good order; nothing acknowledged is lost");
             }
