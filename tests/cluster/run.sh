@@ -130,7 +130,7 @@ before=$(pods)
 # The program's own process: its child processes are the pods' shims.
 kill -9 "$(pgrep -f "up --data-dir $data")"
 says "pods survive kill -9" '^demo-' curl -sf -m 5 "http://$cluster/"
-does "up again" within 10 up
+does "its supervisor starts it again" within 10 k get --raw /readyz
 does "the pods are Ready" k wait --for=condition=Ready pod -l app=demo --timeout=30s
 [ "$before" = "$(pods)" ] || fail "the pods were restarted"
 ok "the pods are adopted without a restart"
@@ -152,4 +152,5 @@ says "a second down is no error" 'Nothing to do' "$ironclad" down --purge --data
 ! pgrep -f "ironclad.*$data" >/dev/null || fail "processes are left"
 ok "nothing is left on the machine"
 bash "$here/badinput.sh" "$ironclad"
+bash "$here/faults.sh" "$ironclad"
 echo "cluster: $passed passed, 0 failed"

@@ -29,6 +29,9 @@ pub struct Settings {
     /// The process that starts it again, if there is one.
     #[serde(default)]
     pub supervisor: Option<u32>,
+    /// Whether it has come up.
+    #[serde(default)]
+    pub ready: bool,
     /// `--pod-network-cidr`.
     pub pod_network: Ipv4Net,
     /// `--service-cidr`.

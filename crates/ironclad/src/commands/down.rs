@@ -39,6 +39,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let defaults = Settings {
         pid: 0,
         supervisor: None,
+        ready: true,
         pod_network: Ipv4Net::new_assert([10, 244, 0, 0].into(), 16),
         service_network: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
     };

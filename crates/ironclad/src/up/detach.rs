@@ -17,6 +17,10 @@ const READY: &str = "\u{1}ready";
 /// Starts the cluster in the background, under a supervisor, and returns when it is up; what it prints until then is
 /// printed here, what it logs later goes to `<data-dir>/ironclad.log`.
 pub fn detached(options: &Options) -> Result<()> {
+    if supervise::wait_until_up(&options.dirs)? {
+        out::line("the cluster was being started again by its supervisor: it is up");
+        return Ok(());
+    }
     preflight::check(options)?;
     let data = &options.dirs.data;
     preflight::directories(&options.dirs)?;
@@ -24,8 +28,9 @@ pub fn detached(options: &Options) -> Result<()> {
     let file = log::open(&path).with_context(|| format!("open {}", path.display()))?;
     let before = file.metadata()?.len();
     let mut command = Command::new("/proc/self/exe");
-    command.arg(supervise::COMMAND).arg(&path).arg("--");
-    command.args(std::env::args().skip(1).filter(|a| a != "--detach")).env(WAITED_FOR, "1");
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--detach").collect();
+    command.arg(supervise::COMMAND).arg(&path);
+    command.env(supervise::ARGUMENTS, serde_json::to_string(&arguments)?).env(WAITED_FOR, "1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file).current_dir("/");
     // SAFETY: setsid is async-signal-safe, and nothing else happens between fork and exec.
     unsafe { command.pre_exec(|| nix::unistd::setsid().map(drop).map_err(Into::into)) };

@@ -102,7 +102,8 @@ async fn run(options: Options) -> Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let (pid, supervisor) = (std::process::id(), supervise::of_this_process());
     let (pod_network, service_network) = (options.pod_network, options.service_network);
-    options.dirs.save(&Settings { pid, supervisor, pod_network, service_network })?;
+    let mut settings = Settings { pid, supervisor, ready: false, pod_network, service_network };
+    options.dirs.save(&settings)?;
 
     let machine = machine::Machine::look(&options)?;
     let api = apiserver::start(&options, &machine, &tasks, &mut progress).await?;
@@ -116,6 +117,8 @@ async fn run(options: Options) -> Result<()> {
             demo::deploy(&api, &actors, &machine, &mut progress).await?;
         }
         progress.ready(&options, &machine);
+        settings.ready = true;
+        options.dirs.save(&settings)?;
         detach::tell_ready();
         trim::after_the_start().await;
         std::future::pending::<Result<()>>().await

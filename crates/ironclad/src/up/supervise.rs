@@ -12,11 +12,14 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
-use super::{detach, log};
+use super::{detach, log, preflight};
 use crate::dirs::{Dirs, Settings};
 
 /// The name of the command, which a supervisor is known by.
 pub const COMMAND: &str = "supervise";
+/// Tells the supervisor what to run, as a list in JSON. Not in its arguments: who looks for the program by its
+/// command line must not find the supervisor.
+pub const ARGUMENTS: &str = "IRONCLAD_COMMAND";
 /// Tells the program who supervises it, by process number.
 const SUPERVISOR: &str = "IRONCLAD_SUPERVISOR";
 /// What the program tells it with that it is up.
@@ -26,6 +29,27 @@ const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A program that has run for so long did not fail at its start.
 const STEADY: Duration = Duration::from_secs(60);
+
+/// What this process is to supervise.
+pub fn command() -> Option<Vec<String>> {
+    serde_json::from_str(&std::env::var(ARGUMENTS).ok()?).ok()
+}
+
+/// Waits for a cluster whose supervisor is just starting it again; says whether there is one and it is up now.
+pub fn wait_until_up(dirs: &Dirs) -> Result<bool> {
+    let end = Instant::now() + STEADY;
+    let mut waited = false;
+    while running(dirs).is_some() {
+        let program = preflight::running(dirs)?;
+        let is_up = dirs.settings().is_some_and(|s| s.ready && program == Some(s.pid));
+        if is_up || Instant::now() > end {
+            return Ok(is_up && waited);
+        }
+        waited = true;
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(false)
+}
 
 /// The supervisor of this process, if it has one.
 pub fn of_this_process() -> Option<u32> {
@@ -84,7 +108,7 @@ struct Supervisor {
 impl Supervisor {
     fn start(&self) -> Result<Child> {
         let mut command = Command::new("/proc/self/exe");
-        command.args(&self.arguments).env(SUPERVISOR, std::process::id().to_string()).current_dir("/");
+        command.args(&self.arguments).env_remove(ARGUMENTS).env(SUPERVISOR, std::process::id().to_string()).current_dir("/");
         // Opened anew each time: the program may have put the old one aside.
         command.stdin(Stdio::null()).stderr(self.file()?);
         if self.is_up {
