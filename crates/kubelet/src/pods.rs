@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -198,13 +199,29 @@ pub async fn remove_orphans(agent: &Arc<Agent>) {
             tracing::warn!(uid, error, "orphaned pod not removed");
         }
     }
-    let dirs = std::fs::read_dir(agent.config.data_dir.join("pods"));
-    for dir in dirs.into_iter().flatten().flatten() {
-        let uid = dir.file_name().to_string_lossy().into_owned();
-        if !known(&uid)
-            && let Err(error) = work::forget(agent, &uid).await
-        {
-            tracing::warn!(uid, error, "leftover pod directory not removed");
+    for uid in leftovers(agent).into_iter().filter(|uid| !known(uid)) {
+        if let Err(error) = work::forget(agent, &uid).await {
+            tracing::warn!(uid, error, "what is left of a pod was not removed");
         }
     }
+    for (uid, dir) in logs(agent).into_iter().filter(|(uid, _)| !known(uid)) {
+        if let Err(error) = crate::volume::take_down::remove(&dir) {
+            tracing::warn!(uid, error, "the logs of a pod that is gone were not removed");
+        }
+    }
+}
+
+/// The pods that have a directory or an address.
+fn leftovers(agent: &Agent) -> Vec<String> {
+    let dirs = std::fs::read_dir(agent.config.data_dir.join("pods"));
+    let dirs = dirs.into_iter().flatten().flatten().map(|dir| dir.file_name().to_string_lossy().into_owned());
+    let is_uid = |uid: &String| !uid.is_empty() && !uid.starts_with('.') && !uid.contains('/');
+    dirs.chain(agent.network.owners()).filter(is_uid).collect()
+}
+
+/// The log directories (`<namespace>_<name>_<uid>`) and their pods.
+fn logs(agent: &Agent) -> Vec<(String, PathBuf)> {
+    let dirs = std::fs::read_dir(&agent.config.log_dir);
+    let pod = |dir: std::fs::DirEntry| Some((dir.file_name().to_str()?.rsplit_once('_')?.1.to_owned(), dir.path()));
+    dirs.into_iter().flatten().flatten().filter_map(pod).collect()
 }

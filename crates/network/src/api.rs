@@ -58,6 +58,10 @@ pub trait PodNetwork: Send + Sync + 'static {
     async fn attach(&self, pod_uid: &str, netns: &Path, host_ports: &[HostPort]) -> Result<Vec<IpAddr>>;
     /// Takes interface, addresses and host ports away; no error for an unknown pod.
     async fn detach(&self, pod_uid: &str) -> Result<()>;
+    /// The uids of all pods that have something of it, attached or half attached.
+    fn owners(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// The addresses of an attached pod, the primary one first; empty for an unknown pod.
     fn addresses(&self, pod_uid: &str) -> Vec<IpAddr>;
 }

@@ -129,6 +129,10 @@ impl PodNetwork for Bridge {
         let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
         pods.get(pod_uid).map(|(address, _)| vec![IpAddr::V4(*address)]).unwrap_or_default()
     }
+
+    fn owners(&self) -> Vec<String> {
+        self.ipam.all().into_iter().map(|(owner, _)| owner).collect()
+    }
 }
 
 /// Removes links, routes and addresses; returns what it removed, in words.

@@ -23,7 +23,13 @@ impl Ipam {
     /// the last the broadcast address; neither is given out.
     pub fn open(directory: &Path, range: Ipv4Net) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|e| system("create", directory, &e))?;
-        Ok(Ipam { directory: directory.to_owned(), range })
+        let ipam = Ipam { directory: directory.to_owned(), range };
+        // A crash between making a file and writing its owner leaves an address that nobody would ever give back.
+        for (_, address) in ipam.all().into_iter().filter(|(owner, _)| owner.is_empty()) {
+            let path = directory.join(address.to_string());
+            fs::remove_file(&path).map_err(|e| system("remove", &path, &e))?;
+        }
+        Ok(ipam)
     }
 
     /// The gateway's address.
@@ -118,5 +124,7 @@ mod tests {
         assert_eq!(again.take("0").expect("has one"), Ipv4Addr::new(10, 244, 0, 2));
         assert_eq!(again.take("x").expect("free"), Ipv4Addr::new(10, 244, 0, 3));
         assert_eq!(again.all().len(), 5);
+        fs::write(dir.path().join("10.244.0.4"), "").expect("as a crash leaves it");
+        assert_eq!(Ipam::open(dir.path(), range).expect("opens").all().len(), 4);
     }
 }

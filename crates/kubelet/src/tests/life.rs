@@ -13,15 +13,22 @@ use tokio_util::sync::CancellationToken;
 use super::api::Api;
 use super::runtime::Fake;
 
-struct Net;
+/// Remembers of whom it was told to take everything away.
+#[derive(Default)]
+struct Net(std::sync::Mutex<Vec<String>>);
 
 #[async_trait]
 impl PodNetwork for Net {
+    fn owners(&self) -> Vec<String> {
+        vec!["gone-with-an-address".to_owned()]
+    }
+
     async fn attach(&self, _: &str, _: &Path, _: &[HostPort]) -> network::api::Result<Vec<IpAddr>> {
         Ok(self.addresses(""))
     }
 
-    async fn detach(&self, _: &str) -> network::api::Result<()> {
+    async fn detach(&self, uid: &str) -> network::api::Result<()> {
+        self.0.lock().expect("whole").push(uid.to_owned());
         Ok(())
     }
 
@@ -35,6 +42,7 @@ pub(super) struct World {
     pub(super) api: Api,
     pub(super) runtime: Arc<Fake>,
     pub(super) agent: Arc<crate::Agent>,
+    net: Arc<Net>,
     pub(super) stop: CancellationToken,
     pub(super) dir: tempfile::TempDir,
 }
@@ -47,9 +55,10 @@ impl World {
     fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::new(api.client(), stop.clone());
-        let agent = crate::agent(super::config(dir.path()), &hub, runtime.clone(), Arc::new(Net));
+        let net = Arc::new(Net::default());
+        let agent = crate::agent(super::config(dir.path()), &hub, runtime.clone(), net.clone());
         tokio::spawn(crate::run(agent.clone(), hub, None, stop.clone()));
-        World { api, runtime, agent, stop, dir }
+        World { api, runtime, agent, net, stop, dir }
     }
 
     /// Waits until the object at the path satisfies the condition.
@@ -180,6 +189,10 @@ async fn a_new_agent_adopts_running_pods_and_removes_orphans() {
     let orphan = runtime::PodConfig { uid: "u2".to_owned(), ..Default::default() };
     runtime::Runtime::start_pod(&*world.runtime, &orphan).await.expect("started");
     let World { api, runtime, dir, .. } = world;
+    // Of one pod only the logs are left, of another only an address.
+    let logs = |uid: &str| dir.path().join(format!("logs/default_p_{uid}"));
+    ["u1", "gone"].iter().for_each(|uid| std::fs::create_dir_all(logs(uid).join("a")).expect("made"));
+    let (kept, gone) = (logs("u1"), logs("gone"));
     let world = World::with(api, runtime, dir);
     world.runtime.exit("u1", "a", 1);
     let restarted = |o: Option<&Value>| o.is_some_and(|o| o["status"]["containerStatuses"][0]["restartCount"] == 1);
@@ -188,6 +201,12 @@ async fn a_new_agent_adopts_running_pods_and_removes_orphans() {
     while runtime::Runtime::pod(&*world.runtime, "u2").await.expect("answer").is_some() {
         tokio::task::yield_now().await;
     }
+    while gone.exists() {
+        tokio::task::yield_now().await;
+    }
+    assert!(kept.exists(), "the pod that is known keeps its logs");
+    let detached = world.net.0.lock().expect("whole").clone();
+    assert!(detached.contains(&"gone-with-an-address".to_owned()) && !detached.contains(&"u1".to_owned()), "{detached:?}");
     world.stop.cancel();
     drop(world.dir);
 }
