@@ -90,6 +90,19 @@ pub(super) fn sections(capabilities: u64) -> Vec<Section> {
     ]
 }
 
+/// These calls of this machine's own architecture.
+pub(super) fn only(names: &str) -> Section {
+    let own = if cfg!(target_arch = "aarch64") { ARCH_AARCH64 } else { ARCH_X86_64 };
+    let mut calls = Vec::new();
+    for name in names.split_whitespace() {
+        let row = TABLE.binary_search_by_key(&name, |row| row.0).ok().map(|at| &TABLE[at]);
+        let number = row.map(|row| if cfg!(target_arch = "aarch64") { row.3 } else { row.1 });
+        calls.extend(number.and_then(|number| u32::try_from(number).ok()).map(|number| (number, Action::Allow)));
+    }
+    calls.sort_by_key(|call| call.0);
+    Section { arch: own, calls }
+}
+
 fn section(
     arch: u32,
     capabilities: u64,
