@@ -5,6 +5,7 @@
 
 mod credentials;
 mod dev;
+mod itself;
 mod join;
 mod lookup;
 mod place;
@@ -15,9 +16,9 @@ mod stdio;
 
 use std::os::fd::OwnedFd;
 
-use crate::seccomp::Filter;
 use crate::shim::wire::{Failure, Spec};
 use place::Place;
+use program::Last;
 
 pub(crate) use credentials::renounce;
 pub(crate) use join::cgroups as join_cgroups;
@@ -29,12 +30,12 @@ type Result<T> = std::result::Result<T, Failure>;
 /// Becomes the first program of a container; returns only when that fails.
 pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
-        let filter = before(spec)?;
+        let last = before(spec)?;
         join::cgroups(&spec.cgroup)?;
         let (place, null) = rootfs::enter(spec)?;
         stdio::connect(&place, stdio, terminal, Some(&null))?;
         rootfs::protect(spec, &place, &null)?;
-        program::run(spec, &place, &spec.args, filter)
+        program::run(spec, &place, &spec.args, last)
     };
     match attempt() {
         Err(failure) => failure,
@@ -45,11 +46,11 @@ pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Fa
 /// Becomes another program in the running container whose first process is `pid`.
 pub(crate) fn exec(spec: &Spec, pid: i32, args: &[String], stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
-        let filter = before(spec)?;
+        let last = before(spec)?;
         join::container(spec, pid)?;
         let place = Place::here()?;
         stdio::connect(&place, stdio, terminal, None)?;
-        program::run(spec, &place, args, filter)
+        program::run(spec, &place, args, last)
     };
     match attempt() {
         Err(failure) => failure,
@@ -58,9 +59,9 @@ pub(crate) fn exec(spec: &Spec, pid: i32, args: &[String], stdio: Stdio, termina
 }
 
 /// What needs the host's files, which are out of reach later. In the container no file of `/proc` is written.
-fn before(spec: &Spec) -> Result<Option<Filter>> {
+fn before(spec: &Spec) -> Result<Last> {
     // The container's processes must not look into this one while it is still ours; exec lifts this.
     nix::sys::prctl::set_dumpable(false).map_err(|e| Failure::system("set not dumpable", e))?;
     proc::set_oom_score_adj(spec.oom_score_adj)?;
-    program::filter(spec)
+    Last::take(spec)
 }

@@ -11,6 +11,7 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{execve, fchdir, getcwd};
 
+use super::itself::Itself;
 use super::place::Place;
 use super::{Result, credentials, lookup, stdio};
 use crate::seccomp::{self, Filter};
@@ -19,16 +20,26 @@ use crate::shim::wire::{Failure, Spec};
 /// Largest file of users or groups, bytes.
 const MAX_ACCOUNTS: u64 = 8 << 20;
 
-/// Reads the compiled filter: before the root changes.
-pub(super) fn filter(spec: &Spec) -> Result<Option<Filter>> {
-    match &spec.seccomp {
-        Some(path) => seccomp::read(path).map(Some).map_err(|e| Failure::system(path.display(), e)),
-        None => Ok(None),
+/// What the last steps need of the host.
+pub(super) struct Last {
+    filter: Option<Filter>,
+    itself: Itself,
+}
+
+impl Last {
+    /// Takes it: before the root changes.
+    pub(super) fn take(spec: &Spec) -> Result<Self> {
+        let filter = match &spec.seccomp {
+            Some(path) => Some(seccomp::read(path).map_err(|e| Failure::system(path.display(), e))?),
+            None => None,
+        };
+        Ok(Self { filter, itself: Itself::look()? })
     }
 }
 
 /// Runs `args` in the container that this process is in.
-pub(super) fn run(spec: &Spec, place: &Place, args: &[String], filter: Option<Filter>) -> Result<Infallible> {
+pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Result<Infallible> {
+    let filter = last.filter;
     let (passwd, groups) = (accounts(place, "etc/passwd")?, accounts(place, "etc/group")?);
     let identity = lookup::identity(&spec.user, spec.group, &passwd, &groups).map_err(Failure::Start)?;
     let env = environment(spec, &identity.home);
@@ -57,6 +68,9 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], filter: Option<Fi
     // The shim does without huge pages (its allocator switched them off), its containers need not.
     nix::sys::prctl::set_thp_disable(false).map_err(|e| Failure::system("allow huge pages", e))?;
     let path = find(args.first().map_or("", String::as_str), &env)?;
+    if last.itself.is_run_by(&path) {
+        return Err(Failure::Start(format!("exec {}: permission denied", path.display())));
+    }
     restore_signals()?;
     let c =
         |text: &str| CString::new(text).map_err(|_| Failure::Config("a NUL byte in arguments or environment".into()));

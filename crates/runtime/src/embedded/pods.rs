@@ -88,7 +88,8 @@ impl Inner {
 
     async fn spawn_shim(&self, uid: &str) -> Result<()> {
         let fail = |e: &dyn std::fmt::Display| Error::System(format!("start the process of pod {uid}: {e}"));
-        let mut child = Command::new(&self.config.shim_exe)
+        let mut child = Command::new(self.program.path())
+            .arg0(&self.config.shim_exe)
             .arg("shim")
             .arg("--dir")
             .arg(self.config.shim(uid))
