@@ -160,6 +160,103 @@ async fn a_link_in_a_volume_leads_no_mount_out() {
     assert_eq!(left, ["secret"], "nothing was made on the host");
 }
 
+/// A running container changes its own directory into a link: exec must not follow it out.
+#[tokio::test]
+async fn exec_stays_inside() {
+    let node = Node::new();
+    shared(&node).await;
+    let data = node.path().join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    let config = ContainerConfig { working_dir: "/data/work".into(), ..container("main", &["wait"]) };
+    let config = ContainerConfig { mounts: vec![volume(&data, "/data")], ..config };
+    let id = node.runtime.start_container("pod", &config).await.unwrap();
+    assert_eq!(node.exec(&id, &["/probe", "ls", "."]).await, (0, String::new()));
+    for path in detours(&node) {
+        std::fs::rename(data.join("work"), data.join("before")).unwrap();
+        symlink(&path, data.join("work")).unwrap();
+        let command = ["/probe", "ls", "."].map(str::to_owned);
+        let why = node.runtime.exec_sync(&id, &command, std::time::Duration::from_secs(20)).await.unwrap_err();
+        assert!(why.to_string().starts_with("chdir to cwd (\"/data/work\") set in config.json failed"), "{path}: {why}");
+        std::fs::remove_file(data.join("work")).unwrap();
+        std::fs::rename(data.join("before"), data.join("work")).unwrap();
+    }
+}
+
+/// The files that give users names are the image's: what blocks, never ends or lies elsewhere names nobody.
+#[tokio::test]
+async fn account_files_neither_block_nor_lead_out() {
+    let node = Node::new();
+    shared(&node).await;
+    let data = node.path().join("data");
+    std::fs::create_dir_all(&data).unwrap();
+    let host = secret(&node).join("secret");
+    std::fs::write(&host, "web:x:7:7::/:\n").unwrap();
+    let mut attempt = 0;
+    let mut start = async |expected: &str| {
+        let mut config = ContainerConfig { attempt, ..container("main", &["id"]) };
+        config.mounts = vec![volume(&data, "/etc")];
+        config.security.user = Some("web".into());
+        attempt += 1;
+        let why = refused(&node, config).await;
+        assert!(why.contains(expected), "{why}");
+    };
+    let nobody = "unable to find user web: no matching entries in passwd file";
+    for target in detours(&node).iter().map(|path| format!("{path}/secret")).chain(["/dev/zero".into(), "/proc/kmsg".into()]) {
+        let _ = std::fs::remove_file(data.join("passwd"));
+        symlink(target, data.join("passwd")).unwrap();
+        start(nobody).await;
+    }
+    std::fs::remove_file(data.join("passwd")).unwrap();
+    nix::unistd::mkfifo(&data.join("passwd"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    start(nobody).await;
+    std::fs::remove_file(data.join("passwd")).unwrap();
+    std::fs::File::create(data.join("passwd")).unwrap().set_len(1 << 40).unwrap();
+    start("read /etc/passwd: larger than 8388608 bytes").await;
+    std::fs::write(data.join("passwd"), "web:x:7:7::/:\n").unwrap();
+    let mut config = ContainerConfig { attempt: 99, ..container("main", &["id"]) };
+    config.mounts = vec![volume(&data, "/etc")];
+    config.security.user = Some("web".into());
+    let (_, log) = node.run("pod", config).await;
+    assert!(log.contains(&"stdout F Uid: 7 7 7 7".to_owned()), "{log:?}");
+}
+
+/// A neighbour exchanges a directory for a link while a container starts (CVE-2021-30465).
+#[tokio::test]
+async fn exchanged_links_win_no_race() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let node = Node::new();
+    shared(&node).await;
+    let (data, second) = (node.path().join("data"), node.path().join("second"));
+    std::fs::create_dir_all(data.join("real")).unwrap();
+    std::fs::create_dir_all(&second).unwrap();
+    symlink(format!("/proc/1/root{}", secret(&node).display()), data.join("link")).unwrap();
+    let stop = std::sync::Arc::new(AtomicBool::new(false));
+    let (done, dir) = (stop.clone(), data.clone());
+    let swapping = std::thread::spawn(move || {
+        let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+        while !done.load(Ordering::Relaxed) {
+            let (one, two) = (dir.join("real"), dir.join("link"));
+            nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, &one, nix::fcntl::AT_FDCWD, &two, flags).unwrap();
+        }
+    });
+    let mut started = 0;
+    for attempt in 0..30 {
+        let working_dir = "/data/real/work".to_owned();
+        let mut config = ContainerConfig { attempt, working_dir, ..container("main", &["exit", "0"]) };
+        config.mounts = vec![volume(&data, "/data"), volume(&second, "/data/real/a/b")];
+        match node.runtime.start_container("pod", &config).await {
+            Ok(_) => started += 1,
+            Err(Error::Start(_)) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    swapping.join().unwrap();
+    println!("{started} of 30 have started");
+    let left: Vec<_> = std::fs::read_dir(secret(&node)).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left, ["secret"], "nothing was made on the host");
+}
+
 #[tokio::test]
 async fn volumes_hide_neither_proc_nor_the_root() {
     let node = Node::new();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -159,6 +159,43 @@ fn refuses_deletions_that_name_no_file() {
     let new = layers(dir.path()).into_iter().find(|layer| !top.contains(layer)).unwrap();
     let names: Vec<_> = std::fs::read_dir(new).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names, ["kept"]);
+}
+
+/// Names, links and attributes of a layer are kept in memory: a few kilobytes of an image must not become gigabytes.
+#[test]
+fn refuses_headers_without_end() {
+    let (store, dir) = store();
+    for kind in [tar::EntryType::GNULongName, tar::EntryType::GNULongLink, tar::EntryType::XHeader] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 30);
+        header.set_cksum();
+        let layer = header.as_bytes().iter().copied().chain(vec![b'a'; 4 << 20]).collect::<Vec<u8>>();
+        let error = store.import(&save(dir.path(), "a.tar", &docker_archive(&[&layer], "x"))).unwrap_err().to_string();
+        assert!(error.contains("headers of more than a megabyte"), "{kind:?}: {error}");
+    }
+    // A long name, and data behind what has none by rights, are as they were.
+    let name = "n".repeat(200);
+    let mut builder = tar::Builder::new(Vec::new());
+    let new = || {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header
+    };
+    let mut header = new();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(3 << 20);
+    builder.append_data(&mut header, "directory", std::io::repeat(0).take(3 << 20)).unwrap();
+    let mut header = new();
+    header.set_size(2 << 20);
+    builder.append_data(&mut header, &name, std::io::repeat(b'x').take(2 << 20)).unwrap();
+    let layer = builder.into_inner().unwrap();
+    store.import(&save(dir.path(), "a.tar", &docker_archive(&[&layer], "y"))).unwrap();
+    let top = layers(dir.path()).remove(0);
+    assert_eq!(std::fs::metadata(top.join(&name)).unwrap().len(), 2 << 20);
+    assert!(top.join("directory").is_dir());
 }
 
 /// The kernel's file systems are mounted on directories of the image, made when it has none: a link would take them

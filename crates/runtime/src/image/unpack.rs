@@ -3,12 +3,14 @@
 //! Every name is resolved inside the target directory ([`Root`]), so neither `..` nor links, absolute ones included,
 //! lead out of it. Deletions (`.wh.` files) become overlayfs whiteouts.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
@@ -24,6 +26,8 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Names that AUFS kept for itself; of them only [`OPAQUE`] means anything.
 const AUFS: &[u8] = b".wh..wh.";
 const XATTR: &str = "SCHILY.xattr.";
+/// Most bytes of all headers of one entry: long names, extended attributes, maps of sparse files.
+const MAX_HEADERS: u64 = 1 << 20;
 
 /// A layer in the making.
 struct Target {
@@ -36,13 +40,36 @@ struct Target {
 /// Unpacks into the empty directory `dir`; returns the bytes of all files.
 pub(super) fn unpack(stream: impl Read, dir: &Path) -> io::Result<u64> {
     let mut target = Target { root: Root::open(dir)?, made: HashSet::new(), bytes: 0 };
-    let mut archive = Archive::new(stream);
-    for entry in archive.entries()? {
+    let left = Rc::new(Cell::new(u64::MAX));
+    let mut archive = Archive::new(Metered { stream, left: left.clone() });
+    let mut entries = archive.entries()?;
+    loop {
+        left.set(MAX_HEADERS);
+        let Some(entry) = entries.next() else { return Ok(target.bytes) };
+        left.set(u64::MAX);
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         target.add(&mut entry).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        // What was not wanted of it, so that the next bytes are headers.
+        io::copy(&mut entry, &mut io::sink())?;
     }
-    Ok(target.bytes)
+}
+
+/// Reads at most what is left: the library keeps long names and extended attributes in memory, however long they are.
+struct Metered<R> {
+    stream: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.stream.read(buffer)?;
+        match self.left.get().checked_sub(length as u64) {
+            Some(left) => self.left.set(left),
+            None => return Err(io::Error::new(io::ErrorKind::InvalidData, "headers of more than a megabyte")),
+        }
+        Ok(length)
+    }
 }
 
 /// The path without root and dots; `None` for the top itself. `..` is refused.
