@@ -42,6 +42,15 @@ fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
             names.sort();
             names.iter().for_each(|name| println!("{}", name.to_string_lossy()));
         }
+        "link" => std::os::unix::fs::symlink(&args[0], &args[1])?,
+        "readlink" => println!("{}", std::fs::read_link(&args[0])?.display()),
+        // Opens a file for writing, emptied, and prints the error's number; 0 when it could.
+        "truncate" => {
+            let opened = std::fs::OpenOptions::new().write(true).truncate(true).open(&args[0]);
+            println!("{}", opened.map_or_else(|e| e.raw_os_error().unwrap_or(-1), |_| 0));
+        }
+        // Where each descriptor leads, but the one that looks.
+        "descriptors" => descriptors()?,
         "size" => println!("{}", terminal_size()),
         // Says that it is there, then waits for signals: ends at SIGTERM unless it was told to be stubborn.
         "wait" => wait(args.iter().any(|a| a == "stubborn")),
@@ -61,6 +70,18 @@ fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
         }
     }
     Ok(0)
+}
+
+fn descriptors() -> std::io::Result<()> {
+    let mut found: Vec<_> = std::fs::read_dir("/proc/self/fd")?.flatten().map(|entry| entry.path()).collect();
+    found.sort();
+    for path in found {
+        // The directory itself is closed by now.
+        if let Ok(target) = std::fs::read_link(&path) {
+            println!("{} {}", path.display(), target.display());
+        }
+    }
+    Ok(())
 }
 
 fn copy_lines() -> std::io::Result<()> {

@@ -11,7 +11,7 @@ pub struct Config {
     pub run: PathBuf,
     /// Name of the one cgroup below which everything is.
     pub cgroup_root: String,
-    /// Program that runs `shim --dir …`; the running program by default.
+    /// Program that runs `shim --dir …`; the running program by default. It is opened once, when the runtime is.
     pub shim_exe: PathBuf,
 }
 

@@ -18,6 +18,8 @@ mod container;
 mod disk;
 mod embedded;
 mod image;
+mod mount;
+mod root;
 mod seccomp;
 pub mod shim;
 
@@ -25,3 +27,4 @@ pub use api::*;
 pub use config::Config;
 pub use embedded::{Embedded, layers_in_use, teardown};
 pub use image::{Reference, Store};
+pub use root::{Kind, Root};

@@ -9,9 +9,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
+use nix::fcntl::OFlag;
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sys::stat::{SFlag, fstat};
+use runtime::{Kind, Root};
 
 use super::{at, tmpfs};
 
@@ -42,23 +43,15 @@ fn is_bound(target: &Path) -> bool {
     target.exists() && (tmpfs::is_mount_point(target) || super::take_down::mounts_below(target).contains(&target.to_owned()))
 }
 
+/// Opens the part without leaving the volume, whatever links its users put there meanwhile.
 fn open_inside(volume: &Path, part: &str) -> Result<OwnedFd, Errno> {
-    let base = open(volume, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let how = || OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_BENEATH);
-    match openat2(&base, part, how()) {
+    let (root, part) = (Root::strict(volume)?, Path::new(part));
+    match root.find(part, OFlag::O_PATH) {
         Err(Errno::ENOENT) => {}
         other => return other,
     }
     let mode = fs::metadata(volume).map_or(0o750, |m| m.permissions().mode() & 0o7777);
-    let mut dir = base;
-    for name in Path::new(part).components().filter(|c| matches!(c, Component::Normal(_))) {
-        let name = name.as_os_str();
-        match mkdirat(&dir, name, Mode::from_bits_truncate(mode & 0o777)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(error) => return Err(error),
-        }
-        dir = openat2(&dir, name, how())?;
-    }
+    let dir = root.make(part, Kind::Directory, mode & 0o777)?;
     // The umask took rights away from the last one: it has those of the volume, as upstream's.
     let itself = format!("/proc/self/fd/{}", dir.as_raw_fd());
     fs::set_permissions(itself, fs::Permissions::from_mode(mode)).map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))?;
@@ -78,6 +71,19 @@ mod tests {
         assert_eq!(mode, 0o2777);
         std::os::unix::fs::symlink("/", dir.path().join("out")).expect("linked");
         assert!(open_inside(dir.path(), "out/etc").is_err());
+        // Links to what is not there yet, and the magic ones of /proc.
+        let outside = tempfile::tempdir().expect("directory");
+        for (name, target) in [("far", outside.path().join("new")), ("magic", "/proc/self/root/tmp".into())] {
+            std::os::unix::fs::symlink(target, dir.path().join(name)).expect("linked");
+            assert_eq!(open_inside(dir.path(), name).err(), Some(Errno::EXDEV), "{name}");
+            assert!(open_inside(dir.path(), &format!("{name}/deep")).is_err());
+        }
+        std::os::unix::fs::symlink("../../../../../../../../proc/self/cwd", dir.path().join("up")).expect("linked");
+        assert!(open_inside(dir.path(), "up/x").is_err());
+        assert_eq!(fs::read_dir(outside.path()).expect("list").count(), 0);
+        std::os::unix::fs::symlink("a/later", dir.path().join("near")).expect("linked");
+        open_inside(dir.path(), "near").expect("made where the link points to");
+        assert!(dir.path().join("a/later").is_dir());
         assert!(bind(dir.path(), "../x", Path::new("/nonexistent")).is_err());
     }
 }

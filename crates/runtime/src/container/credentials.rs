@@ -1,8 +1,9 @@
 //! User, groups and capabilities of the program.
 
-use caps::{CapSet, Capability, CapsHashSet};
+use caps::{CapSet, CapsHashSet};
+use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresuid};
 
 use super::Result;
 use super::lookup::Identity;
@@ -15,37 +16,68 @@ fn allowed(wanted: u64) -> Result<CapsHashSet> {
 }
 
 /// Becomes the user with these capabilities. A user other than root keeps none over exec, as without
-/// ambient capabilities everywhere; they only bound what set-user-id programs can get.
+/// ambient capabilities everywhere; they only bound what set-user-id programs can get. None is ever inheritable:
+/// a file's capabilities would turn inheritable ones into permitted ones.
 pub(super) fn adopt(identity: &Identity, supplemental: &[u32], capabilities: u64) -> Result<()> {
     let keep = allowed(capabilities)?;
-    let held = caps::read(None, CapSet::Bounding).map_err(|e| Failure::system("read capabilities", e))?;
-    for capability in held {
-        if !keep.contains(&capability) {
-            drop_bounding(capability)?;
+    bound(keep.iter().fold(0, |bits, cap| bits | cap.bitmask()))?;
+    prctl::set_keepcaps(true).map_err(|e| Failure::system("keep capabilities", e))?;
+    let mut groups: Vec<u32> = [identity.gid].into_iter().chain(identity.groups.iter().copied()).collect();
+    groups.extend_from_slice(supplemental);
+    become_user(identity.uid, identity.gid, groups)?;
+    prctl::set_keepcaps(false).map_err(|e| Failure::system("keep capabilities", e))?;
+    hold(&keep)
+}
+
+/// Becomes a user of no group that has no capability and can never get one.
+pub(crate) fn renounce(id: u32) -> Result<()> {
+    bound(0)?;
+    become_user(id, id, Vec::new())?;
+    hold(&CapsHashSet::new())
+}
+
+/// Takes everything but these bits out of the bounding set, also what this program has no name for.
+fn bound(keep: u64) -> Result<()> {
+    for number in 0..u64::BITS {
+        if keep & (1 << number) != 0 {
+            continue;
+        }
+        // SAFETY: the call takes plain numbers.
+        let dropped = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
+        match Errno::result(dropped) {
+            Ok(_) => {}
+            // The kernel knows no more of them.
+            Err(Errno::EINVAL) => break,
+            Err(e) => return Err(Failure::system(format_args!("drop capability {number}"), e)),
         }
     }
-    prctl::set_keepcaps(true).map_err(|e| Failure::system("keep capabilities", e))?;
-    become_user(identity, supplemental).map_err(|e| Failure::system("change the user", e))?;
-    prctl::set_keepcaps(false).map_err(|e| Failure::system("keep capabilities", e))?;
+    Ok(())
+}
+
+fn hold(keep: &CapsHashSet) -> Result<()> {
     let fail = |e| Failure::system("set capabilities", e);
     caps::clear(None, CapSet::Ambient).map_err(fail)?;
     // Effective first: it must stay within permitted at every step.
-    caps::set(None, CapSet::Effective, &keep).map_err(fail)?;
-    caps::set(None, CapSet::Permitted, &keep).map_err(fail)?;
+    caps::set(None, CapSet::Effective, keep).map_err(fail)?;
+    caps::set(None, CapSet::Permitted, keep).map_err(fail)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new()).map_err(fail)
 }
 
-fn drop_bounding(capability: Capability) -> Result<()> {
-    caps::drop(None, CapSet::Bounding, capability).map_err(|e| Failure::system(format_args!("drop {capability}"), e))
-}
-
-fn become_user(identity: &Identity, supplemental: &[u32]) -> nix::Result<()> {
-    let mut groups: Vec<u32> = [identity.gid].into_iter().chain(identity.groups.iter().copied()).collect();
-    groups.extend_from_slice(supplemental);
+fn become_user(uid: u32, gid: u32, mut groups: Vec<u32>) -> Result<()> {
     groups.sort_unstable();
     groups.dedup();
-    setgroups(&groups.into_iter().map(Gid::from_raw).collect::<Vec<_>>())?;
-    let (gid, uid) = (Gid::from_raw(identity.gid), Uid::from_raw(identity.uid));
-    setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)
+    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    let change = || -> nix::Result<bool> {
+        setgroups(&groups.into_iter().map(Gid::from_raw).collect::<Vec<_>>())?;
+        setresgid(group, group, group)?;
+        setresuid(user, user, user)?;
+        // The greatest number means "as it is" to the kernel: it would succeed, and change nothing.
+        let (users, groups) = (getresuid()?, getresgid()?);
+        let is_user = [users.real, users.effective, users.saved].iter().all(|id| *id == user);
+        Ok(is_user && [groups.real, groups.effective, groups.saved].iter().all(|id| *id == group))
+    };
+    match change().map_err(|e| Failure::system("change the user", e))? {
+        true => Ok(()),
+        false => Err(Failure::Start(format!("cannot become user {uid} and group {gid}"))),
+    }
 }

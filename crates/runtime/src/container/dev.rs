@@ -1,16 +1,20 @@
 //! `/dev`.
 
 use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::mount::MsFlags;
-use nix::sys::stat::{Mode, SFlag, makedev, mknod};
-use nix::unistd::{Gid, Uid, chown};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, makedev, mkdirat, mknodat};
+use nix::unistd::{Gid, Uid, fchownat, symlinkat};
 
-use super::{Result, files, mount};
+use super::Result;
+use super::place::{Place, is_device};
+use super::proc::{made, own};
+use crate::mount::{self, NO_DEV, NO_EXEC, NO_SUID, STRICT_ATIME};
+use crate::root::{Kind, Root};
 use crate::shim::wire::{Failure, Spec};
 
 /// Name, major and minor number of the nodes that every container has.
@@ -75,52 +79,71 @@ fn collect(dir: &Path, found: &mut Vec<Device>) {
     }
 }
 
-/// Makes the container's `/dev`.
-pub(super) fn mount_all(spec: &Spec, shm: &OwnedFd, devices: Vec<Device>) -> Result<()> {
-    let dev = Path::new("/dev");
-    files::place(dev, true)?;
-    mount::file_system("tmpfs", dev, MsFlags::MS_NOSUID | MsFlags::MS_STRICTATIME, "mode=755,size=65536k")?;
-    fill(dev, devices).map_err(|e| Failure::system("make device nodes", e))?;
-    let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    let pts = dev.join("pts");
-    files::place(&pts, true)?;
-    mount::file_system("devpts", &pts, quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")?;
-    let queue = dev.join("mqueue");
-    files::place(&queue, true)?;
-    mount::file_system("mqueue", &queue, quiet | MsFlags::MS_NODEV, "")?;
-    let place = dev.join("shm");
-    files::place(&place, true)?;
-    mount::attach_tree(shm, &place).map_err(|e| Failure::system("mount /dev/shm", e))?;
+/// Makes the container's `/dev`; returns its `null`.
+pub(super) fn mount_all(spec: &Spec, place: &Place, shm: &OwnedFd, devices: Vec<Device>) -> Result<OwnedFd> {
+    let dev = own(place, "dev", "tmpfs", NO_SUID | STRICT_ATIME, "mode=755,size=65536k")?;
+    fill(&dev).map_err(|e| Failure::system("make device nodes", e))?;
+    for device in devices {
+        add(&place.root, &device).map_err(|e| Failure::system(format_args!("make {}", device.path.display()), e))?;
+    }
+    let quiet = NO_SUID | NO_EXEC;
+    let pts = made("devpts", quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")?;
+    let queue = made("mqueue", quiet | NO_DEV, "")?;
+    for (name, tree) in [("pts", &pts), ("mqueue", &queue), ("shm", shm)] {
+        below(&dev, name, tree).map_err(|e| Failure::system(format_args!("mount /dev/{name}"), e))?;
+    }
     if spec.tty {
-        files::place(&dev.join("console"), false)?;
+        let made = place.root.make(Path::new("/dev/console"), Kind::File, 0o644);
+        made.map_err(|e| Failure::system("make /dev/console", e))?;
+    }
+    null(&dev)
+}
+
+/// Opens the node that has just been made: it hides files, and is the standard input of most containers.
+fn null(dev: &OwnedFd) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let open = || -> nix::Result<(OwnedFd, bool)> {
+        let node = openat(dev, "null", flags, Mode::empty())?;
+        let right = is_device(&node, 1, 3)?;
+        Ok((node, right))
+    };
+    match open().map_err(|e| Failure::system("open /dev/null", e))? {
+        (node, true) => Ok(node),
+        (_, false) => Err(Failure::Start("/dev/null is not the character device 1:3".into())),
+    }
+}
+
+fn below(dev: &OwnedFd, name: &str, tree: &OwnedFd) -> nix::Result<()> {
+    mkdirat(dev, name, Mode::from_bits_truncate(0o755))?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    mount::attach(tree, openat(dev, name, flags, Mode::empty())?)
+}
+
+fn fill(dev: &OwnedFd) -> nix::Result<()> {
+    for (name, major, minor) in NODES {
+        node(dev, Path::new(name), SFlag::S_IFCHR, 0o666, makedev(major, minor))?;
+    }
+    for (target, name) in LINKS {
+        symlinkat(target, dev, name)?;
     }
     Ok(())
 }
 
-fn fill(dev: &Path, devices: Vec<Device>) -> io::Result<()> {
-    let mode = Mode::from_bits_truncate(0o666);
-    for (name, major, minor) in NODES {
-        let path = dev.join(name);
-        mknod(&path, SFlag::S_IFCHR, mode, makedev(major, minor))?;
-        // The umask has cut the mode.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o666))?;
+/// The umask has cut the mode of a new node.
+fn node(dir: &OwnedFd, name: &Path, kind: SFlag, mode: u32, number: u64) -> nix::Result<()> {
+    let mode = Mode::from_bits_truncate(mode);
+    mknodat(dir, name, kind, mode, number)?;
+    fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink)
+}
+
+/// Makes a node of the host's in the container, at the same path, which an image may have filled with links.
+fn add(root: &Root, device: &Device) -> nix::Result<()> {
+    let (Some(parent), Some(name)) = (device.path.parent(), device.path.file_name()) else { return Ok(()) };
+    let dir = root.make(parent, Kind::Directory, 0o755)?;
+    match node(&dir, Path::new(name), device.kind, device.mode, device.number) {
+        Err(Errno::EEXIST) => return Ok(()),
+        other => other?,
     }
-    for (target, name) in LINKS {
-        symlink(target, dev.join(name))?;
-    }
-    for device in devices {
-        if let Some(parent) = device.path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        match mknod(&device.path, device.kind, Mode::from_bits_truncate(device.mode), device.number) {
-            Ok(()) => {
-                let (user, group) = device.owner;
-                chown(&device.path, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
-                fs::set_permissions(&device.path, fs::Permissions::from_mode(device.mode))?;
-            }
-            Err(nix::Error::EEXIST) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
+    let (user, group) = device.owner;
+    fchownat(&dir, name, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)), AtFlags::AT_SYMLINK_NOFOLLOW)
 }

@@ -16,11 +16,9 @@ pub(crate) fn cgroups(files: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
-/// Enters the cgroups and namespaces of a running container. Network, ipc and uts are the shim's already,
-/// and the pid namespace was chosen before the fork.
+/// Enters the namespaces of a running container. Network, ipc and uts are the shim's already, and the pid namespace
+/// was chosen before the fork.
 pub(super) fn container(spec: &Spec, pid: i32) -> Result<()> {
-    // Container processes must not look into this one while it is still ours; exec lifts this.
-    nix::sys::prctl::set_dumpable(false).map_err(|e| Failure::system("set not dumpable", e))?;
     cgroups(&spec.cgroup)?;
     let open = |kind: &str| {
         let path = format!("/proc/{pid}/ns/{kind}");

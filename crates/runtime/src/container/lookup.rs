@@ -20,23 +20,27 @@ struct User<'a> {
     home: &'a str,
 }
 
-/// Resolves `user[:group]`; `Err` is a sentence like runc's.
+/// Largest user or group id, as with every runtime. Greater ones wrap around to root somewhere: the greatest of all
+/// means "stay who you are" to the kernel.
+const MAX_ID: u32 = i32::MAX as u32;
+
+/// Resolves `user[:group]`; `Err` is a sentence like runc's. A number is a number, whatever an image calls its users.
 pub(crate) fn identity(wanted: &str, group: Option<u32>, passwd: &str, groups: &str) -> Result<Identity, String> {
     let (user_name, group_name) = match wanted.split_once(':') {
         Some((user, group)) => (user, Some(group)),
         None => (wanted, None),
     };
-    let number = if user_name.is_empty() { Some(0) } else { user_name.parse::<u32>().ok() };
-    let user = users(passwd).find(|u| u.name == user_name || Some(u.uid) == number);
+    let number = if user_name.is_empty() { Some(0) } else { number(user_name)? };
+    let user = users(passwd).find(|u| number.map_or(u.name == user_name, |number| u.uid == number));
     let mut found = match (&user, number) {
         (Some(user), _) => Identity { uid: user.uid, gid: user.gid, groups: Vec::new(), home: user.home.to_owned() },
         (None, Some(uid)) => Identity { uid, ..Identity::default() },
         (None, None) => return Err(format!("unable to find user {user_name}: no matching entries in passwd file")),
     };
     if let Some(name) = group_name.filter(|name| !name.is_empty()) {
-        let by_name = entries(groups).find(|(entry, _, _)| *entry == name).map(|(_, gid, _)| gid);
-        found.gid = by_name
-            .or_else(|| name.parse().ok())
+        let by_name = || entries(groups).find(|(entry, _, _)| *entry == name).map(|(_, gid, _)| gid);
+        found.gid = self::number(name)?
+            .or_else(by_name)
             .ok_or_else(|| format!("unable to find group {name}: no matching entries in group file"))?;
     }
     if let Some(gid) = group {
@@ -51,7 +55,23 @@ pub(crate) fn identity(wanted: &str, group: Option<u32>, passwd: &str, groups: &
     if found.home.is_empty() {
         found.home.push('/');
     }
-    Ok(found)
+    match [found.uid, found.gid].iter().chain(&found.groups).all(|id| *id <= MAX_ID) {
+        true => Ok(found),
+        false => Err(out_of_range()),
+    }
+}
+
+/// The id that a text of digits stands for; never a name, however long it is.
+fn number(text: &str) -> Result<Option<u32>, String> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(None);
+    }
+    text.parse().ok().filter(|id| *id <= MAX_ID).map(Some).ok_or_else(out_of_range)
+}
+
+fn out_of_range() -> String {
+    format!("uids and gids must be in range 0-{MAX_ID}")
 }
 
 fn users(passwd: &str) -> impl Iterator<Item = User<'_>> {
@@ -96,5 +116,20 @@ mod tests {
         assert_eq!(of("5000"), Ok(Identity { uid: 5000, gid: 0, groups: vec![], home: "/".into() }));
         assert_eq!(of("").map(|i| i.home), Ok("/root".into()));
         assert_eq!(of("nobody"), Err("unable to find user nobody: no matching entries in passwd file".into()));
+    }
+
+    #[test]
+    fn numbers_are_no_names_and_none_wraps_to_root() {
+        let passwd = "1000:x:0:0::/:\n4294967296:x:0:0::/:\n-1:x:0:0::/:\nbig:x:4294967295:7::/:\nweb:x:5:6::/:\n";
+        let groups = "9:x:0:\nhuge:x:4294967295:web\n";
+        let of = |user: &str| identity(user, None, passwd, groups).map(|found| (found.uid, found.gid));
+        assert_eq!(of("1000"), Ok((1000, 0)), "not the user of that name, who is root");
+        assert_eq!(of("1000:9"), Ok((1000, 9)));
+        let refused = Err("uids and gids must be in range 0-2147483647".to_owned());
+        for user in ["4294967296", "4294967295", "2147483648", "-1", "+4294967295", "big", "1:4294967295", "web", "1:huge"] {
+            assert_eq!(of(user), refused, "{user}");
+        }
+        assert_eq!(identity("1", Some(u32::MAX), "", ""), Err("uids and gids must be in range 0-2147483647".to_owned()));
+        assert_eq!(of("2147483647:2147483647"), Ok((2_147_483_647, 2_147_483_647)));
     }
 }

@@ -5,10 +5,10 @@
 
 mod credentials;
 mod dev;
-mod files;
+mod itself;
 mod join;
 mod lookup;
-mod mount;
+mod place;
 mod proc;
 mod program;
 mod rootfs;
@@ -17,7 +17,10 @@ mod stdio;
 use std::os::fd::OwnedFd;
 
 use crate::shim::wire::{Failure, Spec};
+use place::Place;
+use program::Last;
 
+pub(crate) use credentials::renounce;
 pub(crate) use join::cgroups as join_cgroups;
 pub(crate) use proc::set_oom_score_adj;
 pub(crate) use stdio::Stdio;
@@ -27,13 +30,12 @@ type Result<T> = std::result::Result<T, Failure>;
 /// Becomes the first program of a container; returns only when that fails.
 pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
-        let filter = program::filter(spec)?;
+        let last = before(spec)?;
         join::cgroups(&spec.cgroup)?;
-        rootfs::enter(spec)?;
-        proc::set_oom_score_adj(spec.oom_score_adj)?;
-        stdio::connect(stdio, terminal, true)?;
-        rootfs::protect(spec)?;
-        program::run(spec, &spec.args, filter)
+        let (place, null) = rootfs::enter(spec)?;
+        stdio::connect(&place, stdio, terminal, Some(&null))?;
+        rootfs::protect(spec, &place, &null)?;
+        program::run(spec, &place, &spec.args, last)
     };
     match attempt() {
         Err(failure) => failure,
@@ -44,14 +46,22 @@ pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Fa
 /// Becomes another program in the running container whose first process is `pid`.
 pub(crate) fn exec(spec: &Spec, pid: i32, args: &[String], stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
-        let filter = program::filter(spec)?;
+        let last = before(spec)?;
         join::container(spec, pid)?;
-        proc::set_oom_score_adj(spec.oom_score_adj)?;
-        stdio::connect(stdio, terminal, false)?;
-        program::run(spec, args, filter)
+        let place = Place::here()?;
+        stdio::connect(&place, stdio, terminal, None)?;
+        program::run(spec, &place, args, last)
     };
     match attempt() {
         Err(failure) => failure,
         Ok(never) => match never {},
     }
+}
+
+/// What needs the host's files, which are out of reach later. In the container no file of `/proc` is written.
+fn before(spec: &Spec) -> Result<Last> {
+    // The container's processes must not look into this one while it is still ours; exec lifts this.
+    nix::sys::prctl::set_dumpable(false).map_err(|e| Failure::system("set not dumpable", e))?;
+    proc::set_oom_score_adj(spec.oom_score_adj)?;
+    Last::take(spec)
 }

@@ -7,29 +7,43 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::fcntl::OFlag;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::unistd::{chdir, execve};
+use nix::unistd::{execve, fchdir, getcwd};
 
+use super::itself::Itself;
+use super::place::Place;
 use super::{Result, credentials, lookup, stdio};
 use crate::seccomp::{self, Filter};
 use crate::shim::wire::{Failure, Spec};
 
-/// Reads the compiled filter: before the root changes.
-pub(super) fn filter(spec: &Spec) -> Result<Option<Filter>> {
-    match &spec.seccomp {
-        Some(path) => seccomp::read(path).map(Some).map_err(|e| Failure::system(path.display(), e)),
-        None => Ok(None),
+/// Largest file of users or groups, bytes.
+const MAX_ACCOUNTS: u64 = 8 << 20;
+
+/// What the last steps need of the host.
+pub(super) struct Last {
+    filter: Option<Filter>,
+    itself: Itself,
+}
+
+impl Last {
+    /// Takes it: before the root changes.
+    pub(super) fn take(spec: &Spec) -> Result<Self> {
+        let filter = match &spec.seccomp {
+            Some(path) => Some(seccomp::read(path).map_err(|e| Failure::system(path.display(), e))?),
+            None => None,
+        };
+        Ok(Self { filter, itself: Itself::look()? })
     }
 }
 
 /// Runs `args` in the container that this process is in.
-pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Result<Infallible> {
-    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let groups = fs::read_to_string("/etc/group").unwrap_or_default();
+pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Result<Infallible> {
+    let filter = last.filter;
+    let (passwd, groups) = (accounts(place, "etc/passwd")?, accounts(place, "etc/group")?);
     let identity = lookup::identity(&spec.user, spec.group, &passwd, &groups).map_err(Failure::Start)?;
     let env = environment(spec, &identity.home);
-    let cwd = if spec.cwd.is_empty() { "/" } else { spec.cwd.as_str() };
-    let entered = chdir(cwd);
+    let entered = enter_directory(spec, place);
     stdio::give(identity.uid)?;
     own_keys(&spec.id)?;
     if spec.no_new_privileges {
@@ -46,12 +60,17 @@ pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Resul
     }
     // A directory that root may not enter (on NFS) may still be the user's own.
     if entered.is_err() {
-        chdir(cwd)
-            .map_err(|e| Failure::Start(format!("chdir to cwd (\"{cwd}\") set in config.json failed: {}", words(e))))?;
+        enter_directory(spec, place).map_err(|e| {
+            Failure::Start(format!("chdir to cwd ({:?}) set in config.json failed: {}", spec.cwd, words(e)))
+        })?;
     }
+    verify_directory()?;
     // The shim does without huge pages (its allocator switched them off), its containers need not.
     nix::sys::prctl::set_thp_disable(false).map_err(|e| Failure::system("allow huge pages", e))?;
     let path = find(args.first().map_or("", String::as_str), &env)?;
+    if last.itself.is_run_by(&path) {
+        return Err(Failure::Start(format!("exec {}: permission denied", path.display())));
+    }
     restore_signals()?;
     let c =
         |text: &str| CString::new(text).map_err(|_| Failure::Config("a NUL byte in arguments or environment".into()));
@@ -62,6 +81,33 @@ pub(super) fn run(spec: &Spec, args: &[String], filter: Option<Filter>) -> Resul
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     let Err(error) = execve(&file, &args, &env);
     Err(Failure::Start(format!("exec {}: {}", path.display(), words(error))))
+}
+
+/// Enters the working directory: what it names below the container's root, and nothing else.
+fn enter_directory(spec: &Spec, place: &Place) -> nix::Result<()> {
+    fchdir(place.root.find(Path::new(&spec.cwd), OFlag::O_PATH | OFlag::O_DIRECTORY)?)
+}
+
+/// Checks once more that the working directory lies below the root: the kernel cannot name one that does not.
+fn verify_directory() -> Result<()> {
+    match getcwd() {
+        Ok(path) if path.is_absolute() => Ok(()),
+        Ok(_) | Err(Errno::ENOENT) => Err(Failure::Start(
+            "current working directory is outside of container mount namespace root -- possible container breakout \
+             detected"
+                .into(),
+        )),
+        Err(e) => Err(Failure::system("look at the working directory", e)),
+    }
+}
+
+/// A file of the image that names users or groups; without one nobody has a name.
+fn accounts(place: &Place, path: &str) -> Result<String> {
+    match place.root.read(Path::new(path), MAX_ACCOUNTS) {
+        Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => Err(Failure::system(format_args!("read /{path}"), e)),
+        Err(_) => Ok(String::new()),
+    }
 }
 
 /// Enters the container's session keyring, as runc does: keys of the host's root stay out of sight.

@@ -1,19 +1,22 @@
 //! The container's view of the file system.
 //!
-//! Order: the overlay becomes the root first, and every other mount is made inside it. So a link in an image
-//! cannot lead a mount out of the container, without any check of paths. What comes from the host is taken as a
-//! detached tree before the root changes.
+//! Order: the overlay becomes the root first, and every other mount is made inside it. What comes from the host is
+//! taken as a detached tree before the root changes. Where it goes is the container's choice, so each place is looked
+//! up by [`Root`](crate::root::Root) and held open: a link in an image or in a volume leads neither out of the
+//! container nor through the magic links of `/proc`.
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use nix::mount::{MntFlags, MsFlags, umount2};
+use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::{chdir, pivot_root};
+use nix::unistd::chdir;
 
-use super::{Result, dev, files, mount, proc};
+use super::place::Place;
+use super::{Result, dev, proc};
+use crate::root::Kind;
 use crate::shim::wire::{Failure, Spec};
-use crate::{Mount, Propagation};
+use crate::{Mount, Propagation, mount};
 
 /// Overlay options must fit into one page.
 const MAX_OPTIONS: usize = 4095;
@@ -22,11 +25,11 @@ const MAX_OPTIONS: usize = 4095;
 struct Taken {
     tree: OwnedFd,
     target: PathBuf,
-    directory: bool,
+    kind: Kind,
 }
 
-/// Makes the namespaces and the whole tree, and enters it; the root is still writable.
-pub(super) fn enter(spec: &Spec) -> Result<()> {
+/// Makes the namespaces and the whole tree, and enters it; the root is still writable. Also returns its `/dev/null`.
+pub(super) fn enter(spec: &Spec) -> Result<(Place, OwnedFd)> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)
         .map_err(|e| Failure::system("make mount namespace", e))?;
     // Trees of shared mounts are taken while they still are peers of the host's.
@@ -34,7 +37,7 @@ pub(super) fn enter(spec: &Spec) -> Result<()> {
     for wanted in spec.mounts.iter().filter(|m| m.propagation == Propagation::Bidirectional) {
         taken.push(take(wanted)?);
     }
-    mount::propagate(Path::new("/"), MsFlags::MS_REC | MsFlags::MS_SLAVE)?;
+    mount::propagate_all(MsFlags::MS_SLAVE).map_err(|e| Failure::system("leave the host's mounts", e))?;
     let mut shared = taken.into_iter();
     let mut all = Vec::new();
     for wanted in &spec.mounts {
@@ -50,27 +53,28 @@ pub(super) fn enter(spec: &Spec) -> Result<()> {
     let shm = mount::clone_tree(&spec.shm).map_err(|e| Failure::system(spec.shm.display(), e))?;
     let devices = dev::take(spec)?;
     overlay(spec)?;
-    pivot(&spec.dir.join("rootfs"))?;
-    proc::mount_all(spec)?;
-    dev::mount_all(spec, &shm, devices)?;
+    mount::pivot(&spec.dir.join("rootfs")).map_err(|e| Failure::system("change the root", e))?;
+    let place = Place::here()?;
+    proc::mount_all(spec, &place)?;
+    let null = dev::mount_all(spec, &place, &shm, devices)?;
     for mount in &all {
-        files::place(&mount.target, mount.directory)?;
-        mount::attach_tree(&mount.tree, &mount.target)
-            .map_err(|e| Failure::system(format_args!("mount on {}", mount.target.display()), e))?;
+        place.mount(&mount.tree, &mount.target, mount.kind)?;
     }
-    Ok(())
+    place.verify_proc()?;
+    Ok((place, null))
 }
 
 /// Masks paths and makes the root read-only: after the last change to the tree.
-pub(super) fn protect(spec: &Spec) -> Result<()> {
+pub(super) fn protect(spec: &Spec, place: &Place, null: &OwnedFd) -> Result<()> {
     if !spec.privileged && !spec.unmasked_proc {
-        proc::mask()?;
+        proc::mask(place, null)?;
     }
-    if !spec.cwd.is_empty() && !Path::new(&spec.cwd).exists() {
-        files::place(Path::new(&spec.cwd), true)?;
+    if !spec.cwd.is_empty() {
+        let made = place.root.make(Path::new(&spec.cwd), Kind::Directory, 0o755);
+        made.map_err(|e| Failure::system(format_args!("make the working directory {}", spec.cwd), e))?;
     }
     if spec.read_only_root {
-        mount::remount_read_only(Path::new("/")).map_err(|e| Failure::system("make the root read-only", e))?;
+        mount::make_read_only(&place.root).map_err(|e| Failure::system("make the root read-only", e))?;
     }
     Ok(())
 }
@@ -88,7 +92,7 @@ fn take(wanted: &Mount) -> Result<Taken> {
     };
     mount::shape_tree(&tree, wanted.read_only, propagation).map_err(|e| fail(&e))?;
     let target = Path::new("/").join(&wanted.target);
-    Ok(Taken { tree, target, directory })
+    Ok(Taken { tree, target, kind: if directory { Kind::Directory } else { Kind::File } })
 }
 
 fn overlay(spec: &Spec) -> Result<()> {
@@ -101,16 +105,7 @@ fn overlay(spec: &Spec) -> Result<()> {
     if options.len() > MAX_OPTIONS {
         return Err(Failure::Config(format!("the image has too many layers ({})", spec.layers.len())));
     }
-    mount::file_system("overlay", &root, MsFlags::empty(), &options)
-}
-
-fn pivot(root: &Path) -> Result<()> {
-    let steps = || -> nix::Result<()> {
-        chdir(root)?;
-        // Both the same: the old root ends up on top of the new one, and is taken off at once.
-        pivot_root(".", ".")?;
-        umount2(".", MntFlags::MNT_DETACH)?;
-        chdir("/")
-    };
-    steps().map_err(|e| Failure::system("change the root", e))
+    // The old call: the new one has no room for so long an option. The place is ours alone.
+    nix::mount::mount(Some("overlay"), &root, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+        .map_err(|e| Failure::system(format_args!("mount overlay on {}", root.display()), e))
 }

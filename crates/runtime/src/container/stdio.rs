@@ -1,38 +1,40 @@
 //! Standard streams of the program.
 
-use std::fs::OpenOptions;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
-use nix::fcntl::OFlag;
-use nix::pty::{grantpt, posix_openpt, unlockpt};
+use nix::errno::Errno;
 use nix::unistd::Uid;
 
-use super::{Result, mount};
+use super::Result;
+use super::place::Place;
+use crate::mount;
+use crate::root::Kind;
 use crate::shim::socket;
 use crate::shim::wire::Failure;
 
 /// Where the three streams come from.
 pub(crate) enum Stdio {
-    /// Standard input (none: `/dev/null`), output, error.
+    /// Standard input (none: the container's `/dev/null`), output, error.
     Pipes(Option<OwnedFd>, OwnedFd, OwnedFd),
     /// A terminal of the container, made here.
     Terminal,
 }
 
-/// Connects descriptors 0, 1 and 2; hands the master of a new terminal over the socket `report`.
-pub(super) fn connect(stdio: Stdio, report: Option<&OwnedFd>, console: bool) -> Result<()> {
-    match stdio {
-        Stdio::Pipes(input, output, error) => {
-            let input = match input {
-                Some(fd) => fd,
-                None => open("/dev/null")?,
-            };
-            duplicate([&input, &output, &error])
+/// Connects descriptors 0, 1 and 2; hands the master of a new terminal over the socket `report`. With `null`, the
+/// container's own, this is the start of the container, whose terminal is also its console.
+pub(super) fn connect(
+    place: &Place, stdio: Stdio, report: Option<&OwnedFd>, null: Option<&OwnedFd>,
+) -> Result<()> {
+    match (stdio, null) {
+        (Stdio::Pipes(Some(input), output, error), _) => duplicate([&input, &output, &error]),
+        // The container's node and not the host's: its mode and owner are the container's to change.
+        (Stdio::Pipes(None, output, error), Some(null)) => duplicate([null, &output, &error]),
+        (Stdio::Pipes(None, output, error), None) => {
+            duplicate([&place.device(Path::new("dev/null"), 1, 3)?, &output, &error])
         }
-        Stdio::Terminal => {
-            let terminal = terminal(report, console)?;
+        (Stdio::Terminal, null) => {
+            let terminal = terminal(place, report, null.is_some())?;
             duplicate([&terminal, &terminal, &terminal])
         }
     }
@@ -51,38 +53,37 @@ pub(super) fn give(uid: u32) -> Result<()> {
     Ok(())
 }
 
-fn terminal(report: Option<&OwnedFd>, console: bool) -> Result<OwnedFd> {
-    let fail = |e: nix::Error| Failure::system("open a terminal", e);
-    // Inside the container, so that its name there is right. `/dev/ptmx` is a link to the container's own devpts.
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).map_err(fail)?;
-    grantpt(&master).map_err(fail)?;
-    unlockpt(&master).map_err(fail)?;
-    let name = nix::pty::ptsname_r(&master).map_err(fail)?;
-    let slave = open(&name)?;
+/// A terminal in the container's devpts. Both ends are had from the devpts itself, never by a name in `/dev`.
+fn terminal(place: &Place, report: Option<&OwnedFd>, console: bool) -> Result<OwnedFd> {
+    let fail = |e: Errno| Failure::system("open a terminal", e);
+    let master = place.multiplexer()?;
+    let unlock: libc::c_int = 0;
+    // SAFETY: the request reads one number that outlives the call.
+    let unlocked = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK as _, &raw const unlock) };
+    Errno::result(unlocked).map_err(fail)?;
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: the request takes plain flags and returns a new descriptor.
+    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER as _, flags) };
+    // SAFETY: the kernel has just made this descriptor for us.
+    let slave = unsafe { OwnedFd::from_raw_fd(Errno::result(slave).map_err(fail)?) };
     if console {
-        let shown =
-            mount::clone_tree(Path::new(&name)).and_then(|tree| mount::attach_tree(&tree, Path::new("/dev/console")));
-        shown.map_err(|e| Failure::system("mount /dev/console", e))?;
+        let shown = mount::clone_of(&slave).map_err(|e| Failure::system("mount /dev/console", e))?;
+        place.mount(&shown, Path::new("/dev/console"), Kind::File)?;
     }
     // SAFETY: the request takes a plain number; this process leads a session that has no terminal yet.
     let controlled = unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSCTTY as _, 0) };
-    nix::errno::Errno::result(controlled).map_err(fail)?;
+    Errno::result(controlled).map_err(fail)?;
     if let Some(socket) = report {
         socket::send(socket, b"t", &[master.as_raw_fd()]).map_err(|e| Failure::system("hand over the terminal", e))?;
     }
     Ok(slave)
 }
 
-fn open(path: &str) -> Result<OwnedFd> {
-    let file = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(path);
-    file.map(OwnedFd::from).map_err(|e| Failure::system(path, e))
-}
-
 fn duplicate(streams: [&OwnedFd; 3]) -> Result<()> {
     for (number, stream) in streams.into_iter().enumerate() {
         // SAFETY: replaces one of our own three standard descriptors; nothing in Rust owns them here.
         let done = unsafe { libc::dup2(stream.as_raw_fd(), number as i32) };
-        nix::errno::Errno::result(done).map_err(|e| Failure::system("connect the standard streams", e))?;
+        Errno::result(done).map_err(|e| Failure::system("connect the standard streams", e))?;
     }
     Ok(())
 }

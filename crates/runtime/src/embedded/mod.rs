@@ -8,6 +8,7 @@ mod pods;
 mod prepare;
 mod records;
 mod resolve;
+mod sealed;
 mod teardown;
 mod terminal;
 mod watch;
@@ -30,6 +31,7 @@ use crate::{
     Resources, Result, Runtime, Streams, Usage,
 };
 use records::PodRecord;
+use sealed::Sealed;
 
 pub use records::layers_in_use;
 pub use teardown::teardown;
@@ -48,6 +50,8 @@ struct Inner {
     config: Config,
     hierarchies: Hierarchies,
     images: Store,
+    /// What shims are started from.
+    program: Sealed,
     pods: Mutex<BTreeMap<String, PodRecord>>,
     filters: Mutex<HashSet<u64>>,
     events: broadcast::Sender<Event>,
@@ -66,10 +70,11 @@ impl Embedded {
             std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(fail)?;
         }
         let hierarchies = Hierarchies::detect().map_err(fail)?;
+        let program = Sealed::open(&config.shim_exe).map_err(system(format_args!("seal {}", config.shim_exe.display())))?;
         let pods = Mutex::new(records::load(&config).map_err(fail)?);
         let (events, _) = broadcast::channel(EVENTS);
         let filters = Mutex::default();
-        let inner = Arc::new(Inner { config, hierarchies, images, pods, filters, events });
+        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, filters, events });
         watch::adopt(&inner);
         Ok(Self { inner })
     }

@@ -31,6 +31,10 @@ impl Inner {
         }
         let (inner, wanted) = (self.clone(), config.clone());
         let record = blocking(move || inner.prepare_pod(wanted)).await?;
+        if let Some(old) = self.pods().get_mut(&config.uid) {
+            // Who still follows the old sandbox must not clean up in the new one.
+            old.created_at = record.created_at;
+        }
         if let Err(error) = self.spawn_shim(&config.uid).await {
             let (inner, uid) = (self.clone(), config.uid.clone());
             blocking(move || inner.clean_pod(&uid)).await?;
@@ -84,7 +88,8 @@ impl Inner {
 
     async fn spawn_shim(&self, uid: &str) -> Result<()> {
         let fail = |e: &dyn std::fmt::Display| Error::System(format!("start the process of pod {uid}: {e}"));
-        let mut child = Command::new(&self.config.shim_exe)
+        let mut child = Command::new(self.program.path())
+            .arg0(&self.config.shim_exe)
             .arg("shim")
             .arg("--dir")
             .arg(self.config.shim(uid))

@@ -48,7 +48,7 @@ pub(super) fn pod(inner: &Arc<Inner>, uid: &str) -> Result<()> {
         let (shared, gone) = (inner.clone(), uid.clone());
         // Where it was stopped on purpose, the end has been recorded already and this finds nothing to do.
         let _ = blocking(move || {
-            shared.lost(&gone);
+            shared.lost_sandbox(&gone, sandbox);
             Ok(())
         })
         .await;
@@ -61,8 +61,12 @@ async fn follow(inner: &Arc<Inner>, uid: &str, connection: &Connection) -> Resul
     connection.call(&Request::Watch, &[]).await?;
     // From here on nothing is missed; what ended before is on the disk.
     let other = Connection::open(&inner.config.shim(uid))?;
+    // Before the question: one that starts while the answer is under way is not in it, and has not ended.
+    let known = inner.running(uid);
     if let (Reply::State(running), _) = other.call(&Request::State, &[]).await? {
-        inner.compare(uid, &running);
+        for id in known.into_iter().filter(|id| !running.contains(id)) {
+            inner.ended(uid, &id);
+        }
     }
     drop(other);
     loop {
@@ -90,28 +94,26 @@ impl Inner {
         self.tell(uid, id);
     }
 
-    /// Compares what the shim runs with what is remembered: after a restart.
-    fn compare(&self, uid: &str, running: &[String]) {
-        let missing: Vec<String> = {
-            let pods = self.pods();
-            let all = pods.get(uid).map(|pod| pod.containers.as_slice()).unwrap_or_default();
-            let open = all.iter().filter(|c| matches!(c.state, ContainerState::Running { .. }));
-            open.map(|c| c.id.clone()).filter(|id| !running.contains(id)).collect()
-        };
-        for id in missing {
-            self.ended(uid, &id);
-        }
+    /// Containers of a pod that are remembered as running.
+    fn running(&self, uid: &str) -> Vec<String> {
+        let pods = self.pods();
+        let all = pods.get(uid).map(|pod| pod.containers.as_slice()).unwrap_or_default();
+        all.iter().filter(|c| matches!(c.state, ContainerState::Running { .. })).map(|c| c.id.clone()).collect()
     }
 
     /// Records that the shim of a pod is gone, and kills what it may have left.
     pub(super) fn lost(&self, uid: &str) {
-        let Some(config) = self.pods().get(uid).map(|pod| pod.config.clone()) else { return };
-        let group = self.config.pod_cgroup(&config.cgroup_parent, uid);
+        self.lost_sandbox(uid, self.sandbox(uid));
+    }
+
+    /// The same, unless the pod has another sandbox by now. Under the lock: no container of a new one starts meanwhile.
+    fn lost_sandbox(&self, uid: &str, sandbox: Option<i64>) {
+        let mut pods = self.pods();
+        let Some(pod) = pods.get_mut(uid).filter(|pod| Some(pod.created_at) == sandbox) else { return };
+        let group = self.config.pod_cgroup(&pod.config.cgroup_parent, uid);
         if !cgroup::procs(&self.hierarchies, &group).is_empty() {
             cgroup::kill(&self.hierarchies, &group);
         }
-        let mut pods = self.pods();
-        let Some(pod) = pods.get_mut(uid) else { return };
         pod.ready = false;
         for container in pod.containers.iter_mut().filter(|container| !container.ended()) {
             match ContainerRecord::read_state(&self.config, &container.id) {

@@ -1,29 +1,37 @@
 //! A layer's tar stream into a directory that overlayfs can use as a lower one.
 //!
-//! Every name is resolved by the kernel inside the target directory (`RESOLVE_IN_ROOT`), so neither `..` nor
-//! links, absolute ones included, lead out of it. Deletions (`.wh.` files) become overlayfs whiteouts.
+//! Every name is resolved inside the target directory ([`Root`]), so neither `..` nor links, absolute ones included,
+//! lead out of it. Deletions (`.wh.` files) become overlayfs whiteouts.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 use tar::{Archive, Entry, EntryType};
 
+use crate::root::Root;
+
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
+/// Names that AUFS kept for itself; of them only [`OPAQUE`] means anything.
+const AUFS: &[u8] = b".wh..wh.";
 const XATTR: &str = "SCHILY.xattr.";
+/// Most bytes of all headers of one entry: long names, extended attributes, maps of sparse files.
+const MAX_HEADERS: u64 = 1 << 20;
 
 /// A layer in the making.
 struct Target {
-    root: OwnedFd,
+    root: Root,
     /// Paths that this layer itself has made: its deletions concern only the layers below.
     made: HashSet<PathBuf>,
     bytes: u64,
@@ -31,15 +39,37 @@ struct Target {
 
 /// Unpacks into the empty directory `dir`; returns the bytes of all files.
 pub(super) fn unpack(stream: impl Read, dir: &Path) -> io::Result<u64> {
-    let root = open(dir, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY, Mode::empty())?;
-    let mut target = Target { root, made: HashSet::new(), bytes: 0 };
-    let mut archive = Archive::new(stream);
-    for entry in archive.entries()? {
+    let mut target = Target { root: Root::open(dir)?, made: HashSet::new(), bytes: 0 };
+    let left = Rc::new(Cell::new(u64::MAX));
+    let mut archive = Archive::new(Metered { stream, left: left.clone() });
+    let mut entries = archive.entries()?;
+    loop {
+        left.set(MAX_HEADERS);
+        let Some(entry) = entries.next() else { return Ok(target.bytes) };
+        left.set(u64::MAX);
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
         target.add(&mut entry).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        // What was not wanted of it, so that the next bytes are headers.
+        io::copy(&mut entry, &mut io::sink())?;
     }
-    Ok(target.bytes)
+}
+
+/// Reads at most what is left: the library keeps long names and extended attributes in memory, however long they are.
+struct Metered<R> {
+    stream: R,
+    left: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.stream.read(buffer)?;
+        match self.left.get().checked_sub(length as u64) {
+            Some(left) => self.left.set(left),
+            None => return Err(io::Error::new(io::ErrorKind::InvalidData, "headers of more than a megabyte")),
+        }
+        Ok(length)
+    }
 }
 
 /// The path without root and dots; `None` for the top itself. `..` is refused.
@@ -57,16 +87,32 @@ fn clean(path: &Path) -> io::Result<Option<PathBuf>> {
     Ok(if out.as_os_str().is_empty() { None } else { Some(out) })
 }
 
+/// The name that a deletion is for. One for the directory itself, or for the one above, would delete what is not the
+/// layer's.
+fn hidden(name: &OsStr) -> io::Result<Option<&OsStr>> {
+    match name.as_bytes().strip_prefix(WHITEOUT) {
+        None => Ok(None),
+        Some(b"" | b"." | b"..") => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, format!("invalid whiteout {:?}", name.display())))
+        }
+        Some(hidden) => Ok(Some(OsStr::from_bytes(hidden))),
+    }
+}
+
 impl Target {
     fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
         let Some(path) = clean(&entry.path()?)? else { return self.top(entry) };
         let (Some(name), parent) = (path.file_name(), path.parent().unwrap_or(Path::new(""))) else { return Ok(()) };
+        let internal = |part: Component<'_>| part.as_os_str().as_bytes().starts_with(AUFS);
+        if name.as_bytes() != OPAQUE && path.components().any(internal) {
+            return Ok(());
+        }
         let dir = self.directory(parent)?;
         if name.as_bytes() == OPAQUE {
             return opaque(&dir);
         }
-        if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT) {
-            return self.hide(&dir, parent, OsStr::from_bytes(hidden));
+        if let Some(hidden) = hidden(name)? {
+            return self.hide(&dir, parent, hidden);
         }
         self.create(entry, &dir, name)?;
         self.made.insert(path.clone());
@@ -76,9 +122,9 @@ impl Target {
     /// The layer's own root directory: its mode and owner count too.
     fn top<R: Read>(&self, entry: &mut Entry<'_, R>) -> io::Result<()> {
         let header = entry.header().clone();
-        set_owner(&self.root, OsStr::new("."), &header)?;
-        nix::sys::stat::fchmod(&self.root, mode_of(&header)?)?;
-        Ok(())
+        let top = self.resolve(Path::new("."))?;
+        set_owner(&top, OsStr::new("."), &header)?;
+        Ok(nix::sys::stat::fchmod(&top, mode_of(&header)?)?)
     }
 
     /// A directory of the layer, made when missing.
@@ -95,11 +141,7 @@ impl Target {
     }
 
     fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let how = OpenHow::new()
-            .flags(OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_RDONLY)
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        Ok(openat2(&self.root, path, how)?)
+        Ok(self.root.find(path, OFlag::O_DIRECTORY | OFlag::O_RDONLY)?)
     }
 
     /// Makes a name of the layers below disappear.

@@ -12,8 +12,8 @@ pub(super) enum Action {
     Allow,
     /// Fails with this error.
     Errno(u32),
-    /// Runs unless the first argument is this.
-    AllowUnless(u32),
+    /// Runs unless the first argument is one of these.
+    AllowUnlessAmong(&'static [u32]),
     /// Runs if the first argument is one of these.
     AllowIfAmong(&'static [u32]),
     /// Runs if the first argument has none of these bits.
@@ -96,20 +96,23 @@ fn leaf(action: Action) -> Vec<sock_filter> {
     match action {
         Action::Allow => vec![give(ALLOW)],
         Action::Errno(number) => vec![give(ERRNO | number)],
-        Action::AllowUnless(value) => vec![load, instruction(IF_EQUAL, value, 1, 0), give(ALLOW), refuse],
+        Action::AllowUnlessAmong(values) => among(values, give(ALLOW), refuse),
         Action::AllowWithout(bits) => {
             vec![load, instruction(AND, bits, 0, 0), instruction(IF_EQUAL, 0, 0, 1), give(ALLOW), refuse]
         }
-        Action::AllowIfAmong(values) => {
-            let mut out = vec![load];
-            for (index, value) in values.iter().enumerate() {
-                let to_allow = values.len() - index;
-                out.push(instruction(IF_EQUAL, *value, to_allow as u8, 0));
-            }
-            out.extend([refuse, give(ALLOW)]);
-            out
-        }
+        Action::AllowIfAmong(values) => among(values, refuse, give(ALLOW)),
     }
+}
+
+/// Whether the first argument is one of a few.
+fn among(values: &[u32], none: sock_filter, one: sock_filter) -> Vec<sock_filter> {
+    let mut out = vec![instruction(LOAD, FIRST_ARGUMENT, 0, 0)];
+    for (index, value) in values.iter().enumerate() {
+        let to_one = values.len() - index;
+        out.push(instruction(IF_EQUAL, *value, to_one as u8, 0));
+    }
+    out.extend([none, one]);
+    out
 }
 
 fn give(value: u32) -> sock_filter {
@@ -151,7 +154,7 @@ mod tests {
     #[test]
     fn decides_by_architecture_number_and_argument() {
         let mut calls: Vec<(u32, Action)> = (0..600).step_by(2).map(|n| (n, Action::Allow)).collect();
-        calls[1].1 = Action::AllowUnless(40);
+        calls[1].1 = Action::AllowUnlessAmong(&[38, 40]);
         calls[2].1 = Action::AllowIfAmong(&[0, 8, 9]);
         calls[3].1 = Action::AllowWithout(0x30);
         calls[4].1 = Action::Errno(38);
@@ -162,7 +165,7 @@ mod tests {
             assert_eq!(run(&program, 7, number, 0), expected, "call {number}");
         }
         let with = |number, argument| run(&program, 7, number, argument) == ALLOW;
-        assert!(with(2, 41) && !with(2, 40));
+        assert!(with(2, 41) && with(2, 39) && !with(2, 40) && !with(2, 38));
         assert!(with(4, 0) && with(4, 8) && with(4, 9) && !with(4, 1));
         assert!(with(6, 0x0f) && !with(6, 0x10));
         assert_eq!(run(&program, 7, 8, 0), ERRNO | 38);

@@ -26,6 +26,11 @@ pub(crate) fn store(path: &Path, capabilities: u64) -> io::Result<()> {
     disk::write(path, &bytes, false)
 }
 
+/// A filter that allows these calls of this machine's own architecture, and no other.
+pub(crate) fn only(calls: &str) -> Filter {
+    Filter(bpf::compile(&[profile::only(calls)]))
+}
+
 /// Reads what [`store`] wrote.
 pub(crate) fn read(path: &Path) -> io::Result<Filter> {
     let bytes = std::fs::read(path)?;

@@ -69,8 +69,9 @@ const WITH: &[(Capability, &str)] = &[
     (CAP_PERFMON, "perf_event_open"),
 ];
 
-/// Address families, personalities and clone flags that stay out of reach.
-const AF_VSOCK: u32 = 40;
+/// Address families, personalities and clone flags that stay out of reach. The families: AF_ALG (the kernel's
+/// ciphers, a large surface for few users: containerd since 2.3.1) and AF_VSOCK.
+const FAMILIES: &[u32] = &[38, 40];
 const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// `CLONE_NEW…` for mnt, uts, ipc, user, pid, net and cgroup.
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
@@ -90,6 +91,19 @@ pub(super) fn sections(capabilities: u64) -> Vec<Section> {
     ]
 }
 
+/// These calls of this machine's own architecture.
+pub(super) fn only(names: &str) -> Section {
+    let own = if cfg!(target_arch = "aarch64") { ARCH_AARCH64 } else { ARCH_X86_64 };
+    let mut calls = Vec::new();
+    for name in names.split_whitespace() {
+        let row = TABLE.binary_search_by_key(&name, |row| row.0).ok().map(|at| &TABLE[at]);
+        let number = row.map(|row| if cfg!(target_arch = "aarch64") { row.3 } else { row.1 });
+        calls.extend(number.and_then(|number| u32::try_from(number).ok()).map(|number| (number, Action::Allow)));
+    }
+    calls.sort_by_key(|call| call.0);
+    Section { arch: own, calls }
+}
+
 fn section(
     arch: u32,
     capabilities: u64,
@@ -106,7 +120,7 @@ fn section(
     for name in ALWAYS.split_whitespace().chain(extra.split_whitespace()) {
         add(name, Action::Allow);
     }
-    add("socket", Action::AllowUnless(AF_VSOCK));
+    add("socket", Action::AllowUnlessAmong(FAMILIES));
     add("personality", Action::AllowIfAmong(PERSONALITIES));
     for (capability, names) in WITH {
         if capabilities & capability.bitmask() != 0 {

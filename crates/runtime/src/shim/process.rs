@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -84,7 +84,9 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
     // SAFETY: this process has one thread.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
-        let failure = child(dir, &program, stdio, terminal.map(|pair| pair.1).as_ref());
+        let terminal = terminal.map(|pair| pair.1);
+        keep_only(&stdio, &terminal, &report);
+        let failure = child(dir, &program, stdio, terminal.as_ref());
         tell(report, &failure);
         // SAFETY: leaves without running what belongs to the parent.
         unsafe { libc::_exit(1) };
@@ -107,6 +109,36 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
         None => None,
     };
     Ok(Spawned { pid: child, terminal })
+}
+
+/// Closes what the shim has open: sockets, logs, other containers' pipes. Nothing of it is there when the child first
+/// looks at a path that the container controls.
+fn keep_only(stdio: &Stdio, terminal: &Option<OwnedFd>, report: &OwnedFd) {
+    let mut keep = vec![0, 1, 2, report.as_raw_fd()];
+    keep.extend(terminal.iter().map(AsRawFd::as_raw_fd));
+    if let Stdio::Pipes(input, output, error) = stdio {
+        keep.extend(input.iter().chain([output, error]).map(AsRawFd::as_raw_fd));
+    }
+    close_all_but(&mut keep);
+}
+
+/// Closes all descriptors but these. For a child that returns to nobody: their owners do not know.
+pub(super) fn close_all_but(keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut from: libc::c_uint = 0;
+    let close = |from: libc::c_uint, to: libc::c_uint| {
+        if from <= to {
+            // SAFETY: touches no memory; what owns these descriptors in this copy of the shim is never used again.
+            unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) };
+        }
+    };
+    for fd in keep.iter().filter_map(|fd| libc::c_uint::try_from(*fd).ok()) {
+        if fd > from {
+            close(from, fd - 1);
+        }
+        from = from.max(fd + 1);
+    }
+    close(from, libc::c_uint::MAX);
 }
 
 fn child(dir: &Path, program: &Program<'_>, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {

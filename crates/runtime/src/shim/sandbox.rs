@@ -13,21 +13,14 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{ForkResult, Pid, chdir, fork, sethostname, setsid};
+use nix::unistd::{chdir, sethostname, setsid};
 
+use super::SHM;
+use super::pause::{self, Pause};
 use super::wire::{Failure, PidNamespace, Sandbox};
-use super::{SHM, process};
 use crate::container;
 
 type Result<T> = std::result::Result<T, Failure>;
-
-/// The process that is the first of a shared pid namespace.
-pub(super) struct Pause {
-    /// Its process id.
-    pub pid: Pid,
-    /// The namespace.
-    pub namespace: File,
-}
 
 /// Leaves the starter behind: its session, directory, signals and cgroup. Returns where child exits arrive.
 pub(super) fn detach(config: &Sandbox) -> Result<SignalFd> {
@@ -38,6 +31,8 @@ pub(super) fn detach(config: &Sandbox) -> Result<SignalFd> {
     umask(Mode::from_bits_truncate(0o022));
     prctl::set_child_subreaper(true).map_err(fail)?;
     prctl::set_name(c"ironclad-shim").map_err(fail)?;
+    // Inherited by every child: from its first moment in a container's pid namespace nobody there may look into it.
+    prctl::set_dumpable(false).map_err(fail)?;
     container::set_oom_score_adj(-998)?;
     container::join_cgroups(&config.cgroup)?;
     // All of them: a broken pipe becomes an error, and nothing but SIGKILL ends the shim.
@@ -78,7 +73,7 @@ pub(super) fn make(dir: &Path, config: &Sandbox) -> Result<Option<Pause>> {
         fs::write(&path, value).map_err(|e| Failure::system(format_args!("set sysctl {name}={value}"), e))?;
     }
     shared_memory(&dir.join(SHM), config.host_ipc).map_err(|e| Failure::system("mount /dev/shm", e))?;
-    if config.pid == PidNamespace::Pod { pause().map(Some) } else { Ok(None) }
+    if config.pid == PidNamespace::Pod { pause::start(dir).map(Some) } else { Ok(None) }
 }
 
 /// Removes what [`make`] left in the file system.
@@ -125,32 +120,4 @@ fn shared_memory(path: &Path, host: bool) -> io::Result<()> {
     // containerd's size.
     mount(Some("shm"), path, Some("tmpfs"), flags, Some("mode=1777,size=67108864"))?;
     Ok(())
-}
-
-fn pause() -> Result<Pause> {
-    let fail = |e: Errno| Failure::system("start the first process of the pod", e);
-    let own = process::own_pid_namespace()?;
-    unshare(CloneFlags::CLONE_NEWPID).map_err(fail)?;
-    // SAFETY: this process has one thread.
-    let pid = match unsafe { fork() }.map_err(fail)? {
-        ForkResult::Child => reap_for_ever(),
-        ForkResult::Parent { child } => child,
-    };
-    process::enter_pid_namespace(&own)?;
-    let path = format!("/proc/{pid}/ns/pid");
-    let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;
-    Ok(Pause { pid, namespace })
-}
-
-/// Collects the orphans of the pod. All signals are blocked: only the kernel or the shim's SIGKILL ends it.
-fn reap_for_ever() -> ! {
-    let _ = prctl::set_name(c"pause");
-    let mut children = SigSet::empty();
-    children.add(Signal::SIGCHLD);
-    loop {
-        let _ = children.wait();
-        while nix::sys::wait::waitpid(None, Some(nix::sys::wait::WaitPidFlag::WNOHANG))
-            .is_ok_and(|status| status.pid().is_some())
-        {}
-    }
 }

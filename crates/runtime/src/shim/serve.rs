@@ -12,10 +12,11 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::log::Log;
+use super::pause::Pause;
 use super::peers::{Peer, Role};
 use super::process::{self, PidSource, Program};
 use super::running::{Running, Streams};
-use super::sandbox::{self, Pause};
+use super::sandbox;
 use super::wire::{Failure, PidNamespace, Reply, Request, Sandbox, Start};
 use super::{SOCKET, socket};
 use crate::container::Stdio;
