@@ -7,6 +7,7 @@ mod oracle;
 mod test;
 mod tidy;
 mod upstream;
+mod vm;
 
 use std::path::Path;
 
@@ -54,6 +55,8 @@ enum Task {
         /// Which ones; all when none is named.
         names: Vec<String>,
     },
+    /// Runs tests in a virtual machine, for what this machine's kernel lacks or refuses.
+    Vm(vm::Options),
 }
 
 fn main() -> Result<()> {
@@ -67,5 +70,6 @@ fn main() -> Result<()> {
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
         Task::Upstream { names } => upstream::run(root, &names),
+        Task::Vm(options) => vm::run(root, &options),
     }
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must pass, in the order in which it is quickest to fail.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -32,10 +33,14 @@ const MUTATIONS: usize = 2000;
 /// others from landing; this number only goes down.
 const ALLOWED: usize = 1;
 
-/// Runs tidy, the workspace's tests, the cluster script, the oracle, and of upstream's suite what passes.
+/// Runs tidy, the workspace's tests, the cluster script, some of the virtual machine's tests, the oracle, and of
+/// upstream's suite what passes.
 pub fn run(root: &Path) -> Result<()> {
     let began = Instant::now();
-    install()?;
+    if !found("go") {
+        bail!("the tests read upstream's Go modules: install Go 1.26 (https://go.dev/dl) and run again");
+    }
+    install(NEEDED)?;
     crate::tidy::run(root)?;
     crate::codegen::run(root, true)?;
     step("tests of the workspace");
@@ -44,6 +49,8 @@ pub fn run(root: &Path) -> Result<()> {
     let (ironclad, kubectl) = (ironclad(root)?, kubectl(root)?);
     let script = root.join("tests/cluster/run.sh");
     succeed(Command::new("bash").arg(script).arg(ironclad).arg(kubectl))?;
+    step("what another kernel has, in a virtual machine");
+    succeed(Command::new(std::env::current_exe()?).args(["vm", "--turn", "0"]).current_dir(root))?;
     judge(root, began)
 }
 
@@ -72,11 +79,8 @@ pub fn ironclad(root: &Path) -> Result<PathBuf> {
 }
 
 /// Installs what the machine lacks, and says so.
-fn install() -> Result<()> {
-    if !found("go") {
-        bail!("the tests read upstream's Go modules: install Go 1.26 (https://go.dev/dl) and run again");
-    }
-    let missing: Vec<&str> = NEEDED.iter().filter(|(program, _)| !found(program)).map(|(_, package)| *package).collect();
+pub fn install(needed: &[(&str, &'static str)]) -> Result<()> {
+    let missing: Vec<&str> = needed.iter().filter(|(program, _)| !found(program)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -90,9 +94,14 @@ fn install() -> Result<()> {
 }
 
 fn found(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut directories = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/sbin")]);
-    directories.any(|dir| dir.join(program).is_file())
+    std::env::split_paths(&path()).any(|dir| dir.join(program).is_file())
+}
+
+/// Where programs are: also those that root alone is meant to call.
+pub fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/sbin:/sbin");
+    path
 }
 
 /// Upstream's kubectl, unpacked once into the build cache.

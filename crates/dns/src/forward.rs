@@ -1,7 +1,9 @@
 //! Questions about the rest of the world go to the machine's name servers.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -10,27 +12,53 @@ use tokio::time::timeout;
 
 /// How long one name server may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The largest answer over UDP.
-const DATAGRAM: usize = 4096;
+/// How many name servers are asked.
+const SERVERS: usize = 3;
+/// As much of the resolver configuration is read.
+const CONFIGURATION: u64 = 64 << 10;
 
-/// Asks the machine's name servers in turn, with the question as it came. `None` when none of them answers.
-pub(crate) async fn ask(resolv_conf: &Path, question: &[u8], tcp: bool, ourselves: IpAddr) -> Option<Vec<u8>> {
-    let text = tokio::fs::read_to_string(resolv_conf).await.ok()?;
-    for server in servers(&text, ourselves) {
-        let asked = async {
-            if tcp { over_tcp(server, question).await } else { over_udp(server, question).await }
-        };
-        if let Ok(Ok(answer)) = timeout(PATIENCE, asked).await {
-            return Some(answer);
-        }
-    }
-    None
+/// The machine's name servers.
+pub(crate) struct Upstream {
+    resolv_conf: PathBuf,
+    /// A question must not go in a circle.
+    ourselves: IpAddr,
+    port: u16,
 }
 
-/// Name servers in a resolver configuration, without ourselves: a question must not go in a circle.
-fn servers(text: &str, ourselves: IpAddr) -> Vec<SocketAddr> {
+impl Upstream {
+    /// Those that the file names whenever something is asked, but for ourselves.
+    pub(crate) fn new(resolv_conf: PathBuf, ourselves: IpAddr) -> Self {
+        Upstream { resolv_conf, ourselves, port: 53 }
+    }
+
+    /// The same at another port.
+    #[cfg(test)]
+    pub(crate) fn at_port(self, port: u16) -> Self {
+        Upstream { port, ..self }
+    }
+
+    /// Asks them in turn, with the question as it came. `None` when none of them answers.
+    pub(crate) async fn ask(&self, question: &[u8], tcp: bool) -> Option<Vec<u8>> {
+        // A few lines of a local file: handing that to another thread takes longer than doing it.
+        let mut text = String::new();
+        File::open(&self.resolv_conf).ok()?.take(CONFIGURATION).read_to_string(&mut text).ok()?;
+        for address in servers(&text, self.ourselves) {
+            let server = SocketAddr::new(address, self.port);
+            let asked = async {
+                if tcp { over_tcp(server, question).await } else { over_udp(server, question).await }
+            };
+            if let Ok(Ok(answer)) = timeout(PATIENCE, asked).await {
+                return Some(answer);
+            }
+        }
+        None
+    }
+}
+
+/// Name servers in a resolver configuration, without ourselves.
+fn servers(text: &str, ourselves: IpAddr) -> Vec<IpAddr> {
     let addresses = text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok());
-    addresses.filter(|a: &IpAddr| *a != ourselves).take(3).map(|a| SocketAddr::new(a, 53)).collect()
+    addresses.filter(|a: &IpAddr| *a != ourselves).take(SERVERS).collect()
 }
 
 async fn over_udp(server: SocketAddr, question: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -38,7 +66,7 @@ async fn over_udp(server: SocketAddr, question: &[u8]) -> std::io::Result<Vec<u8
     let socket = UdpSocket::bind(any).await?;
     socket.connect(server).await?;
     socket.send(question).await?;
-    let mut answer = vec![0; DATAGRAM];
+    let mut answer = vec![0; usize::from(u16::MAX)];
     loop {
         let length = socket.recv(&mut answer).await?;
         // An answer to another question is not ours.
@@ -66,6 +94,6 @@ mod tests {
     fn name_servers_are_read_without_ourselves() {
         let text = "# comment\nsearch x\nnameserver 10.0.0.2\nnameserver 10.244.0.1\nnameserver  ::1\n";
         let found = servers(text, IpAddr::V4([10, 244, 0, 1].into()));
-        assert_eq!(found, ["10.0.0.2:53".parse().expect("v4"), "[::1]:53".parse().expect("v6")]);
+        assert_eq!(found, ["10.0.0.2".parse::<IpAddr>().expect("v4"), "::1".parse().expect("v6")]);
     }
 }

@@ -5,11 +5,14 @@
 //! Invariants:
 //! - [`zone::answer`] is pure: a question and the services give records;
 //! - names outside of the cluster's domain go to the machine's own name servers, unchanged;
-//! - names inside never leave the machine.
+//! - names inside never leave the machine;
+//! - who asks about the cluster waits for nobody who asks about the rest of the world or holds connections open.
 //!
 //! Must not know: the store, how packets reach the server.
 
+mod answer;
 mod forward;
+mod limits;
 mod serve;
 pub mod world;
 pub mod zone;

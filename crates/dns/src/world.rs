@@ -20,6 +20,8 @@ pub struct World(Arc<Mutex<State>>);
 #[derive(Default)]
 pub struct State {
     services: HashMap<Key, Arc<Service>>,
+    /// How many services each namespace has.
+    namespaces: HashMap<Arc<str>, usize>,
     slices: HashMap<Key, BTreeMap<Key, Arc<EndpointSlice>>>,
     /// Services by cluster address.
     addresses: HashMap<Ipv4Addr, Key>,
@@ -63,7 +65,7 @@ impl State {
 
     /// Whether any service lives in the namespace.
     pub fn has_namespace(&self, namespace: &str) -> bool {
-        self.services.keys().any(|key| &*key.namespace == namespace)
+        self.namespaces.contains_key(namespace)
     }
 
     /// The service that has this cluster address.
@@ -97,13 +99,30 @@ impl State {
 
     fn service_changed(&mut self, change: &Change<Service>) {
         if let Some(old) = &change.old {
-            self.services.remove(&client::informer::key_of(old.as_ref()));
+            let key = client::informer::key_of(old.as_ref());
+            if self.services.remove(&key).is_some() {
+                self.leave(&key.namespace);
+            }
             cluster_ip(old).map(|ip| self.addresses.remove(&ip));
         }
         if let Some(new) = &change.new {
             let key = client::informer::key_of(new.as_ref());
             cluster_ip(new).map(|ip| self.addresses.insert(ip, key.clone()));
-            self.services.insert(key, new.clone());
+            let namespace = key.namespace.clone();
+            if self.services.insert(key, new.clone()).is_none() {
+                *self.namespaces.entry(namespace).or_default() += 1;
+            }
+        }
+    }
+
+    /// A namespace has one service less.
+    fn leave(&mut self, namespace: &str) {
+        let left = self.namespaces.get_mut(namespace).map(|count| {
+            *count -= 1;
+            *count
+        });
+        if left == Some(0) {
+            self.namespaces.remove(namespace);
         }
     }
 
