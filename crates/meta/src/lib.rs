@@ -13,6 +13,7 @@
 pub mod encoded;
 pub mod field;
 pub mod identity;
+pub mod limits;
 pub mod names;
 pub mod object;
 pub mod quantity;

@@ -154,6 +154,11 @@ impl Status {
         Status::about(Reason::NotFound, group, resource, name, message)
     }
 
+    /// 413: what was sent, or what would become of it, is too large.
+    pub fn too_large(why: &str) -> Self {
+        Status::new(Reason::RequestEntityTooLarge, format!("Request entity too large: {why}"))
+    }
+
     /// 404: no such path or resource type.
     pub fn no_such_resource() -> Self {
         Status::generic(Reason::NotFound, "the server could not find the requested resource")

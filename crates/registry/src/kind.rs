@@ -104,7 +104,7 @@ impl Kind {
 
 /// Reads stored bytes. They were encoded by this program, so a failure means damage.
 pub(crate) fn parse(json: &[u8]) -> Result<Object, Status> {
-    let value = serde_json::from_slice(json).map_err(|e| Status::internal(format!("unreadable stored object: {e}")))?;
+    let value = schema::stored(json).map_err(|e| Status::internal(format!("unreadable stored object: {e}")))?;
     Object::from_value(value).map_err(|_| Status::internal("unreadable stored object: no JSON object"))
 }
 

@@ -12,6 +12,8 @@ mod decode;
 mod default;
 mod encode;
 mod foreign;
+pub mod json_patch;
+mod merge_patch;
 pub mod go_yaml;
 mod model;
 pub mod openapi;
@@ -29,8 +31,9 @@ use serde_json::Value;
 
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v2_proto, openapi_v3};
 pub use foreign::foreign;
+pub use merge_patch::merge as merge_patch;
 pub use strategic::PatchError;
-pub use decode::{kind_error, tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
+pub use decode::{kind_error, stored, tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
 pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.

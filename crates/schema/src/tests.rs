@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::Schema;
 
 mod decoding;
+mod limits;
 mod patching;
 mod protobuf;
 

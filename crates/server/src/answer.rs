@@ -68,13 +68,13 @@ pub fn json_of(object: &Object) -> Bytes {
 
 /// JSON as YAML, as upstream's library writes it.
 pub fn yaml(json: &[u8]) -> Result<Bytes, Status> {
-    let tree: Value = serde_json::from_slice(json).map_err(Status::internal)?;
+    let tree = schema::stored(json).map_err(Status::internal)?;
     Ok(schema::go_yaml::yaml(&tree).into())
 }
 
 /// JSON of a kind with a schema as protobuf, in Kubernetes' envelope; 406 for others.
 pub fn protobuf(json: &[u8]) -> Result<Bytes, Status> {
-    let tree: Value = serde_json::from_slice(json).map_err(Status::internal)?;
+    let tree = schema::stored(json).map_err(Status::internal)?;
     let object = Object::from_value(tree).map_err(|_| not_acceptable())?;
     let schema = Schema::builtin(&object.gvk()).ok_or_else(not_acceptable)?;
     schema.encode_proto(&object).ok_or_else(not_acceptable)

@@ -4,29 +4,25 @@
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use kinds::Descriptor;
-use meta::{Gvk, Object, Reason, Status};
+use meta::{Gvk, Object, Status, limits};
 use registry::api::FieldValidation;
 use schema::{Decoded, Schema};
 use transport::Body;
 
 use crate::negotiate::Format;
 
-/// The largest body, in bytes.
-pub const BODY_LIMIT: usize = 3 * 1024 * 1024;
-
 /// What upstream says of JSON in which it finds no type.
 const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
 
-/// Reads the whole body; 413 beyond [`BODY_LIMIT`]. A body of one part, as most are, is not copied.
+/// Reads the whole body; 413 beyond [`limits::BODY`]. A body of one part, as most are, is not copied.
 pub async fn read(mut body: Body) -> Result<Bytes, Status> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| Status::bad_request(format!("the body could not be read: {e}")))?;
         let Ok(data) = frame.into_data() else { continue };
-        if first.len() + rest.len() + data.len() > BODY_LIMIT {
-            let why = format!("Request entity too large: limit is {BODY_LIMIT}");
-            return Err(Status::new(Reason::RequestEntityTooLarge, why));
+        if first.len() + rest.len() + data.len() > limits::BODY {
+            return Err(Status::too_large(&format!("limit is {}", limits::BODY)));
         }
         if first.is_empty() {
             first = data;

@@ -4,14 +4,11 @@ use http::HeaderMap;
 use http::header::USER_AGENT;
 use meta::field::{Error, Path};
 use meta::selector::{Fields, Labels};
-use meta::{Attributes, Status};
+use meta::{Attributes, Status, limits};
 use registry::api::{Call, FieldValidation, ListOptions, Scope, VersionMatch, WatchOptions};
 
 use crate::query::Query;
 use crate::route::Route;
-
-/// The longest field manager, in bytes.
-const MANAGER_LIMIT: usize = 128;
 
 fn invalid(kind: &str, errors: Vec<Error>) -> Result<(), Status> {
     if errors.is_empty() { Ok(()) } else { Err(Status::invalid("meta.k8s.io", kind, "", &errors)) }
@@ -125,8 +122,8 @@ pub fn call(route: &Route, headers: &HeaderMap, kind: &str, apply: bool) -> Resu
     if kind == "PatchOptions" && !apply && query.get("force").is_some() {
         errors.push(Error::forbidden(&Path::new("force"), "may not be specified for non-apply patch"));
     }
-    if manager.len() > MANAGER_LIMIT {
-        errors.push(Error::too_long(&Path::new("fieldManager"), MANAGER_LIMIT));
+    if manager.len() > limits::MANAGER {
+        errors.push(Error::too_long(&Path::new("fieldManager"), limits::MANAGER));
     }
     for (at, c) in manager.char_indices().filter(|(_, c)| c.is_control()) {
         let why = format!("invalid character U+{:04X} (at position {at})", c as u32);
@@ -161,7 +158,7 @@ pub fn dry_run<'a>(values: impl Iterator<Item = &'a str>, errors: &mut Vec<Error
 /// The first part of the user agent: the field manager of those who name none.
 pub fn agent(headers: &HeaderMap) -> String {
     let agent = headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    agent.split('/').next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(MANAGER_LIMIT).collect()
+    agent.split('/').next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(limits::MANAGER).collect()
 }
 
 #[cfg(test)]

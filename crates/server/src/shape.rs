@@ -106,7 +106,7 @@ impl Tables {
     }
 
     fn row(&self, json: &[u8], now: Timestamp, out: &mut String) -> Result<(), Status> {
-        let tree = serde_json::from_slice(json).map_err(Status::internal)?;
+        let tree = schema::stored(json).map_err(Status::internal)?;
         let object = Object::from_value(tree).map_err(|_| Status::internal("a stored object is no JSON object"))?;
         let cells = Value::Array(self.kind.rules.row(&object, now));
         out.push_str(&format!(r#"{{"cells":{cells}"#));

@@ -182,7 +182,9 @@ fn merged(resource: &Resource, current: &Value, patch: &Value) -> Result<Value, 
             Ok(merged.into_value())
         }
         None => {
-            json_patch::merge(&mut object, patch);
+            if let (Value::Object(fields), Value::Object(patch)) = (&mut object, patch.clone()) {
+                schema::merge_patch(fields, patch);
+            }
             Ok(object)
         }
     }

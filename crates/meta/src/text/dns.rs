@@ -1,6 +1,7 @@
 //! DNS labels, subdomains and the like.
 
 use super::{masked, regex_error};
+use crate::limits::{LABEL as LABEL_LENGTH, SUBDOMAIN as SUBDOMAIN_LENGTH};
 
 const LABEL: &str = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const LABEL_1035: &str = "[a-z]([-a-z0-9]*[a-z0-9])?";
@@ -34,7 +35,7 @@ fn longer(text: &str, max: usize) -> Vec<String> {
 /// a trailing dash is allowed, as in `generateName`.
 pub fn dns1123_label(name: &str, prefix: bool) -> Vec<String> {
     let name = &*masked(name, prefix);
-    let mut errors = longer(name, 63);
+    let mut errors = longer(name, LABEL_LENGTH);
     if !is_label(name) {
         errors.push(if is_subdomain(name) {
             "must not contain dots".to_owned()
@@ -50,7 +51,7 @@ pub fn dns1123_label(name: &str, prefix: bool) -> Vec<String> {
 /// What is wrong with `name` as a DNS label that starts with a letter.
 pub fn dns1035_label(name: &str, prefix: bool) -> Vec<String> {
     let name = &*masked(name, prefix);
-    let mut errors = longer(name, 63);
+    let mut errors = longer(name, LABEL_LENGTH);
     if !is_label(name) || name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
         let rule = "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic \
                     character, and end with an alphanumeric character";
@@ -66,7 +67,7 @@ pub(super) const SUBDOMAIN_RULE: &str = "a lowercase RFC 1123 subdomain must con
 /// `prefix` a trailing dash is allowed, as in `generateName`.
 pub fn dns1123_subdomain(name: &str, prefix: bool) -> Vec<String> {
     let name = &*masked(name, prefix);
-    let mut errors = longer(name, 253);
+    let mut errors = longer(name, SUBDOMAIN_LENGTH);
     if !is_subdomain(name) {
         errors.push(regex_error(SUBDOMAIN_RULE, SUBDOMAIN, &["example.com"]));
     }
@@ -75,7 +76,7 @@ pub fn dns1123_subdomain(name: &str, prefix: bool) -> Vec<String> {
 
 /// The same for texts in which capitals are allowed.
 pub fn dns1123_subdomain_caseless(name: &str) -> Vec<String> {
-    let mut errors = if name.len() > 253 { vec!["must be no more than 253 bytes".to_owned()] } else { Vec::new() };
+    let mut errors = if name.len() > SUBDOMAIN_LENGTH { vec!["must be no more than 253 bytes".to_owned()] } else { Vec::new() };
     if !is_subdomain(&name.to_ascii_lowercase()) {
         let rule = "an RFC 1123 subdomain must consist of alphanumeric characters, '-' or '.', and must start and end with an \
                     alphanumeric character";
@@ -87,7 +88,7 @@ pub fn dns1123_subdomain_caseless(name: &str) -> Vec<String> {
 /// The same for search domains, which may have underscores.
 pub fn dns1123_subdomain_underscore(name: &str) -> Vec<String> {
     let label = |p: &str| part(p.strip_prefix('_').unwrap_or(p), low, |b| low(b) || b == b'-' || b == b'_');
-    let mut errors = longer(name, 253);
+    let mut errors = longer(name, SUBDOMAIN_LENGTH);
     if !name.split('.').all(label) {
         let rule = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must \
                     start and end with an alphanumeric character";
@@ -98,7 +99,7 @@ pub fn dns1123_subdomain_underscore(name: &str) -> Vec<String> {
 
 /// What is wrong with `name` as `*.` and a DNS subdomain.
 pub fn wildcard_subdomain(name: &str) -> Vec<String> {
-    let mut errors = longer(name, 253);
+    let mut errors = longer(name, SUBDOMAIN_LENGTH);
     if !name.strip_prefix("*.").is_some_and(is_subdomain) {
         let rule = "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
                     lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character";
@@ -121,7 +122,7 @@ pub fn fully_qualified_domain(name: &str) -> Vec<String> {
 }
 
 pub(super) fn subdomain_in_bytes(name: &str) -> Vec<String> {
-    let mut errors = if name.len() > 253 { vec!["must be no more than 253 bytes".to_owned()] } else { Vec::new() };
+    let mut errors = if name.len() > SUBDOMAIN_LENGTH { vec!["must be no more than 253 bytes".to_owned()] } else { Vec::new() };
     if !is_subdomain(name) {
         errors.push(regex_error(SUBDOMAIN_RULE, SUBDOMAIN, &["example.com"]));
     }

@@ -2,6 +2,7 @@
 
 use super::dns::subdomain_in_bytes;
 use super::regex_error;
+use crate::limits;
 
 const NAME: &str = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]";
 const RULE: &str =
@@ -38,7 +39,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
     };
     if name.is_empty() {
         errors.push("name part must be non-empty".to_owned());
-    } else if name.len() > 63 {
+    } else if name.len() > limits::LABEL {
         errors.push("name part must be no more than 63 bytes".to_owned());
     }
     if !is_name(name) {
@@ -50,7 +51,7 @@ pub fn qualified_name(text: &str) -> Vec<String> {
 /// What is wrong with a label value: at most 63 bytes, may be empty.
 pub fn label_value(text: &str) -> Vec<String> {
     let mut errors = Vec::new();
-    if text.len() > 63 {
+    if text.len() > limits::LABEL {
         errors.push("must be no more than 63 bytes".to_owned());
     }
     if !text.is_empty() && !is_name(text) {

@@ -1,6 +1,7 @@
 //! Identifiers, ports, percentages and other words.
 
 use super::regex_error;
+use crate::limits;
 
 fn parent_directory(text: &str) -> Option<&'static str> {
     match text {
@@ -14,7 +15,7 @@ fn parent_directory(text: &str) -> Option<&'static str> {
 /// What is wrong with a key of a ConfigMap or Secret.
 pub fn config_map_key(key: &str) -> Vec<String> {
     let mut errors = Vec::new();
-    if key.len() > 253 {
+    if key.len() > limits::SUBDOMAIN {
         errors.push("must be no more than 253 characters".to_owned());
     }
     if key.is_empty() || !key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) {

@@ -47,6 +47,10 @@ impl Manager {
         if text("apiVersion").is_empty() || text("fieldsType") != "FieldsV1" {
             return None;
         }
+        let fields = entry.get("fieldsV1").unwrap_or(&Value::Null);
+        if !fields.is_object() && !fields.is_null() {
+            return None;
+        }
         Some(Manager {
             name: text("manager"),
             applies: match &*text("operation") {
@@ -57,7 +61,7 @@ impl Manager {
             api_version: text("apiVersion"),
             subresource: text("subresource"),
             time: text("time"),
-            set: Set::from_value(entry.get("fieldsV1").unwrap_or(&Value::Null)),
+            set: Set::from_value(fields),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use meta::limits;
 use serde_json::{Map, Value};
 
 /// One step of a path. The order is upstream's: fields, then keys, then values.
@@ -145,16 +146,24 @@ impl Set {
         out
     }
 
-    /// `FieldsV1`.
+    /// `FieldsV1`. What lies deeper than objects may be is counted as one with what it lies in.
     pub fn to_value(&self) -> Value {
+        // Where it stands: object, metadata, managedFields, entry, fieldsV1.
+        self.value_at(5)
+    }
+
+    fn value_at(&self, depth: usize) -> Value {
         let mut out = Map::new();
+        if depth >= limits::NESTING {
+            return Value::Object(out);
+        }
         for (step, node) in &self.0 {
             let key = match step {
                 Step::Field(name) => format!("f:{name}"),
                 Step::Item(keys) => format!("k:{keys}"),
                 Step::Value(value) => format!("v:{value}"),
             };
-            let mut below = node.below.to_value();
+            let mut below = node.below.value_at(depth + 1);
             if let (true, false, Some(map)) = (node.member, node.below.is_empty(), below.as_object_mut()) {
                 map.insert(".".to_owned(), Value::Object(Map::new()));
             }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use admission::Request;
-use meta::{Object, Status};
-use store::{Durability, Entry, Expect, Op, Write};
+use meta::{Object, Status, limits};
+use store::{Durability, Entry, Expect, Op, Template, Write};
 
 use crate::api::Call;
 use crate::error::from_store;
@@ -55,6 +55,15 @@ impl Registry {
             plugin.validate(request, self).await?;
         }
         Ok(())
+    }
+}
+
+/// 413 for what would be stored and could not be sent back. An object that is too large already may still go.
+pub(crate) fn check_size(template: &Template, present: usize) -> Result<(), Status> {
+    let most = limits::OBJECT.max(present + limits::OBJECT_END);
+    match template.bytes.len() > most {
+        true => Err(Status::too_large(&format!("limit is {}", limits::OBJECT))),
+        false => Ok(()),
     }
 }
 

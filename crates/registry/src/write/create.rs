@@ -8,7 +8,7 @@ use kinds::validate::metadata::{metadata, standard_finalizers};
 use meta::{Encoded, Object, Reason, Status};
 use store::{Expect, Op};
 
-use super::commit::{Outcome, default, request};
+use super::commit::{Outcome, check_size, default, request};
 use super::update::writer;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
@@ -131,6 +131,7 @@ impl Registry {
             };
         }
         let template = kind.template(&object)?;
+        check_size(&template, 0)?;
         match self.commit(kind, key, Expect::Absent, Op::Put(template)).await? {
             Outcome::Done(entry, _) => {
                 taken.into_iter().for_each(Taken::keep);

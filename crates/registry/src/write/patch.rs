@@ -1,9 +1,10 @@
 //! Patch: an update whose new state is computed from the present one.
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use meta::field::{Error, Path};
 use meta::{Gvk, Object, Reason, Status};
-use schema::{PatchError, Schema};
+use schema::{PatchError, Schema, json_patch};
 use serde_json::Value;
 
 use super::edit::Edit;
@@ -11,8 +12,8 @@ use super::{lifecycle, shown};
 use crate::api::{FieldValidation, Patch, Sent};
 use crate::apply::Writer;
 
-/// Operations in one JSON patch (as upstream).
-const OPERATIONS: usize = 10_000;
+/// What upstream says of JSON in which it finds no type.
+const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
 
 /// Fills in what the server would.
 type Fill<'a> = &'a (dyn Fn(&mut Object) + Sync);
@@ -23,6 +24,10 @@ pub(crate) struct Patching<'a> {
     sent: &'a Sent,
     validation: FieldValidation,
     default: Fill<'a>,
+    /// What upstream says of the form of the patch.
+    odd: Vec<String>,
+    /// The text that came out of a JSON patch.
+    shown: String,
     warnings: Vec<String>,
 }
 
@@ -34,23 +39,19 @@ impl<'a> Patching<'a> {
         validation: FieldValidation,
         default: Fill<'a>,
     ) -> Result<Self, Status> {
+        let mut odd = sent.duplicates.clone();
         match &sent.patch {
-            Patch::Json(Value::Array(operations)) if operations.len() > OPERATIONS => {
-                let why = format!(
-                    "Request entity too large: The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
-                    operations.len()
-                );
-                Err(Status::new(Reason::RequestEntityTooLarge, why))
+            Patch::Json(_) if !matches!(validation, FieldValidation::Ignore) => {
+                let unknown = json_patch::odd(&sent.text).map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?;
+                odd.extend(unknown.into_iter().map(|what| format!("json patch {what}")));
             }
             Patch::Merge(patch) | Patch::Strategic(patch) if !patch.is_object() => {
-                Err(Status::bad_request("Invalid JSON Patch"))
+                return Err(Status::bad_request("Invalid JSON Patch"));
             }
-            Patch::Apply { configuration, .. } => {
-                check_configuration(writer.schema, configuration)?;
-                Ok(Patching { writer, sent, validation, default, warnings: Vec::new() })
-            }
-            _ => Ok(Patching { writer, sent, validation, default, warnings: Vec::new() }),
+            Patch::Apply { configuration, .. } => check_configuration(writer.schema, configuration)?,
+            _ => {}
         }
+        Ok(Patching { writer, sent, validation, default, odd, shown: String::new(), warnings: Vec::new() })
     }
 
     /// The patched object, without the fields that the schema does not know.
@@ -61,7 +62,15 @@ impl<'a> Patching<'a> {
         let gvk = (old.api_version().to_owned(), old.kind().to_owned());
         let schema = self.writer.schema;
         let before = old.clone();
-        let value = apply(schema, old, &self.sent.patch)?;
+        let value = match &self.sent.patch {
+            Patch::Json(_) => {
+                let text = json_patched(schema, &before, &self.sent.text)?;
+                let tree = schema::json_tree(&text);
+                self.shown = String::from_utf8(text).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+                tree.map_err(|why| self.refuse(&before, &Value::Null, format!("{NO_KIND}{why}")))?.0
+            }
+            other => apply(schema, old, other)?,
+        };
         let strategic = matches!(self.sent.patch, Patch::Strategic(_));
         if !strategic && let Some(why) = foreign(schema, &value) {
             return Err(self.refuse(&before, &value, why));
@@ -69,9 +78,14 @@ impl<'a> Patching<'a> {
         if !strategic && let Some(fields) = versionless(schema, &value) {
             return Err(self.lost(&before, &value, &fields));
         }
-        let decoded = if strategic { schema.convert_value(&value) } else { schema.decode_value(&value) };
+        let decoded = match &self.sent.patch {
+            Patch::Strategic(_) => schema.convert_value(&value),
+            // Numbers in it are as they were written.
+            Patch::Json(_) => schema.decode_json(self.shown.as_bytes()),
+            _ => schema.decode_value(&value),
+        };
         let decoded = decoded.map_err(|e| self.refuse(&before, &value, e.to_string()))?;
-        let odd: Vec<String> = self.sent.duplicates.iter().cloned().chain(decoded.strict_errors).collect();
+        let odd: Vec<String> = self.odd.iter().cloned().chain(decoded.strict_errors).collect();
         if !odd.is_empty() {
             match self.validation {
                 FieldValidation::Ignore => {}
@@ -91,7 +105,7 @@ impl<'a> Patching<'a> {
     /// A document without a version is taken for upstream's internal form, which has none of its fields, and no name.
     fn lost(&self, old: &Object, patched: &Value, fields: &[&String]) -> Status {
         let unknown = fields.iter().map(|name| format!("unknown field {name:?}"));
-        let odd: Vec<String> = self.sent.duplicates.iter().cloned().chain(unknown).collect();
+        let odd: Vec<String> = self.odd.iter().cloned().chain(unknown).collect();
         if matches!(self.validation, FieldValidation::Strict) && !odd.is_empty() {
             return self.refuse(old, patched, format!("strict decoding error: {}", odd.join(", ")));
         }
@@ -117,7 +131,8 @@ impl<'a> Patching<'a> {
                 }
                 merged.unwrap_or_else(|| patched.to_string())
             }
-            Patch::Json(_) | Patch::Apply { .. } => patched.to_string(),
+            Patch::Json(_) => self.shown.clone(),
+            Patch::Apply { .. } => patched.to_string(),
         };
         Status::invalid("", "", "", &[Error::invalid(&Path::new("patch"), text, why)])
     }
@@ -213,9 +228,9 @@ fn versionless<'v>(schema: &Schema, patched: &'v Value) -> Option<Vec<&'v String
 fn foreign(schema: &Schema, patched: &Value) -> Option<String> {
     let gvk = schema.gvk();
     let wrong = |name: &str| patched.get(name).is_some_and(|value| !value.is_string() && !value.is_null());
-    if wrong("apiVersion") || wrong("kind") {
+    if wrong("apiVersion") || wrong("kind") || !patched.is_object() {
         let why = schema::kind_error(patched.to_string().as_bytes())?;
-        return Some(format!("couldn't get version/kind; json parse error: {why}"));
+        return Some(format!("{NO_KIND}{why}"));
     }
     let said = |name: &str| patched.get(name).and_then(Value::as_str).unwrap_or("");
     if said("apiVersion").matches('/').count() > 1 {
@@ -227,36 +242,26 @@ fn foreign(schema: &Schema, patched: &Value) -> Option<String> {
     schema::foreign(gvk, api_version, kind)
 }
 
-/// Takes the nulls out of the maps in lists: upstream's library does so, too, where the standard would keep them.
-fn prune(patch: &mut Value, in_list: bool) {
-    match patch {
-        Value::Object(fields) => {
-            fields.retain(|_, value| !(in_list && value.is_null()));
-            fields.values_mut().for_each(|value| prune(value, in_list));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| prune(item, true)),
-        _ => {}
-    }
+fn unprocessable(error: &dyn std::fmt::Display) -> Status {
+    tracing::debug!(%error, "a patch does not apply");
+    Status::generic(Reason::Invalid, "the server rejected our request due to an error in our request")
 }
 
-fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
-    let unprocessable = |error: &dyn std::fmt::Display| {
-        tracing::debug!(%error, "a patch does not apply");
-        Status::generic(Reason::Invalid, "the server rejected our request due to an error in our request")
-    };
+/// The document after a JSON patch. What is patched is the text that clients read.
+fn json_patched(schema: &Schema, old: &Object, patch: &Bytes) -> Result<Vec<u8>, Status> {
+    let (document, _) = schema.encode(old, false);
+    json_patch::apply(document, patch.clone()).map_err(|error| match error {
+        json_patch::Error::Malformed(why) => Status::bad_request(why),
+        json_patch::Error::TooMany(_) => Status::too_large(&error.to_string()),
+        json_patch::Error::Refused(why) => unprocessable(&why),
+    })
+}
+
+fn apply(schema: &Schema, mut old: Object, patch: &Patch) -> Result<Value, Status> {
     match patch {
-        Patch::Json(patch) => {
-            let patch: json_patch::Patch =
-                serde_json::from_value(patch.clone()).map_err(|error| unprocessable(&error))?;
-            let mut value = old.into_value();
-            json_patch::patch(&mut value, &patch).map_err(|error| unprocessable(&error))?;
-            Ok(value)
-        }
         Patch::Merge(patch) => {
-            let (mut value, mut patch) = (old.into_value(), patch.clone());
-            prune(&mut patch, false);
-            json_patch::merge(&mut value, &patch);
-            Ok(value)
+            schema::merge_patch(old.fields_mut(), patch.as_object().cloned().unwrap_or_default());
+            Ok(old.into_value())
         }
         Patch::Strategic(patch) => match schema.strategic_merge(&old, patch) {
             Ok(object) => Ok(object.into_value()),
@@ -265,6 +270,6 @@ fn apply(schema: &Schema, old: Object, patch: &Patch) -> Result<Value, Status> {
             // Upstream's answer carries no reason.
             Err(PatchError::Unfit(why)) => Err(Status::new(Reason::Unknown, why)),
         },
-        Patch::Apply { .. } => unreachable!("an apply is no patch of a tree"),
+        Patch::Json(_) | Patch::Apply { .. } => unreachable!("they are no patches of a tree"),
     }
 }

@@ -9,7 +9,7 @@ use meta::field::{Error, Path};
 use meta::{Encoded, Object, Reason, Status};
 use store::{Entry, Expect, Op, Template};
 
-use super::commit::{Outcome, default, request};
+use super::commit::{Outcome, check_size, default, request};
 use super::edit::Edit;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
@@ -269,6 +269,7 @@ fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<S
         return Ok(Step::Remove);
     }
     let template = kind.template(new)?;
+    check_size(&template, entry.value.len())?;
     Ok(if is_same(&template, entry) { Step::Same } else { Step::Put(template) })
 }
 

@@ -86,3 +86,67 @@ async fn a_merge_takes_nulls_out_of_lists() {
     let owner = json!({"apiVersion": "v1", "kind": "A", "name": "a", "uid": "1"});
     assert_eq!(patched.at("metadata.ownerReferences"), Some(&json!([owner])));
 }
+
+/// JSON patch as upstream's library reads it (all of it: `schema/tests/json_patch.rs`).
+#[tokio::test]
+async fn json_patch_is_wider_than_its_standard() {
+    let w = world().await;
+    w.create(&cm(""), config_map("a", json!({"x": "1"}))).await.expect("created");
+    let operations = json!([
+        {"op": "test", "path": "/data/y", "value": null},
+        {"op": "replace", "path": "/data/y", "value": "2"},
+        {"op": "add", "path": "/metadata/finalizers", "value": ["a.io/a", "b.io/b"]},
+        {"op": "replace", "path": "/metadata/finalizers/-1", "value": "c.io/c"},
+        {"op": "remove", "path": "/metadata/finalizers/00"},
+        {"op": "copy", "from": "/data/none", "path": "/metadata/labels"},
+        {"op": "add", "path": "/binaryData"},
+    ]);
+    let patched = w.patch(&cm("a"), Patch::Json(operations)).await.expect("patched");
+    assert_eq!(patched.at("data"), Some(&json!({"x": "1", "y": "2"})));
+    assert_eq!(patched.finalizers().collect::<Vec<_>>(), ["c.io/c"]);
+    let refused = async |operations| w.patch(&cm("a"), Patch::Json(operations)).await.expect_err("refused");
+    let list = refused(json!([{"op": "replace", "path": "", "value": []}])).await;
+    assert_eq!(list.code, 422);
+    assert!(list.message.starts_with(" \"\" is invalid: patch: Invalid value: \"[]\": couldn't get version/kind"), "{}", list.message);
+    assert_eq!(refused(json!([5])).await.message, "error decoding patch: json: cannot unmarshal number into Go value of type handlers.jsonPatchOp");
+    let odd = refused(json!([{"op": 5, "path": "/a"}])).await;
+    assert_eq!(odd.message, "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string");
+    assert_eq!(refused(json!({})).await.code, 400);
+}
+
+#[tokio::test]
+async fn a_json_patch_has_bounds() {
+    let w = world().await;
+    w.create(&cm(""), config_map("a", json!({"x": "1"}))).await.expect("created");
+    let refused = async |operations: Vec<serde_json::Value>| {
+        let status = w.patch(&cm("a"), Patch::Json(operations.into())).await.expect_err("refused");
+        (status.code, status.message)
+    };
+    let test = json!({"op": "test", "path": "/data/x", "value": "1"});
+    let many = refused(vec![test.clone(); 10_001]).await;
+    assert_eq!(many, (413, "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001".to_owned()));
+    w.patch(&cm("a"), Patch::Json(vec![test; 10_000].into())).await.expect("as many as may be");
+    // Each copy doubles the document.
+    let mut doubling = vec![json!({"op": "add", "path": "/data/y", "value": ["x".repeat(100_000)]})];
+    doubling.extend((0..12).map(|_| json!({"op": "copy", "from": "/data", "path": "/data/y/-"})));
+    let general = "the server rejected our request due to an error in our request".to_owned();
+    assert_eq!(refused(doubling).await, (422, general.clone()));
+    // Each move puts the whole below its deepest place.
+    let mut deep = vec![json!({"op": "add", "path": "/data/a", "value": {}})];
+    for _ in 1..500 {
+        deep.push(json!({"op": "add", "path": "/data/b", "value": {}}));
+        deep.push(json!({"op": "move", "from": "/data/a", "path": "/data/b/a"}));
+        deep.push(json!({"op": "move", "from": "/data/b", "path": "/data/a"}));
+    }
+    assert_eq!(refused(deep).await, (422, general));
+}
+
+#[tokio::test]
+async fn what_is_stored_can_be_sent_back() {
+    let w = world().await;
+    let huge = "x".repeat(3 << 20);
+    let spec = json!({"containers": [{"name": "c", "image": "i", "args": [huge]}]});
+    let pod = object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "huge"}, "spec": spec}));
+    let status = w.create(&call("pods", "default", ""), pod).await.expect_err("too large");
+    assert_eq!((status.code, &*status.message), (413, "Request entity too large: limit is 3145728"));
+}

@@ -1,6 +1,7 @@
 //! Decoding of a tree, as upstream does with the result of a strategic merge patch and of an apply
 //! (`apimachinery/pkg/runtime/converter.go`): other words for what is wrong, and numbers are fitted in.
 
+use meta::limits;
 use serde_json::{Map, Value};
 
 use super::path::Path;
@@ -98,7 +99,7 @@ fn low_half(number: i64) -> i32 {
 /// By the decoder of the type itself.
 fn own(shape: &Shape, value: &Value) -> Result<Value, String> {
     let text = encode::plain(value);
-    let mut walk = Walk { cursor: Cursor::new(&text), strict: Vec::new(), error: None, fatal: None };
+    let mut walk = Walk { cursor: Cursor::new(&text, limits::NESTING), strict: Vec::new(), error: None, fatal: None };
     let read = walk.value(shape, &Path::root()).map_err(|error| error.0)?;
     match walk.fatal.or(walk.error) {
         Some(message) => Err(message),

@@ -15,14 +15,15 @@ mod yaml;
 
 use std::collections::BTreeSet;
 
+use meta::limits;
 use serde_json::{Map, Value};
 
 use crate::model::{Field, Kind, Shape, Type};
 use path::Path;
-use scan::{Cursor, Syntax};
 
 pub use convert::fit;
 pub use scalar::QUANTITY;
+pub use scan::{Cursor, Syntax, TOO_DEEP};
 pub use time::Instant;
 pub use yaml::{documents as yaml_documents, to_json as yaml_to_json};
 
@@ -34,7 +35,7 @@ pub type Outcome = Result<(Map<String, Value>, Vec<String>), String>;
 
 /// Decodes a JSON document of the given type.
 pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
-    let mut walk = Walk { cursor: Cursor::new(bytes), strict: Vec::new(), error: None, fatal: None };
+    let mut walk = Walk { cursor: Cursor::new(bytes, limits::NESTING), strict: Vec::new(), error: None, fatal: None };
     let map = walk.document(root).map_err(|Syntax(message)| {
         // Upstream finds a broken document when it looks for the kind.
         format!("couldn't get version/kind; json parse error: {message}")
@@ -45,13 +46,24 @@ pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
     }
 }
 
-/// Any JSON document as a tree, and the fields that it has twice; the error is Go's.
+/// Any JSON document as a tree, and the fields that it has twice; the error is Go's. It may have an object in it that
+/// is as deep as objects may be.
 pub fn tree(bytes: &[u8]) -> Result<(Value, Vec<String>), String> {
-    let mut cursor = Cursor::new(bytes);
+    tree_within(bytes, limits::NESTING_AROUND)
+}
+
+/// The same of a document of at most that depth.
+pub fn tree_within(bytes: &[u8], nesting: usize) -> Result<(Value, Vec<String>), String> {
+    let mut cursor = Cursor::new(bytes, nesting);
     let mut strict = Vec::new();
     let mut report = |at: &Path, key: &str| push_strict(&mut strict, "duplicate field", &at.strict(key));
     let read = cursor.any(&Path::root(), &mut report).and_then(|value| cursor.end().map(|()| value));
     read.map(|value| (value, strict)).map_err(|Syntax(message)| message)
+}
+
+/// The tree of bytes that were stored. Older versions let in what is deeper than readers of JSON usually go.
+pub fn stored(bytes: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(bytes).or_else(|_| Ok(tree_within(bytes, limits::NESTING_STORED)?.0))
 }
 
 /// What Go says of a document whose `apiVersion` or `kind` it cannot read, which it looks for first.

@@ -1,11 +1,12 @@
 //! JSON tokens, with the wording of Go's `encoding/json` for syntax errors.
 
+use meta::limits;
 use serde_json::{Map, Number, Value};
 
 use super::path::Path;
 
-/// Deeper documents are refused: the walk is recursive.
-const MAX_DEPTH: u32 = 512;
+/// What is said of a document that is nested too deep.
+pub const TOO_DEEP: &str = "exceeded max depth";
 
 /// A syntax error in Go's words.
 #[derive(Debug)]
@@ -15,15 +16,23 @@ pub struct Syntax(pub String);
 pub struct Cursor<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
-    depth: u32,
+    /// Maps and lists that are open here.
+    depth: usize,
+    /// The most of them: the walks are recursive.
+    limit: usize,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Syntax>;
 
 impl<'a> Cursor<'a> {
-    /// At the beginning.
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Cursor { bytes, at: 0, depth: 0 }
+    /// At the beginning of a document that may be nested `limit` deep.
+    pub fn new(bytes: &'a [u8], limit: usize) -> Self {
+        Cursor { bytes, at: 0, depth: 0, limit }
+    }
+
+    /// How many bytes were read.
+    pub fn position(&self) -> usize {
+        self.at
     }
 
     /// The next byte that is no space; it is not consumed.
@@ -52,9 +61,13 @@ impl<'a> Cursor<'a> {
 
     /// Consumes `{` or `[`.
     pub fn open(&mut self) -> Result<()> {
+        self.deeper(self.limit)
+    }
+
+    fn deeper(&mut self, limit: usize) -> Result<()> {
         self.depth += 1;
-        if self.depth > MAX_DEPTH {
-            return self.unexpected("exceeded max depth");
+        if self.depth > limit {
+            return self.unexpected(TOO_DEEP);
         }
         self.at += 1;
         Ok(())
@@ -185,9 +198,41 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Skips any value.
+    /// Skips any value, without recursion: what is dropped may be deeper than what is kept.
     pub fn skip(&mut self) -> Result<()> {
-        self.any(&Path::root(), &mut |_, _| {}).map(|_| ())
+        // For each open map or list: whether it is a map.
+        let mut open: Vec<bool> = Vec::new();
+        loop {
+            let begun = match self.peek() {
+                Some(b @ (b'{' | b'[')) => {
+                    self.deeper(limits::NESTING_DROPPED)?;
+                    open.push(b == b'{');
+                    true
+                }
+                Some(b'"') => self.string().map(|_| false)?,
+                Some(b't') => self.word("true").map(|()| false)?,
+                Some(b'f') => self.word("false").map(|()| false)?,
+                Some(b'n') => self.word("null").map(|()| false)?,
+                Some(b'-' | b'0'..=b'9') => self.number().map(|_| false)?,
+                _ => return self.unexpected("looking for beginning of value"),
+            };
+            if !self.next_skipped(&mut open, begun)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Goes to the next value of the innermost open map or list, closing those that end; `false` when none is open.
+    fn next_skipped(&mut self, open: &mut Vec<bool>, begun: bool) -> Result<bool> {
+        let mut first = begun;
+        while let Some(is_map) = open.last() {
+            if if *is_map { self.key(first)?.is_some() } else { self.element(first)? } {
+                return Ok(true);
+            }
+            open.pop();
+            first = false;
+        }
+        Ok(false)
     }
 }
 

@@ -3,14 +3,19 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use meta::limits;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::options::{DuplicateKeyPolicy, Options};
 use serde_saphyr::Spanned;
 
-/// Deeper documents are refused: the walk is recursive.
-const MAX_DEPTH: usize = 256;
+use super::scan::TOO_DEEP;
+
+/// The reader needs less than this for one level, in bytes of stack.
+const STACK_LEFT: usize = 256 << 10;
+/// What it gets when there is less left.
+const STACK_MORE: usize = 2 << 20;
 
 /// The documents of a YAML stream; one that holds nothing but comments is no document.
 pub fn documents(text: &str) -> impl Iterator<Item = &str> {
@@ -46,6 +51,13 @@ pub fn to_json(text: &str) -> Result<(Value, Vec<String>), String> {
     options.duplicate_keys = DuplicateKeyPolicy::PassThrough;
     options.legacy_octal_numbers = true;
     options.with_snippet = false;
+    // As deep and as much as JSON; the walk stops before, in our words. What aliases add is the reader's own limit.
+    options.budget = serde_saphyr::budget! {
+        max_depth: limits::NESTING_AROUND + 1,
+        flow_nesting_limit: limits::NESTING_AROUND + 1,
+        max_nodes: limits::BODY,
+        max_events: 2 * limits::BODY,
+    };
     let text = documents(text).next().unwrap_or("");
     let duplicates = RefCell::new(Vec::new());
     let seed = Tree { duplicates: &duplicates, depth: 0 };
@@ -78,14 +90,15 @@ impl<'de> DeserializeSeed<'de> for Tree<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        stacker::maybe_grow(STACK_LEFT, STACK_MORE, || deserializer.deserialize_any(self))
     }
 }
 
 impl Tree<'_> {
     fn deeper<E: Error>(self) -> Result<Self, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(E::custom("exceeded max depth"));
+        // The walk is recursive.
+        if self.depth >= limits::NESTING_AROUND {
+            return Err(E::custom(TOO_DEEP));
         }
         Ok(Tree { depth: self.depth + 1, ..self })
     }

@@ -120,8 +120,14 @@ pub fn open(bytes: &[u8]) -> Result<Opened<'_>, String> {
 
 /// Decodes an enveloped object.
 pub fn read(root: &Type, bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    read_at(root, bytes, 1)
+}
+
+/// The same of one whose root is that deep in a document: one, if it is the document.
+fn read_at(root: &Type, bytes: &[u8], depth: usize) -> Result<Map<String, Value>, String> {
     let opened = open(bytes)?;
-    let mut map = read_message(root, opened.message)?;
+    let mut map = Map::new();
+    decode::structure(root.plan(), root, opened.message, &mut map, depth)?;
     for (name, value) in [("apiVersion", opened.api_version), ("kind", opened.kind)] {
         if !value.is_empty() && root.field(name).is_some_and(|(_, f)| f.tags.is_empty()) {
             map.insert(name.to_owned(), Value::String(value));
@@ -133,6 +139,6 @@ pub fn read(root: &Type, bytes: &[u8]) -> Result<Map<String, Value>, String> {
 /// Decodes an object that has no envelope.
 pub fn read_message(root: &Type, message: &[u8]) -> Result<Map<String, Value>, String> {
     let mut map = Map::new();
-    decode::structure(root.plan(), root, message, &mut map, 0)?;
+    decode::structure(root.plan(), root, message, &mut map, 1)?;
     Ok(map)
 }

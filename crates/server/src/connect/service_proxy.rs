@@ -60,7 +60,7 @@ async fn endpoints(work: &Work<'_>, namespace: &str, service: &str, port: &str) 
     let slices = work.ask.state.registry.list(&attributes, &scope, &ListOptions::default()).await?;
     let mut ready = Vec::new();
     for slice in &slices.items {
-        let slice: Value = serde_json::from_slice(&slice.json).map_err(Status::internal)?;
+        let slice: Value = schema::stored(&slice.json).map_err(Status::internal)?;
         ready.extend(ready_in(&slice, port));
     }
     Ok(ready)

@@ -25,7 +25,7 @@ pub async fn object(state: &State, resource: &str, namespace: &str, name: &str) 
         ..Attributes::default()
     };
     let encoded = state.registry.get(&attributes, "").await?;
-    let tree = serde_json::from_slice(&encoded.json).map_err(Status::internal)?;
+    let tree = schema::stored(&encoded.json).map_err(Status::internal)?;
     Object::from_value(tree).map_err(|_| Status::internal("a stored object is no JSON object"))
 }
 

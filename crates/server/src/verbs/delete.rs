@@ -37,7 +37,7 @@ pub async fn run_collection(mut work: Work<'_>) -> Result<Response<Body>, Status
 
 fn success(work: &Work<'_>, format: Format, deleted: &Deleted) -> Result<Response<Body>, Status> {
     let Attributes { name, group, resource, .. } = work.attributes();
-    let tree: serde_json::Value = serde_json::from_slice(&deleted.object.json).map_err(Status::internal)?;
+    let tree = schema::stored(&deleted.object.json).map_err(Status::internal)?;
     let mut details = json!({"name": name, "kind": resource, "uid": tree["metadata"]["uid"]});
     if !group.is_empty() {
         details["group"] = group.as_str().into();
@@ -110,7 +110,8 @@ fn parse(format: Format, body: &bytes::Bytes) -> Result<Object, Status> {
         }
         Format::Yaml => {
             let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
-            serde_saphyr::from_str(text).map_err(|e| bad(&e))?
+            let (tree, _) = schema::yaml_to_json(text).map_err(|e| bad(&e))?;
+            tree
         }
         Format::Protobuf => return decode::delete_options(body),
     };

@@ -67,8 +67,9 @@ fn protobuf(kind: &Descriptor, page: &List) -> Result<Bytes, Status> {
         return Err(negotiate::not_acceptable());
     }
     let message = |json: &[u8]| -> Result<Bytes, Status> {
-        let map: Map<String, Value> = serde_json::from_slice(json).map_err(Status::internal)?;
-        Ok(proto::message(root, &map).into())
+        let tree = schema::stored(json).map_err(Status::internal)?;
+        let map = tree.as_object().ok_or_else(|| Status::internal("a stored object is no JSON object"))?;
+        Ok(proto::message(root, map).into())
     };
     let items: Result<Vec<Bytes>, Status> = page.items.iter().map(|o| message(&o.json)).collect();
     let metadata: Map<String, Value> = serde_json::from_str(&list::metadata(page)).map_err(Status::internal)?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use meta::{Object, Reason, Status};
+use meta::{Object, Reason, Status, limits};
 use registry::api::{Patch, Sent};
 use serde_json::Value;
 use tracing::{Instrument, debug_span};
@@ -15,9 +15,6 @@ const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY: &str = "application/apply-patch+yaml";
-
-/// The most operations that a JSON patch may have.
-const OPERATIONS: usize = 10_000;
 
 /// Patches the object and answers with it.
 pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
@@ -44,12 +41,15 @@ fn parse(language: &str, text: Bytes, force: bool) -> Result<Sent, Status> {
         let (tree, duplicates) = schema::yaml_to_json(yaml).map_err(|e| {
             Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {e}"))
         })?;
+        if !limits::fits(&tree, limits::NESTING) {
+            return Err(Status::bad_request("error decoding YAML: exceeded max depth"));
+        }
         let configuration =
             Object::from_value(tree).map_err(|_| Status::bad_request("error decoding YAML: not an object"))?;
         return Ok(Sent { patch: Patch::Apply { configuration, force }, text, duplicates });
     }
     let (tree, duplicates) = schema::json_tree(&text).map_err(|e| bad(&e))?;
-    let patch = json(language, tree)?;
+    let patch = json(language, tree);
     let duplicates = match patch {
         Patch::Json(_) => duplicates.into_iter().map(|what| format!("json patch {what}")).collect(),
         _ => duplicates,
@@ -57,23 +57,11 @@ fn parse(language: &str, text: Bytes, force: bool) -> Result<Sent, Status> {
     Ok(Sent { patch, text, duplicates })
 }
 
-fn json(language: &str, tree: Value) -> Result<Patch, Status> {
+fn json(language: &str, tree: Value) -> Patch {
     match language {
-        JSON => {
-            if !tree.is_array() {
-                let what = schema::go_word(&tree);
-                let why = format!("json: cannot unmarshal {what} into Go value of type []handlers.jsonPatchOp");
-                return Err(Status::bad_request(format!("error decoding patch: {why}")));
-            }
-            let operations = tree.as_array().map_or(0, Vec::len);
-            if operations > OPERATIONS {
-                let why = format!("The allowed maximum operations in a JSON patch is {OPERATIONS}, got {operations}");
-                return Err(Status::new(Reason::RequestEntityTooLarge, why));
-            }
-            Ok(Patch::Json(tree))
-        }
-        MERGE => Ok(Patch::Merge(tree)),
-        _ => Ok(Patch::Strategic(tree)),
+        JSON => Patch::Json(tree),
+        MERGE => Patch::Merge(tree),
+        _ => Patch::Strategic(tree),
     }
 }
 

@@ -1,0 +1,103 @@
+//! Every limit on what comes from outside, in one table. Decoders, patches and listeners take their figures from here,
+//! so that what is let in can be stored, read, listed, printed and deleted.
+//!
+//! Where upstream has a figure, it is upstream's. Nesting is the exception: upstream goes 10,000 deep, but common
+//! readers of JSON stop at 127 (`serde_json`), and what nobody can read must not be stored.
+
+use std::time::Duration;
+
+/// The largest body of a request, in bytes (upstream: `MaxRequestBodyBytes`).
+pub const BODY: usize = 3 << 20;
+
+/// How deep an object may be nested: maps and lists on the longest way from its root, the root counted.
+pub const NESTING: usize = 100;
+
+/// The same for documents that have objects in them: lists, patches, reviews, tables.
+pub const NESTING_AROUND: usize = 120;
+
+/// The same for what is read over and dropped without being kept (upstream: `encoding/json`, `maxNestingDepth`).
+pub const NESTING_DROPPED: usize = 10_000;
+
+/// The same for what is stored already: older versions let that much in.
+pub const NESTING_STORED: usize = 600;
+
+/// Operations in one JSON patch (upstream: `maxJSONPatchOperations`).
+pub const PATCH_OPERATIONS: usize = 10_000;
+
+/// Bytes that the `copy` operations of one JSON patch may add (upstream: `JSONPatchMaxCopyBytes`).
+pub const PATCH_COPIED: usize = 3 << 20;
+
+/// The longest field manager, in bytes (upstream: `FieldManagerMaxLength`).
+pub const MANAGER: usize = 128;
+
+/// The longest DNS label, in bytes.
+pub const LABEL: usize = 63;
+
+/// The longest DNS subdomain, in bytes: names of most objects.
+pub const SUBDOMAIN: usize = 253;
+
+/// The longest continue token, field selector or label selector that is looked at, in bytes: a request's head is no
+/// longer.
+pub const HEAD: usize = 1 << 20;
+
+/// The largest object that is stored, in bytes of JSON: what is read can be sent back. (Upstream's etcd stops at
+/// 1.5 MiB of protobuf.)
+pub const OBJECT: usize = BODY;
+
+/// What an object that is larger already may grow by in a write that deletes it, in bytes.
+pub const OBJECT_END: usize = 1 << 10;
+
+/// Time for the head of a request to come (upstream: `ReadHeaderTimeout`).
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(32);
+
+/// Time that a connection may be idle (upstream: `IdleTimeout`).
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The largest manifest or index of an image, in bytes (containerd and registries: 4 MiB).
+pub const MANIFEST: usize = 4 << 20;
+
+/// The longest time that a client can ask for, in seconds: about 292 years, Go's longest `time.Duration`.
+pub const SECONDS: i64 = i64::MAX / 1_000_000_000;
+
+/// A client's seconds as a time: negative ones are none, and there are no more than [`SECONDS`].
+pub fn seconds(asked: i64) -> Duration {
+    Duration::from_secs(asked.clamp(0, SECONDS).unsigned_abs())
+}
+
+/// Whether a tree is nested no deeper than `limit`. Looks no deeper either.
+pub fn fits(value: &serde_json::Value, limit: usize) -> bool {
+    let below = |value| limit > 0 && fits(value, limit - 1);
+    match value {
+        serde_json::Value::Array(list) => limit > 0 && list.iter().all(below),
+        serde_json::Value::Object(map) => limit > 0 && map.values().all(below),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nesting_is_counted_in_maps_and_lists() {
+        for (tree, deep) in [(json!(1), 0), (json!([]), 1), (json!({"a": [1, {"b": 2}]}), 3)] {
+            assert!(fits(&tree, deep) && (deep == 0 || !fits(&tree, deep - 1)), "{tree}");
+        }
+    }
+
+    #[test]
+    fn what_is_let_in_is_read_by_common_readers() {
+        let list = format!("{}{}", "[".repeat(NESTING_AROUND), "]".repeat(NESTING_AROUND));
+        assert!(serde_json::from_str::<serde_json::Value>(&list).is_ok());
+        const { assert!(NESTING + 10 < NESTING_AROUND) };
+    }
+
+    #[test]
+    fn any_number_of_seconds_is_a_time() {
+        assert_eq!(seconds(-1), Duration::ZERO);
+        assert_eq!(seconds(5), Duration::from_secs(5));
+        assert!(std::time::Instant::now().checked_add(seconds(i64::MAX)).is_some());
+    }
+}
