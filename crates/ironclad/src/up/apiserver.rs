@@ -75,7 +75,7 @@ async fn assemble(
     let lookup = Arc::new(Objects(registry.clone()));
     let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
     policy::follow(&registry, &authorization, stopping).await?;
-    Ok(Server::new(Parts {
+    let server = Server::new(Parts {
         registry,
         authentication,
         authorization,
@@ -85,7 +85,9 @@ async fn assemble(
         limits: Limits::default(),
         checks: Vec::new(),
         sources: Vec::new(),
-    }))
+    });
+    server.follow_flow_control(stopping).await?;
+    Ok(server)
 }
 
 async fn listen(options: &Options, machine: &Machine, server: &Server, pki: &Arc<Pki>) -> Result<JoinHandle<()>> {

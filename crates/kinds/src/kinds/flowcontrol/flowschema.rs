@@ -68,10 +68,9 @@ impl Rules for FlowSchema {
         let mut errors = Errors::new();
         let spec = View::of(object, "spec");
         specification(object.name(), &spec, &mut errors);
-        if let Some(fixed) = bootstrap::fixed("FlowSchema", object.name()) {
-            if !same(spec.value(), Some(&fixed)) {
-                errors.push(spec.invalid(format!("spec of '{}' must equal the fixed value", object.name())));
-            }
+        let fixed = bootstrap::fixed("FlowSchema", object.name());
+        if fixed.is_some_and(|fixed| !same(spec.value(), Some(&fixed))) {
+            errors.push(spec.invalid(format!("spec of '{}' must equal the fixed value", object.name())));
         }
         conditions(object, &mut errors);
         errors
