@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use auth::Credentials;
 use auth::authn::x509::Peer;
+use auth::identity::ANONYMOUS;
 use futures::FutureExt;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, request};
 use jiff::Timestamp;
+use listen::{Endless, Line};
 use meta::{Attributes, Reason, Status, User};
 use tracing::{Instrument, debug_span};
 use transport::Body;
@@ -32,7 +34,7 @@ pub enum Caller {
     /// A component in this process.
     Component(Arc<User>),
     /// A connection, with what its client certificate said.
-    Connection(Option<Arc<Peer>>),
+    Connection(Arc<Option<Peer>>, Arc<Line>),
 }
 
 /// A request on its way to its verb.
@@ -111,17 +113,21 @@ fn timed_out() -> Status {
 async fn authenticate(state: &State, head: &request::Parts, caller: &Caller) -> Result<User, Status> {
     let user = match caller {
         Caller::Component(user) => User::clone(user),
-        Caller::Connection(peer) => {
+        Caller::Connection(peer, line) => {
             let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
             let credentials = Credentials {
-                peer: peer.as_deref(),
+                peer: (**peer).as_ref(),
                 authorization: text(AUTHORIZATION),
                 websocket_protocols: text(SEC_WEBSOCKET_PROTOCOL),
             };
-            state.authentication.authenticate(&credentials, Timestamp::now()).await.map_err(|error| {
+            let user = state.authentication.authenticate(&credentials, Timestamp::now()).await.map_err(|error| {
                 tracing::debug!(%error, "unauthorized");
                 Status::unauthorized()
-            })?
+            })?;
+            if user.name != ANONYMOUS {
+                line.known();
+            }
+            user
         }
     };
     impersonate::impersonate(user, &head.headers, &state.authorization)
@@ -132,6 +138,9 @@ fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<
     let (a, code) = (&route.attributes, response.status().as_u16());
     let kind = if a.is_resource() { state.registry.kind(&a.group, &a.version, &a.resource) } else { None };
     state.metrics.count(a, kind.is_some(), code, took);
+    if route.is_long_running() {
+        response.extensions_mut().insert(Endless);
+    }
     if let Some(class) = &route.class {
         let headers = response.headers_mut();
         headers.insert(HeaderName::from_static("x-kubernetes-pf-flowschema-uid"), class.schema.clone());

@@ -46,6 +46,16 @@ pub fn attach(response: Response<Body>, turn: Arc<Turn>) -> Response<Body> {
             share
         });
         let watch = turn.watch.then(|| turn.clone());
+        if watch.is_some() {
+            // A client that does not take the beginning of its watch has no seat for ever.
+            let weak = Arc::downgrade(&turn);
+            tokio::spawn(async move {
+                tokio::time::sleep(limits::WATCH_BEGINS).await;
+                if let Some(turn) = weak.upgrade() {
+                    turn.end();
+                }
+            });
+        }
         Body::new(Outlet { inner, turn: Some(turn), _watch: watch, _share: share, rest: Bytes::new(), sent: 0 })
     })
 }
