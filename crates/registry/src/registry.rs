@@ -233,6 +233,12 @@ impl Registry {
         Ok(())
     }
 
+    /// How many objects a resource has, and how many bytes they have together. `None`: it is not stored.
+    pub fn size(&self, attributes: &Attributes) -> Option<(u64, u64)> {
+        let a = attributes;
+        self.served().find(&a.group, &a.version, &a.resource).map(|kind| kind.cache.size())
+    }
+
     /// One object as it is now (or its `scale`). `resource_version` as in the query: a future one is refused.
     pub async fn get(&self, attributes: &Attributes, resource_version: &str) -> Result<Arc<Encoded>, Status> {
         let kind = self.target(attributes)?;

@@ -26,6 +26,13 @@ pub fn text(code: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
     response
 }
 
+/// What they get who come too often, in upstream's words.
+pub fn too_many(retry_after: u32) -> Response<Body> {
+    let mut response = text(StatusCode::TOO_MANY_REQUESTS, "Too many requests, please try again later.\n");
+    response.headers_mut().insert(RETRY_AFTER, retry_after.into());
+    response
+}
+
 /// What paths outside of the API get when there is nothing.
 pub fn page_not_found() -> Response<Body> {
     text(StatusCode::NOT_FOUND, "404 page not found\n")

@@ -2,6 +2,7 @@
 //! `runtime/serializer/json`).
 
 use bytes::{Bytes, BytesMut};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use kinds::Descriptor;
 use meta::{Gvk, Object, Status, limits};
@@ -16,13 +17,20 @@ const NO_KIND: &str = "couldn't get version/kind; json parse error: ";
 
 /// Reads the whole body; 413 beyond [`limits::BODY`]. A body of one part, as most are, is not copied.
 pub async fn read(mut body: Body) -> Result<Bytes, Status> {
+    if body.size_hint().lower() > limits::BODY as u64 {
+        return Err(too_large());
+    }
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|e| Status::bad_request(format!("the body could not be read: {e}")))?;
+        let frame = frame.map_err(|error| match error.downcast::<Status>() {
+            // Who reads it on behalf of the request's turn has its own reasons.
+            Ok(status) => *status,
+            Err(error) => Status::bad_request(format!("the body could not be read: {error}")),
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         if first.len() + rest.len() + data.len() > limits::BODY {
-            return Err(Status::too_large(&format!("limit is {}", limits::BODY)));
+            return Err(too_large());
         }
         if first.is_empty() {
             first = data;
@@ -31,6 +39,10 @@ pub async fn read(mut body: Body) -> Result<Bytes, Status> {
         }
     }
     Ok(if rest.is_empty() { first } else { [first, rest.freeze()].concat().into() })
+}
+
+fn too_large() -> Status {
+    Status::too_large(&format!("limit is {}", limits::BODY))
 }
 
 /// What a document says of its type.

@@ -19,6 +19,7 @@ mod discovery;
 mod flow;
 mod impersonate;
 mod kubelet;
+mod limits;
 mod list;
 mod listen;
 pub mod lookup;

@@ -7,14 +7,21 @@ use std::time::{Duration, Instant};
 
 use auth::Credentials;
 use auth::authn::x509::Peer;
+use auth::identity::ANONYMOUS;
 use futures::FutureExt;
 use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, request};
 use jiff::Timestamp;
-use meta::{Reason, Status, User};
+use listen::{Endless, Line};
+use meta::{Attributes, Reason, Status, User};
 use tracing::{Instrument, debug_span};
 use transport::Body;
 
+use crate::flow::TooMany;
+use crate::flow::intake::Intake;
+use crate::flow::outlet;
+use crate::flow::turn::Turn;
+use crate::flow::work::Size;
 use crate::route::{self, Route};
 use crate::server::State;
 use crate::{answer, impersonate, negotiate, verbs};
@@ -27,7 +34,7 @@ pub enum Caller {
     /// A component in this process.
     Component(Arc<User>),
     /// A connection, with what its client certificate said.
-    Connection(Option<Arc<Peer>>),
+    Connection(Arc<Option<Peer>>, Arc<Line>),
 }
 
 /// A request on its way to its verb.
@@ -75,15 +82,28 @@ async fn pass(
     let (head, body) = request.into_parts();
     *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), head.uri.query()))?;
     route.attributes.user = authenticate(state, &head, caller).instrument(debug_span!("authenticate")).await?;
-    let _turn = state.flow.enter(route).instrument(debug_span!("flow control")).await?;
+    let turn = match enter(state, route).instrument(debug_span!("flow control")).await {
+        Ok(turn) => turn,
+        Err(TooMany { retry_after }) => return Ok(answer::too_many(retry_after)),
+    };
     if let Err(refusal) = debug_span!("authorize").in_scope(|| state.authorization.check(&route.attributes)) {
         route.forbidden = true;
         return Err(refusal);
     }
-    let long = route.is_long_running();
-    let ask = Ask { state, route, head, body };
-    let verb = verbs::run(ask).instrument(debug_span!("verb"));
-    if long { verb.await } else { tokio::time::timeout(TIME_LIMIT, verb).await.unwrap_or_else(|_| Err(timed_out())) }
+    let Some(turn) = turn else {
+        return verbs::run(Ask { state, route, head, body }).instrument(debug_span!("verb")).await;
+    };
+    let body = Intake::wrap(body, turn.clone());
+    let verb = verbs::run(Ask { state, route, head, body }).instrument(debug_span!("verb"));
+    let answered = tokio::time::timeout(TIME_LIMIT, verb).await.unwrap_or_else(|_| Err(timed_out()));
+    // Who is refused gives the seat back at once; an answer keeps it until the client has taken it.
+    answered.map(|response| outlet::attach(response, turn))
+}
+
+/// Waits for the request's turn.
+async fn enter(state: &State, route: &mut Route) -> Result<Option<Arc<Turn>>, TooMany> {
+    let size = |a: &Attributes| state.registry.size(a).map(|(objects, bytes)| Size { objects, bytes });
+    state.flow.enter(route, size).await
 }
 
 fn timed_out() -> Status {
@@ -93,17 +113,21 @@ fn timed_out() -> Status {
 async fn authenticate(state: &State, head: &request::Parts, caller: &Caller) -> Result<User, Status> {
     let user = match caller {
         Caller::Component(user) => User::clone(user),
-        Caller::Connection(peer) => {
+        Caller::Connection(peer, line) => {
             let text = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok());
             let credentials = Credentials {
-                peer: peer.as_deref(),
+                peer: (**peer).as_ref(),
                 authorization: text(AUTHORIZATION),
                 websocket_protocols: text(SEC_WEBSOCKET_PROTOCOL),
             };
-            state.authentication.authenticate(&credentials, Timestamp::now()).await.map_err(|error| {
+            let user = state.authentication.authenticate(&credentials, Timestamp::now()).await.map_err(|error| {
                 tracing::debug!(%error, "unauthorized");
                 Status::unauthorized()
-            })?
+            })?;
+            if user.name != ANONYMOUS {
+                line.known();
+            }
+            user
         }
     };
     impersonate::impersonate(user, &head.headers, &state.authorization)
@@ -114,6 +138,14 @@ fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<
     let (a, code) = (&route.attributes, response.status().as_u16());
     let kind = if a.is_resource() { state.registry.kind(&a.group, &a.version, &a.resource) } else { None };
     state.metrics.count(a, kind.is_some(), code, took);
+    if route.is_long_running() {
+        response.extensions_mut().insert(Endless);
+    }
+    if let Some(class) = &route.class {
+        let headers = response.headers_mut();
+        headers.insert(HeaderName::from_static("x-kubernetes-pf-flowschema-uid"), class.schema.clone());
+        headers.insert(HeaderName::from_static("x-kubernetes-pf-prioritylevel-uid"), class.level.clone());
+    }
     if route.forbidden {
         answer::no_sniff(response);
     } else if let Some(text) = kind.as_ref().and_then(|kind| kind.rules.deprecated())

@@ -5,6 +5,7 @@ use meta::selector::Fields;
 use meta::{Attributes, Status};
 use percent_encoding::percent_decode_str;
 
+use crate::flow::Class;
 use crate::query::Query;
 
 /// A request as far as its first line tells.
@@ -18,6 +19,8 @@ pub struct Route {
     pub rest: String,
     /// Whether the authorizer refused it.
     pub forbidden: bool,
+    /// How flow control classified it.
+    pub class: Option<Class>,
 }
 
 impl Route {

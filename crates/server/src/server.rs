@@ -7,8 +7,9 @@ use auth::{Authentication, Authorization};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::{Request, Response};
-use meta::User;
+use meta::{Status, User};
 use registry::Registry;
+use tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 use transport::{Body, Error, Transport};
 
@@ -85,6 +86,12 @@ impl Server {
     /// that user. Authorization and everything after it are the same as for others.
     pub fn transport_as(&self, user: User) -> transport::Shared {
         Arc::new(Handle { state: self.0.clone(), user: Arc::new(user) })
+    }
+
+    /// Writes the configuration of flow control that every cluster has, works by what is there, and goes on to follow
+    /// it in a named task. Before this, only the mandatory configuration is known.
+    pub async fn follow_flow_control(&self, tasks: &Tasks) -> Result<(), Status> {
+        crate::flow::follow::follow(self, tasks).await
     }
 
     /// Begins to shut down: watches end, `/readyz` fails, connections are closed when they are idle.

@@ -82,7 +82,7 @@ async fn assemble(
     let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
     policy::follow(&registry, &authorization, tasks).await?;
     let checks = checks(&registry, tasks, actors);
-    Ok(Server::new(Parts {
+    let server = Server::new(Parts {
         registry,
         authentication,
         authorization,
@@ -92,7 +92,9 @@ async fn assemble(
         limits: Limits::default(),
         checks,
         sources: Vec::new(),
-    }))
+    });
+    server.follow_flow_control(tasks).await?;
+    Ok(server)
 }
 
 /// What `/livez` and `/readyz` look at, under upstream's names where it has them. A fault that another start may mend

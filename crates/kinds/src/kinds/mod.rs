@@ -8,6 +8,7 @@ pub mod deployment;
 pub mod endpoints;
 pub mod endpointslice;
 pub mod event;
+pub mod flowcontrol;
 pub mod lease;
 pub mod localsubjectaccessreview;
 pub mod namespace;
@@ -52,6 +53,8 @@ pub const ALL: &[fn() -> Descriptor] = &[
     lease::descriptor,
     endpointslice::descriptor,
     event::events_v1,
+    flowcontrol::flowschema::descriptor,
+    flowcontrol::prioritylevelconfiguration::descriptor,
     clusterrole::descriptor,
     clusterrolebinding::descriptor,
     role::descriptor,

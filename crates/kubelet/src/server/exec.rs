@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use runtime::{ExecConfig, Streams};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -25,7 +24,7 @@ const OVER_SPDY: [&str; 3] = ["v4.channel.k8s.io", "v3.channel.k8s.io", "v2.chan
 
 /// Starts the program, or attaches, and answers with the switch of protocols.
 pub async fn answer(
-    agent: Arc<Agent>, pod: PodName, container: String, options: StreamOptions, exec: bool, request: Request<Incoming>,
+    agent: Arc<Agent>, pod: PodName, container: String, options: StreamOptions, exec: bool, request: Request<Body>,
 ) -> Response<Body> {
     if !(options.stdin || options.stdout || options.stderr) {
         return text(StatusCode::BAD_REQUEST, "you must specify at least 1 of stdin, stdout, stderr");

@@ -17,22 +17,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::authn::x509::{Certificates, Peer};
+use auth::identity::ANONYMOUS;
 use auth::delegated::{Delegated, kubelet_attributes};
 use auth::Credentials;
 use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
 use jiff::Timestamp;
+use listen::{Door, Endless, Line, Service};
 use route::{Route, parse};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use rustls::pki_types::CertificateDer;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use transport::{Body, full};
 
 use crate::agent::Agent;
-
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Where and for whom to serve.
 pub struct Serving {
@@ -44,61 +41,45 @@ pub struct Serving {
     pub clients: Certificates,
 }
 
+/// One connection at most for so many descriptors of the process.
+const DESCRIPTORS: u64 = 8;
+
 /// Serves until `stop`.
 pub async fn serve(agent: Arc<Agent>, serving: Serving, stop: CancellationToken) {
-    let acceptor = TlsAcceptor::from(serving.tls);
     let asking = Arc::new(access::Asking(agent.client.clone()));
-    let access = Arc::new(Delegated::new(serving.clients, asking));
-    let connections = tokio_util::task::TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = serving.listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let (agent, access, acceptor) = (agent.clone(), access.clone(), acceptor.clone());
-                let stop = stop.clone();
-                connections.spawn(async move {
-                    stop.run_until_cancelled(connection(agent, access, acceptor, stream)).await;
-                });
-            }
-            Err(error) => {
-                // Out of file descriptors, most likely: a pause lets some go.
-                tracing::warn!(%error, "connection not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let access = Delegated::new(serving.clients, asking);
+    // What is still open when the agent stops ends with it.
+    let (most, grace) = (listen::share(DESCRIPTORS), Duration::ZERO);
+    let door = Door { listener: serving.listener, tls: serving.tls, most, grace };
+    listen::serve(door, Arc::new(Rooms { agent, access }), stop).await;
 }
 
-async fn connection(agent: Arc<Agent>, access: Arc<Delegated>, acceptor: TlsAcceptor, stream: TcpStream) {
-    let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
-        Err(_) => return,
-    };
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
-    let peer = Arc::new(access.peer(chain, Timestamp::now()));
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let (agent, access, peer) = (agent.clone(), access.clone(), peer.clone());
-        async move {
-            Ok::<_, std::convert::Infallible>(match admit(&access, &agent, &request, (*peer).as_ref()).await {
-                Ok(route) => answer(agent, route, request).await,
-                Err(refusal) => *refusal,
-            })
+/// What requests lead to.
+struct Rooms {
+    agent: Arc<Agent>,
+    access: Delegated,
+}
+
+impl Service for Rooms {
+    type Peer = Option<Peer>;
+
+    fn peer(&self, chain: &[CertificateDer<'_>]) -> (Option<Peer>, bool) {
+        let peer = self.access.peer(chain, Timestamp::now());
+        let known = peer.is_some();
+        (peer, known)
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Body>, peer: Arc<Option<Peer>>, line: Arc<Line>) -> Response<Body> {
+        match admit(&self.access, &self.agent, &request, (*peer).as_ref(), &line).await {
+            Ok(route) => answer(self.agent.clone(), route, request).await,
+            Err(refusal) => *refusal,
         }
-    });
-    let builder = Builder::new(TokioExecutor::new());
-    if let Err(error) = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "connection ended");
     }
 }
 
 /// Who asks, whether they may, and for what.
 async fn admit(
-    access: &Delegated, agent: &Agent, request: &Request<Incoming>, peer: Option<&Peer>,
+    access: &Delegated, agent: &Agent, request: &Request<Body>, peer: Option<&Peer>, line: &Line,
 ) -> Result<Route, Box<Response<Body>>> {
     let refuse = |code, message: &str| Box::new(text(code, message));
     let of_header = |name| request.headers().get(name).and_then(|v: &header::HeaderValue| v.to_str().ok());
@@ -112,6 +93,9 @@ async fn admit(
         tracing::debug!(%error, "caller not authenticated");
         refuse(StatusCode::UNAUTHORIZED, "Unauthorized")
     })?;
+    if user.name != ANONYMOUS {
+        line.known();
+    }
     let path = request.uri().path();
     let wanted = kubelet_attributes(&user, request.method().as_str(), path, &agent.config.node_name);
     let decision = access.authorize_any(&wanted, now).await.map_err(|error| {
@@ -131,7 +115,16 @@ async fn admit(
     Err(refuse(StatusCode::FORBIDDEN, &message))
 }
 
-async fn answer(agent: Arc<Agent>, route: Route, request: Request<Incoming>) -> Response<Body> {
+async fn answer(agent: Arc<Agent>, route: Route, request: Request<Body>) -> Response<Body> {
+    let endless = matches!(&route, Route::Logs { .. } | Route::Exec { .. } | Route::Attach { .. } | Route::PortForward { .. });
+    let mut response = to(agent, route, request).await;
+    if endless {
+        response.extensions_mut().insert(Endless);
+    }
+    response
+}
+
+async fn to(agent: Arc<Agent>, route: Route, request: Request<Body>) -> Response<Body> {
     match route {
         Route::Health => text(StatusCode::OK, "ok"),
         Route::Pods => json(&stats::pods(&agent)),

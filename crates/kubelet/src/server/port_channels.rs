@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use transport::Body;
@@ -21,7 +20,7 @@ const CHUNK: usize = 32 * 1024;
 const MOST_PORTS: usize = 127;
 
 /// Switches protocols and forwards.
-pub fn answer(target: Target, ports: Vec<u16>, request: Request<Incoming>) -> Response<Body> {
+pub fn answer(target: Target, ports: Vec<u16>, request: Request<Body>) -> Response<Body> {
     if ports.is_empty() || ports.contains(&0) || ports.len() > MOST_PORTS {
         return text(StatusCode::BAD_REQUEST, "query parameter \"port\" is required");
     }

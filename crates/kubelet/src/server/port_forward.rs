@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -33,7 +32,7 @@ pub struct Target {
 }
 
 /// Switches protocols and forwards.
-pub async fn answer(agent: Arc<Agent>, name: PodName, ports: Vec<u16>, request: Request<Incoming>) -> Response<Body> {
+pub async fn answer(agent: Arc<Agent>, name: PodName, ports: Vec<u16>, request: Request<Body>) -> Response<Body> {
     let Some(pod) = agent.pods.find(&name.namespace, &name.name) else {
         return text(StatusCode::NOT_FOUND, "pod does not exist");
     };

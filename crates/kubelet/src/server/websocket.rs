@@ -7,7 +7,6 @@ use bytes::Bytes;
 use futures::stream::SplitSink;
 use futures::{SinkExt, StreamExt};
 use http::{HeaderMap, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -42,7 +41,7 @@ pub fn has(headers: &HeaderMap, name: &header::HeaderName, word: &str) -> bool {
 
 /// Switches protocols and runs `session` on the connection; answers the request.
 pub fn upgrade<F>(
-    mut request: Request<Incoming>, protocols: &[&'static str],
+    mut request: Request<Body>, protocols: &[&'static str],
     session: impl FnOnce(Socket, &'static str) -> F + Send + 'static,
 ) -> Response<Body>
 where

@@ -41,6 +41,8 @@ pub(crate) struct Cache {
 
 struct State {
     objects: Objects,
+    /// Bytes of all objects.
+    bytes: u64,
     /// The revision of the newest change taken in.
     last: u64,
     ring: Ring,
@@ -76,6 +78,7 @@ impl Cache {
             by_node: fields.iter().any(|(field, _)| *field == NODE_FIELD),
             state: Mutex::new(State {
                 objects: OrdMap::new(),
+                bytes: 0,
                 last: 0,
                 ring: Ring::default(),
                 audiences: Audiences::default(),
@@ -132,6 +135,7 @@ impl Cache {
             objects.push((key.clone(), Arc::new(Encoded::new(key, entry.modified, entry.value))));
         }
         state.objects = objects.into_iter().collect();
+        state.bytes = state.objects.values().map(|object| object.json.len() as u64).sum();
         for event in state.pending.take().into_iter().flatten() {
             state.apply(self, event);
         }
@@ -155,6 +159,12 @@ impl Cache {
     pub fn snapshot(&self) -> (Objects, u64) {
         let state = self.lock();
         (state.objects.clone(), state.last)
+    }
+
+    /// How many objects there are, and how many bytes they have together.
+    pub fn size(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.objects.len() as u64, state.bytes)
     }
 
     /// One object as of now.
@@ -229,6 +239,8 @@ impl State {
         if old.is_none() && new.is_none() {
             return;
         }
+        let length = |object: &Option<Arc<Encoded>>| object.as_ref().map_or(0, |o| o.json.len() as u64);
+        self.bytes = self.bytes + length(&new) - length(&old);
         let change = Arc::new(Change::new(event.revision, old, new));
         self.ring.push(change.clone());
         self.audiences.tell(&change, |encoded| cache.by_node.then(|| cache.node_of(encoded)));

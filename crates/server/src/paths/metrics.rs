@@ -8,6 +8,7 @@ use meta::Status;
 use transport::Body;
 
 use crate::answer;
+use crate::flow::report;
 use crate::metrics::header;
 use crate::pipeline::Ask;
 
@@ -18,6 +19,7 @@ const TICKS: f64 = 100.0;
 pub fn run(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     let mut out = String::new();
     ask.state.metrics.write(ask.state.flow.running(), &mut out);
+    report::metrics(&ask.state.flow, &mut out);
     ask.state.sources.iter().for_each(|source| source(&mut out));
     process(&mut out);
     Ok(answer::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out))

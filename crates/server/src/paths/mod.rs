@@ -1,5 +1,6 @@
 //! Paths outside of resources: one file each, and one list.
 
+mod debug;
 pub mod discovery;
 pub mod health;
 mod metrics;
@@ -35,6 +36,7 @@ pub const ALL: &[(&str, Handler)] = &[
     ("/readyz", health::run),
     ("/readyz/*", health::run),
     ("/metrics", metrics::run),
+    ("/debug/api_priority_and_fairness/*", debug::run),
     ("/openapi/v2", openapi::v2),
     ("/openapi/v3", openapi::index),
     ("/openapi/v3/*", openapi::document),

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use transport::Body;
 
 use super::Work;
+use crate::flow::outlet::Streamed;
 use crate::list::{self, GZIP_FROM, GzipBody, ListBody};
 use crate::negotiate::{self, Format, Output, PROTOBUF, Shape};
 use crate::shape::{self, Include, Tables};
@@ -86,6 +87,7 @@ fn stream(headers: &HeaderMap, body: ListBody) -> Response<Body> {
     } else {
         *response.body_mut() = body.boxed();
     }
+    response.extensions_mut().insert(Streamed);
     response
 }
 

@@ -10,6 +10,7 @@ use transport::Body;
 
 use super::Work;
 use crate::negotiate::{self, Format, Shape};
+use crate::flow::outlet::Streamed;
 use crate::shape::{Include, Tables};
 use crate::watch::{Form, Frames, WatchBody};
 use crate::{answer, options};
@@ -47,5 +48,6 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
     let media = if output.format == Format::Protobuf { PROTOBUF_STREAM } else { Format::Json.media_type() };
     let mut response = answer::bytes(StatusCode::OK, media, "");
     *response.body_mut() = body.boxed();
+    response.extensions_mut().insert(Streamed);
     Ok(response)
 }

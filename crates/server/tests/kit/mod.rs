@@ -87,6 +87,7 @@ impl Kit {
             checks: Vec::new(),
             sources: Vec::new(),
         });
+        server.follow_flow_control(&stopping.clone().into()).await.expect("flow control");
         let kit = Kit { server, pki, stopping };
         kit.bootstrap().await;
         kit

@@ -1,7 +1,6 @@
 //! The switch from HTTP to SPDY.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use transport::{Body, empty};
 
@@ -19,7 +18,7 @@ pub fn wanted(headers: &HeaderMap) -> bool {
 
 /// Switches protocols and runs `session` on the connection; answers the request.
 pub fn upgrade<F>(
-    mut request: Request<Incoming>, ours: &[&'static str],
+    mut request: Request<Body>, ours: &[&'static str],
     session: impl FnOnce(Connection, &'static str) -> F + Send + 'static,
 ) -> Response<Body>
 where

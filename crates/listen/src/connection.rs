@@ -1,0 +1,91 @@
+//! One connection, from its handshake to its end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::Watcher;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use transport::Error;
+
+use crate::answer::Begun;
+use crate::limits::{
+    CONNECTION_WINDOW, ERROR_STREAMS, HANDSHAKE, HEAD_BYTES, PING, RESET_STREAMS, STREAM_WINDOW, STREAMS,
+};
+use crate::line::Line;
+use crate::received::Received;
+use crate::serve::Service;
+use crate::slots::Slot;
+use crate::wire::Wire;
+
+/// Serves it to its end.
+pub async fn connection<S: Service>(
+    service: Arc<S>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    line: Arc<Line>,
+    slot: Slot,
+    watcher: Watcher,
+) {
+    let served = tokio::select! {
+        served = talk(service, acceptor, stream, line.clone(), slot, watcher) => served,
+        () = line.closed() => Err("it gave way to another, or its client was not worth waiting for".into()),
+        () = line.expired() => Err("its client neither spoke nor listened".into()),
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+async fn talk<S: Service>(
+    service: Arc<S>,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    line: Arc<Line>,
+    slot: Slot,
+    watcher: Watcher,
+) -> Result<(), Error> {
+    stream.set_nodelay(true)?;
+    let stream = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await??;
+    let tls = stream.get_ref().1;
+    let (peer, known) = service.peer(tls.peer_certificates().unwrap_or_default());
+    if known {
+        line.known();
+    }
+    if tls.alpn_protocol() == Some(b"h2") {
+        line.has_streams();
+    }
+    let (peer, wire) = (Arc::new(peer), TokioIo::new(Wire::new(stream, line.clone(), slot)));
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (service, peer, line) = (service.clone(), peer.clone(), line.clone());
+        let (begun, method, version) = (Begun::new(line.clone()), request.method().clone(), request.version());
+        async move {
+            let (request, unread) = Received::wrap(request, &line);
+            let response = service.answer(request, peer, line).await;
+            Ok::<_, Infallible>(begun.answer(response, &method, version, &unread))
+        }
+    });
+    let builder = builder();
+    watcher.watch(builder.serve_connection_with_upgrades(wire, service)).await
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().max_buf_size(HEAD_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESET_STREAMS)
+        .max_local_error_reset_streams(ERROR_STREAMS)
+        .max_header_list_size(HEAD_BYTES as u32)
+        .keep_alive_interval(PING);
+    builder
+}

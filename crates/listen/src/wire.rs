@@ -1,0 +1,86 @@
+//! The stream below HTTP: it notes that the client speaks, and ends such that the client hears the last answer.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+use tokio_rustls::server::TlsStream;
+
+use crate::limits::{LINGER, LINGER_BYTES};
+use crate::line::Line;
+use crate::slots::Slot;
+
+/// A connection's bytes. Its place is free when this is dropped, also after an upgrade.
+pub struct Wire {
+    stream: TlsStream<TcpStream>,
+    line: Arc<Line>,
+    _slot: Slot,
+    /// After the last word.
+    end: Option<(Pin<Box<Sleep>>, usize)>,
+}
+
+impl Wire {
+    /// The stream of that line.
+    pub fn new(stream: TlsStream<TcpStream>, line: Arc<Line>, slot: Slot) -> Self {
+        Wire { stream, line, _slot: slot, end: None }
+    }
+
+    /// Reads and throws away what the client still sends, until it has heard that nobody listens.
+    fn linger(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let (sleep, read) = self.end.get_or_insert_with(|| (Box::pin(tokio::time::sleep(LINGER)), 0));
+        let mut bytes = [0; 16 << 10];
+        while *read < LINGER_BYTES && sleep.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut bytes);
+            let tcp = Pin::new(self.stream.get_mut().0);
+            if ready!(tcp.poll_read(context, &mut buffer)).is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            *read += buffer.filled().len();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.line.heard();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.end.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        }
+        if self.line.lingers() { self.linger(context) } else { Poll::Ready(Ok(())) }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,170 @@
+//! Over loopback: crowds, bodies that nobody reads, HEAD.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::pki::{Leaf, Pki, tls};
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use listen::{Door, Line, Service};
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_util::sync::CancellationToken;
+use transport::Body;
+
+/// Reads no body: `/refused` is too large for it, `/read` it reads to its end.
+struct Plain;
+
+impl Service for Plain {
+    type Peer = ();
+
+    fn peer(&self, chain: &[CertificateDer<'_>]) -> ((), bool) {
+        ((), !chain.is_empty())
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Body>, _: Arc<()>, _: Arc<Line>) -> Response<Body> {
+        let code = match request.uri().path() {
+            "/refused" => StatusCode::PAYLOAD_TOO_LARGE,
+            "/read" => {
+                let bytes = request.into_body().collect().await.expect("body").to_bytes();
+                return Response::new(transport::full(bytes.len().to_string()));
+            }
+            _ => StatusCode::OK,
+        };
+        let mut response = Response::new(transport::full("a word"));
+        *response.status_mut() = code;
+        response
+    }
+}
+
+struct Bench {
+    address: SocketAddr,
+    admin: Arc<rustls::ClientConfig>,
+    nobody: Arc<rustls::ClientConfig>,
+    _directory: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new(most: usize) -> Bench {
+        let directory = tempfile::tempdir().expect("directory");
+        let pki = Arc::new(Pki::open(directory.path(), jiff::Timestamp::now()).expect("keys"));
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let listener = TcpListener::bind((loopback, 0)).await.expect("binds");
+        let address = listener.local_addr().expect("address");
+        let tls = tls::server_config(&pki, Leaf::api_server("localhost", "cluster.local", &[loopback])).expect("certificate");
+        let door = Door { listener, tls, most, grace: Duration::ZERO };
+        tokio::spawn(listen::serve(door, Arc::new(Plain), CancellationToken::new()));
+        let admin = tls::client_config(&pki, Leaf::admin()).expect("certificate");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(pki.cluster().certificate().clone()).expect("authority");
+        let builder = rustls::ClientConfig::builder_with_provider(tls::provider());
+        let builder = builder.with_safe_default_protocol_versions().expect("versions");
+        let nobody = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
+        Bench { address, admin, nobody, _directory: directory }
+    }
+
+    async fn connect(&self, config: &Arc<rustls::ClientConfig>, protocol: &str) -> TlsStream<TcpStream> {
+        let mut config = (**config).clone();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let stream = TcpStream::connect(self.address).await.expect("connects");
+        let name = ServerName::IpAddress(self.address.ip().into());
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("shakes hands")
+    }
+}
+
+fn request(method: Method, uri: &str, length: usize) -> Request<Full<Bytes>> {
+    let request = Request::builder().method(method).uri(uri).header("host", "localhost");
+    request.body(Full::new(Bytes::from(vec![b'x'; length]))).expect("request")
+}
+
+const BODIES: [usize; 4] = [10_000, 200_000, 1_000_000, 6_000_000];
+
+#[tokio::test]
+async fn whoever_sends_too_much_hears_it_over_http1() {
+    let bench = Bench::new(100).await;
+    for length in BODIES.repeat(5) {
+        let mut stream = bench.connect(&bench.admin, "http/1.1").await;
+        let head = format!("POST /refused HTTP/1.1\r\nhost: a\r\ncontent-length: {length}\r\n\r\n");
+        // As simple clients do: everything is sent before anything is read.
+        stream.write_all(head.as_bytes()).await.expect("writes");
+        let _ = stream.write_all(&vec![b'x'; length]).await;
+        let _ = stream.flush().await;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"a word") {
+            let read = stream.read_buf(&mut answer).await.unwrap_or(0);
+            assert!(read > 0, "{length}: {}", String::from_utf8_lossy(&answer));
+        }
+        assert!(answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+        let closes = String::from_utf8_lossy(&answer).contains("connection: close");
+        assert_eq!(closes, length > 256 << 10, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_sends_too_much_hears_it_over_http2() {
+    let bench = Bench::new(100).await;
+    let stream = TokioIo::new(bench.connect(&bench.admin, "h2").await);
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    for length in BODIES.repeat(5) {
+        let uri = format!("https://{}/refused", bench.address);
+        let response = client.send_request(request(Method::POST, &uri, length)).await.expect("answers");
+        assert_eq!((response.status(), response.version()), (StatusCode::PAYLOAD_TOO_LARGE, Version::HTTP_2));
+        assert_eq!(response.into_body().collect().await.expect("body").to_bytes(), "a word");
+    }
+    let uri = format!("https://{}/read", bench.address);
+    let response = client.send_request(request(Method::POST, &uri, 6_000_000)).await.expect("the connection is still good");
+    assert_eq!(response.into_body().collect().await.expect("body").to_bytes(), "6000000");
+}
+
+#[tokio::test]
+async fn head_is_answered_without_a_body_in_both_versions() {
+    let bench = Bench::new(100).await;
+    let stream = TokioIo::new(bench.connect(&bench.admin, "h2").await);
+    let (mut two, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    let stream = TokioIo::new(bench.connect(&bench.admin, "http/1.1").await);
+    let (mut one, connection) = http1::handshake(stream).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    for _ in 0..3 {
+        let answers = [
+            two.send_request(request(Method::HEAD, &format!("https://{}/", bench.address), 0)).await.expect("answers"),
+            one.send_request(request(Method::HEAD, "/", 0)).await.expect("answers"),
+        ];
+        for answer in answers {
+            assert_eq!((answer.status(), &answer.headers()["content-length"]), (StatusCode::OK, &"6".parse().expect("value")));
+            assert!(answer.into_body().collect().await.expect("body").to_bytes().is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_crowd_of_strangers_locks_nobody_out() {
+    let bench = Bench::new(16).await;
+    let mut crowd = Vec::new();
+    for _ in 0..40 {
+        crowd.push(bench.connect(&bench.nobody, "http/1.1").await);
+    }
+    let mut friends = Vec::new();
+    for _ in 0..8 {
+        let stream = TokioIo::new(bench.connect(&bench.admin, "http/1.1").await);
+        let (mut friend, connection) = http1::handshake(stream).await.expect("speaks HTTP");
+        tokio::spawn(connection);
+        assert_eq!(friend.send_request(request(Method::GET, "/", 0)).await.expect("answers").status(), StatusCode::OK);
+        friends.push(friend);
+    }
+    for _ in 0..40 {
+        crowd.push(bench.connect(&bench.nobody, "http/1.1").await);
+    }
+    for friend in &mut friends {
+        friend.ready().await.expect("is still there");
+        assert_eq!(friend.send_request(request(Method::GET, "/", 0)).await.expect("answers").status(), StatusCode::OK);
+    }
+}
