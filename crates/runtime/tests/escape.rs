@@ -17,8 +17,8 @@ fn volume(source: &Path, target: &str) -> Mount {
 /// A directory of the host that no container has been given.
 fn secret(node: &Node) -> PathBuf {
     let dir = node.path().join("host");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("secret"), "secret").unwrap();
+    std::fs::create_dir_all(&dir).expect("made");
+    std::fs::write(dir.join("secret"), "secret").expect("written");
     dir
 }
 
@@ -35,7 +35,7 @@ fn detours(node: &Node) -> Vec<String> {
 }
 
 async fn shared(node: &Node) {
-    node.runtime.start_pod(&PodConfig { share_pid: true, ..node.pod("pod") }).await.unwrap();
+    node.runtime.start_pod(&PodConfig { share_pid: true, ..node.pod("pod") }).await.expect("a pod");
 }
 
 async fn refused(node: &Node, config: ContainerConfig) -> String {
@@ -294,6 +294,22 @@ async fn volumes_hide_neither_proc_nor_the_root() {
     assert_eq!(node.run("pod", config).await.0, 0);
 }
 
+/// What the runtime keeps is root's alone: images hold programs with the set-user-id bit, sockets give power.
+#[tokio::test]
+async fn state_is_for_root_alone() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let node = Node::new();
+    node.start("pod", container("main", &["wait"])).await;
+    for dir in [&node.config.root, &node.config.run] {
+        assert_eq!(std::fs::metadata(dir).unwrap().permissions().mode() & 0o7777, 0o700, "{}", dir.display());
+    }
+    // A socket with a name below them, and none in the network namespace that a pod may share with the host.
+    let socket = node.config.run.join("pods/pod/shim.sock");
+    assert!(std::fs::metadata(socket).unwrap().file_type().is_socket());
+    let inside = std::fs::read_to_string(format!("/proc/{}/net/unix", node.shim("pod"))).unwrap();
+    assert!(!inside.lines().any(|line| line.contains(" @")), "{inside}");
+}
+
 /// The container's own `/dev/null` hides files and is its input; its terminal comes from its own devpts.
 #[tokio::test]
 async fn devices_are_what_their_names_say() {
@@ -386,7 +402,7 @@ async fn the_runtimes_own_program_is_out_of_reach() {
     let id = node.runtime.start_container("pod", &with(90, &["wait"])).await.unwrap();
     // For a second program, process 1 is the container's own.
     for program in programs.iter().filter(|program| *program != "/data/1") {
-        let why = node.runtime.exec_sync(&id, &[program.clone()], std::time::Duration::from_secs(20)).await.unwrap_err();
+        let why = node.runtime.exec_sync(&id, std::slice::from_ref(program), std::time::Duration::from_secs(20)).await.unwrap_err();
         assert_eq!(why.to_string(), format!("exec {program}: permission denied"));
     }
     assert_eq!(std::fs::read(common::probe()).unwrap(), own);
@@ -401,8 +417,7 @@ async fn the_runtimes_own_program_cannot_be_written() {
     let mut config = container("main", &["wait"]);
     config.security.privileged = true;
     let id = node.runtime.start_container("pod", &config).await.unwrap();
-    let errno = |code: i32| format!("{code}\n");
-    let see = async |path: &str| node.exec(&id, &["/probe", "truncate", path]).await.1;
-    assert_eq!(see("/proc/1/exe").await, errno(libc::EROFS), "not only busy: the file system does not take it");
+    let (_, error) = node.exec(&id, &["/probe", "truncate", "/proc/1/exe"]).await;
+    assert_eq!(error, format!("{}\n", libc::EROFS), "not only busy: the file system does not take it");
     assert_eq!(std::fs::read(common::probe()).unwrap(), before);
 }
