@@ -54,6 +54,8 @@ fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
         "size" => println!("{}", terminal_size()),
         // Says that it is there, then waits for signals: ends at SIGTERM unless it was told to be stubborn.
         "wait" => wait(args.iter().any(|a| a == "stubborn")),
+        // Prints so many megabytes.
+        "flood" => (0..number(args)).try_for_each(|_| std::io::stdout().write_all(&[b'x'; 1 << 20]))?,
         "eat" => eat(number(args) as usize),
         "unshare" => return Ok(unsafe { libc::unshare(libc::CLONE_NEWUSER) }.abs()),
         // Makes a node for a character device and opens it.

@@ -22,9 +22,11 @@ mod mount;
 mod root;
 mod seccomp;
 pub mod shim;
+mod tree;
 
 pub use api::*;
 pub use config::Config;
 pub use embedded::{Embedded, layers_in_use, teardown};
 pub use image::{Reference, Store};
 pub use root::{Kind, Root};
+pub use tree::remove_tree;

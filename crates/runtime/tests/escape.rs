@@ -6,19 +6,14 @@ mod common;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use common::{Node, container};
-use runtime::{ContainerConfig, Error, Mount, PodConfig, Propagation, Runtime, Seccomp};
-
-fn volume(source: &Path, target: &str) -> Mount {
-    let (target, propagation) = (target.into(), Propagation::Private);
-    Mount { source: source.to_owned(), target, read_only: false, propagation }
-}
+use common::{Node, container, refused, shared, volume};
+use runtime::{ContainerConfig, Error, PodConfig, Runtime, Seccomp};
 
 /// A directory of the host that no container has been given.
 fn secret(node: &Node) -> PathBuf {
     let dir = node.path().join("host");
-    std::fs::create_dir_all(&dir).unwrap();
-    std::fs::write(dir.join("secret"), "secret").unwrap();
+    std::fs::create_dir_all(&dir).expect("made");
+    std::fs::write(dir.join("secret"), "secret").expect("written");
     dir
 }
 
@@ -32,18 +27,6 @@ fn detours(node: &Node) -> Vec<String> {
     all.extend((3..8).map(|fd| format!("/proc/self/fd/{fd}/../../../../..{host}")));
     all.push(format!("/proc/1/fd/0/../..{host}"));
     all
-}
-
-async fn shared(node: &Node) {
-    node.runtime.start_pod(&PodConfig { share_pid: true, ..node.pod("pod") }).await.unwrap();
-}
-
-async fn refused(node: &Node, config: ContainerConfig) -> String {
-    match node.runtime.start_container("pod", &config).await {
-        Err(Error::Start(why)) => why,
-        Err(other) => panic!("{other:?}"),
-        Ok(_) => panic!("it has started: {config:?}"),
-    }
 }
 
 #[tokio::test]
@@ -294,6 +277,22 @@ async fn volumes_hide_neither_proc_nor_the_root() {
     assert_eq!(node.run("pod", config).await.0, 0);
 }
 
+/// What the runtime keeps is root's alone: images hold programs with the set-user-id bit, sockets give power.
+#[tokio::test]
+async fn state_is_for_root_alone() {
+    use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+    let node = Node::new();
+    node.start("pod", container("main", &["wait"])).await;
+    for dir in [&node.config.root, &node.config.run] {
+        assert_eq!(std::fs::metadata(dir).unwrap().permissions().mode() & 0o7777, 0o700, "{}", dir.display());
+    }
+    // A socket with a name below them, and none in the network namespace that a pod may share with the host.
+    let socket = node.config.run.join("pods/pod/shim.sock");
+    assert!(std::fs::metadata(socket).unwrap().file_type().is_socket());
+    let inside = std::fs::read_to_string(format!("/proc/{}/net/unix", node.shim("pod"))).unwrap();
+    assert!(!inside.lines().any(|line| line.contains(" @")), "{inside}");
+}
+
 /// The container's own `/dev/null` hides files and is its input; its terminal comes from its own devpts.
 #[tokio::test]
 async fn devices_are_what_their_names_say() {
@@ -342,67 +341,4 @@ async fn nothing_of_the_runtime_is_left_open() {
     config.security.seccomp = Seccomp::Unconfined;
     let (_, log) = node.run("pod", config).await;
     assert!(log.len() == 3 && log.iter().all(|line| line.contains("/dev/pts/0")), "{log:?}");
-}
-
-/// A program that names the runtime's own one as its interpreter, or as itself, does not get it.
-#[tokio::test]
-async fn the_runtimes_own_program_is_out_of_reach() {
-    let node = Node::new();
-    node.runtime.start_pod(&node.pod("pod")).await.unwrap();
-    let own = std::fs::read(common::probe()).unwrap();
-    let data = node.path().join("data");
-    std::fs::create_dir_all(&data).unwrap();
-    let scripts = ["/proc/self/exe", " /proc/1/exe id", "/proc/thread-self/exe", "../../../proc/self/exe", "/data/link"];
-    symlink("../proc/self/exe", data.join("link")).unwrap();
-    let mut programs = vec!["/proc/self/exe".to_owned(), "/data/link".to_owned()];
-    for (number, interpreter) in scripts.iter().enumerate() {
-        let path = data.join(number.to_string());
-        std::fs::write(&path, format!("#!{interpreter}\n")).unwrap();
-        programs.push(format!("/data/{number}"));
-    }
-    std::fs::write(data.join("chain"), "#!/data/0\n").unwrap();
-    // An executable whose loader it is: the machine's own shell, with another name in it.
-    let shell = std::fs::read("/bin/sh").unwrap();
-    let loader = b"/lib64/ld-linux-x86-64.so.2\0";
-    if let Some(at) = shell.windows(loader.len()).position(|window| window == loader) {
-        let mut patched = shell.clone();
-        patched[at..at + loader.len()].copy_from_slice(b"/proc/self/exe\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
-        std::fs::write(data.join("loaded"), patched).unwrap();
-        programs.push("/data/loaded".to_owned());
-    }
-    programs.push("/data/chain".to_owned());
-    for entry in std::fs::read_dir(&data).unwrap().flatten().filter(|entry| entry.file_type().unwrap().is_file()) {
-        std::fs::set_permissions(entry.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    }
-    let with = |attempt: u32, args: &[&str]| {
-        let mut config = ContainerConfig { attempt, ..container("main", args) };
-        config.mounts = vec![volume(&data, "/data")];
-        config
-    };
-    for (attempt, program) in (0..).zip(&programs) {
-        let config = ContainerConfig { command: vec![program.clone()], ..with(attempt, &["id"]) };
-        assert_eq!(refused(&node, config).await, format!("exec {program}: permission denied"));
-    }
-    let id = node.runtime.start_container("pod", &with(90, &["wait"])).await.unwrap();
-    // For a second program, process 1 is the container's own.
-    for program in programs.iter().filter(|program| *program != "/data/1") {
-        let why = node.runtime.exec_sync(&id, &[program.clone()], std::time::Duration::from_secs(20)).await.unwrap_err();
-        assert_eq!(why.to_string(), format!("exec {program}: permission denied"));
-    }
-    assert_eq!(std::fs::read(common::probe()).unwrap(), own);
-}
-
-/// Who can look into the first process of a pod finds a program there that cannot be written, though it runs.
-#[tokio::test]
-async fn the_runtimes_own_program_cannot_be_written() {
-    let node = Node::new();
-    let before = std::fs::read(common::probe()).unwrap();
-    shared(&node).await;
-    let mut config = container("main", &["wait"]);
-    config.security.privileged = true;
-    let id = node.runtime.start_container("pod", &config).await.unwrap();
-    let errno = |code: i32| format!("{code}\n");
-    let see = async |path: &str| node.exec(&id, &["/probe", "truncate", path]).await.1;
-    assert_eq!(see("/proc/1/exe").await, errno(libc::EROFS), "not only busy: the file system does not take it");
-    assert_eq!(std::fs::read(common::probe()).unwrap(), before);
 }

@@ -29,7 +29,16 @@ async fn isolates() {
     let id = node.start("pod", container("main", &["wait"])).await;
     let (code, identity) = node.exec(&id, &["/probe", "id"]).await;
     assert_eq!(code, 0);
-    for line in ["Uid: 0 0 0 0", "Groups: 0", "CapEff: 00000000a80425fb", "Seccomp: 2", "NoNewPrivs: 0", "cwd /"] {
+    for line in [
+        "Uid: 0 0 0 0",
+        "Groups: 0",
+        "CapInh: 0000000000000000",
+        "CapEff: 00000000a80425fb",
+        "CapAmb: 0000000000000000", 
+        "Seccomp: 2",
+        "NoNewPrivs: 0",
+        "cwd /",
+    ] {
         assert!(identity.lines().any(|have| have == line), "{line} in {identity}");
     }
     assert_eq!(node.exec(&id, &["/probe", "cat", "/proc/sys/kernel/hostname"]).await.1, "my-host\n");
@@ -124,7 +133,7 @@ async fn mounts_in_order_and_protects() {
     assert_eq!(node.exec(&id, &["/probe", "cat", "/etc/conf/one"]).await.1, "host");
     assert_eq!(node.exec(&id, &["/probe", "write", "/data/new", "text"]).await.0, 0);
     assert_eq!(std::fs::read_to_string(volume.join("new")).unwrap(), "text");
-    for path in ["/data/sub/x", "/etc/conf/one", "/x", "/proc/sys/kernel/hostname", "/sys/x"] {
+    for path in ["/data/sub/x", "/etc/conf/one", "/x", "/proc/sys/kernel/hostname", "/sys/x", "/sys/fs/cgroup/x"] {
         let command = ["/probe", "write", path, "x"].map(str::to_owned);
         let output = node.runtime.exec_sync(&id, &command, Duration::from_secs(9)).await.unwrap();
         assert_eq!(output.code, 99, "{path} can be written");
@@ -161,6 +170,15 @@ async fn exec_has_streams_and_terminal() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), only_two).await.unwrap();
+}
+
+#[tokio::test]
+async fn keeps_little_of_endless_output() {
+    let node = Node::new();
+    let id = node.start("pod", container("main", &["wait"])).await;
+    let command = ["/probe", "flood", "20"].map(str::to_owned);
+    let output = node.runtime.exec_sync(&id, &command, Duration::from_secs(20)).await.unwrap();
+    assert_eq!((output.code, output.stdout.len()), (0, 16 << 20));
 }
 
 #[tokio::test]

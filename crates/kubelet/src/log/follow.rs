@@ -41,7 +41,7 @@ impl Reader {
             Some(_) => Some(watch(&self.path)?),
             None => None,
         };
-        let mut file = File::open(&self.path)?;
+        let mut file = super::open(&self.path)?;
         let mut at = self.tail_lines.map_or(Ok(0), |lines| tail::start(&file, lines))?;
         let mut rest = Vec::new();
         let Some(alive) = alive else {
@@ -105,7 +105,7 @@ impl Reader {
 
 /// The new file, if another one has taken the path.
 fn rotated(file: &File, path: &Path) -> Option<File> {
-    let next = File::open(path).ok()?;
+    let next = super::open(path).ok()?;
     let (old, new) = (file.metadata().ok()?, next.metadata().ok()?);
     ((old.dev(), old.ino()) != (new.dev(), new.ino())).then_some(next)
 }

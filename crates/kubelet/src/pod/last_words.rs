@@ -1,6 +1,5 @@
 //! Termination messages: what an ended container wrote to its file, or the end of its log.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use runtime::Container as Seen;
 
 use super::launch::termination_log;
 use super::observed::exit;
+use crate::log;
 
 /// Most bytes of the file (upstream: `MaxContainerTerminationMessageLength`).
 const LONGEST: u64 = 4096;
@@ -19,7 +19,7 @@ const MOST_LINES: usize = 80;
 /// The message of an ended container; empty for none.
 pub fn of(_pod: &Pod, container: Option<&Container>, seen: &Seen, pod_dir: &Path) -> String {
     let mut bytes = Vec::new();
-    if let Ok(file) = File::open(termination_log(pod_dir, &seen.name, seen.attempt)) {
+    if let Ok(file) = log::open(&termination_log(pod_dir, &seen.name, seen.attempt)) {
         let _ = file.take(LONGEST).read_to_end(&mut bytes);
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -30,7 +30,7 @@ pub fn of(_pod: &Pod, container: Option<&Container>, seen: &Seen, pod_dir: &Path
 }
 
 fn end_of_log(path: &Path) -> String {
-    let Ok(mut file) = File::open(path) else { return String::new() };
+    let Ok(mut file) = log::open(path) else { return String::new() };
     let length = file.metadata().map_or(0, |m| m.len());
     // The log's own framing takes room too.
     let _ = file.seek(SeekFrom::Start(length.saturating_sub(4 * LONGEST_LOG as u64)));

@@ -42,8 +42,9 @@ pub fn write(dir: &Path, payload: &Payload, own: impl Fn(&Path) -> Result<(), St
     symlink(&name, &next).map_err(at(&next))?;
     fs::rename(&next, &data).map_err(at(&data))?;
     link_names(dir, payload)?;
-    if let Some(old) = old {
-        let _ = fs::remove_dir_all(dir.join(old));
+    // One of ours, and not what somebody has linked to.
+    if let Some(old) = old.filter(|old| is_version(old)) {
+        let _ = runtime::remove_tree(&dir.join(old));
     }
     Ok(true)
 }
@@ -53,6 +54,12 @@ fn is_plain(path: &str) -> bool {
     let mut parts = path.components().peekable();
     parts.peek().is_some_and(|first| !first.as_os_str().to_string_lossy().starts_with(".."))
         && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether a link's target is the name of a directory that [`fresh_name`] made.
+fn is_version(target: &Path) -> bool {
+    let mut parts = target.components();
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name.to_string_lossy().starts_with(".."))
 }
 
 fn fresh_name(dir: &Path) -> String {
@@ -119,6 +126,10 @@ mod tests {
         assert!(put(&[("a", "3")]));
         assert_eq!((get("a"), get("sub/b")), (Some("3".to_owned()), None));
         assert_eq!(fs::read_dir(dir.path()).expect("list").count(), 3, "a, ..data and one version");
+        for target in ["/etc", "..", "../x", "..1/y", "..1/..", "x"] {
+            assert!(!is_version(Path::new(target)), "{target}");
+        }
+        assert!(is_version(&fs::read_link(dir.path().join(DATA)).expect("link")));
         let bad = [("../x".to_owned(), (Vec::new(), 0o400))].into();
         assert!(write(dir.path(), &bad, |_| Ok(())).is_err());
     }

@@ -42,8 +42,5 @@ pub fn remove(dir: &Path) -> Result<(), String> {
     if !mounts_below(dir).is_empty() {
         return Err(format!("{} still has mounts", dir.display()));
     }
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(at(dir)(error)),
-        _ => Ok(()),
-    }
+    runtime::remove_tree(dir).map_err(at(dir))
 }

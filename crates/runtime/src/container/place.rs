@@ -62,11 +62,11 @@ impl Place {
         if wanted == Identity::of(self.root.find(Path::new("proc"), OFlag::O_PATH)?)? {
             return is_procfs(tree);
         }
-        let same = |path: &&str| {
+        let same = |path: &str| {
             let found = self.root.find(Path::new(path), OFlag::O_PATH);
             found.and_then(Identity::of).is_ok_and(|found| found == wanted)
         };
-        Ok(EMULATED.iter().any(|path| same(&path)))
+        Ok(EMULATED.iter().any(|path| same(path)))
     }
 
     /// Checks that what the container will see as `/proc` is one.

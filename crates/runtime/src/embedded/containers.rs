@@ -142,7 +142,7 @@ impl Inner {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fail(e)),
                 _ => {}
             }
-            disk::remove_dir(&inner.config.container(&name)).map_err(fail)
+            crate::remove_tree(&inner.config.container(&name)).map_err(fail)
         })
         .await?;
         if let Some(pod) = self.pods().get_mut(&uid) {

@@ -132,7 +132,7 @@ impl Inner {
     fn clean_pod(&self, uid: &str) -> Result<()> {
         self.lost(uid);
         super::teardown::unmount_pod(&self.config, uid);
-        disk::remove_dir(&self.config.shim(uid)).map_err(system(format_args!("clean up pod {uid}")))
+        crate::remove_tree(&self.config.shim(uid)).map_err(system(format_args!("clean up pod {uid}")))
     }
 
     pub(super) async fn remove_pod(self: &Arc<Self>, uid: &str) -> Result<()> {
@@ -144,9 +144,9 @@ impl Inner {
             let group = inner.config.pod_cgroup(&pod.config.cgroup_parent, &name);
             inner.hierarchies.remove(&group).map_err(fail)?;
             for container in &pod.containers {
-                disk::remove_dir(&inner.config.container(&container.id)).map_err(fail)?;
+                crate::remove_tree(&inner.config.container(&container.id)).map_err(fail)?;
             }
-            disk::remove_dir(&inner.config.pod(&name)).map_err(fail)
+            crate::remove_tree(&inner.config.pod(&name)).map_err(fail)
         })
         .await?;
         self.pods().remove(uid);

@@ -27,7 +27,7 @@ impl Inner {
         if made.is_err() {
             // The first error is the one to tell.
             let _ = self.hierarchies.remove(&self.group(&pod.config, &id));
-            let _ = disk::remove_dir(&dir);
+            let _ = crate::remove_tree(&dir);
         }
         let log = pod.config.log_dir.join(&config.name).join(format!("{}.log", config.attempt));
         made.map(|stop_signal| ContainerRecord {

@@ -107,7 +107,7 @@ pub(super) fn load(config: &Config) -> io::Result<BTreeMap<String, PodRecord>> {
                 record.state = ContainerRecord::read_state(config, &id);
                 pod.containers.push(record);
             }
-            _ => disk::remove_dir(&config.container(&id))?,
+            _ => crate::remove_tree(&config.container(&id))?,
         }
     }
     for pod in pods.values_mut() {

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use super::system;
 use crate::cgroup::{self, Hierarchies};
 use crate::shim::SHM;
-use crate::{Config, Error, Result, disk};
+use crate::{Config, Error, Result};
 
 /// How long killed processes may take to go.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ pub fn teardown(config: &Config) -> Result<Vec<String>> {
         if what != "directory" {
             removed.extend(entries.flatten().map(|entry| format!("{what} {}", entry.file_name().to_string_lossy())));
         }
-        disk::remove_dir(&dir).map_err(system(dir.display()))?;
+        crate::remove_tree(&dir).map_err(system(dir.display()))?;
     }
     // Others may have files there.
     let _ = fs::remove_dir(&config.run);

@@ -146,7 +146,8 @@ fn docker(archive: &Archive) -> Parsed<Vec<Found>> {
 }
 
 fn layout(archive: &Archive) -> Parsed<Vec<Found>> {
-    let index: Manifest = json(archive, "index.json")?;
+    let bytes = archive.document("index.json").map_err(|e| e.to_string())?;
+    let index = Manifest::parse(&bytes).map_err(|e| format!("index.json is unreadable ({e})"))?;
     let mut found = Vec::new();
     for entry in &index.manifests {
         found.extend(one_of_layout(archive, entry)?);
@@ -157,7 +158,7 @@ fn layout(archive: &Archive) -> Parsed<Vec<Found>> {
 /// The image that an entry of the index leads to; none when it is for other machines.
 fn one_of_layout(archive: &Archive, entry: &Descriptor) -> Parsed<Option<Found>> {
     let mut digest = entry.digest.clone();
-    let mut manifest: Manifest = blob(archive, &digest)?;
+    let mut manifest = blob(archive, &digest)?;
     // An index may hold an index; deeper ones are nobody's habit.
     for _ in 0..2 {
         if manifest.config.is_some() {
@@ -198,6 +199,6 @@ fn verified(archive: &Archive, digest: &str) -> Parsed<Vec<u8>> {
     if found == digest { Ok(bytes) } else { Err(format!("a blob has digest {found} instead of {digest}")) }
 }
 
-fn blob<T: DeserializeOwned>(archive: &Archive, digest: &str) -> Parsed<T> {
-    serde_json::from_slice(&verified(archive, digest)?).map_err(|e| format!("blob {digest} is unreadable ({e})"))
+fn blob(archive: &Archive, digest: &str) -> Parsed<Manifest> {
+    Manifest::parse(&verified(archive, digest)?).map_err(|e| format!("blob {digest} is unreadable ({e})"))
 }

@@ -115,6 +115,14 @@ pub(super) fn architecture() -> &'static str {
 }
 
 impl Manifest {
+    /// Reads one. A document that is an index and an image at once would be one to us and the other to somebody who
+    /// has checked it.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let found: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let (index, image) = (!found.manifests.is_empty(), found.config.is_some() || !found.layers.is_empty());
+        if index && image { Err("it is an index and an image at once".to_owned()) } else { Ok(found) }
+    }
+
     /// The entry of an index for this machine; one without a platform fits every machine.
     pub(super) fn for_this_machine(&self) -> Option<&Descriptor> {
         let fits = |platform: &Platform| platform.os == "linux" && platform.architecture == architecture();
@@ -122,5 +130,21 @@ impl Manifest {
             .iter()
             .find(|entry| entry.platform.as_ref().is_some_and(fits))
             .or_else(|| self.manifests.iter().find(|entry| entry.platform.is_none()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_one_thing() {
+        let of = |text: &str| Manifest::parse(text.as_bytes()).map(drop);
+        assert_eq!(of(r#"{"manifests": [{}]}"#), Ok(()));
+        assert_eq!(of(r#"{"config": {}, "layers": [{}]}"#), Ok(()));
+        for text in [r#"{"manifests": [{}], "config": {}}"#, r#"{"manifests": [{}], "layers": [{}]}"#] {
+            assert_eq!(of(text), Err("it is an index and an image at once".to_owned()));
+        }
+        assert!(of("1").is_err());
     }
 }

@@ -166,7 +166,7 @@ impl Fetch {
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Manifest> {
-        serde_json::from_slice(bytes).map_err(|e| self.broken(&format!("its manifest is unreadable: {e}")))
+        Manifest::parse(bytes).map_err(|e| self.broken(&format!("its manifest is unreadable: {e}")))
     }
 
     /// A blob into a file. The registry library verifies its digest; the layer's is verified once more on unpacking.

@@ -34,7 +34,7 @@ impl Stage {
             let name = entry.file_name();
             let pid = name.to_str().and_then(|name| name.split_once('-')).map_or("", |(pid, _)| pid);
             if pid.is_empty() || !Path::new("/proc").join(pid).exists() {
-                fs::remove_dir_all(entry.path())?;
+                crate::remove_tree(&entry.path())?;
             }
         }
         Ok(())
@@ -44,7 +44,7 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         // What stays is swept at the next start.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = crate::remove_tree(&self.0);
     }
 }
 

@@ -12,7 +12,7 @@ use super::index::{Entry, Index};
 use super::manifest::ImageConfig;
 use super::stage::Stage;
 use super::{Reference, import};
-use crate::{Error, Image, Result, disk};
+use crate::{Error, Image, Result};
 
 /// See the module above. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Store {
         // The index first: a crash in between leaves a directory that nobody knows, never a name without files.
         self.write(&index)?;
         for layer in doomed {
-            disk::remove_dir(&self.layers_dir().join(layer)).map_err(|e| self.fail(&e))?;
+            crate::remove_tree(&self.layers_dir().join(layer)).map_err(|e| self.fail(&e))?;
         }
         drop(lock);
         Ok(())
@@ -148,7 +148,7 @@ impl Store {
             let target = self.layers_dir().join(&layer.name);
             if index.layers.insert(layer.name, layer.size).is_none() {
                 // One without an entry is what a crash left.
-                disk::remove_dir(&target).map_err(|e| self.fail(&e))?;
+                crate::remove_tree(&target).map_err(|e| self.fail(&e))?;
                 fs::rename(&dir, &target).map_err(|e| self.fail(&e))?;
             }
         }

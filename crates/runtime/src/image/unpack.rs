@@ -16,10 +16,11 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, fchownat, linkat, symlinkat};
 use tar::{Archive, Entry, EntryType};
 
 use crate::root::Root;
+use crate::tree;
 
 const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
@@ -129,15 +130,22 @@ impl Target {
 
     /// A directory of the layer, made when missing.
     fn directory(&mut self, path: &Path) -> io::Result<OwnedFd> {
-        match self.resolve(path) {
-            // A whiteout of this layer is no directory, and gives way to one.
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
-            other => return other,
+        let (mut missing, mut at) = (Vec::new(), path);
+        let mut dir = loop {
+            match self.resolve(at) {
+                // A whiteout of this layer is no directory, and gives way to one.
+                Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                other => break other?,
+            }
+            missing.push(at);
+            at = at.parent().unwrap_or(Path::new(""));
+        };
+        for path in missing.into_iter().rev() {
+            make_directory(&dir, path.file_name().unwrap_or_default())?;
+            self.made.insert(path.to_path_buf());
+            dir = self.resolve(path)?;
         }
-        let parent = self.directory(path.parent().unwrap_or(Path::new("")))?;
-        make_directory(&parent, path.file_name().unwrap_or_default())?;
-        self.made.insert(path.to_path_buf());
-        self.resolve(path)
+        Ok(dir)
     }
 
     fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -154,7 +162,7 @@ impl Target {
                 Err(_) => Ok(()),
             };
         }
-        remove(dir, name)?;
+        tree::remove_at(dir, name)?;
         Ok(mknodat(dir, name, SFlag::S_IFCHR, Mode::empty(), makedev(0, 0))?)
     }
 
@@ -165,7 +173,7 @@ impl Target {
         if kind == EntryType::Directory {
             make_directory(dir, name)?;
         } else {
-            remove(dir, name)?;
+            tree::remove_at(dir, name)?;
         }
         match kind {
             EntryType::Directory => {}
@@ -218,7 +226,7 @@ fn make_directory(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
         return Ok(());
     }
     let whiteout = kind == SFlag::S_IFCHR && stat.st_rdev == 0;
-    remove(dir, name)?;
+    tree::remove_at(dir, name)?;
     mkdirat(dir, name, Mode::from_bits_truncate(0o755))?;
     if whiteout {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -274,18 +282,4 @@ fn set_xattrs<R: Read>(entry: &mut Entry<'_, R>, dir: &OwnedFd, name: &OsStr) ->
         }
     }
     Ok(())
-}
-
-/// Removes what has this name, a directory with everything in it.
-fn remove(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        // The name is one component and no link, so this path stays inside.
-        Err(Errno::EISDIR) => {
-            let mut path = OsString::from(format!("/proc/self/fd/{}/", dir.as_raw_fd()));
-            path.push(name);
-            std::fs::remove_dir_all(path)
-        }
-        Err(e) => Err(e.into()),
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::clock;
@@ -28,7 +29,9 @@ impl Log {
         if let Some(parent) = self.path.parent() {
             fs::create_dir_all(parent)?;
         }
-        self.file = Some(OpenOptions::new().append(true).create(true).open(&self.path)?);
+        // A link in its place would take the container's words to any file of the node.
+        let file = OpenOptions::new().append(true).create(true).custom_flags(libc::O_NOFOLLOW).open(&self.path);
+        self.file = Some(file?);
         Ok(())
     }
 
@@ -120,5 +123,8 @@ mod tests {
         assert_eq!(tail[2].len(), MAX_LINE + 2);
         assert!(tail[2].starts_with("P x"));
         assert_eq!(tail[3], "P xx");
+        let link = dir.path().join("c/1.log");
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &link).unwrap();
+        assert!(Log::open(link).is_err() && !dir.path().join("elsewhere").exists());
     }
 }

@@ -2,10 +2,14 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub mod archive;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use runtime::{Config, ContainerConfig, ContainerState, Embedded, PodConfig, Runtime, teardown};
+use runtime::{
+    Config, ContainerConfig, ContainerState, Embedded, Error, Mount, PodConfig, Propagation, Runtime, teardown,
+};
 
 /// A runtime in temporary directories; dropping it removes every trace.
 pub struct Node {
@@ -144,5 +148,25 @@ pub fn container(name: &str, args: &[&str]) -> ContainerConfig {
         image: "probe".into(),
         args: args.iter().map(|arg| (*arg).to_owned()).collect(),
         ..ContainerConfig::default()
+    }
+}
+
+/// A volume of a container.
+pub fn volume(source: &Path, target: &str) -> Mount {
+    let (target, propagation) = (target.into(), Propagation::Private);
+    Mount { source: source.to_owned(), target, read_only: false, propagation }
+}
+
+/// Starts the pod `pod`, whose containers share one pid namespace.
+pub async fn shared(node: &Node) {
+    node.runtime.start_pod(&PodConfig { share_pid: true, ..node.pod("pod") }).await.expect("a pod");
+}
+
+/// Why a container of the pod `pod` does not start.
+pub async fn refused(node: &Node, config: ContainerConfig) -> String {
+    match node.runtime.start_container("pod", &config).await {
+        Err(Error::Start(why)) => why,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it has started: {config:?}"),
     }
 }
