@@ -13,6 +13,7 @@
 mod answer;
 mod forward;
 mod limits;
+mod queue;
 mod serve;
 pub mod world;
 pub mod zone;
@@ -38,10 +39,9 @@ pub struct Config {
     pub resolv_conf: PathBuf,
 }
 
-/// Serves until `stop`. An error means that the address could not be had.
+/// Serves until `stop`. An error means that the address could not be had, or that serving ended by itself.
 pub async fn run(hub: Hub, config: Config, stop: CancellationToken) -> std::io::Result<()> {
     let world = world::World::follow(&hub.informer::<Service>(), &hub.informer::<EndpointSlice>());
     let server = serve::Server::bind(config, world).await?;
-    stop.run_until_cancelled(server.run()).await;
-    Ok(())
+    stop.run_until_cancelled(server.run()).await.map_or(Ok(()), Err)
 }

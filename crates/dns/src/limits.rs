@@ -10,6 +10,8 @@ use tokio_util::sync::CancellationToken;
 /// Bounds of one server, and of each client's address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// Datagrams that wait for their answer.
+    pub(crate) waiting: usize,
     /// TCP connections.
     pub(crate) connections: usize,
     pub(crate) connections_each: usize,
@@ -23,6 +25,7 @@ pub(crate) struct Limits {
 /// CoreDNS as kubeadm configures it forwards 1,000 questions at once; here their sockets are those of a process that
 /// needs descriptors for much else.
 pub(crate) const LIMITS: Limits = Limits {
+    waiting: 8 << 10,
     connections: 1024,
     connections_each: 128,
     forwarded: 512,

@@ -1,11 +1,12 @@
-//! The sockets. What is asked about the cluster is answered where it arrives and waits for nobody; only questions about
-//! the rest of the world wait, each with a permit. TCP has nothing in common with UDP.
+//! The sockets. What is asked about the cluster is answered when it is its client's turn, and waits for nothing else;
+//! questions about the rest of the world wait aside, each with a permit. TCP has nothing in common with UDP.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
@@ -14,9 +15,15 @@ use tokio::time::{sleep, timeout};
 use crate::answer::{Reply, reply};
 use crate::forward::Upstream;
 use crate::limits::{Connection, Connections, LIMITS, Limits, Permits};
+use crate::queue::Queue;
 use crate::world::World;
 use crate::Config;
 
+/// The longest question: a name has 255 bytes, and what a client may add to it does not fill a packet.
+const QUESTION: usize = 1500;
+/// Bytes of datagrams that may wait in the socket, of all clients: some thousand questions, each counted with what the
+/// kernel keeps about it. Its default is full after 200.
+const BUFFER: usize = 4 << 20;
 /// How long nobody is accepted after the machine refused a connection: there are no descriptors left.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -25,6 +32,7 @@ pub(crate) struct Server {
     shared: Arc<Shared>,
     udp: Arc<UdpSocket>,
     tcp: TcpListener,
+    limits: Limits,
 }
 
 struct Shared {
@@ -50,41 +58,56 @@ impl Server {
         limits: Limits,
     ) -> io::Result<Self> {
         let udp = Arc::new(UdpSocket::bind(address).await?);
+        if let Err(error) = setsockopt(&udp, sockopt::RcvBufForce, &BUFFER) {
+            tracing::debug!(%error, "the cluster DNS has the machine's default for datagrams that wait");
+        }
         // With port 0 TCP follows UDP.
         let tcp = TcpListener::bind((address.ip(), udp.local_addr()?.port())).await?;
         let forwarded = Permits::new(limits.forwarded, limits.forwarded_each);
         let connections = Connections::new(limits.connections, limits.connections_each);
         let shared = Shared { domain, world, upstream, forwarded, connections, idle: limits.idle };
-        Ok(Server { shared: Arc::new(shared), udp, tcp })
+        Ok(Server { shared: Arc::new(shared), udp, tcp, limits })
     }
 
-    /// Serves until it is dropped, and everything under way with it.
-    pub(crate) async fn run(self) {
-        let mut streams = JoinSet::new();
-        streams.spawn(streams_of(self.tcp, self.shared.clone()));
-        datagrams(self.udp, self.shared).await;
+    /// Serves until it is dropped, and everything under way with it. It returns only when something is broken.
+    pub(crate) async fn run(self) -> io::Error {
+        let queue = Arc::new(Queue::new(self.limits.waiting));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(receive(self.udp.clone(), queue.clone()));
+        tasks.spawn(datagrams(self.udp, queue, self.shared.clone()));
+        tasks.spawn(streams(self.tcp, self.shared));
+        // None of them ends but by a panic.
+        let _ = tasks.join_next().await;
+        io::Error::other("a part of the cluster DNS has ended")
+    }
+}
+
+/// Takes datagrams off the socket, which has room for few, and for all clients alike.
+async fn receive(udp: Arc<UdpSocket>, queue: Arc<Queue>) {
+    let mut datagram = [0; QUESTION];
+    loop {
+        // An error belongs to an earlier answer that nobody took.
+        if let Ok((length, client)) = udp.recv_from(&mut datagram).await {
+            queue.push(client, &datagram[..length]);
+        }
     }
 }
 
 /// Answers datagrams, one after the other. An answer that the socket cannot take at once is lost, as datagrams are.
-async fn datagrams(udp: Arc<UdpSocket>, shared: Arc<Shared>) {
+async fn datagrams(udp: Arc<UdpSocket>, queue: Arc<Queue>, shared: Arc<Shared>) {
     let mut waiting = JoinSet::new();
-    let mut datagram = vec![0; usize::from(u16::MAX)];
     loop {
-        let received = tokio::select! {
+        let (client, question) = tokio::select! {
             Some(_) = waiting.join_next() => continue,
-            received = udp.recv_from(&mut datagram) => received,
+            next = queue.pop() => next,
         };
-        // An error belongs to an earlier answer that nobody took.
-        let Ok((length, client)) = received else { continue };
-        let question = &datagram[..length];
-        let answer = match reply(&shared.world, &shared.domain, question, false) {
+        let answer = match reply(&shared.world, &shared.domain, &question, false) {
             Reply::Silence => continue,
             Reply::Answer(answer) => answer,
             Reply::Elsewhere(failure) => match shared.forwarded.take(client.ip()) {
                 None => failure,
                 Some(permit) => {
-                    let (shared, udp, question) = (shared.clone(), udp.clone(), question.to_vec());
+                    let (shared, udp) = (shared.clone(), udp.clone());
                     waiting.spawn(async move {
                         let answer = shared.upstream.ask(&question, false).await.unwrap_or(failure);
                         let _ = udp.try_send_to(&answer, client);
@@ -95,20 +118,23 @@ async fn datagrams(udp: Arc<UdpSocket>, shared: Arc<Shared>) {
             },
         };
         let _ = udp.try_send_to(&answer, client);
+        // Answering never waits for anything: others on this thread get their turn here.
+        tokio::task::consume_budget().await;
     }
 }
 
-async fn streams_of(tcp: TcpListener, shared: Arc<Shared>) {
-    let mut streams = JoinSet::new();
+/// Accepts connections.
+async fn streams(tcp: TcpListener, shared: Arc<Shared>) {
+    let mut open = JoinSet::new();
     loop {
         let accepted = tokio::select! {
-            Some(_) = streams.join_next() => continue,
+            Some(_) = open.join_next() => continue,
             accepted = tcp.accept() => accepted,
         };
         match accepted {
             Ok((stream, client)) => {
                 let (shared, place) = (shared.clone(), shared.connections.open(client.ip()));
-                streams.spawn(async move { shared.connection(stream, client.ip(), &place).await });
+                open.spawn(async move { shared.connection(stream, client.ip(), &place).await });
             }
             Err(_) => {
                 shared.connections.close_one();

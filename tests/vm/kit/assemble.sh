@@ -9,7 +9,12 @@ mount -t tmpfs -o size=3g,mode=755 tmpfs /mnt
 root=/mnt/root
 
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")
-sources=$(apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian')
+sources() {
+    apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian'
+}
+# Whose a source is, apt knows when it has read it once.
+[ -n "$(sources)" ] || apt-get update -qq
+sources=$(sources)
 [ -n "$sources" ] || { echo "apt knows no package source of Debian on this machine" >&2; exit 1; }
 # The kernel's package makes no initial RAM disk: ours, below, starts in a tenth of the time.
 INITRD=No mmdebstrap --quiet --variant=minbase --include="${packages// /,}" --aptopt='APT::Install-Recommends "false"' \

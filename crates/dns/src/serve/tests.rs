@@ -13,7 +13,14 @@ use serde_json::json;
 use tokio::net::{TcpSocket, TcpStream};
 
 const LONG: Duration = Duration::from_secs(60);
-const FEW: Limits = Limits { connections: 8, connections_each: 4, forwarded: 4, forwarded_each: 2, idle: LONG };
+const FEW: Limits = Limits {
+    waiting: 256,
+    connections: 8,
+    connections_each: 4,
+    forwarded: 4,
+    forwarded_each: 2,
+    idle: LONG,
+};
 const INSIDE: &str = "web.d.svc.cluster.local.";
 const OUTSIDE: &str = "example.org.";
 
@@ -21,7 +28,7 @@ const OUTSIDE: &str = "example.org.";
 struct Cluster {
     address: SocketAddr,
     upstream: UdpSocket,
-    _server: tokio::task::JoinHandle<()>,
+    _server: tokio::task::JoinHandle<io::Error>,
     _resolv_conf: tempfile::NamedTempFile,
 }
 

@@ -80,3 +80,23 @@ fn addresses_have_names() {
     assert_eq!(data(ask("5.0.244.10.in-addr.arpa", Kind::Ptr)), [Data::Ptr("db-0.db.d.svc.cluster.local".into())]);
     assert_eq!(ask("8.8.8.8.in-addr.arpa", Kind::Ptr), Answer::Elsewhere);
 }
+
+#[test]
+fn a_namespace_is_there_as_long_as_it_has_a_service() {
+    let (services, slices) = (Informer::<Service>::detached(), Informer::<EndpointSlice>::detached());
+    let world = World::follow(&services, &slices);
+    let service = |name: &str, address: &str| -> Service {
+        let tree = json!({"metadata": {"namespace": "n", "name": name}, "spec": {"clusterIP": address}});
+        serde_json::from_value(tree).expect("a service")
+    };
+    let there = || answer(&world.lock(), "cluster.local", "n.svc.cluster.local", Kind::A) != Answer::NoSuchName;
+    assert!(!there());
+    services.apply(service("a", "10.96.0.1"));
+    services.apply(service("b", "10.96.0.2"));
+    // A change is no second one.
+    services.apply(service("a", "10.96.0.3"));
+    services.delete(&service("a", "10.96.0.3"));
+    assert!(there());
+    services.delete(&service("b", "10.96.0.2"));
+    assert!(!there());
+}
