@@ -1,6 +1,6 @@
 //! Questions about pods.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 
 /// Phase; `Pending` if none is reported yet.
@@ -42,7 +42,7 @@ pub fn available_at(pod: &Pod, min_ready: i32) -> Option<Timestamp> {
     if min_ready == 0 {
         return Some(Timestamp::UNIX_EPOCH);
     }
-    Some(ready_since(pod)? + SignedDuration::from_secs(min_ready.into()))
+    Some(meta::time::after(ready_since(pod)?, min_ready.into()))
 }
 
 /// Whether it has been ready for `min_ready` seconds.

@@ -21,6 +21,9 @@ pub const NESTING_DROPPED: usize = 10_000;
 /// The same for what is stored already: older versions let that much in.
 pub const NESTING_STORED: usize = 600;
 
+/// From this many bytes on, work on an object is long: it is not done on threads that serve others.
+pub const LONG: usize = 64 << 10;
+
 /// Operations in one JSON patch (upstream: `maxJSONPatchOperations`).
 pub const PATCH_OPERATIONS: usize = 10_000;
 
@@ -46,6 +49,16 @@ pub const OBJECT: usize = BODY;
 
 /// What an object that is larger already may grow by in a write that deletes it, in bytes.
 pub const OBJECT_END: usize = 1 << 10;
+
+/// The most that a refusal says of what is wrong with an object, in bytes.
+pub const REFUSAL: usize = 1 << 20;
+
+/// What all warnings of an answer may have, in characters; of more only the beginnings are sent (upstream:
+/// `endpoints/filters/warning.go`, `truncateAtTotalRunes`).
+pub const WARNINGS: usize = 4096;
+
+/// The beginning of a warning, in characters (upstream: `truncateItemRunes`).
+pub const WARNING: usize = 256;
 
 /// Time for the head of a request to come (upstream: `ReadHeaderTimeout`).
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(32);

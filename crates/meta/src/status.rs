@@ -1,8 +1,11 @@
 //! The error that the API answers with (upstream: `metav1.Status`, `api/errors`).
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::field;
+use crate::limits;
 use crate::names::group_resource;
 
 /// Why a request failed, as clients match it.
@@ -208,10 +211,18 @@ impl Status {
         show: &dyn Fn(&field::Error) -> Option<String>,
     ) -> Self {
         let body = |error: &field::Error| show(error).map_or_else(|| error.body(), |text| error.body_showing(text));
-        let mut shown: Vec<String> = Vec::new();
-        for error in errors {
-            let text = format!("{}: {}", error.path, body(error));
-            if !shown.contains(&text) {
+        let (mut shown, mut causes): (Vec<String>, Vec<Cause>) = (Vec::new(), Vec::new());
+        let (mut known, mut size) = (HashSet::new(), 0);
+        for (at, error) in errors.iter().enumerate() {
+            let (field, message) = (error.path.to_string(), body(error));
+            let text = format!("{field}: {message}");
+            size += text.len();
+            if size > limits::REFUSAL && at > 0 {
+                shown.push(format!("and {} more", errors.len() - at));
+                break;
+            }
+            causes.push(Cause { reason: error.reason().to_owned(), message, field });
+            if known.insert(text.clone()) {
                 shown.push(text);
             }
         }
@@ -219,10 +230,7 @@ impl Status {
         let subject = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
         let message = format!("{subject} {} is invalid: {list}", crate::text::quoted(name));
         let mut status = Status::about(Reason::Invalid, group, kind, name, message);
-        status.causes = errors
-            .iter()
-            .map(|e| Cause { reason: e.reason().to_owned(), message: body(e), field: e.path.to_string() })
-            .collect();
+        status.causes = causes;
         status
     }
 

@@ -1,6 +1,6 @@
 //! Times as the API prints them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// `metav1.Time`: RFC 3339 in UTC with whole seconds.
 pub fn seconds(at: Timestamp) -> String {
@@ -15,6 +15,13 @@ pub fn micros(at: Timestamp) -> String {
 /// Reads either form.
 pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse().ok()
+}
+
+/// The time that many seconds after (or before) another one; the last or first that there is, when there is none.
+/// Seconds of clients are any number, and so are their times.
+pub fn after(at: Timestamp, seconds: i64) -> Timestamp {
+    let end = if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(end)
 }
 
 /// A duration as kubectl shows it: `5s`, `2m5s`, `3h`, `4d2h`, `2y11d`
@@ -46,5 +53,15 @@ mod tests {
         let t = parse("2026-11-22T10:00:00.5Z").expect("parses");
         assert_eq!(seconds(t), "2026-11-22T10:00:00Z");
         assert_eq!(micros(t), "2026-11-22T10:00:00.500000Z");
+    }
+
+    #[test]
+    fn no_number_of_seconds_is_too_many() {
+        let t = parse("2026-11-22T10:00:00Z").expect("parses");
+        assert_eq!(seconds(after(t, -60)), "2026-11-22T09:59:00Z");
+        for (most, year) in [(i64::MAX, "9999"), (i64::MIN, "-9999")] {
+            assert!(seconds(after(t, most)).starts_with(year), "{}", seconds(after(t, most)));
+            assert_eq!(after(after(t, most), most), after(t, most));
+        }
     }
 }

@@ -15,6 +15,7 @@ mod apply;
 mod cache;
 mod error;
 mod kind;
+pub mod long;
 mod lookup;
 mod read;
 pub mod registry;

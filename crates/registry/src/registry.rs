@@ -16,6 +16,7 @@ use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, W
 use crate::cache::{Cache, Feed};
 use crate::error::{parse_revision, too_large};
 use crate::kind::{self, Kind, Kinds};
+use crate::long;
 use crate::lookup::Recent;
 use crate::read::list::Reader;
 use crate::read::select::Selection;
@@ -280,6 +281,10 @@ impl Registry {
 
     /// Creates an object, or posts to a subresource (`binding`, `eviction`).
     pub async fn create(&self, call: &Call, object: Object) -> Result<Written, Status> {
+        long::run(long::weight(&object), self.create_here(call, object)).await
+    }
+
+    async fn create_here(&self, call: &Call, object: Object) -> Result<Written, Status> {
         let a = &call.attributes;
         if &*a.resource == "bindings" && a.group.is_empty() {
             // The old form of `pods/binding`.
@@ -287,7 +292,7 @@ impl Registry {
             call.attributes.resource = "pods".to_owned();
             call.attributes.subresource = "binding".to_owned();
             call.attributes.name = object.name().to_owned();
-            return Box::pin(self.create(&call, object)).await;
+            return Box::pin(self.create_here(&call, object)).await;
         }
         let kind = self.target(a)?;
         if a.subresource.is_empty() {
@@ -298,6 +303,10 @@ impl Registry {
 
     /// Replaces an object (`status`, `scale`, `finalize`: that part of it).
     pub async fn update(&self, call: &Call, object: Object) -> Result<Written, Status> {
+        long::run(long::weight(&object), self.update_here(call, object)).await
+    }
+
+    async fn update_here(&self, call: &Call, object: Object) -> Result<Written, Status> {
         let kind = self.target(&call.attributes)?;
         if call.attributes.subresource.is_empty() {
             let creates = kind.descriptor.rules.create_on_update();
@@ -309,6 +318,10 @@ impl Registry {
     /// Changes an object or a subresource by a patch.
     pub async fn patch(&self, call: &Call, patch: impl Into<Sent>) -> Result<Written, Status> {
         let patch = patch.into();
+        long::run(patch.text.len(), self.patch_here(call, patch)).await
+    }
+
+    async fn patch_here(&self, call: &Call, patch: Sent) -> Result<Written, Status> {
         let kind = self.target(&call.attributes)?;
         if call.attributes.subresource.is_empty() {
             let fill = |object: &mut Object| default(&kind, object);

@@ -1,9 +1,11 @@
 //! Responses: bytes as they are, objects in the negotiated form, errors.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Response, StatusCode};
-use meta::{Object, Status};
+use meta::{Object, Status, limits};
 use schema::Schema;
 use serde_json::Value;
 use transport::{Body, full};
@@ -121,13 +123,22 @@ pub fn warn_first(response: &mut Response<Body>, text: &str) {
     });
 }
 
-/// Adds warnings for the client, each once (upstream: `net.NewWarningHeader`).
+/// Adds warnings for the client, each once (upstream: `net.NewWarningHeader`). When there are too many, as many as fit,
+/// and of each the beginning.
 pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
-    for (at, text) in warnings.iter().enumerate() {
-        if warnings[..at].contains(text) {
+    let mut known = HashSet::new();
+    let once = || warnings.iter().filter(|text| !text.is_empty());
+    let all: usize = once().map(|text| text.chars().count()).sum();
+    let (most, mut written) = (if all > limits::WARNINGS { limits::WARNING } else { usize::MAX }, 0);
+    for text in once() {
+        if written >= limits::WARNINGS {
+            return;
+        }
+        if !known.insert(text) {
             continue;
         }
-        let text: String = text.chars().filter(|c| !c.is_control()).collect();
+        written += text.chars().take(most).count();
+        let text: String = text.chars().take(most).filter(|c| !c.is_control()).collect();
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             response.headers_mut().append(WARNING, value);

@@ -39,7 +39,7 @@ pub fn reconcile(existing: Option<&Object>, expected: &Object) -> Action {
         add_missing(&mut merged, "subjects", expected.list_at("subjects"));
     } else if expected.at("aggregationRule").is_none() {
         let (have, want) = (Rule::all_of(existing), Rule::all_of(expected));
-        let missing: Vec<Value> = escalation::missing(&have, &want).iter().map(Rule::to_value).collect();
+        let missing: Vec<Value> = escalation::missing(&have, &want).unwrap_or(want).iter().map(Rule::to_value).collect();
         add_missing(&mut merged, "rules", &missing);
         merged.remove("aggregationRule");
     } else {
@@ -92,7 +92,7 @@ mod tests {
         changed.set("metadata.resourceVersion", "7");
         let Action::Update(merged) = reconcile(Some(&changed), &role) else { panic!("not updated") };
         assert_eq!(merged.list_at("rules")[0], own);
-        assert!(escalation::missing(&Rule::all_of(&merged), &Rule::all_of(&role)).is_empty());
+        assert_eq!(escalation::missing(&Rule::all_of(&merged), &Rule::all_of(&role)), Ok(Vec::new()));
         assert_eq!(merged.resource_version(), "7");
         assert_eq!(reconcile(Some(&merged), &role), Action::Keep);
     }

@@ -104,7 +104,9 @@ fn deadline(node: &Node, world: &World) -> Timestamp {
     let reported = ready.and_then(|c| c.last_heartbeat_time.as_ref()).map(|at| at.0);
     let created = node.metadata.creation_timestamp.as_ref().map(|at| at.0);
     let heard = [renewed, reported, created].into_iter().flatten().max().unwrap_or(world.since());
-    heard.max(world.since()) + if ready.is_some() { GRACE } else { STARTUP_GRACE }
+    let grace: SignedDuration = if ready.is_some() { GRACE } else { STARTUP_GRACE };
+    // A node says any time.
+    meta::time::after(heard.max(world.since()), grace.as_secs())
 }
 
 /// The node with unknown conditions, if they are not yet.

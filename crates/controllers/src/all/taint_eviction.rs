@@ -1,7 +1,7 @@
 //! Taint eviction: pods leave nodes whose NoExecute taints they do not tolerate, or no longer
 //! (upstream: `pkg/controller/tainteviction`).
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
 use meta::Key;
 use serde_json::json;
@@ -73,18 +73,17 @@ fn taints(node: &Node) -> Vec<&Taint> {
 /// that does not say when it was added.
 fn leaves_at(pod: &Pod, taints: &[&Taint], since: Timestamp) -> Option<Timestamp> {
     let tolerations = pod.spec.as_ref().and_then(|s| s.tolerations.as_deref()).unwrap_or_default();
-    let mut first: Option<SignedDuration> = None;
+    let mut first: Option<i64> = None;
     for taint in taints {
         let mut tolerating = tolerations.iter().filter(|t| tolerates(t, taint)).peekable();
         if tolerating.peek().is_none() {
             return Some(Timestamp::UNIX_EPOCH);
         }
         let seconds = tolerating.filter_map(|t| t.toleration_seconds).min();
-        let span = seconds.map(|s| SignedDuration::from_secs(s.max(0)));
-        first = first.into_iter().chain(span).min();
+        first = first.into_iter().chain(seconds.map(|s| s.max(0))).min();
     }
     let added = taints.iter().map(|t| t.time_added.as_ref().map_or(since, |at| at.0)).max();
-    first.zip(added).map(|(span, added)| added + span)
+    first.zip(added).map(|(seconds, added)| meta::time::after(added, seconds))
 }
 
 fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {

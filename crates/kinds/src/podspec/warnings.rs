@@ -1,7 +1,7 @@
 //! Warnings about pods and templates that are valid and yet hardly meant so (upstream:
 //! `pkg/api/pod/warnings.go`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use meta::Quantity;
 use meta::field::Path;
@@ -113,14 +113,17 @@ fn node_affinity(spec: &View<'_>, warnings: &mut Vec<String>) {
     }
 }
 
+/// What is compared with everything before it is compared until there are this many warnings: no client is told more
+/// (`limits::WARNINGS`).
+pub(super) const MOST: usize = 1000;
+
 fn twice(spec: &View<'_>, list: &str, field: &str, warnings: &mut Vec<String>) {
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for entry in spec.each(list) {
         let value = entry.text(field);
-        if seen.contains(&value) {
+        if !seen.insert(value) {
             warnings.push(format!("{}: duplicate {field} {value:?}", entry.at(field).path));
         }
-        seen.push(value);
     }
 }
 
@@ -136,24 +139,26 @@ fn fractions(list: &View<'_>, warnings: &mut Vec<String>) {
 
 /// A variable that is set again, other than in terms of itself.
 fn hidden_variables(container: &View<'_>, warnings: &mut Vec<String>) {
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for variable in container.each("env") {
         let (name, value) = (variable.text("name"), variable.text("value"));
         let reference = format!("$({name})");
         let extends = !variable.has("valueFrom") && value != reference && value.contains(&reference);
-        if seen.contains(&name) && !extends {
+        if !seen.insert(name) && !extends {
             let detail = "which may be dropped when using apply";
             warnings.push(format!("{}: hides previous definition of {name:?}, {detail}", variable.path));
         }
-        seen.push(name);
     }
 }
 
 fn ports(containers: &[View<'_>], warnings: &mut Vec<String>) {
-    let mut known: HashMap<(i64, &str), Vec<View<'_>>> = HashMap::new();
+    let mut known: HashMap<(i64, &str), Ports<'_>> = HashMap::new();
     for port in containers.iter().flat_map(|c| c.each("ports")) {
+        if warnings.len() >= MOST {
+            return;
+        }
         let others = known.entry((port.number("containerPort"), port.text("protocol"))).or_default();
-        for other in others.iter() {
+        for other in others.near(&port).into_iter().map(|at| &others.all[at]) {
             let same_ip = port.text("hostIP") == other.text("hostIP");
             let (a, b) = (port.number("hostPort"), other.number("hostPort"));
             let any_ip = port.text("hostIP").is_empty() != other.text("hostIP").is_empty();
@@ -168,7 +173,43 @@ fn ports(containers: &[View<'_>], warnings: &mut Vec<String>) {
             };
             warnings.push(format!("{}: {word} port definition with {}", port.path, other.path));
         }
-        others.push(port);
+        others.add(port);
+    }
+}
+
+/// Ports of one number and protocol, by what makes two of them meet.
+#[derive(Default)]
+struct Ports<'a> {
+    all: Vec<View<'a>>,
+    /// By the port of the host.
+    outside: HashMap<i64, Vec<usize>>,
+    /// By the port and the address of the host.
+    bound: HashMap<(i64, &'a str), Vec<usize>>,
+}
+
+impl<'a> Ports<'a> {
+    fn add(&mut self, port: View<'a>) {
+        let (outside, at) = (port.number("hostPort"), self.all.len());
+        self.outside.entry(outside).or_default().push(at);
+        self.bound.entry((outside, port.text("hostIP"))).or_default().push(at);
+        self.all.push(port);
+    }
+
+    /// Those that may meet the port, in their order.
+    fn near(&self, port: &View<'a>) -> Vec<usize> {
+        let (outside, address) = (port.number("hostPort"), port.text("hostIP"));
+        if outside == 0 {
+            return (0..self.all.len()).collect();
+        }
+        let everywhere = self.outside.get(&0).into_iter();
+        let mut near: Vec<usize> = if address.is_empty() {
+            everywhere.chain(self.outside.get(&outside)).flatten().copied().collect()
+        } else {
+            let bound = [address, ""].into_iter().filter_map(|address| self.bound.get(&(outside, address)));
+            everywhere.chain(bound).flatten().copied().collect()
+        };
+        near.sort_unstable();
+        near
     }
 }
 

@@ -1,8 +1,10 @@
 //! `metadata` of any kind (upstream: `apimachinery/pkg/api/validation/objectmeta.go`).
 
+use std::collections::HashSet;
+
 use meta::field::{Error, Errors, Path};
 use meta::object::string_map;
-use meta::{Gvk, Object, text};
+use meta::{Gvk, Object, limits, text};
 use serde_json::Value;
 
 /// The most bytes that all keys and values of the annotations may have together.
@@ -131,9 +133,13 @@ pub fn annotations(map: Option<&Value>, path: &Path) -> Errors {
     errors
 }
 
+/// How often it is said that there is more than one controller.
+const DOUBLES: usize = 10;
+
 fn owners(list: Option<&Value>, path: &Path) -> Errors {
     let mut errors = Errors::new();
     let mut controller: Option<String> = None;
+    let mut doubles = 0;
     for owner in list.and_then(Value::as_array).into_iter().flatten() {
         let get = |f: &str| owner.get(f).and_then(Value::as_str).unwrap_or("");
         let gvk = Gvk::from_api_version(get("apiVersion"), get("kind"));
@@ -151,7 +157,10 @@ fn owners(list: Option<&Value>, path: &Path) -> Errors {
         if owner.get("controller") == Some(&Value::Bool(true)) {
             let name = format!("{}/{}", get("kind"), get("name"));
             match &controller {
+                // The message shows the whole list.
+                Some(_) if doubles == DOUBLES => {}
                 Some(first) => {
+                    doubles += 1;
                     let detail = format!(
                         "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
                     );
@@ -177,7 +186,8 @@ fn finalizers(object: &Object, path: &Path) -> Errors {
 }
 
 fn no_new_finalizers(new: &Object, old: &Object, path: &Path) -> Option<Error> {
-    let mut extra: Vec<&str> = new.finalizers().filter(|f| !old.finalizers().any(|o| o == *f)).collect();
+    let present: HashSet<&str> = old.finalizers().collect();
+    let mut extra: Vec<&str> = new.finalizers().filter(|f| !present.contains(f)).collect();
     extra.sort_unstable();
     extra.dedup();
     let quoted: Vec<String> = extra.iter().map(|f| format!("{f:?}")).collect();
@@ -199,8 +209,8 @@ fn managed_fields(object: &Object, path: &Path) -> Errors {
         if !matches!(get("fieldsType"), "" | "FieldsV1") {
             errors.push(Error::invalid(&path.child("fieldsType"), get("fieldsType"), "must be `FieldsV1`"));
         }
-        if get("manager").len() > 128 {
-            errors.push(Error::too_long(&path.child("manager"), 128));
+        if get("manager").len() > limits::MANAGER {
+            errors.push(Error::too_long(&path.child("manager"), limits::MANAGER));
         }
         if get("subresource").len() > 256 {
             errors.push(Error::too_long(&path.child("subresource"), 256));

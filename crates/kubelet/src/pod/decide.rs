@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::observed::{Job, Observed, Waiting};
@@ -142,7 +142,7 @@ pub fn ending(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Ending> 
 fn deadline(pod: &Pod) -> Option<Timestamp> {
     let seconds = spec::of(pod).active_deadline_seconds?;
     let start = spec::status(pod).start_time.as_ref()?;
-    Some(start.0 + SignedDuration::from_secs(seconds))
+    Some(meta::time::after(start.0, seconds))
 }
 
 /// Brings the pod to life and keeps it there. False when it is done.

@@ -7,7 +7,7 @@ use futures::StreamExt;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use runtime::{Container, ContainerState};
 use tokio::sync::mpsc;
@@ -80,7 +80,7 @@ fn choose(pod: &Pod, seen: Option<&runtime::Pod>, name: &str, previous: bool) ->
 fn stream(agent: &Arc<Agent>, container: Container, options: LogOptions) -> Response<Body> {
     let since = match (&options.since_time, options.since_seconds) {
         (Some(time), _) => time.parse().ok(),
-        (None, Some(seconds)) => Some(Timestamp::now() - SignedDuration::from_secs(seconds)),
+        (None, Some(seconds)) => Some(meta::time::after(Timestamp::now(), seconds.saturating_neg())),
         (None, None) => None,
     };
     let filter = Filter {

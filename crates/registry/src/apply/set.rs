@@ -69,15 +69,22 @@ impl Set {
         }
     }
 
-    /// Paths of either.
-    pub fn union(&self, other: &Set) -> Set {
-        let mut out = self.clone();
+    /// Takes in the paths of another set. Costs what the other one has, not what is there already.
+    pub fn extend(&mut self, other: &Set) {
         for (step, theirs) in &other.0 {
-            let ours = out.0.entry(step.clone()).or_default();
-            ours.member |= theirs.member;
-            ours.below = ours.below.union(&theirs.below);
+            if let Some(ours) = self.0.get_mut(step) {
+                ours.member |= theirs.member;
+                ours.below.extend(&theirs.below);
+            } else {
+                self.0.insert(step.clone(), theirs.clone());
+            }
         }
-        out
+    }
+
+    /// Paths of either.
+    pub fn union(mut self, other: &Set) -> Set {
+        self.extend(other);
+        self
     }
 
     /// Paths of both.
@@ -232,7 +239,7 @@ mod tests {
         );
         let a = Set::fields(&["spec", "a"]);
         assert_eq!(set.intersection(&a), a);
-        assert_eq!(set.difference(&a).union(&a), set);
+        assert_eq!(set.difference(&a).union(&a), set.clone());
         assert!(set.outside(&Set::fields(&["spec"])).is_empty());
         assert_eq!(a.with_parents().paths(), [".spec", ".spec.a"]);
         let odd = Step::Item(r#"{"port":{},"protocol":{"a":[1,"b"]}}"#.to_owned());

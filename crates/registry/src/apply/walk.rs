@@ -1,6 +1,8 @@
 //! Walks over an object along its schema: which fields it has, what changed, merge, removal
 //! (upstream: `structured-merge-diff/typed`).
 
+use std::collections::{BTreeMap, VecDeque};
+
 use schema::{Field, Kind, ListType, Shape, Type};
 use serde_json::{Map, Value};
 
@@ -132,37 +134,38 @@ pub(super) fn merge(form: Form<'_>, live: Value, config: &Value) -> Value {
 /// stood between the ones that both have.
 fn merge_items(form: Form<'_>, live: Vec<Value>, config: &[Value]) -> Vec<Value> {
     let wanted: Vec<Step> = config.iter().map(|item| form.step(item)).collect();
-    let mut live: Vec<(Step, Option<Value>)> = live.into_iter().map(|item| (form.step(&item), Some(item))).collect();
-    let mut shared: std::collections::VecDeque<&Step> =
-        wanted.iter().filter(|step| live.iter().any(|(is, _)| is == *step)).collect();
+    let steps: Vec<Step> = live.iter().map(|item| form.step(item)).collect();
+    let mut live: Vec<(&Step, Option<Value>)> = steps.iter().zip(live.into_iter().map(Some)).collect();
+    let (is_at, wanted_at) = (first_places(&steps), first_places(&wanted));
+    let mut shared: VecDeque<&Step> = wanted.iter().filter(|step| is_at.contains_key(step)).collect();
     let mut out = Vec::with_capacity(live.len().max(config.len()));
-    let take = |live: &mut Vec<(Step, Option<Value>)>, at: usize| {
-        let is = live.iter_mut().find(|(step, _)| *step == wanted[at]).and_then(|(_, item)| item.take());
+    let take = |live: &mut Vec<(&Step, Option<Value>)>, at: usize| {
+        let is = is_at.get(&wanted[at]).and_then(|place| live[*place].1.take());
         is.map_or_else(|| config[at].clone(), |is| merge(form.item(), is, &config[at]))
     };
     let (mut left, mut right) = (0, 0);
     while left < live.len() || right < wanted.len() {
         if left < live.len() && right < wanted.len() {
-            if live[left].0 == wanted[right] {
+            if *live[left].0 == wanted[right] {
                 out.push(take(&mut live, right));
                 (left, right) = (left + 1, right + 1);
                 shared.pop_front();
                 continue;
             }
-            let is_shared = wanted.contains(&live[left].0);
-            if is_shared && shared.front().is_some_and(|next| **next != live[left].0) {
+            let is_shared = wanted_at.contains_key(live[left].0);
+            if is_shared && shared.front().is_some_and(|next| *next != live[left].0) {
                 // Shared, but its turn comes later.
                 left += 1;
                 continue;
             }
         }
         if left < live.len() {
-            if !wanted.contains(&live[left].0) {
+            if !wanted_at.contains_key(live[left].0) {
                 out.extend(live[left].1.take());
                 left += 1;
                 continue;
             }
-            if wanted[..right].contains(&live[left].0) {
+            if wanted_at.get(live[left].0).is_some_and(|place| *place < right) {
                 left += 1;
             }
         }
@@ -175,6 +178,15 @@ fn merge_items(form: Form<'_>, live: Vec<Value>, config: &[Value]) -> Vec<Value>
         }
     }
     out
+}
+
+/// Where each step stands first.
+fn first_places(steps: &[Step]) -> BTreeMap<&Step, usize> {
+    let mut places = BTreeMap::new();
+    for (at, step) in steps.iter().enumerate() {
+        places.entry(step).or_insert(at);
+    }
+    places
 }
 
 /// Takes paths out of a value.

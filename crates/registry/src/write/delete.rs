@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use admission::Operation;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kinds::Rules;
 use meta::{Encoded, Object, Status, time};
 use serde_json::Value;
@@ -180,7 +180,7 @@ fn soften(rules: &dyn Rules, new: &mut Object, options: &DeleteOptions, now: Tim
     let granted = rules.grace_period(new, options.grace_period);
     let Some(at) = new.deletion_timestamp().and_then(time::parse) else {
         let Some(seconds) = granted else { return Grace::None };
-        new.set(AT, time::seconds(now + SignedDuration::from_secs(seconds)));
+        new.set(AT, time::seconds(time::after(now, seconds)));
         new.set(GRACE, seconds);
         lifecycle::raise_generation(new);
         return Grace::Seconds(seconds);
@@ -191,7 +191,7 @@ fn soften(rules: &dyn Rules, new: &mut Object, options: &DeleteOptions, now: Tim
     }
     // It can only be shortened.
     let Some(mut seconds) = options.grace_period.filter(|seconds| *seconds < running) else { return Grace::Pending };
-    let mut until = at - SignedDuration::from_secs(running) + SignedDuration::from_secs(seconds);
+    let mut until = time::after(at, seconds.saturating_sub(running));
     if until < now {
         until = now;
         // A graceful deletion stays one, even if its time is over.

@@ -1,5 +1,7 @@
 //! What the life cycle does to an object on its way: pure functions.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use meta::{Object, Status, random, time};
 use serde_json::Value;
@@ -20,16 +22,16 @@ pub(crate) fn wipe_system_fields(object: &mut Object) {
 /// of a patch.
 pub fn dedup_owners(object: &mut Object, sent: bool) -> Option<String> {
     let owners = object.at_mut("metadata.ownerReferences").and_then(Value::as_array_mut).filter(|list| list.len() > 1)?;
-    let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
+    let mut known: HashSet<String> = HashSet::with_capacity(owners.len());
     let mut twice: Vec<String> = Vec::new();
-    for owner in owners.drain(..) {
-        if kept.contains(&owner) {
+    owners.retain(|owner| {
+        // Fields of a tree are in order: equal owners have equal texts.
+        let new = known.insert(owner.to_string());
+        if !new {
             twice.push(owner.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned());
-        } else {
-            kept.push(owner);
         }
-    }
-    *owners = kept;
+        new
+    });
     let when = if sent { "" } else { " after mutating admission happens" };
     (!twice.is_empty()).then(|| {
         format!(

@@ -15,6 +15,7 @@ use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
 use crate::apply::{self, Writer};
 use crate::kind::Kind;
+use crate::long;
 use crate::registry::Registry;
 use crate::reservation::{self, Taken};
 
@@ -77,7 +78,8 @@ impl Registry {
                     Err(status) => return Err(status.warned(warnings)),
                 }
             };
-            match self.try_change(&On { call, kind, subresource, key: &key, entry: &entry }, edit).await? {
+            let on = On { call, kind, subresource, key: &key, entry: &entry };
+            match long::run(entry.value.len(), self.try_change(&on, edit)).await? {
                 Ok(written) => return Ok(written),
                 Err(now) => current = now,
             }

@@ -108,3 +108,17 @@ async fn a_pod_goes_gracefully() {
     let (_, gone) = w.delete(&target, now).await.expect("gone");
     assert!(gone);
 }
+
+#[tokio::test]
+async fn a_grace_period_is_any_number() {
+    let w = world().await;
+    let spec = json!({"containers": [{"name": "c", "image": "i"}], "nodeName": "n", "terminationGracePeriodSeconds": i64::MAX});
+    let pod = object(json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}));
+    let (pods, one) = (call("pods", "default", ""), call("pods", "default", "a"));
+    w.create(&pods, pod).await.expect("created");
+    let (marked, gone) = w.delete(&one, DeleteOptions::default()).await.expect("marked");
+    assert!(!gone && marked.deletion_timestamp().is_some_and(|at| at.starts_with("9999")));
+    let shorter = DeleteOptions { grace_period: Some(i64::MAX - 1), ..DeleteOptions::default() };
+    let (marked, _) = w.delete(&one, shorter).await.expect("marked again");
+    assert_eq!(marked.i64_at("metadata.deletionGracePeriodSeconds"), Some(i64::MAX - 1));
+}

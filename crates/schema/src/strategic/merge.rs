@@ -1,8 +1,10 @@
 //! Merging a patch into an object, or (for client-side apply) one patch into another.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
-use super::lists::{self, Elements};
+use super::lists::{self, Elements, Index};
 use super::order;
 use super::{
     DELETE_FROM_LIST, DIRECTIVE, PatchError, RETAIN_KEYS, Rule, SET_ORDER, Scope, Tree, bad_argument, go_type, printed,
@@ -89,7 +91,10 @@ impl Merge {
         }
         let key = rule.merge_key();
         let (merged, original, patch) = match lists::elements(&[&original, &patch])? {
-            Elements::Scalars if delete_list => return Ok(original.into_iter().filter(|v| !patch.contains(v)).collect()),
+            Elements::Scalars if delete_list => {
+                let gone: HashSet<&Value> = patch.iter().collect();
+                return Ok(original.into_iter().filter(|v| !gone.contains(v)).collect());
+            }
             Elements::Scalars => {
                 let both = original.iter().chain(&patch).cloned().collect();
                 (lists::without_repetition(both), original, patch)
@@ -108,15 +113,19 @@ impl Merge {
     }
 
     fn elements(self, mut original: Vec<Value>, patch: &[Value], key: &str, scope: Scope) -> Result<Vec<Value>> {
+        let mut index = Index::of(&original, key);
         for element in patch {
             let Value::Object(element) = element else { continue };
             let value = element.get(key).ok_or_else(|| super::no_merge_key(element, key))?;
-            match lists::find(&original, key, value)? {
+            match index.find(value)? {
                 Some(at) => {
                     let Value::Object(present) = original[at].take() else { continue };
                     original[at] = Value::Object(self.maps(present, element.clone(), scope)?);
                 }
-                None => original.push(Value::Object(element.clone())),
+                None => {
+                    index.add(value, original.len());
+                    original.push(Value::Object(element.clone()));
+                }
             }
         }
         Ok(original)
@@ -138,7 +147,8 @@ impl Merge {
             return Ok(());
         }
         let retain = retain.as_array().ok_or_else(malformed)?;
-        let retained = |key: &str| retain.iter().any(|k| k == key);
+        let retain: HashSet<&str> = retain.iter().filter_map(Value::as_str).collect();
+        let retained = |key: &str| retain.contains(key);
         for (key, value) in patch.iter() {
             let directive = key.starts_with(DELETE_FROM_LIST) || key.starts_with(SET_ORDER);
             if !value.is_null() && !directive && !retained(key) {
@@ -209,6 +219,7 @@ fn bad_directive(directive: &Value, patch: &Tree) -> PatchError {
 /// Carries out `$patch` in the elements of a list: what is left of the original, and of the patch.
 fn special_elements(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> Result<(Vec<Value>, Vec<Value>)> {
     let mut plain = Vec::new();
+    let mut gone: HashSet<Value> = HashSet::new();
     let mut replace = false;
     for element in patch {
         let Some(directive) = element.get(DIRECTIVE) else {
@@ -219,9 +230,7 @@ fn special_elements(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> R
         match directive.as_str() {
             Some("delete") => {
                 let value = map.get(key).ok_or_else(|| super::no_merge_key(map, key))?;
-                while let Some(at) = lists::find(&original, key, value)? {
-                    original.remove(at);
-                }
+                gone.insert(value.clone());
             }
             Some("replace") => replace = true,
             Some("merge") => {
@@ -230,6 +239,7 @@ fn special_elements(mut original: Vec<Value>, patch: Vec<Value>, key: &str) -> R
             _ => return Err(bad_directive(directive, map)),
         }
     }
+    original.retain(|element| element.get(key).is_none_or(|value| !gone.contains(value)));
     Ok(if replace { (plain, Vec::new()) } else { (original, plain) })
 }
 

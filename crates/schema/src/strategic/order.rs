@@ -1,6 +1,6 @@
 //! The order of merged lists: the patch's order among its own elements, the server's among the rest.
 
-use std::cmp::Ordering;
+use std::collections::HashMap;
 
 use serde_json::Value;
 
@@ -23,11 +23,11 @@ pub fn combine(
 ) -> Result<Vec<Value>> {
     let patch = sort(patch, patch_order, key)?;
     let server = sort(server, server_order, key)?;
+    let places = Places::of(server_order, key);
     let mut all = Vec::with_capacity(patch.len() + server.len());
     let (mut left, mut right) = (server.into_iter().peekable(), patch.into_iter().peekable());
     while let (Some(l), Some(r)) = (left.peek(), right.peek()) {
-        let places = (position(server_order, l, key), position(server_order, r, key));
-        let left_first = matches!(places, (Some(l), Some(r)) if l < r);
+        let left_first = matches!((places.find(l), places.find(r)), (Some(l), Some(r)) if l < r);
         all.extend(if left_first { left.next() } else { right.next() });
     }
     all.extend(left);
@@ -45,7 +45,8 @@ pub fn sort(list: Vec<Value>, order: &[Value], key: &str) -> Result<Vec<Value>> 
         }
     }
     let (deleted, kept): (Vec<Value>, Vec<Value>) = list.into_iter().partition(is_delete);
-    let mut placed: Vec<(Option<usize>, Value)> = kept.into_iter().map(|v| (position(order, &v, key), v)).collect();
+    let places = Places::of(order, key);
+    let mut placed: Vec<(Option<usize>, Value)> = kept.into_iter().map(|v| (places.find(&v), v)).collect();
     let less = |a: Option<usize>, b: Option<usize>| !matches!((a, b), (Some(a), Some(b)) if a >= b);
     if placed.len() <= INSERTION {
         for i in 1..placed.len() {
@@ -56,10 +57,7 @@ pub fn sort(list: Vec<Value>, order: &[Value], key: &str) -> Result<Vec<Value>> 
             }
         }
     } else {
-        placed.sort_by(|(a, _), (b, _)| match (a, b) {
-            (Some(a), Some(b)) => a.cmp(b),
-            _ => Ordering::Equal,
-        });
+        placed.sort_by_key(|(place, _)| place.unwrap_or(usize::MAX));
     }
     Ok(placed.into_iter().map(|(_, v)| v).chain(deleted).collect())
 }
@@ -68,13 +66,30 @@ fn is_delete(element: &Value) -> bool {
     element.get(DIRECTIVE).is_some_and(|d| d == "delete")
 }
 
-fn position(order: &[Value], element: &Value, key: &str) -> Option<usize> {
-    match element {
-        Value::Object(map) => {
-            let value = map.get(key)?;
-            order.iter().position(|v| v.get(key) == Some(value))
+/// Where elements stand in an order: the first place of each.
+struct Places<'o> {
+    key: &'o str,
+    maps: HashMap<&'o Value, usize>,
+    scalars: HashMap<&'o Value, usize>,
+}
+
+impl<'o> Places<'o> {
+    fn of(order: &'o [Value], key: &'o str) -> Self {
+        let mut places = Places { key, maps: HashMap::new(), scalars: HashMap::new() };
+        for (at, element) in order.iter().enumerate() {
+            match element {
+                Value::Object(map) => drop(map.get(key).map(|value| places.maps.entry(value).or_insert(at))),
+                scalar => drop(places.scalars.entry(scalar).or_insert(at)),
+            }
         }
-        scalar => order.iter().position(|v| v == scalar),
+        places
+    }
+
+    fn find(&self, element: &Value) -> Option<usize> {
+        match element {
+            Value::Object(map) => self.maps.get(map.get(self.key)?).copied(),
+            scalar => self.scalars.get(scalar).copied(),
+        }
     }
 }
 

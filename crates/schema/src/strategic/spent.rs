@@ -4,7 +4,8 @@
 use serde_json::Value;
 
 use super::merge::Merge;
-use super::{Scope, Tree, lists};
+use super::lists::Index;
+use super::{Scope, Tree};
 
 /// The patch after it was applied to `original`.
 pub fn spent(scope: Scope<'_>, original: &Tree, mut patch: Tree) -> Tree {
@@ -27,13 +28,17 @@ pub fn spent(scope: Scope<'_>, original: &Tree, mut patch: Tree) -> Tree {
 }
 
 fn spend_items(scope: Scope<'_>, key: &str, present: &[Value], items: &mut [Value]) {
-    let found = |list: &[Value], item: &Tree| item.get(key).and_then(|value| lists::find(list, key, value).ok().flatten());
+    let (known, mut seen) = (Index::of(present, key), Index::default());
     for at in 0..items.len() {
         let (before, rest) = items.split_at_mut(at);
         let Some(Value::Object(item)) = rest.first_mut() else { continue };
-        if let Some(Value::Object(present)) = found(present, item).map(|at| &present[at]) {
+        let value = item.get(key).cloned();
+        let find = |index: &Index| value.as_ref().and_then(|value| index.find(value).ok().flatten());
+        let (here, earlier) = (find(&known), find(&seen));
+        value.iter().for_each(|value| seen.add(value, at));
+        if let Some(Value::Object(present)) = here.map(|at| &present[at]) {
             *item = spent(scope, present, std::mem::take(item));
-        } else if let Some(Value::Object(first)) = found(before, item).map(|at| &mut before[at])
+        } else if let Some(Value::Object(first)) = earlier.map(|at| &mut before[at])
             && let Ok(merged) = (Merge { applying: true }).maps(first.clone(), item.clone(), scope)
         {
             *first = merged;

@@ -34,7 +34,7 @@ pub async fn body(work: &mut Work<'_>, validation: FieldValidation) -> Result<(m
     let format = negotiate::input(work.headers())?;
     let bytes = decode::read(std::mem::replace(&mut work.ask.body, transport::empty())).await?;
     let (gvk, schema) = decode::taken(&work.kind, &work.attributes().subresource)?;
-    decode::object(&gvk, &schema, format, &bytes, validation)
+    registry::long::steps(bytes.len(), || decode::object(&gvk, &schema, format, &bytes, validation))
 }
 
 /// Answers with what was written.

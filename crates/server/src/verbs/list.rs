@@ -27,19 +27,21 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
     many(&work, output, page)
 }
 
-/// A list in the form asked for.
+/// A list in the form asked for. Whole objects as JSON are not touched; all else is made of each of them.
 pub fn many(work: &Work<'_>, output: Output, page: List) -> Result<Response<Body>, Status> {
+    if output.shape == Shape::Whole && output.format == Format::Json {
+        return Ok(stream(work.headers(), ListBody::new(&work.kind, page)));
+    }
+    let bytes = page.items.iter().map(|object| object.json.len()).sum();
+    registry::long::steps(bytes, || converted(work, output, page))
+}
+
+fn converted(work: &Work<'_>, output: Output, page: List) -> Result<Response<Body>, Status> {
     let json = match output.shape {
         Shape::Whole if output.format == Format::Protobuf => {
             return Ok(answer::bytes(StatusCode::OK, PROTOBUF, protobuf(&work.kind, &page)?));
         }
-        Shape::Whole => {
-            let body = ListBody::new(&work.kind, page);
-            if output.format == Format::Json {
-                return Ok(stream(work.headers(), body));
-            }
-            body.whole()
-        }
+        Shape::Whole => ListBody::new(&work.kind, page).whole(),
         Shape::Partial(version) => {
             let mut items = String::new();
             for object in &page.items {

@@ -26,7 +26,10 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let call = options::call(work.ask.route, work.headers(), "PatchOptions", language == APPLY)?;
     let body = std::mem::replace(&mut work.ask.body, transport::empty());
     let force = work.ask.route.query.boolean("force").unwrap_or(false);
-    let decode = async { parse(&language, decode::read(body).await?, force) };
+    let decode = async {
+        let text = decode::read(body).await?;
+        registry::long::steps(text.len(), || parse(&language, text, force))
+    };
     let patch = decode.instrument(debug_span!("decode+default")).await?;
     let written = work.ask.state.registry.patch(&call, patch).await?;
     let code = if written.created { StatusCode::CREATED } else { StatusCode::OK };

@@ -1,10 +1,8 @@
 //! GET of a collection with `watch=true`.
 
-use std::time::Duration;
-
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
-use meta::{Reason, Status};
+use meta::{Reason, Status, limits};
 use rand::Rng;
 use transport::Body;
 
@@ -33,7 +31,7 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
     let scope = options::scope(work.ask.route)?;
     let (mut options, seconds) = options::watch(&work.ask.route.query)?;
     let seconds = seconds.unwrap_or_else(|| rand::rng().random_range(SHORTEST..2 * SHORTEST));
-    options.timeout = Some(Duration::from_secs(seconds));
+    options.timeout = Some(limits::seconds(seconds.cast_signed()));
     let form = match output.shape {
         Shape::Whole => Form::Whole,
         Shape::Partial(version) => Form::Partial(version),

@@ -1,5 +1,7 @@
 //! ClusterRoles that are the sum of others (upstream: the clusterrole-aggregation controller).
 
+use std::collections::HashSet;
+
 use meta::Object;
 use meta::selector::Labels;
 
@@ -26,13 +28,8 @@ pub(super) fn selects<'a>(selectors: &[Selector], label: impl Fn(&str) -> Option
 
 /// The rules of all parts, each once.
 pub(super) fn sum<'a>(parts: impl Iterator<Item = &'a [Rule]>) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = Vec::new();
-    for rule in parts.flatten() {
-        if !rules.contains(rule) {
-            rules.push(rule.clone());
-        }
-    }
-    rules
+    let mut known: HashSet<&Rule> = HashSet::new();
+    parts.flatten().filter(|rule| known.insert(rule)).cloned().collect()
 }
 
 /// The rules that an aggregated ClusterRole is to have, given all ClusterRoles in name order; `None` if it

@@ -4,7 +4,7 @@ use meta::Attributes;
 use serde_json::{Map, Value};
 
 /// What a role allows: any of the verbs on any of the resources of any of the groups, or on any of the paths.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Verbs; `*` for all.
     pub verbs: Vec<String>,

@@ -143,3 +143,16 @@ fn granting_more_than_one_holds_is_refused() {
                 {NonResourceURLs:[\"/x\"], Verbs:[\"get\"]}";
     assert_eq!(rbac.confirm_no_escalation(&bob, "a", &more), Err(text.to_owned()));
 }
+
+#[test]
+fn the_product_of_a_rules_lists_is_not_walked_when_it_is_large() {
+    let many = |prefix: &str| (0..1000).map(|n| format!("{prefix}{n}")).collect::<Vec<_>>();
+    let wanted = Rule { verbs: many("v"), groups: many("g"), resources: many("r"), names: many("n"), ..Rule::default() };
+    let star = || vec!["*".to_owned()];
+    let all = Rule { verbs: star(), groups: star(), resources: star(), ..Rule::default() };
+    assert_eq!(escalation::missing(&[all], std::slice::from_ref(&wanted)), Ok(Vec::new()));
+    assert_eq!(escalation::missing(&[], &[wanted]), Err(escalation::TooMany));
+    let patterns = Rule { verbs: star(), non_resource_urls: (0..10_000).map(|n| format!("/a{n}/*")).collect(), ..Rule::default() };
+    let paths = Rule { non_resource_urls: (0..10_000).map(|n| format!("/b{n}")).collect(), ..patterns.clone() };
+    assert_eq!(escalation::missing(&[patterns], &[paths]), Err(escalation::TooMany));
+}

@@ -168,7 +168,7 @@ fn timed_out(progress: &DeploymentCondition, deadline: SignedDuration, now: Time
     match progress.reason.as_deref() {
         Some(NEW_AVAILABLE) => false,
         Some(TIMED_OUT) => true,
-        _ => progress.last_update_time.as_ref().is_some_and(|at| at.0 + deadline < now),
+        _ => progress.last_update_time.as_ref().is_some_and(|at| meta::time::after(at.0, deadline.as_secs()) < now),
     }
 }
 
@@ -213,7 +213,7 @@ fn next_check(rollout: &Rollout) -> Option<Timestamp> {
     {
         return None;
     }
-    let at = progress.last_update_time.as_ref()?.0 + deadline + SignedDuration::from_secs(1);
+    let at = meta::time::after(progress.last_update_time.as_ref()?.0, deadline.as_secs() + 1);
     Some(at.max(rollout.now + SignedDuration::from_secs(1)))
 }
 

@@ -88,13 +88,16 @@ pub(super) fn status(new: &mut Object, old: &Object) {
         restore(new, old, "status.observedGeneration");
     }
     let Some(status) = child_mut(new.fields_mut(), "status") else { return };
+    let mut before: HashMap<&str, &Value> = HashMap::new();
+    for condition in old.list_at("status.conditions") {
+        before.entry(condition.get("type").and_then(Value::as_str).unwrap_or("")).or_insert(condition);
+    }
     for condition in each_mut(status, "conditions") {
         if condition.get("observedGeneration").and_then(Value::as_i64).unwrap_or(0) != 0 {
             continue;
         }
-        let same = |c: &&Value| c.get("type") == condition.get("type");
-        let before = old.list_at("status.conditions").iter().find(same).and_then(|c| c.get("observedGeneration"));
-        if let Some(generation) = before.cloned() {
+        let same = before.get(condition.get("type").and_then(Value::as_str).unwrap_or(""));
+        if let Some(generation) = same.and_then(|c| c.get("observedGeneration")).cloned() {
             condition.insert("observedGeneration".to_owned(), generation);
         }
     }

@@ -1,6 +1,6 @@
 //! What may be in the status of a pod (upstream: `ValidatePodStatusUpdate`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meta::field::{Error, Errors};
 use meta::{Object, text};
@@ -42,7 +42,8 @@ pub(super) fn of(new: &Object, old: &Object) -> Errors {
     extended(&is.at("extendedResourceClaimStatus"), &spec, &mut errors);
     addresses(&is, &was, &mut errors);
     for (statuses, containers) in [("containerStatuses", "containers"), ("initContainerStatuses", "initContainers")] {
-        is.each(statuses).for_each(|status| allocated(&status, &spec.at(containers), &mut errors));
+        let containers = by_name(spec.each(containers));
+        is.each(statuses).for_each(|status| allocated(&status, &containers, &mut errors));
     }
     for status in is.each("ephemeralContainerStatuses").filter(|s| !s.at("allocatedResourcesStatus").is_empty()) {
         errors.push(status.at("allocatedResourcesStatus").forbidden("must not be specified in container status"));
@@ -50,12 +51,22 @@ pub(super) fn of(new: &Object, old: &Object) -> Errors {
     errors
 }
 
+/// The first of each name.
+pub(super) fn by_name<'a>(list: impl Iterator<Item = View<'a>>) -> HashMap<&'a str, View<'a>> {
+    let mut found = HashMap::new();
+    for one in list {
+        found.entry(one.text("name")).or_insert(one);
+    }
+    found
+}
+
 /// Which claims were made for the pod's.
 fn claims(statuses: &View<'_>, spec: &View<'_>, errors: &mut Errors) {
     let mut seen = HashSet::new();
+    let known: HashSet<&str> = spec.each("resourceClaims").map(|claim| claim.text("name")).collect();
     for status in statuses.items() {
         let name = status.at("name");
-        if !spec.each("resourceClaims").any(|claim| claim.text("name") == name.str()) {
+        if !known.contains(name.str()) {
             errors.push(name.invalid("must match the name of an entry in `spec.resourceClaims`"));
         }
         if !seen.insert(name.str()) {
@@ -77,10 +88,10 @@ fn extended(status: &View<'_>, spec: &View<'_>, errors: &mut Errors) {
         errors.push(mappings.required("at least one request mapping is required"));
     }
     let mut seen = HashSet::new();
+    let containers = by_name(spec.each("containers").chain(spec.each("initContainers")));
     for mapping in mappings.items() {
         let (name, resource, request) = (mapping.at("containerName"), mapping.at("resourceName"), mapping.at("requestName"));
-        let mut containers = spec.each("containers").chain(spec.each("initContainers"));
-        match containers.find(|container| container.text("name") == name.str()) {
+        match containers.get(name.str()) {
             None => errors.push(name.invalid("must match the name of an entry in spec.initContainers.name or spec.containers.name")),
             Some(container) if container.at("resources").at("requests").has(resource.str()) => {}
             Some(_) => {
@@ -104,18 +115,19 @@ fn extended(status: &View<'_>, spec: &View<'_>, errors: &mut Errors) {
 }
 
 /// The health of what a container was given.
-fn allocated(status: &View<'_>, containers: &View<'_>, errors: &mut Errors) {
-    let container = containers.items().find(|c| c.text("name") == status.text("name"));
+fn allocated(status: &View<'_>, containers: &HashMap<&str, View<'_>>, errors: &mut Errors) {
+    let container = containers.get(status.text("name"));
+    let asked_claims: HashSet<String> = container.into_iter().flat_map(|c| c.at("resources").each("claims")).map(|c| match c.text("request") {
+        "" => c.text("name").to_owned(),
+        request => format!("{}/{request}", c.text("name")),
+    }).collect();
     for resource in status.each("allocatedResourcesStatus") {
         let name = resource.at("name");
         let asked = |container: &View<'_>| match name.str().strip_prefix("claim:") {
             None => container.at("resources").at("requests").has(name.str()),
-            Some(claim) => container.at("resources").each("claims").any(|c| match c.text("request") {
-                "" => c.text("name") == claim,
-                request => format!("{}/{request}", c.text("name")) == claim,
-            }),
+            Some(claim) => asked_claims.contains(claim),
         };
-        if container.as_ref().is_some_and(|container| !asked(container)) {
+        if container.is_some_and(|container| !asked(container)) {
             let of_claim = "must match one of the container's resource claims in a format 'claim:<claimName>/<request>' or \
                             'claim:<claimName>' if request is empty";
             let is_claim = name.str().starts_with("claim:");
@@ -140,12 +152,13 @@ fn transitions(is: &View<'_>, was: &View<'_>, spec: &View<'_>, containers: &str,
     if ["containers", "initContainers"].into_iter().flat_map(|l| spec.each(l)).any(|c| rules(&c)) {
         return;
     }
+    let (now, own) = (by_name(is.items()), by_name(spec.each(containers)));
     for (i, before) in was.items().enumerate() {
         let Some(ended) = before.at("state").get("terminated") else { continue };
         let name = before.text("name");
-        let Some(now) = is.items().find(|c| c.text("name") == name) else { continue };
-        let own = spec.each(containers).find(|c| c.text("name") == name);
-        let policy = own.as_ref().map_or("", |c| c.text("restartPolicy"));
+        let Some(now) = now.get(name) else { continue };
+        let own = own.get(name);
+        let policy = own.map_or("", |c| c.text("restartPolicy"));
         let restarts = match if policy.is_empty() { spec.text("restartPolicy") } else { policy } {
             "Always" => true,
             "OnFailure" => ended.number("exitCode") != 0,
@@ -162,12 +175,12 @@ fn transitions(is: &View<'_>, was: &View<'_>, spec: &View<'_>, containers: &str,
 fn addresses(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
     for list in ["podIPs", "hostIPs"] {
         let all = is.at(list);
-        let known: Vec<&str> = was.each(list).map(|a| a.text("ip")).collect();
+        let known: HashSet<&str> = was.each(list).map(|a| a.text("ip")).collect();
         let first = all.items().next();
         if let Some(first) = first.filter(|f| list == "hostIPs" && f.text("ip") != is.text("hostIP")) {
             errors.push(first.at("ip").invalid("must be equal to `hostIP`"));
         }
-        for address in all.items().filter(|a| !known.contains(&a.text("ip"))) {
+        for address in all.items().filter(|a| !known.contains(a.text("ip"))) {
             ip::address(&View::new(address.at("ip").value(), address.path.clone()), false, errors);
         }
         let families: HashSet<bool> = all.items().map(|a| a.text("ip").contains(':')).collect();

@@ -1,5 +1,7 @@
 //! The row of a pod in `kubectl get` (upstream: `printPod`).
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use meta::Object;
 use serde_json::Value;
@@ -82,9 +84,10 @@ fn count<'a>(container: &View<'a>, (restarts, last): (i64, &'a str)) -> (i64, &'
 /// Whether init containers are still at work, and the restarts of sidecars among them.
 fn init_phase<'a>(spec: &View<'a>, status: &View<'a>, summary: &mut Summary<'a>) -> (bool, (i64, &'a str)) {
     let mut of_sidecars = (0, "");
+    let sidecars = spec.each("initContainers").filter(|c| c.text("restartPolicy") == "Always");
+    let sidecars: HashSet<&str> = sidecars.map(|c| c.text("name")).collect();
     for (i, container) in status.each("initContainerStatuses").enumerate() {
-        let name = container.text("name");
-        let sidecar = spec.each("initContainers").any(|c| c.text("name") == name && c.text("restartPolicy") == "Always");
+        let sidecar = sidecars.contains(container.text("name"));
         (summary.restarts, summary.last_restart) = count(&container, (summary.restarts, summary.last_restart));
         if sidecar {
             of_sidecars = count(&container, of_sidecars);

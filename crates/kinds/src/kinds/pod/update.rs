@@ -1,9 +1,12 @@
 //! What may change in a pod (upstream: `ValidatePodUpdate` and its kin).
 
+use std::collections::HashSet;
+
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
 use serde_json::{Value, json};
 
+use super::status::by_name;
 use crate::podspec::validate::{own_annotations, stored_pod};
 use crate::tree::{Fields, child_mut, each_mut, same, same_pointers};
 use crate::validate::taint::tolerations;
@@ -40,8 +43,8 @@ pub(super) fn main(new: &Object, old: &Object) -> Errors {
         return errors;
     }
     added_tolerations(&is.at("tolerations"), &was.at("tolerations"), &mut errors);
-    let gates: Vec<&str> = was.each("schedulingGates").map(|g| g.text("name")).collect();
-    for gate in is.each("schedulingGates").filter(|g| !gates.contains(&g.text("name"))) {
+    let gates: HashSet<&str> = was.each("schedulingGates").map(|g| g.text("name")).collect();
+    for gate in is.each("schedulingGates").filter(|g| !gates.contains(g.text("name"))) {
         let detail = format!("only deletion is allowed, but found new scheduling gate '{}'", gate.text("name"));
         errors.push(gate.at("name").forbidden(detail));
     }
@@ -175,13 +178,10 @@ fn deadline(is: &View<'_>, was: &View<'_>, errors: &mut Errors) -> bool {
 }
 
 fn added_tolerations(is: &View<'_>, was: &View<'_>, errors: &mut Errors) {
-    let without_time = |t: &Value| {
-        let mut t = t.clone();
-        t.as_object_mut().map(|t| t.remove("tolerationSeconds"));
-        t
-    };
-    let kept = |old: &Value| is.list().iter().any(|new| same(Some(&without_time(new)), Some(&without_time(old))));
-    if was.list().iter().all(kept) {
+    // Everything but the time.
+    let what = |t: View<'_>| ["key", "operator", "value", "effect"].map(|field| t.text(field).to_owned());
+    let new: HashSet<[String; 4]> = is.items().map(what).collect();
+    if was.items().all(|old| new.contains(&what(old))) {
         tolerations(is, errors);
     } else {
         errors.push(is.forbidden("existing toleration can not be modified except its tolerationSeconds"));
@@ -220,9 +220,10 @@ pub(super) fn unfit(subresource: &str, old: &Object) -> Option<Error> {
 pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
     let mut errors = stored_pod(new);
     let list = View::of(new, "spec").at("ephemeralContainers");
+    let now = by_name(list.items());
     for before in View::of(old, "spec").each("ephemeralContainers") {
         let name = before.text("name");
-        match list.items().find(|c| c.text("name") == name) {
+        match now.get(name) {
             None => errors.push(list.forbidden(format!("existing ephemeral containers {name:?} may not be removed\n"))),
             Some(now) if !same(now.value(), before.value()) => {
                 let empty = Value::Null;

@@ -47,7 +47,7 @@ pub(super) fn check(spec: &View<'_>, old: Option<&View<'_>>) -> Errors {
 
 /// Whether every address is one.
 fn addresses(all: &View<'_>, old: Option<&View<'_>>, errors: &mut Errors) -> bool {
-    let known: Vec<&str> = old.map(|o| o.at("clusterIPs").strings().collect()).unwrap_or_default();
+    let known: HashSet<&str> = old.map(|o| o.at("clusterIPs").strings().collect()).unwrap_or_default();
     let mut good = true;
     for (i, address) in all.items().enumerate() {
         if i == 0 && address.str() == "None" {
@@ -55,7 +55,7 @@ fn addresses(all: &View<'_>, old: Option<&View<'_>>, errors: &mut Errors) -> boo
                 good = false;
                 errors.push(all.invalid("'None' must be the first and only value"));
             }
-        } else if !known.contains(&address.str()) {
+        } else if !known.contains(address.str()) {
             good &= ip::address(&address, false, errors).is_some();
         }
     }

@@ -30,9 +30,9 @@ pub(super) fn service(object: &Object, old: Option<&Object>) -> Errors {
     errors.extend(labels(selector.value(), &selector.path));
     affinity(&spec, &mut errors);
     errors.extend(addresses::check(&spec, before.as_ref()));
-    let known: Vec<&str> = before.as_ref().map(|b| b.at("externalIPs").strings().collect()).unwrap_or_default();
+    let known: HashSet<&str> = before.as_ref().map(|b| b.at("externalIPs").strings().collect()).unwrap_or_default();
     for address in spec.each("externalIPs") {
-        if known.contains(&address.str()) || ip::address(&address, false, &mut errors).is_some() {
+        if known.contains(address.str()) || ip::address(&address, false, &mut errors).is_some() {
             ip::endpoint(&address, &mut errors);
         }
     }
@@ -165,7 +165,7 @@ fn source_ranges(object: &Object, old: Option<&Object>, errors: &mut Errors) {
     let balancer = spec.text("type") == "LoadBalancer";
     let ranges = spec.at("loadBalancerSourceRanges");
     let before = old.map(|o| o.list_at("spec.loadBalancerSourceRanges")).unwrap_or_default();
-    let known: Vec<&str> = before.iter().filter_map(Value::as_str).map(str::trim).collect();
+    let known: HashSet<&str> = before.iter().filter_map(Value::as_str).map(str::trim).collect();
     let check = |text: &str, path: Path, errors: &mut Errors| {
         let _ = ip::range(&View::new(Some(&Value::from(text.trim())), path), false, errors);
     };
@@ -174,7 +174,7 @@ fn source_ranges(object: &Object, old: Option<&Object>, errors: &mut Errors) {
         if !balancer {
             errors.push(Error::forbidden(&path, ONLY_BALANCER));
         }
-        for (i, range) in ranges.strings().enumerate().filter(|(_, r)| !known.contains(&r.trim())) {
+        for (i, range) in ranges.strings().enumerate().filter(|(_, r)| !known.contains(r.trim())) {
             check(range, path.index(i), errors);
         }
     } else if let Some(value) = object.annotation(ANNOTATION) {
@@ -251,13 +251,13 @@ pub(super) fn status(object: &Object, old: &Object) -> Errors {
     let mut errors = Errors::new();
     let ingress = View::of(object, "status").at("loadBalancer").at("ingress");
     let before = View::of(old, "status").at("loadBalancer").each("ingress");
-    let known: Vec<&str> = before.map(|entry| entry.text("ip")).collect();
+    let known: HashSet<&str> = before.map(|entry| entry.text("ip")).collect();
     if object.str_at("spec.type") != "LoadBalancer" && !ingress.is_empty() {
         return vec![ingress.forbidden("may only be used when `spec.type` is 'LoadBalancer'")];
     }
     for entry in ingress.items() {
         let (address, mode, name) = (entry.at("ip"), entry.at("ipMode"), entry.at("hostname"));
-        if !address.str().is_empty() && !known.contains(&address.str()) {
+        if !address.str().is_empty() && !known.contains(address.str()) {
             ip::address(&address, false, &mut errors);
         }
         match (mode.exists(), address.str().is_empty()) {

@@ -1,5 +1,7 @@
 //! Affinity to nodes and pods, and spreading over topologies.
 
+use std::collections::{HashMap, HashSet};
+
 use meta::field::{Error, Errors};
 use meta::text;
 
@@ -111,25 +113,31 @@ fn label_keys(owner: &View<'_>, errors: &mut Errors) {
         }
         list.items().for_each(|key| errors.extend(label_key(key.str(), &key.path)));
     }
-    let mut known: Vec<&str> = selector.at("matchLabels").pairs().map(|(k, _)| k).collect();
-    for key in selector.each("matchExpressions").map(|e| e.text("key").to_owned()) {
-        let at = keys.strings().position(|k| k == key);
-        if let Some(i) = at.filter(|_| known.contains(&key.as_str())) {
-            errors.push(Error::invalid(&owner.path.index(i), key.as_str(), "exists in both matchLabelKeys and labelSelector"));
-        }
-        if let Some(i) = at {
-            known.extend(keys.strings().nth(i));
+    let mut known: HashSet<&str> = selector.at("matchLabels").pairs().map(|(k, _)| k).collect();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (i, key) in keys.strings().enumerate() {
+        places.entry(key).or_insert(i);
+    }
+    for key in selector.each("matchExpressions").map(|e| e.text("key")) {
+        if let Some(i) = places.get(key)
+            && !known.insert(key)
+        {
+            errors.push(Error::invalid(&owner.path.index(*i), key, "exists in both matchLabelKeys and labelSelector"));
         }
     }
-    for key in keys.items().filter(|k| others.strings().any(|o| o == k.str())) {
+    let others: HashSet<&str> = others.strings().collect();
+    for key in keys.items().filter(|k| others.contains(k.str())) {
         errors.push(key.invalid("exists in both matchLabelKeys and mismatchLabelKeys"));
     }
 }
 
 /// `topologySpreadConstraints`.
 pub(super) fn spread(list: &View<'_>, errors: &mut Errors) {
-    let all: Vec<View<'_>> = list.items().collect();
-    for (i, constraint) in all.iter().enumerate() {
+    let mut later: HashMap<(&str, &str), usize> = HashMap::new();
+    for constraint in list.items() {
+        *later.entry((constraint.text("topologyKey"), constraint.text("whenUnsatisfiable"))).or_default() += 1;
+    }
+    for constraint in list.items() {
         let (skew, key, action) = (constraint.at("maxSkew"), constraint.at("topologyKey"), constraint.at("whenUnsatisfiable"));
         if skew.int().unwrap_or(0) <= 0 {
             errors.push(Error::invalid(&skew.path, skew.int().unwrap_or(0), "must be greater than zero"));
@@ -138,8 +146,9 @@ pub(super) fn spread(list: &View<'_>, errors: &mut Errors) {
             errors.push(key.required("can not be empty"));
         }
         action.one_of(&["DoNotSchedule", "ScheduleAnyway"], errors);
-        let same = |c: &View<'_>| c.text("topologyKey") == key.str() && c.text("whenUnsatisfiable") == action.str();
-        if all[i + 1..].iter().any(same) {
+        let same = later.entry((key.str(), action.str())).or_insert(1);
+        *same -= 1;
+        if *same > 0 {
             let path = constraint.path.child("{topologyKey, whenUnsatisfiable}");
             errors.push(Error::duplicate(&path, format!("{{{}, {}}}", key.str(), action.str())));
         }
@@ -155,7 +164,7 @@ pub(super) fn spread(list: &View<'_>, errors: &mut Errors) {
         for policy in ["nodeAffinityPolicy", "nodeTaintsPolicy"].into_iter().filter_map(|p| constraint.get(p)) {
             policy.one_of(&["Honor", "Ignore"], errors);
         }
-        label_keys(constraint, errors);
+        label_keys(&constraint, errors);
         label_selector(&constraint.at("labelSelector"), errors);
     }
 }

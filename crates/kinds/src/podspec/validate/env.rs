@@ -1,5 +1,7 @@
 //! Environment variables and where they come from.
 
+use std::collections::HashMap;
+
 use meta::field::{Error, Errors};
 use meta::{Quantity, text};
 
@@ -110,10 +112,14 @@ fn file_key(file: &View<'_>, errors: &mut Errors) {
 /// Files with variables stand in an `emptyDir` of the pod.
 pub(super) fn files(spec: &View<'_>, errors: &mut Errors) {
     let lists = ["initContainers", "containers", "ephemeralContainers"];
+    let mut volumes: HashMap<&str, View<'_>> = HashMap::new();
+    for volume in spec.each("volumes") {
+        volumes.entry(volume.text("name")).or_insert(volume);
+    }
     let variables = lists.into_iter().flat_map(|l| spec.each(l)).flat_map(|c| c.each("env"));
     for file in variables.filter_map(|v| v.at("valueFrom").get("fileKeyRef")) {
         let name = file.at("volumeName");
-        match spec.each("volumes").find(|v| v.text("name") == name.str()) {
+        match volumes.get(name.str()) {
             None => errors.push(Error::not_found(&name.path, name.str())),
             Some(volume) if !volume.has("emptyDir") => {
                 errors.push(name.invalid("referenced volume must be of type emptyDir"));

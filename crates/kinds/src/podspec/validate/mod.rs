@@ -13,7 +13,7 @@ mod security;
 mod volume;
 mod windows;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
@@ -35,7 +35,7 @@ pub(crate) struct Context<'a> {
     /// The specification.
     pub spec: View<'a>,
     /// Volumes that are in order, by name.
-    pub volumes: Vec<(&'a str, View<'a>)>,
+    pub volumes: HashMap<&'a str, View<'a>>,
 }
 
 /// A new pod.
@@ -100,7 +100,7 @@ fn specification(spec: &View<'_>, is_pod: bool, name: &str, mirror: bool, errors
     if !spec.has("terminationGracePeriodSeconds") {
         errors.push(spec.at("terminationGracePeriodSeconds").required(""));
     }
-    let mut context = Context { is_pod, name, spec: spec.clone(), volumes: Vec::new() };
+    let mut context = Context { is_pod, name, spec: spec.clone(), volumes: HashMap::new() };
     context.volumes = volume::volumes(&context, errors);
     claims::of_pod(&spec.at("resourceClaims"), mirror, errors);
     container::containers(&context, errors);

@@ -11,14 +11,15 @@ use crate::view::View;
 /// `volumeMounts`.
 pub(super) fn mounts(context: &Context<'_>, container: &View<'_>, errors: &mut Errors) {
     let list = container.at("volumeMounts");
-    let devices: Vec<View<'_>> = container.each("volumeDevices").collect();
+    let devices = |field| container.each("volumeDevices").map(|d| d.text(field)).collect::<HashSet<&str>>();
+    let (device_names, device_paths) = (devices("name"), devices("devicePath"));
     let mut paths = HashSet::new();
     for mount in list.items() {
         let (name, path) = (mount.at("name"), mount.at("mountPath"));
         if name.str().is_empty() {
             errors.push(name.required(""));
         }
-        if !context.volumes.iter().any(|(n, _)| *n == name.str()) {
+        if !context.volumes.contains_key(name.str()) {
             errors.push(Error::not_found(&name.path, name.str()));
         }
         if path.str().is_empty() {
@@ -27,10 +28,10 @@ pub(super) fn mounts(context: &Context<'_>, container: &View<'_>, errors: &mut E
         if !paths.insert(path.str()) {
             errors.push(path.invalid("must be unique"));
         }
-        if devices.iter().any(|d| d.text("name") == name.str()) {
+        if device_names.contains(name.str()) {
             errors.push(name.invalid("must not already exist in volumeDevices"));
         }
-        if devices.iter().any(|d| d.text("devicePath") == path.str()) {
+        if device_paths.contains(path.str()) {
             errors.push(path.invalid("must not already exist as a path in volumeDevices"));
         }
         // Upstream reports the faults of the following fields at the list.
@@ -77,7 +78,8 @@ fn recursive_read_only(mount: &View<'_>, mode: &View<'_>, errors: &mut Errors) {
 
 /// `volumeDevices`.
 pub(super) fn devices(context: &Context<'_>, container: &View<'_>, errors: &mut Errors) {
-    let mounts: Vec<View<'_>> = container.each("volumeMounts").collect();
+    let mounts = |field| container.each("volumeMounts").map(|m| m.text(field)).collect::<HashSet<&str>>();
+    let (mount_names, mount_paths) = (mounts("name"), mounts("mountPath"));
     let (mut names, mut paths) = (HashSet::new(), HashSet::new());
     for device in container.each("volumeDevices") {
         let (name, path) = (device.at("name"), device.at("devicePath"));
@@ -86,9 +88,9 @@ pub(super) fn devices(context: &Context<'_>, container: &View<'_>, errors: &mut 
         } else if !names.insert(name.str()) {
             errors.push(name.invalid("must be unique"));
         }
-        match context.volumes.iter().find(|(n, _)| *n == name.str()) {
+        match context.volumes.get(name.str()) {
             None => errors.push(Error::not_found(&name.path, name.str())),
-            Some((_, volume)) if !volume.has("persistentVolumeClaim") && !volume.has("ephemeral") => {
+            Some(volume) if !volume.has("persistentVolumeClaim") && !volume.has("ephemeral") => {
                 let detail = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                 errors.push(name.invalid(detail));
             }
@@ -107,10 +109,10 @@ pub(super) fn devices(context: &Context<'_>, container: &View<'_>, errors: &mut 
         } else {
             errors.push(path.invalid("can not contain backsteps ('..')"));
         }
-        if mounts.iter().any(|m| m.text("name") == name.str()) {
+        if mount_names.contains(name.str()) {
             errors.push(name.invalid("must not already exist in volumeMounts"));
         }
-        if mounts.iter().any(|m| m.text("mountPath") == path.str()) {
+        if mount_paths.contains(path.str()) {
             errors.push(path.invalid("must not already exist as a path in volumeMounts"));
         }
     }

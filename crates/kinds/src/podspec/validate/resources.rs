@@ -1,6 +1,6 @@
 //! Requests and limits of containers and pods.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use meta::Quantity;
 use meta::field::{Error, Errors};
@@ -68,6 +68,9 @@ fn one(name: &str, value: &View<'_>, of_pod: bool, errors: &mut Errors) {
 
 fn check_claims(claims: &View<'_>, known: &BTreeSet<&str>, errors: &mut Errors) {
     let mut seen = HashSet::new();
+    // How many requests of a claim were seen.
+    let mut requests: HashMap<&str, usize> = HashMap::new();
+    let listed = listed(known);
     for claim in claims.items() {
         let (name, request) = (claim.text("name"), claim.text("request"));
         if name.is_empty() {
@@ -84,19 +87,35 @@ fn check_claims(claims: &View<'_>, known: &BTreeSet<&str>, errors: &mut Errors) 
                 }
             } else {
                 // The whole claim is twice every request of it that stood before.
-                let before = seen.iter().filter(|(other, _)| *other == name);
-                errors.extend(before.map(|_| Error::duplicate(&claim.path, name)));
+                let before = requests.get(name).copied().unwrap_or(0);
+                errors.extend((0..before).map(|_| Error::duplicate(&claim.path, name)));
             }
-            seen.insert((name, request));
+            if seen.insert((name, request)) {
+                *requests.entry(name).or_default() += 1;
+            }
         }
         if !known.contains(name) {
             let mut error = Error::not_found(&claim.path, name);
-            let names: Vec<&str> = known.iter().copied().collect();
-            let list = if names.is_empty() { " which is empty".to_owned() } else { format!(": {}", names.join(", ")) };
-            error.detail = format!("must be one of the names in pod.spec.resourceClaims{list}");
+            error.detail = format!("must be one of the names in pod.spec.resourceClaims{listed}");
             errors.push(error);
         }
     }
+}
+
+/// The names of the pod's claims for a message, which is said of every claim that is none of them: a few thousand bytes
+/// of them at most.
+fn listed(known: &BTreeSet<&str>) -> String {
+    const SHOWN: usize = 4096;
+    let mut list = if known.is_empty() { " which is empty".to_owned() } else { ":".to_owned() };
+    for (at, name) in known.iter().enumerate() {
+        if list.len() + name.len() > SHOWN {
+            list.push_str(", ...");
+            break;
+        }
+        list.push_str(if at == 0 { " " } else { ", " });
+        list.push_str(name);
+    }
+    list
 }
 
 /// `resizePolicy` of a container.

@@ -1,6 +1,6 @@
 //! Volumes and their sources.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meta::field::{Error, Errors};
 use meta::{Quantity, text};
@@ -47,13 +47,13 @@ const HOST_PATH_TYPES: [&str; 8] =
     ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"];
 
 /// Checks all volumes and returns those that are in order.
-pub(super) fn volumes<'a>(context: &Context<'a>, errors: &mut Errors) -> Vec<(&'a str, View<'a>)> {
+pub(super) fn volumes<'a>(context: &Context<'a>, errors: &mut Errors) -> HashMap<&'a str, View<'a>> {
     let list = context.spec.at("volumes");
     let claims: HashSet<String> = match context.name {
         "" => HashSet::new(),
         pod => list.items().filter(|v| v.has("ephemeral")).map(|v| format!("{pod}-{}", v.text("name"))).collect(),
     };
-    let mut good: Vec<(&'a str, View<'a>)> = Vec::new();
+    let mut good: HashMap<&'a str, View<'a>> = HashMap::new();
     for volume in list.items() {
         let (mut wrong, name) = (Errors::new(), volume.at("name"));
         source(context, &volume, &mut wrong);
@@ -62,11 +62,11 @@ pub(super) fn volumes<'a>(context: &Context<'a>, errors: &mut Errors) -> Vec<(&'
         } else {
             dns_label(&name, &mut wrong);
         }
-        if good.iter().any(|(n, _)| *n == name.str()) {
+        if good.contains_key(name.str()) {
             wrong.push(name.duplicate());
         }
         if wrong.is_empty() {
-            good.push((name.str(), volume.clone()));
+            good.insert(name.str(), volume.clone());
         }
         errors.append(&mut wrong);
         let claim = volume.at("persistentVolumeClaim").at("claimName");
