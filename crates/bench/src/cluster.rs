@@ -1,7 +1,9 @@
 //! A cluster of its own: an empty data directory, a copy of the program, and `down` at the end.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -61,6 +63,11 @@ impl Cluster {
     pub async fn connect(&self) -> Result<Client> {
         let (address, tls) = kubeconfig::read(&self.data().join("admin.conf"))?;
         Client::connect(address, tls).await
+    }
+
+    /// Where the server is, and how to speak with it without a certificate.
+    pub fn outside(&self) -> Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
+        kubeconfig::outside(&self.data().join("admin.conf"))
     }
 
     /// The same as soon as there is a server.

@@ -78,6 +78,22 @@ impl Client {
         }
     }
 
+    /// Sends the beginning of a request and does not wait for an answer.
+    pub async fn begin(&mut self, part: &[u8]) -> Result<()> {
+        self.stream.write_all(part).await?;
+        Ok(self.stream.flush().await?)
+    }
+
+    /// Sends a prepared request and returns the answer's body, whose length the answer says.
+    pub async fn body(&mut self, request: &[u8]) -> Result<Vec<u8>> {
+        self.begin(request).await?;
+        let Length::Bytes(length) = self.head().await? else { bail!("the answer does not say its length") };
+        while self.buffer.len() < length {
+            self.more().await?;
+        }
+        Ok(self.buffer.drain(..length).collect())
+    }
+
     /// GETs a path and returns the length of the body.
     pub async fn get(&mut self, path: &str) -> Result<usize> {
         self.send(&get(path)).await

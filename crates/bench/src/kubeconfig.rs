@@ -43,6 +43,15 @@ struct Certificate {
 
 /// Reads the first cluster and the first user.
 pub fn read(path: &Path) -> Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
+    open(path, true)
+}
+
+/// Reads the first cluster alone: connections show no certificate.
+pub fn outside(path: &Path) -> Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
+    open(path, false)
+}
+
+fn open(path: &Path, shows: bool) -> Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let file: File = serde_saphyr::from_str(&text)?;
     let server = &file.clusters.first().context("no cluster")?.cluster;
@@ -54,7 +63,9 @@ pub fn read(path: &Path) -> Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
     let key = PrivateKeyDer::from_pem_slice(&pem(&user.client_key_data)?)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok((address, Arc::new(config.with_root_certificates(roots).with_client_auth_cert(chain?, key)?)))
+    let config = config.with_root_certificates(roots);
+    let config = if shows { config.with_client_auth_cert(chain?, key)? } else { config.with_no_client_auth() };
+    Ok((address, Arc::new(config)))
 }
 
 fn pem(data: &str) -> Result<Vec<u8>> {

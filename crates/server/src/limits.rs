@@ -21,4 +21,4 @@ pub const BODY_WINDOW: Duration = Duration::from_secs(5);
 /// … at least so many bytes of a body must come.
 pub const BODY_PROGRESS: usize = 4 << 10;
 /// Bytes of an answer that are handed to its connection at once: then others run.
-pub const PIECE: usize = 256 << 10;
+pub const PIECE: usize = 64 << 10;

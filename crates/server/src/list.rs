@@ -15,8 +15,8 @@ use registry::api::List;
 use transport::Error;
 
 /// Bytes handed to the connection at once: large enough that TLS records and system calls are full,
-/// small enough that a list of any size needs little memory.
-const CHUNK: usize = 256 * 1024;
+/// small enough that a list of any size needs little memory, and that others need not wait for it.
+const CHUNK: usize = 64 * 1024;
 
 /// Bodies from this size on are compressed, if the client accepts it (upstream: `responsewriters`).
 pub const GZIP_FROM: u64 = 128 * 1024;

@@ -161,3 +161,58 @@ async fn a_server_that_stops_ends_its_watches_and_connections() {
         frame.expect("ends well");
     }
 }
+
+/// Sends the head of a create with a body of a thousand bytes, and the first of them.
+async fn dawdle(kit: &Kit, address: SocketAddr) -> TlsStream<TcpStream> {
+    let mut stream = connect(kit, address, "http/1.1").await;
+    let head = "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: a\r\ncontent-length: 1000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.expect("writes");
+    stream.flush().await.expect("sends");
+    stream
+}
+
+#[tokio::test]
+async fn bodies_that_do_not_come_stop_nobody() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let address = kit.listen(0).await;
+    // More than the level has seats, and more than its queues hold.
+    let mut slow = Vec::new();
+    for _ in 0..400 {
+        slow.push(dawdle(&kit, address).await);
+    }
+    let mut client = http1(&kit, address).await;
+    for name in 0..5 {
+        let map = json!({"metadata": {"name": format!("m{name}")}});
+        let request = Request::builder().method(Method::POST).uri("/api/v1/namespaces/default/configmaps");
+        let request = request.header("host", "a").body(Full::new(Bytes::from(map.to_string()))).expect("request");
+        let answer = tokio::time::timeout(std::time::Duration::from_secs(5), client.send_request(request)).await;
+        let (code, body) = text(answer.expect("nobody waits for the slow").expect("answers")).await;
+        assert_eq!(code, StatusCode::CREATED, "{body}");
+    }
+    let mut first = slow.swap_remove(0);
+    let mut answer = Vec::new();
+    while !answer.windows(4).any(|w| w == b"time") && first.read_buf(&mut answer).await.expect("an answer") > 0 {}
+    assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[tokio::test]
+async fn who_may_not_hears_it_before_a_body_is_read() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let address = kit.listen(0).await;
+    let config = tls::client_config(&kit.pki, Leaf::scheduler()).expect("certificate");
+    let mut config = rustls::ClientConfig::clone(&config);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let stream = TcpStream::connect(address).await.expect("connects");
+    let name = ServerName::try_from("127.0.0.1").expect("name");
+    let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("handshake");
+    let head = "POST /api/v1/namespaces/default/secrets HTTP/1.1\r\nhost: a\r\ncontent-length: 3000000\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.expect("writes");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"}\n") && !answer.ends_with(b"}") {
+        assert!(stream.read_buf(&mut answer).await.expect("an answer") > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("connection: close"), "{answer}");
+}
