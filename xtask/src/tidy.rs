@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dns", &["meta", "client"]),
     ("kubelet", &["meta", "client", "transport", "auth", "runtime", "network"]),
     ("kubectl", &["meta", "schema", "client", "transport"]),
-    ("bench", &[]),
+    ("bench", &["client", "network"]),
     ("xtask", &[]),
 ];
 

@@ -9,11 +9,12 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 
-use crate::api::{Error, HostPort, PodNetwork, Result};
+use crate::api::{Error, HostPort, OwnPort, PodNetwork, PodPorts, Result};
 use crate::ipam::Ipam;
 use crate::link::{Links, failed, inside};
 use crate::sysctl;
@@ -36,10 +37,12 @@ pub struct Config {
     pub cluster_range: Ipv4Net,
     /// The range of service addresses.
     pub service_range: Ipv4Net,
+    /// What the node serves itself: no pod gets it as a host port.
+    pub own_ports: Vec<OwnPort>,
 }
 
 /// Tells whoever translates host ports which pod has which; called after every attach and detach.
-pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, (Ipv4Addr, Vec<HostPort>)>) + Send + Sync>;
+pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, PodPorts>) + Send + Sync>;
 
 /// The network of this node.
 pub struct Bridge {
@@ -47,7 +50,8 @@ pub struct Bridge {
     ipam: Ipam,
     index: u32,
     directory: PathBuf,
-    pods: Mutex<HashMap<String, (Ipv4Addr, Vec<HostPort>)>>,
+    own_ports: Vec<OwnPort>,
+    pods: Mutex<HashMap<String, PodPorts>>,
     changed: HostPortsChanged,
 }
 
@@ -64,11 +68,12 @@ impl Bridge {
         links.route(config.service_range, index, None).await?;
         sysctl::set(&config.directory.join(sysctl::SAVED))?;
         let known = |(uid, address): (String, Ipv4Addr)| {
-            let ports = read_ports(&ports_path(&config.directory, &uid));
-            (uid, (address, ports))
+            let (ports, since) = read_ports(&ports_path(&config.directory, &uid));
+            (uid, PodPorts { address, ports, since })
         };
         let pods = Mutex::new(ipam.all().into_iter().map(known).collect());
-        let bridge = Bridge { links, ipam, index, directory: config.directory.clone(), pods, changed };
+        let own_ports = config.own_ports.clone();
+        let bridge = Bridge { links, ipam, index, directory: config.directory.clone(), own_ports, pods, changed };
         // Pods that run already keep their host ports.
         bridge.remember(|_| ());
         Ok(bridge)
@@ -79,7 +84,7 @@ impl Bridge {
         self.ipam.gateway()
     }
 
-    fn remember(&self, change: impl FnOnce(&mut HashMap<String, (Ipv4Addr, Vec<HostPort>)>)) {
+    fn remember(&self, change: impl FnOnce(&mut HashMap<String, PodPorts>)) {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut pods);
         (self.changed)(&pods);
@@ -89,6 +94,10 @@ impl Bridge {
 #[async_trait]
 impl PodNetwork for Bridge {
     async fn attach(&self, pod_uid: &str, netns: &Path, host_ports: &[HostPort]) -> Result<Vec<IpAddr>> {
+        let own = host_ports.iter().find(|port| self.own_ports.iter().any(|own| own.is_wanted_by(port)));
+        if let Some(HostPort { host_port, protocol, .. }) = own {
+            return Err(Error::OwnPort { port: *host_port, protocol: *protocol });
+        }
         let address = self.ipam.take(pod_uid)?;
         let (host_link, gateway) = (veth_name(address), self.ipam.gateway());
         let home = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open the network namespace", e))?;
@@ -110,8 +119,12 @@ impl PodNetwork for Bridge {
         let index = self.links.index(&host_link).await?;
         let index = index.ok_or_else(|| Error::System(format!("link {host_link} did not arrive")))?;
         self.links.plug(index, self.index).await?;
-        write_ports(&ports_path(&self.directory, pod_uid), host_ports)?;
-        self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), (address, host_ports.to_vec()))));
+        let path = ports_path(&self.directory, pod_uid);
+        if read_ports(&path).0 != host_ports {
+            write_ports(&path, host_ports)?;
+        }
+        let (ports, since) = read_ports(&path);
+        self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), PodPorts { address, ports, since })));
         Ok(vec![IpAddr::V4(address)])
     }
 
@@ -127,7 +140,7 @@ impl PodNetwork for Bridge {
 
     fn addresses(&self, pod_uid: &str) -> Vec<IpAddr> {
         let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
-        pods.get(pod_uid).map(|(address, _)| vec![IpAddr::V4(*address)]).unwrap_or_default()
+        pods.get(pod_uid).map(|pod| vec![IpAddr::V4(pod.address)]).unwrap_or_default()
     }
 }
 
@@ -159,8 +172,12 @@ fn ports_path(directory: &Path, pod_uid: &str) -> PathBuf {
     directory.join(format!("{pod_uid}.ports"))
 }
 
-fn read_ports(path: &Path) -> Vec<HostPort> {
-    std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+/// The ports and since when they are there. A pod without ports is there since ever.
+fn read_ports(path: &Path) -> (Vec<HostPort>, i128) {
+    let ports = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let written = std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos() as i128);
+    (ports, since)
 }
 
 /// No ports need no file.

@@ -19,6 +19,6 @@ mod nft;
 pub mod services;
 mod sysctl;
 
-pub use api::{HostPort, PodNetwork, Protocol};
+pub use api::{HostPort, OwnPort, PodNetwork, PodPorts, Protocol};
 pub use bridge::Bridge;
 pub use services::Proxy;

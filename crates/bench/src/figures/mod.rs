@@ -3,6 +3,7 @@
 mod api;
 mod idle;
 mod pod;
+mod services;
 mod up;
 
 pub(crate) use up::median;
@@ -44,7 +45,7 @@ pub struct Group {
 }
 
 /// Every group.
-pub const ALL: &[Group] = &[up::GROUP, idle::GROUP, pod::GROUP, api::GROUP];
+pub const ALL: &[Group] = &[up::GROUP, idle::GROUP, pod::GROUP, api::GROUP, services::GROUP];
 
 pub(crate) const fn at_most(name: &'static str, unit: &'static str, goal: f64) -> Figure {
     Figure { name, unit, goal: Goal::AtMost(goal) }
