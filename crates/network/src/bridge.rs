@@ -1,8 +1,8 @@
-//! The embedded pod network: a bridge on the node, a veth pair for each pod.
+//! The embedded pod network: each pod has a link of its own to the node, and the node routes.
 //!
-//! A pod's address is a /32 and its only way out is the gateway, so that also traffic between two
-//! pods of the node is routed and passes the service rules; otherwise answers would take the short
-//! way over the bridge and miss the translation back.
+//! A pod's address is a /32 and its only way out is the gateway, so that all its traffic, to its neighbours on the
+//! node as well, passes the pins, the service rules and the node's filters, and arrives with the pod's own address.
+//! The node's ends of the links have the gateway's address each. A bridge without ports keeps it for the node itself.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,9 +17,10 @@ use ipnet::Ipv4Net;
 use crate::api::{Error, HostPort, OwnPort, PodNetwork, PodPorts, Result};
 use crate::ipam::Ipam;
 use crate::link::{Links, failed, inside};
-use crate::sysctl;
+use crate::pins::{self, Pin, Pins};
+use crate::{nft, sysctl};
 
-/// The bridge's name.
+/// The bridge's name: it has the gateway's address and no ports.
 pub const BRIDGE: &str = "ironclad0";
 /// First letters of the node's ends of the veth pairs.
 pub const VETH_PREFIX: &str = "icv";
@@ -48,7 +49,9 @@ pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, PodPorts>) + Send + Sync
 pub struct Bridge {
     links: Links,
     ipam: Ipam,
+    /// The bridge's.
     index: u32,
+    pins: Pins,
     directory: PathBuf,
     own_ports: Vec<OwnPort>,
     pods: Mutex<HashMap<String, PodPorts>>,
@@ -63,7 +66,7 @@ impl Bridge {
         // A stray packet to an address of ours that nobody has must not leave the machine.
         links.unreachable(config.cluster_range).await?;
         links.unreachable(config.service_range).await?;
-        let index = links.bridge(BRIDGE, ipam.gateway(), config.pod_range.prefix_len()).await?;
+        let index = links.bridge(BRIDGE, ipam.gateway(), 32).await?;
         // The node itself must find a way to a service's address before the rules can translate it.
         links.route(config.service_range, index, None).await?;
         sysctl::set(&config.directory.join(sysctl::SAVED))?;
@@ -73,10 +76,34 @@ impl Bridge {
         };
         let pods = Mutex::new(ipam.all().into_iter().map(known).collect());
         let own_ports = config.own_ports.clone();
-        let bridge = Bridge { links, ipam, index, directory: config.directory.clone(), own_ports, pods, changed };
+        let pins = Pins::new();
+        let bridge = Bridge { links, ipam, index, pins, directory: config.directory.clone(), own_ports, pods, changed };
+        bridge.take_over().await?;
         // Pods that run already keep their host ports.
         bridge.remember(|_| ());
         Ok(bridge)
+    }
+
+    /// Pods that run already: their links may be those of an earlier version, ports of the bridge.
+    async fn take_over(&self) -> Result<()> {
+        let mut pins = Vec::new();
+        for (uid, address) in self.ipam.all() {
+            let link = veth_name(address);
+            if let Some(index) = self.links.index(&link).await? {
+                self.links.unplug(index, self.index).await?;
+                self.connect(&link, index, address).await?;
+                pins.push((uid.into(), Some(Pin { link, address })));
+            }
+        }
+        self.pins.change(pins).await
+    }
+
+    /// The node's end of a pod's pair: the gateway on it, and the way to the pod.
+    async fn connect(&self, link: &str, index: u32, pod: Ipv4Addr) -> Result<()> {
+        sysctl::set_link(link)?;
+        self.links.address(index, self.ipam.gateway(), 32).await?;
+        self.links.up(index).await?;
+        self.links.route(Ipv4Net::from(pod), index, None).await
     }
 
     /// The gateway's address: what pods see of the node.
@@ -100,6 +127,8 @@ impl PodNetwork for Bridge {
         }
         let address = self.ipam.take(pod_uid)?;
         let (host_link, gateway) = (veth_name(address), self.ipam.gateway());
+        // Before anything can be sent.
+        self.pins.change(vec![(pod_uid.into(), Some(Pin { link: host_link.clone(), address }))]).await?;
         let home = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open the network namespace", e))?;
         let name = host_link.clone();
         inside(netns, async move |links: Links| {
@@ -118,7 +147,7 @@ impl PodNetwork for Bridge {
         .await?;
         let index = self.links.index(&host_link).await?;
         let index = index.ok_or_else(|| Error::System(format!("link {host_link} did not arrive")))?;
-        self.links.plug(index, self.index).await?;
+        self.connect(&host_link, index, address).await?;
         let path = ports_path(&self.directory, pod_uid);
         if read_ports(&path).0 != host_ports {
             write_ports(&path, host_ports)?;
@@ -131,6 +160,7 @@ impl PodNetwork for Bridge {
     async fn detach(&self, pod_uid: &str) -> Result<()> {
         if let Some(address) = self.ipam.of(pod_uid) {
             self.links.remove(&veth_name(address)).await?;
+            self.pins.change(vec![(pod_uid.into(), None)]).await?;
             self.ipam.give_back(pod_uid)?;
         }
         write_ports(&ports_path(&self.directory, pod_uid), &[])?;
@@ -157,6 +187,9 @@ pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory:
         if links.remove_unreachable(range).await? {
             removed.push(format!("route unreachable {range}"));
         }
+    }
+    if nft::remove(pins::TABLE).map_err(|e| failed("remove the nftables table", e))? {
+        removed.push(format!("nftables table ip {}", pins::TABLE.name));
     }
     removed.extend(sysctl::restore(&directory.join(sysctl::SAVED))?);
     match std::fs::remove_dir_all(directory) {

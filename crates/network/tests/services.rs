@@ -77,6 +77,12 @@ fn services_lead_to_endpoints() {
             assert_eq!(ask(refused), Err(ErrorKind::ConnectionRefused), "{refused} from the node");
         }
 
+        // Whoever lists the rules of the machine sees ours.
+        let listed = std::process::Command::new("nft").args(["list", "ruleset"]).output().expect("nft");
+        let text = String::from_utf8_lossy(&listed.stdout);
+        let rule = "dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints";
+        assert!(listed.status.success() && text.contains(rule), "{text}{}", String::from_utf8_lossy(&listed.stderr));
+
         // Differences: an endpoint goes, another service gets one, one ends.
         slices.apply(slice("web", &[ip_b], 8080));
         slices.apply(slice("none", &[ip_a], 8080));

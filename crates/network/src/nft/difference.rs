@@ -41,7 +41,6 @@ pub(super) fn difference<S>(batch: &mut Batch, steps: &[Step<S>], sharing: &Shar
         }
         rules(batch, &chain.name, &chain.rules);
     }
-    lists(batch, Message::NewElement, sharing.come.iter().map(|c| (&c.place, goto(&c.name))));
     for step in steps {
         begin(batch.of(step.owner), step, retired);
     }
@@ -65,7 +64,6 @@ pub(super) fn difference<S>(batch: &mut Batch, steps: &[Step<S>], sharing: &Shar
         added(batch, &old.elements, &new.elements);
     }
     batch.of(NOBODY);
-    lists(batch, Message::DeleteElement, sharing.gone.iter().map(|c| (&c.place, Value::Nothing)));
     for chain in &sharing.gone {
         no_rules(batch, &chain.name);
         retired.chains.insert(chain.name.clone());
@@ -130,10 +128,6 @@ pub(super) fn new_chain(batch: &mut Batch, name: &str, hook: Option<Hook>) {
         chain.nested(4, &at).u32(5, 1).text(7, hook.kind)
     });
     batch.add(Message::NewChain, &chain);
-}
-
-fn goto(chain: &str) -> Value {
-    Value::Verdict(super::Verdict::Goto(chain.to_owned()))
 }
 
 pub(super) fn lists<'a>(batch: &mut Batch, message: Message, elements: impl Iterator<Item = (&'a Place, Value)>) {

@@ -62,12 +62,11 @@ impl<S> Default for Part<S> {
     }
 }
 
-/// A chain that is there as long as somebody uses it, and the element that leads to it.
+/// A chain that is there as long as somebody uses it.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedChain {
     pub(crate) name: String,
     pub(crate) rules: Vec<Rule>,
-    pub(crate) place: Place,
 }
 
 /// What a table is made from.

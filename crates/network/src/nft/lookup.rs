@@ -1,6 +1,8 @@
 //! Rules that ask maps and sets.
 //!
-//! A key or a value lies in four-byte registers one after the other, as the set's description has it.
+//! A key or a value lies in four-byte registers one after the other, as the set's description has it. A key is made
+//! of the packet and a random number alone: what a map says is never a part of another key, because the `nft` program
+//! (1.0.6) ends in the middle of any listing when it meets that.
 
 use super::rule::{Register, Rule};
 use super::wire::Attributes;
@@ -9,15 +11,6 @@ use super::wire::Attributes;
 const KEY: Register = Register(0);
 /// Where what a map says of the key starts.
 const FOUND: Register = Register(4);
-/// A key made of constants starts here.
-const MADE: Register = Register(8);
-/// Address and port of an endpoint, where the key was made.
-const CHOSEN: Register = Register(12);
-
-/// Bytes of a [`Pool`]'s name.
-const POOL: u32 = 3;
-/// Words before the pool's name in what the map of services says: the class.
-const CLASS: u32 = 2;
 
 /// How a packet names a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -37,85 +30,47 @@ pub(crate) struct Pool {
     pub(crate) count: u32,
 }
 
-/// Addresses, protocols and ports in a key: the pool's name or a client's word.
-pub(crate) type Name = [u8; 12];
-
 impl Rule {
-    fn key(self, entry: Entry) -> Self {
+    /// The key, and the register after it.
+    fn key(self, entry: Entry) -> (Self, Register) {
         match entry {
-            Entry::Address => self.payload(1, 16, 4, KEY).meta(16, Register(1)).payload(2, 2, 2, Register(2)),
-            Entry::Port => self.meta(16, KEY).payload(2, 2, 2, Register(1)),
+            Entry::Address => (self.payload(1, 16, 4, KEY).meta(16, Register(1)).payload(2, 2, 2, Register(2)), Register(3)),
+            Entry::Port => (self.meta(16, KEY).payload(2, 2, 2, Register(1)), Register(2)),
         }
     }
 
     /// The verdict that a map has for the packet.
     pub(crate) fn verdict_by(self, entry: Entry, map: &str) -> Self {
-        self.key(entry).lookup_verdict(map, KEY)
+        self.key(entry).0.lookup_verdict(map, KEY)
     }
 
     /// The packet's name is in a set.
     pub(crate) fn named_in(self, entry: Entry, set: &str) -> Self {
-        self.key(entry).lookup(set, KEY, None)
-    }
-
-    /// The verdict for the class that a map has for the packet.
-    pub(crate) fn class_by(self, entry: Entry, services: &str, classes: &str) -> Self {
-        self.key(entry).lookup(services, KEY, Some(FOUND.number())).lookup_verdict(classes, FOUND)
+        self.key(entry).0.lookup(set, KEY, None)
     }
 
     /// To the address and port that a map has for the packet.
     pub(crate) fn translate_by(self, entry: Entry, map: &str) -> Self {
-        self.key(entry).lookup(map, KEY, Some(FOUND.number())).dnat(FOUND)
+        self.key(entry).0.lookup(map, KEY, Some(FOUND.number())).dnat(FOUND)
     }
 
-    /// To one endpoint at random of the pool that the packet's destination itself names.
-    pub(crate) fn choose(self, pool: Pool, endpoints: &str) -> Self {
-        let rule = self.key(Entry::Address).random(pool, Register(KEY.0 + POOL));
-        rule.lookup(endpoints, KEY, Some(FOUND.number())).dnat(FOUND)
+    /// To one endpoint at random of those that a map has for the packet.
+    pub(crate) fn choose(self, entry: Entry, pool: Pool, endpoints: &str) -> Self {
+        let (rule, number) = self.key(entry);
+        let data = Attributes::new().u32(1, number.number()).u32(2, pool.count).u32(3, 1).u32(4, pool.first);
+        rule.expression("numgen", &data).lookup(endpoints, KEY, Some(FOUND.number())).dnat(FOUND)
     }
 
-    /// To one endpoint at random of the pool whose name the map of services has for the packet.
-    pub(crate) fn choose_by(self, entry: Entry, services: &str, pool: Pool, endpoints: &str) -> Self {
-        let name = Register(FOUND.0 + CLASS);
-        let number = Register(name.0 + POOL);
-        let end = Register(number.0 + 1);
-        let rule = self.key(entry).lookup(services, KEY, Some(FOUND.number())).random(pool, number);
-        rule.lookup(endpoints, name, Some(end.number())).dnat(end)
+    /// One of `n` at random.
+    pub(crate) fn one_in(self, n: u32) -> Self {
+        let data = Attributes::new().u32(1, KEY.number()).u32(2, n).u32(3, 1).u32(4, 0);
+        self.expression("numgen", &data).compare(true, &0u32.to_ne_bytes())
     }
 
-    /// To one endpoint at random of this pool.
-    pub(crate) fn choose_of(self, name: &Name, pool: Pool, endpoints: &str) -> Self {
-        self.chosen_of(name, pool, endpoints).dnat(CHOSEN)
-    }
-
-    /// The same, and the client keeps it.
-    pub(crate) fn choose_and_keep(self, name: &Name, pool: Pool, endpoints: &str, clients: &str) -> Self {
-        // What the client had before is not among the members any more.
-        let rule = self.payload(1, 12, 4, KEY).chosen_of(name, pool, endpoints);
-        rule.client(clients, 2).client(clients, 1).dnat(CHOSEN)
-    }
-
-    /// To the endpoint that the client has, if it is still one of the pool's.
-    pub(crate) fn kept(self, name: &Name, pool: Pool, members: &str, clients: &str) -> Self {
-        let made = [name.as_slice(), &pool.first.to_ne_bytes()].concat();
-        let rule = self.payload(1, 12, 4, KEY).load(MADE, &made).lookup(clients, KEY, Some(CHOSEN.number()));
-        rule.lookup(members, MADE, None).client(clients, 1).dnat(CHOSEN)
-    }
-
-    fn chosen_of(self, name: &Name, pool: Pool, endpoints: &str) -> Self {
-        let rule = self.load(MADE, name).random(pool, Register(MADE.0 + POOL));
-        rule.lookup(endpoints, MADE, Some(CHOSEN.number()))
-    }
-
-    /// Puts (1) client and endpoint into the map, or renews its time there, or takes (2) it out.
-    fn client(self, clients: &str, operation: u32) -> Self {
-        let data = Attributes::new().text(1, clients).u32(3, operation).u32(4, KEY.number());
-        self.expression("dynset", &data.u32(5, CHOSEN.number()))
-    }
-
-    fn random(self, pool: Pool, to: Register) -> Self {
-        let data = Attributes::new().u32(1, to.number()).u32(2, pool.count).u32(3, 1).u32(4, pool.first);
-        self.expression("numgen", &data)
+    /// To this address and port.
+    pub(crate) fn translate(self, end: &[u8; 8]) -> Self {
+        let (address, port) = end.split_at(4);
+        self.load(KEY, address).load(Register(1), &port[..2]).dnat(KEY)
     }
 
     /// The source address is (not) in a set.
@@ -125,8 +80,19 @@ impl Rule {
         rule.expression("lookup", &data)
     }
 
+    /// Puts the source address into a set, or renews its time there.
+    pub(crate) fn remember_source(self, set: &str) -> Self {
+        let data = Attributes::new().text(1, set).u32(3, 1).u32(4, KEY.number());
+        self.payload(1, 12, 4, KEY).expression("dynset", &data)
+    }
+
     /// Source and destination are a pair in a set.
     pub(crate) fn pair_in(self, set: &str) -> Self {
         self.payload(1, 12, 4, KEY).payload(1, 16, 4, Register(1)).lookup(set, KEY, None)
+    }
+
+    /// The link that the packet came by and its source address are in a set.
+    pub(crate) fn sender_in(self, set: &str) -> Self {
+        self.meta(6, KEY).payload(1, 12, 4, FOUND).lookup(set, KEY, None)
     }
 }

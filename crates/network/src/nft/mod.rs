@@ -10,7 +10,7 @@ mod table;
 mod wire;
 
 pub(crate) use layout::{Base, Elements, Hook, Layout, Part, SharedChain, Value};
-pub(crate) use lookup::{Entry, Name, Pool};
+pub(crate) use lookup::{Entry, Pool};
 pub(crate) use rule::{Rule, SCTP, TCP, UDP, Verdict};
 pub(crate) use set::{Field, Says, Set};
 pub(crate) use table::{Table, remove};

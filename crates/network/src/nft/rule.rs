@@ -81,7 +81,7 @@ impl Rule {
         self.expression("meta", &Attributes::new().u32(2, key).u32(1, to.number()))
     }
 
-    fn compare(self, equal: bool, value: &[u8]) -> Self {
+    pub(super) fn compare(self, equal: bool, value: &[u8]) -> Self {
         let data = Attributes::new().bytes(1, value);
         self.expression("cmp", &Attributes::new().u32(1, FIRST.number()).u32(2, u32::from(!equal)).nested(3, &data))
     }
@@ -144,6 +144,11 @@ impl Rule {
         let mut name = [0u8; libc::IFNAMSIZ];
         name[..link.len()].copy_from_slice(link.as_bytes());
         self.meta(7, FIRST).compare(equal, &name)
+    }
+
+    /// The packet came (not) by a link whose name begins so.
+    pub(crate) fn came_by(self, prefix: &str, equal: bool) -> Self {
+        self.meta(6, FIRST).compare(equal, prefix.as_bytes())
     }
 
     /// The first packet of a connection.

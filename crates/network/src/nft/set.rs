@@ -13,6 +13,8 @@ pub(crate) enum Field {
     Port,
     /// Any number, in the machine's order.
     Number,
+    /// A link's name.
+    Link,
 }
 
 impl Field {
@@ -23,6 +25,7 @@ impl Field {
             Field::Protocol => (12, 4),
             Field::Port => (13, 4),
             Field::Number => (19, 4),
+            Field::Link => (41, 16),
         }
     }
 }
@@ -74,7 +77,7 @@ impl Set {
     }
 }
 
-/// Types in the order of the key, six bits each; bytes.
+/// Types in the order of the key, six bits each, so that there may be five; bytes.
 fn describe(fields: &[Field]) -> (u32, u32) {
     fields.iter().fold((0, 0), |(kinds, length), field| {
         let (kind, bytes) = field.kind();

@@ -10,20 +10,14 @@ use super::layout::{address_key, port_key};
 use crate::bridge::BRIDGE;
 use crate::nft::{Base, Elements, Entry, Field, Hook, Rule, Says, Set, Value, Verdict};
 
-/// Service addresses and ports: the class of the service, and the name of its endpoints.
+/// Service addresses and ports: the chain that chooses an endpoint.
 pub(super) const SERVICES: &str = "services";
 /// The same for ports of the node.
 pub(super) const NODE_PORTS: &str = "node-ports";
-/// The chain of a class.
-pub(super) const CLASSES: &str = "classes";
-/// Endpoints by service and number.
+/// Endpoints by service address, port and number.
 pub(super) const ENDPOINTS: &str = "endpoints";
-/// Services whose clients keep their endpoint.
-pub(super) const STICKY: &str = "sticky-services";
-/// See [`STICKY`].
-pub(super) const STICKY_PORTS: &str = "sticky-node-ports";
-/// The endpoints that clients may keep.
-pub(super) const MEMBERS: &str = "sticky-endpoints";
+/// Endpoints by port of the node and number.
+pub(super) const PORT_ENDPOINTS: &str = "node-port-endpoints";
 /// Service addresses and ports without endpoints.
 pub(super) const REFUSED: &str = "refused-services";
 /// See [`REFUSED`].
@@ -40,8 +34,6 @@ pub(super) const HOST_ADDRESS_PORTS: &str = "host-address-ports";
 pub(super) const HOST_PORTS: &str = "host-ports";
 /// The pods of this node, twice each.
 pub(super) const PODS: &str = "pods";
-/// Marks a connection whose source is to be translated.
-pub(super) const MARK: &str = "mark-for-masquerade";
 
 const OWN_ADDRESS_PORTS: &str = "own-address-ports";
 const OWN_PORTS: &str = "own-ports";
@@ -54,11 +46,8 @@ const CHECK_PORT: &str = "check-port";
 const BY_ADDRESS: &[Field] = &[Field::Address, Field::Protocol, Field::Port];
 const BY_PORT: &[Field] = &[Field::Protocol, Field::Port];
 const BY_NUMBER: &[Field] = &[Field::Address, Field::Protocol, Field::Port, Field::Number];
-const CLASS: &[Field] = &[Field::Number, Field::Number];
-const CLASS_AND_NAME: &[Field] = &[Field::Number, Field::Number, Field::Address, Field::Protocol, Field::Port];
-pub(super) const END: &[Field] = &[Field::Address, Field::Port];
-const MEMBER: &[Field] =
-    &[Field::Address, Field::Protocol, Field::Port, Field::Number, Field::Address, Field::Port];
+const BY_PORT_NUMBER: &[Field] = &[Field::Protocol, Field::Port, Field::Number];
+const END: &[Field] = &[Field::Address, Field::Port];
 
 pub(super) fn base(config: &Config) -> Base {
     Base { sets: sets(), chains: chains(config), elements: own_ports(config) }
@@ -66,13 +55,10 @@ pub(super) fn base(config: &Config) -> Base {
 
 fn sets() -> Vec<(&'static str, Set)> {
     vec![
-        (SERVICES, Set::new(BY_ADDRESS, Says::Fields(CLASS_AND_NAME))),
-        (NODE_PORTS, Set::new(BY_PORT, Says::Fields(CLASS_AND_NAME))),
-        (CLASSES, Set::new(CLASS, Says::Verdict)),
+        (SERVICES, Set::new(BY_ADDRESS, Says::Verdict)),
+        (NODE_PORTS, Set::new(BY_PORT, Says::Verdict)),
         (ENDPOINTS, Set::new(BY_NUMBER, Says::Fields(END))),
-        (STICKY, Set::new(BY_ADDRESS, Says::Verdict)),
-        (STICKY_PORTS, Set::new(BY_PORT, Says::Verdict)),
-        (MEMBERS, Set::new(MEMBER, Says::Nothing)),
+        (PORT_ENDPOINTS, Set::new(BY_PORT_NUMBER, Says::Fields(END))),
         (REFUSED, Set::new(BY_ADDRESS, Says::Nothing)),
         (REFUSED_PORTS, Set::new(BY_PORT, Says::Nothing)),
         (DROPPED, Set::new(BY_ADDRESS, Says::Nothing)),
@@ -94,15 +80,13 @@ fn chains(config: &Config) -> Vec<(&'static str, Option<Hook>, Vec<Rule>)> {
     let translate = vec![
         Rule::new().verdict_by(Entry::Address, OWN_ADDRESS_PORTS),
         Rule::new().verdict_by(Entry::Port, OWN_PORTS),
-        Rule::new().verdict_by(Entry::Address, STICKY),
-        Rule::new().class_by(Entry::Address, SERVICES, CLASSES),
+        Rule::new().verdict_by(Entry::Address, SERVICES),
         Rule::new().translate_by(Entry::Address, HOST_ADDRESS_PORTS),
         at_node(TRANSLATE_PORT),
     ];
     let translate_port = vec![
         Rule::new().translate_by(Entry::Port, HOST_PORTS),
-        Rule::new().verdict_by(Entry::Port, STICKY_PORTS),
-        Rule::new().class_by(Entry::Port, NODE_PORTS, CLASSES),
+        Rule::new().verdict_by(Entry::Port, NODE_PORTS),
     ];
     let check = vec![
         Rule::new().named_in(Entry::Address, REFUSED).reject(),
@@ -131,7 +115,6 @@ fn chains(config: &Config) -> Vec<(&'static str, Option<Hook>, Vec<Rule>)> {
     let to_check = || vec![Rule::new().is_new().then(&jump(CHECK))];
     let guard = || vec![Rule::new().is_new().verdict_by(Entry::Address, GUARDED)];
     vec![
-        (MARK, None, vec![Rule::new().mark()]),
         (OWN, None, vec![Rule::new().destination_is_local().then(&Verdict::Accept)]),
         (TRANSLATE_PORT, None, translate_port),
         (TRANSLATE, None, translate),

@@ -1,16 +1,16 @@
-//! From plans to rules: two shared maps lead from a service to the chain of its class, and from service and number
-//! to an endpoint. A class is how the choice is made and among how many, so that a service adds elements, not chains.
+//! From plans to rules: shared maps lead from a service to the chain of its class, and from service and number to an
+//! endpoint. A class is how the choice is made and among how many, so that a service adds elements, not chains.
 
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
 use super::base::{
-    self, CLASSES, DROPPED, DROPPED_PORTS, ENDPOINTS, HOST_ADDRESS_PORTS, HOST_PORTS, MARK, NODE_PORTS, PODS, REFUSED,
-    REFUSED_PORTS, SERVICES,
+    self, DROPPED, DROPPED_PORTS, ENDPOINTS, HOST_ADDRESS_PORTS, HOST_PORTS, NODE_PORTS, PODS, PORT_ENDPOINTS,
+    REFUSED, REFUSED_PORTS, SERVICES,
 };
 use super::plan::{End, HostPortPlan, Owner, Plan, PodPlan, PortPlan};
 use super::{Config, guard, sticky};
-use crate::nft::{self, Base, Elements, Entry, Name, Pool, Rule, SharedChain, TableName, Value, Verdict};
+use crate::nft::{self, Base, Elements, Entry, Pool, Rule, SharedChain, TableName, Value, Verdict};
 
 /// The number of a service's first local endpoint.
 const LOCAL: u32 = 1 << 31;
@@ -30,17 +30,6 @@ pub(super) enum Class {
 }
 
 impl Class {
-    /// As the maps have it. A service has less than 2^30 endpoints.
-    fn number(self) -> [u8; 8] {
-        let port = |entry: Entry| u64::from(entry == Entry::Port);
-        let (kind, all, local) = match self {
-            Class::Cluster { local, count } => (u64::from(local), count, 0),
-            Class::External(entry, count) => (2 + port(entry), count, 0),
-            Class::ExternalLocal { entry, all, local } => (4 + port(entry), all, local),
-        };
-        (kind << 60 | u64::from(all) << 30 | u64::from(local)).to_ne_bytes()
-    }
-
     fn name(self) -> String {
         let kind = |entry: Entry| if entry == Entry::Port { "port" } else { "ip" };
         match self {
@@ -75,35 +64,43 @@ impl nft::Layout for Services {
     }
 
     fn shared(&self, class: &Class) -> SharedChain {
-        let mark = Verdict::Jump(MARK.to_owned());
-        let pods = self.0.cluster_range;
-        let map = |entry: Entry| if entry == Entry::Port { NODE_PORTS } else { SERVICES };
+        let choose = |rule: Rule, entry, local, count| rule.choose(entry, pool(local, count), endpoints(entry));
         let rules = match *class {
-            Class::Cluster { local, count } => vec![
-                // From outside of the pods: the answer must come back this way.
-                Rule::new().source(pods, false).then(&mark),
-                Rule::new().choose(pool(local, count), ENDPOINTS),
-            ],
-            Class::External(entry, count) => vec![
-                Rule::new().then(&mark),
-                Rule::new().choose_by(entry, map(entry), pool(false, count), ENDPOINTS),
-            ],
+            Class::Cluster { local, count } => {
+                vec![from_outside(&self.0), choose(Rule::new(), Entry::Address, local, count)]
+            }
+            Class::External(entry, count) => vec![marked(), choose(Rule::new(), entry, false, count)],
             Class::ExternalLocal { entry, all, local } => {
-                let choose = |rule: Rule, pool| rule.choose_by(entry, map(entry), pool, ENDPOINTS);
-                // As if they went up to a load balancer and came back in by a node that has endpoints.
                 let mut rules = Vec::new();
                 if all > 0 {
-                    rules.push(choose(Rule::new().source(pods, true), pool(false, all)));
-                    rules.push(Rule::new().source_is_local().then(&mark));
-                    rules.push(choose(Rule::new().source_is_local(), pool(false, all)));
+                    rules.extend(shortcut(&self.0, |rule| choose(rule, entry, false, all)));
                 }
-                rules.extend((local > 0).then(|| choose(Rule::new(), pool(true, local))));
+                rules.extend((local > 0).then(|| choose(Rule::new(), entry, true, local)));
                 rules
             }
         };
-        let place = (Cow::Borrowed(CLASSES), class.number().to_vec(), false);
-        SharedChain { name: class.name(), rules, place }
+        SharedChain { name: class.name(), rules }
     }
+}
+
+/// What comes from outside of the pods must come back this way.
+pub(super) fn from_outside(config: &Config) -> Rule {
+    Rule::new().source(config.cluster_range, false).mark()
+}
+
+/// The answer must come back this way.
+pub(super) fn marked() -> Rule {
+    Rule::new().mark()
+}
+
+/// For pods and the node itself, as if they went up to a load balancer and came back in by a node with endpoints.
+pub(super) fn shortcut(config: &Config, go: impl Fn(Rule) -> Rule) -> [Rule; 3] {
+    let pods = Rule::new().source(config.cluster_range, true);
+    [go(pods), Rule::new().source_is_local().mark(), go(Rule::new().source_is_local())]
+}
+
+fn endpoints(entry: Entry) -> &'static str {
+    if entry == Entry::Port { PORT_ENDPOINTS } else { ENDPOINTS }
 }
 
 /// All endpoints, or those of this node.
@@ -113,22 +110,20 @@ pub(super) fn pool(local: bool, count: u32) -> Pool {
 
 fn service_port(config: &Config, port: &PortPlan, part: &mut Part) {
     let (all, local) = (port.all.len() as u32, port.local.len() as u32);
-    let name = name(port);
-    let uses_local = port.internal_local || (port.external_local && port.is_exposed());
-    let pools = [(false, &port.all, !port.internal_local || port.is_exposed()), (true, &port.local, uses_local)];
-    for (local, ends, _) in pools.iter().filter(|(_, _, used)| *used) {
-        for (number, end) in (pool(*local, 0).first..).zip(*ends) {
-            let key = [name.as_slice(), &number.to_ne_bytes()].concat();
-            put(&mut part.elements, ENDPOINTS, key, Value::Fields(end_bytes(*end).to_vec()));
-        }
-    }
-    let own = name.to_vec();
+    let sticky = port.affinity.map(|seconds| sticky::part(config, port, seconds, part));
+    let own = address_key(port.address, port.protocol, port.port).to_vec();
     let internal = if port.internal_local { local } else { all };
     if internal == 0 {
         put(&mut part.elements, if port.has_endpoints() { DROPPED } else { REFUSED }, own, Value::Nothing);
-    } else if port.affinity.is_none() {
-        let class = Class::Cluster { local: port.internal_local, count: internal };
-        enter(part, class, SERVICES, own, &name);
+    } else {
+        let chain = match &sticky {
+            Some(chains) => chains.internal.clone(),
+            None => {
+                ends(part, Entry::Address, &own, port.internal_local, port);
+                share(part, Class::Cluster { local: port.internal_local, count: internal })
+            }
+        };
+        put(&mut part.elements, SERVICES, own, Value::Verdict(Verdict::Goto(chain)));
     }
     for (entry, key) in entries(port) {
         let (map, dropped, refused) = match entry {
@@ -142,30 +137,42 @@ fn service_port(config: &Config, port: &PortPlan, part: &mut Part) {
         if port.external_local && local == 0 {
             put(&mut part.elements, dropped, key.clone(), Value::Nothing);
         }
-        let class = match port.external_local {
-            false => Class::External(entry, all),
-            true => Class::ExternalLocal { entry, all, local },
+        let chain = match &sticky {
+            Some(chains) => chains.external.clone(),
+            None => {
+                ends(part, entry, &key, false, port);
+                if port.external_local {
+                    ends(part, entry, &key, true, port);
+                    share(part, Class::ExternalLocal { entry, all, local })
+                } else {
+                    share(part, Class::External(entry, all))
+                }
+            }
         };
-        if port.affinity.is_none() {
-            enter(part, class, map, key, &name);
-        }
-    }
-    if let Some(seconds) = port.affinity {
-        sticky::part(config, port, seconds, part);
+        put(&mut part.elements, map, key, Value::Verdict(Verdict::Goto(chain)));
     }
     guard::part(port, part);
 }
 
 /// The ways in from outside.
-pub(super) fn entries(port: &PortPlan) -> impl Iterator<Item = (Entry, Vec<u8>)> {
+fn entries(port: &PortPlan) -> impl Iterator<Item = (Entry, Vec<u8>)> {
     let addresses = port.outside.iter().map(|a| (Entry::Address, address_key(*a, port.protocol, port.port).to_vec()));
     addresses.chain(port.node_port.map(|n| (Entry::Port, port_key(port.protocol, n).to_vec())))
 }
 
-fn enter(part: &mut Part, class: Class, map: &'static str, key: Vec<u8>, name: &Name) {
-    let value = [class.number().as_slice(), name].concat();
-    put(&mut part.elements, map, key, Value::Fields(value));
+/// The endpoints, under the name by which packets come.
+fn ends(part: &mut Part, entry: Entry, key: &[u8], local: bool, port: &PortPlan) {
+    let ends = if local { &port.local } else { &port.all };
+    for (number, end) in (pool(local, 0).first..).zip(ends) {
+        let key = [key, &number.to_ne_bytes()].concat();
+        put(&mut part.elements, endpoints(entry), key, Value::Fields(end_bytes(*end).to_vec()));
+    }
+}
+
+/// The name of the class's chain.
+fn share(part: &mut Part, class: Class) -> String {
     part.shared.insert(class);
+    class.name()
 }
 
 fn pod(pod: &PodPlan, part: &mut Part) {
@@ -182,11 +189,6 @@ fn pod(pod: &PodPlan, part: &mut Part) {
 
 pub(super) fn put(elements: &mut Elements, set: &'static str, key: Vec<u8>, value: Value) {
     elements.insert((Cow::Borrowed(set), key, false), value);
-}
-
-/// The name of a port's endpoints: what its clients see of the service, which no other has.
-pub(super) fn name(port: &PortPlan) -> Name {
-    address_key(port.address, port.protocol, port.port)
 }
 
 /// Address, protocol and port as keys have them: four bytes each, in network order.

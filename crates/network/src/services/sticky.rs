@@ -1,69 +1,67 @@
-//! Services whose clients keep their endpoint for a time. Each port has a map of its clients, so that a flood of
-//! clients of one service leaves the others alone, and chains that ask it.
+//! Services whose clients keep their endpoint for a time: each endpoint has a set of its clients and a chain that
+//! puts them there. The sets are the service's own, so that a flood of clients of one leaves the others alone.
 
-use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use super::base::{END, ENDPOINTS, MARK, MEMBERS, STICKY, STICKY_PORTS};
-use super::layout::{Part, end_bytes, entries, label, name, pool, put};
-use super::plan::PortPlan;
 use super::Config;
-use crate::nft::{Entry, Field, Rule, Says, Set, Value, Verdict};
+use super::layout::{Part, end_bytes, from_outside, label, marked, shortcut};
+use super::plan::{End, PortPlan};
+use crate::nft::{Field, Rule, Says, Set, Verdict};
 
-pub(super) fn part(config: &Config, port: &PortPlan, seconds: u32, part: &mut Part) {
-    let (label, own) = (label(port), name(port));
-    let clients = format!("clients-{label}-{seconds}");
-    let set = Set { forgets_after: Some(seconds), ..Set::new(&[Field::Address], Says::Fields(END)) };
-    part.sets.insert(clients.clone(), set);
+/// The chains that lead to the endpoints.
+pub(super) struct Chains {
+    pub(super) internal: String,
+    pub(super) external: String,
+}
+
+pub(super) fn part(config: &Config, port: &PortPlan, seconds: u32, part: &mut Part) -> Chains {
+    let label = label(port);
     let goto = |chain: &str| Verdict::Goto(chain.to_owned());
-    let chain = |local: bool| format!("keep-{}-{label}", if local { "local" } else { "all" });
-    for (local, ends) in [(false, &port.all), (true, &port.local)] {
-        let used = if local { port.internal_local || port.external_local } else { true };
-        if ends.is_empty() || !used {
-            continue;
-        }
-        let pool = pool(local, ends.len() as u32);
-        for end in ends {
-            let member = [own.as_slice(), &pool.first.to_ne_bytes(), &end_bytes(*end)].concat();
-            put(&mut part.elements, MEMBERS, member, Value::Nothing);
-        }
-        let rules = vec![
-            Rule::new().kept(&own, pool, MEMBERS, &clients),
-            Rule::new().choose_and_keep(&own, pool, ENDPOINTS, &clients),
-            // The map of clients is full.
-            Rule::new().choose_of(&own, pool, ENDPOINTS),
-        ];
-        part.chains.insert(chain(local), rules);
+    let chains = Chains { internal: format!("cluster-{label}"), external: format!("external-{label}") };
+    let local = port.internal_local || port.external_local;
+    let used: BTreeSet<&End> = port.all.iter().chain(port.local.iter().filter(|_| local)).collect();
+    for end in used {
+        let (chain, clients) = (endpoint(&label, end), clients(&label, end, seconds));
+        part.sets.insert(clients.clone(), Set { forgets_after: Some(seconds), ..Set::new(&[Field::Address], Says::Nothing) });
+        let rules = vec![Rule::new().remember_source(&clients), Rule::new().translate(&end_bytes(*end))];
+        part.chains.insert(chain, rules);
     }
-    let has = |local: bool| !if local { &port.local } else { &port.all }.is_empty();
-    let mark = Verdict::Jump(MARK.to_owned());
-    if has(port.internal_local) {
-        let entry = format!("cluster-{label}");
-        let rules = vec![
-            Rule::new().source(config.cluster_range, false).then(&mark),
-            Rule::new().then(&goto(&chain(port.internal_local))),
-        ];
-        part.chains.insert(entry.clone(), rules);
-        put(&mut part.elements, STICKY, own.to_vec(), Value::Verdict(goto(&entry)));
+    let choice = |local: bool| format!("choose-{}-{label}", if local { "local" } else { "all" });
+    part.chains.insert(choice(false), choose(&label, &port.all, seconds));
+    if local {
+        part.chains.insert(choice(true), choose(&label, &port.local, seconds));
     }
-    if !port.is_exposed() || !port.has_endpoints() {
-        return;
-    }
-    let mut rules = Vec::new();
-    match port.external_local {
-        false => rules.extend([Rule::new().then(&mark), Rule::new().then(&goto(&chain(false)))]),
-        true => {
-            if has(false) {
-                rules.push(Rule::new().source(config.cluster_range, true).then(&goto(&chain(false))));
-                rules.push(Rule::new().source_is_local().then(&mark));
-                rules.push(Rule::new().source_is_local().then(&goto(&chain(false))));
+    let rules = vec![from_outside(config), Rule::new().then(&goto(&choice(port.internal_local)))];
+    part.chains.insert(chains.internal.clone(), rules);
+    if port.is_exposed() {
+        let rules = match port.external_local {
+            false => vec![marked(), Rule::new().then(&goto(&choice(false)))],
+            true => {
+                let mut rules = shortcut(config, |rule| rule.then(&goto(&choice(false)))).to_vec();
+                rules.push(Rule::new().then(&goto(&choice(true))));
+                rules
             }
-            rules.extend(has(true).then(|| Rule::new().then(&goto(&chain(true)))));
-        }
+        };
+        part.chains.insert(chains.external.clone(), rules);
     }
-    let entry = format!("external-{label}");
-    part.chains.insert(entry.clone(), rules);
-    for (kind, key) in entries(port) {
-        let map = if kind == Entry::Port { STICKY_PORTS } else { STICKY };
-        part.elements.insert((Cow::Borrowed(map), key, false), Value::Verdict(goto(&entry)));
-    }
+    chains
+}
+
+/// First those who have an endpoint, then one at random.
+fn choose(label: &str, ends: &[End], seconds: u32) -> Vec<Rule> {
+    let goto = |end: &End| Verdict::Goto(endpoint(label, end));
+    let known = ends.iter().map(|end| Rule::new().source_in(&clients(label, end, seconds), true).then(&goto(end)));
+    let random = (1..=ends.len() as u32).rev().zip(ends).map(|(left, end)| {
+        let rule = if left > 1 { Rule::new().one_in(left) } else { Rule::new() };
+        rule.then(&goto(end))
+    });
+    known.chain(random).collect()
+}
+
+fn endpoint(label: &str, (address, port): &End) -> String {
+    format!("end-{label}-{address}-{port}")
+}
+
+fn clients(label: &str, (address, port): &End, seconds: u32) -> String {
+    format!("clients-{label}-{address}-{port}-{seconds}")
 }

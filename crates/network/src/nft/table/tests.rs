@@ -28,13 +28,16 @@ impl Layout for Addresses {
         let hook = Hook { kind: "filter", number: 1, priority: 0 };
         let set = Set::new(&[Field::Address], Says::Nothing);
         let classes = Set::new(&[Field::Address], Says::Verdict);
-        Base { sets: vec![("addresses", set), ("classes", classes)], chains: vec![("in", Some(hook), vec![])], elements: Elements::new() }
+        let chains = vec![("in", Some(hook), vec![])];
+        Base { sets: vec![("addresses", set), ("classes", classes)], chains, elements: Elements::new() }
     }
 
     fn part(&self, plan: &Plan) -> Part<u8> {
         let mut part = Part::default();
         part.elements.insert((Cow::Borrowed("addresses"), vec![10, 0, 0, plan.address], false), Value::Nothing);
         part.shared.insert(plan.address % 2);
+        let class = Verdict::Goto(format!("class-{}", plan.address % 2));
+        part.elements.insert((Cow::Borrowed("classes"), vec![10, 0, 0, plan.address], false), Value::Verdict(class));
         if plan.spoiled {
             part.chains.insert("x".repeat(300), Vec::new());
         }
@@ -42,8 +45,7 @@ impl Layout for Addresses {
     }
 
     fn shared(&self, shared: &u8) -> SharedChain {
-        let place = (Cow::Borrowed("classes"), vec![*shared, 0, 0, 0], false);
-        SharedChain { name: format!("class-{shared}"), rules: vec![Rule::new().then(&Verdict::Accept)], place }
+        SharedChain { name: format!("class-{shared}"), rules: vec![Rule::new().then(&Verdict::Accept)] }
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::nft::Layout;
-use crate::services::base::{DROPPED, DROPPED_PORTS, NODE_PORTS, REFUSED, REFUSED_PORTS, SERVICES};
+use crate::services::base::{DROPPED, DROPPED_PORTS, ENDPOINTS, NODE_PORTS, REFUSED, REFUSED_PORTS, SERVICES};
 use crate::services::layout::{Class, Part, Services};
 use crate::services::plan::Plan;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ fn sets(part: &Part) -> Vec<&str> {
 }
 
 fn endpoints(part: &Part) -> usize {
-    part.elements.keys().filter(|(set, _, _)| set == "endpoints").count()
+    part.elements.keys().filter(|(set, _, _)| set == ENDPOINTS).count()
 }
 
 #[test]
@@ -90,11 +90,11 @@ fn services_of_one_kind_share_their_chain() {
 }
 
 #[test]
-fn affinity_has_one_map_of_clients_for_a_port() {
+fn affinity_has_a_set_of_clients_for_each_endpoint() {
     let sticky = json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 60}}});
     let two = json!([endpoint("10.244.0.5", "n1", true, false), endpoint("10.244.0.6", "n1", true, false)]);
     let part = part(spec(sticky), two);
-    assert_eq!(part.sets.values().map(|set| set.forgets_after).collect::<Vec<_>>(), [Some(60)]);
+    assert_eq!(part.sets.values().map(|set| set.forgets_after).collect::<Vec<_>>(), [Some(60); 2]);
     assert_eq!(part.shared.len(), 0);
 }
 
