@@ -18,7 +18,7 @@ use crate::api::{Error, HostPort, OwnPort, PodNetwork, PodPorts, Result};
 use crate::ipam::Ipam;
 use crate::link::{Links, failed, inside};
 use crate::pins::{self, Pin, Pins};
-use crate::{nft, sysctl};
+use crate::sysctl;
 
 /// The bridge's name: it has the gateway's address and no ports.
 pub const BRIDGE: &str = "ironclad0";
@@ -188,9 +188,7 @@ pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory:
             removed.push(format!("route unreachable {range}"));
         }
     }
-    if nft::remove(pins::TABLE).map_err(|e| failed("remove the nftables table", e))? {
-        removed.push(format!("nftables table ip {}", pins::TABLE.name));
-    }
+    removed.extend(pins::remove()?);
     removed.extend(sysctl::restore(&directory.join(sysctl::SAVED))?);
     match std::fs::remove_dir_all(directory) {
         Ok(()) => removed.push(format!("addresses in {}", directory.display())),

@@ -14,9 +14,18 @@ use rtnetlink::{LinkBridge, LinkUnspec};
 use serde_json::json;
 
 /// A datagram from the pod with this source reaches the node.
-fn reaches_node(pod: &Namespace, source: Ipv4Addr) -> bool {
+fn arrives(pod: &Namespace, source: Ipv4Addr) -> bool {
+    arrives_within(Duration::from_secs(5), pod, source)
+}
+
+/// It does not.
+fn is_lost(pod: &Namespace, source: Ipv4Addr) -> bool {
+    !arrives_within(Duration::from_millis(500), pod, source)
+}
+
+fn arrives_within(patience: Duration, pod: &Namespace, source: Ipv4Addr) -> bool {
     let socket = UdpSocket::bind((GATEWAY, 0)).expect("bound");
-    socket.set_read_timeout(Some(Duration::from_millis(300))).expect("set");
+    socket.set_read_timeout(Some(patience)).expect("set");
     let to = socket.local_addr().expect("address");
     let send = move || UdpSocket::bind((source, 0)).and_then(|socket| socket.send_to(b"x", to));
     pod.run(send).join().expect("ran").expect("sent");
@@ -44,10 +53,10 @@ fn a_pod_sends_with_its_own_address_alone() {
         let (IpAddr::V4(own), IpAddr::V4(other)) = (ip_a, ip_b) else { panic!("IPv4") };
         // Distributions set this: the kernel's own check looks at nothing then.
         std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "2").expect("set");
-        assert!(reaches_node(&a, own));
+        assert!(arrives(&a, own));
         for stolen in [other, Ipv4Addr::new(10, 244, 0, 77), Ipv4Addr::new(198, 51, 100, 1)] {
             give(&a, stolen).await;
-            assert!(!reaches_node(&a, stolen), "{stolen}");
+            assert!(is_lost(&a, stolen), "{stolen}");
         }
         // Who says in ARP that the other's address is its own gets nothing of it: its neighbour is still reached.
         assert_eq!(ask(&format!("{ip_b}:8080")).as_deref(), Ok("b"), "from the node");
@@ -55,14 +64,23 @@ fn a_pod_sends_with_its_own_address_alone() {
         node.net.attach("c", &c.0, &[]).await.expect("attach");
         let asked = c.run(move || ask(&format!("{ip_b}:8080"))).join().expect("ran");
         assert_eq!(asked.as_deref(), Ok("b"), "from a pod");
+        // Nor does the node take note of what a pod says in ARP: the first packet asks for the gateway in that name.
+        let d = Namespace::new(dir.path().join("d"));
+        let IpAddr::V4(ip_d) = node.net.attach("d", &d.0, &[]).await.expect("attach")[0] else { panic!("IPv4") };
+        give(&d, other).await;
+        assert!(is_lost(&d, other));
+        let known = std::process::Command::new("ip").args(["-4", "neigh", "show"]).output().expect("ip");
+        let known = String::from_utf8_lossy(&known.stdout).into_owned();
+        let entry = format!("{other} dev {VETH_PREFIX}{:08x} ", u32::from(ip_d));
+        assert!(known.contains(&ip_b.to_string()) && !known.contains(&entry), "{known}");
         // The same after a restart of the node agent, and its own address still serves.
         drop(node);
         let node = Node::open(dir.path(), Vec::new()).await;
-        assert!(reaches_node(&a, own) && !reaches_node(&a, other));
+        assert!(arrives(&a, own) && is_lost(&a, other));
         // Who gets the address later may use it.
         node.net.detach("b").await.expect("detach");
         drop(b);
-        assert!(!reaches_node(&a, other));
+        assert!(is_lost(&a, other));
     });
 }
 
@@ -159,7 +177,7 @@ fn pods_of_an_earlier_version_stay_connected_and_are_pinned() {
         assert_eq!(asking(&a, "10.96.0.1:80".to_owned()), Ok(ip_a.to_string()), "by a service");
         assert_eq!(asking(&b, "10.96.0.1:80".to_owned()), Ok(GATEWAY.to_string()), "to itself");
         give(&a, ip_b).await;
-        assert!(reaches_node(&a, ip_a) && !reaches_node(&a, ip_b));
+        assert!(arrives(&a, ip_a) && is_lost(&a, ip_b));
         // A new pod beside them.
         let c = Namespace::new(dir.path().join("c"));
         let ip_c = node.net.attach("c", &c.0, &[]).await.expect("attach")[0];
@@ -168,7 +186,9 @@ fn pods_of_an_earlier_version_stay_connected_and_are_pinned() {
         let config = bridge_config(dir.path(), Vec::new());
         drop(Bridge::open(&config, Box::new(|_| {})).await.expect("opens again"));
         let removed = teardown(config.cluster_range, config.service_range, &config.directory).await.expect("teardown");
-        assert!(removed.iter().any(|what| what == "nftables table ip ironclad-pods"), "{removed:?}");
+        for table in ["nftables table ip ironclad-pods", "nftables table arp ironclad-pods"] {
+            assert!(removed.iter().any(|what| what == table), "{removed:?}");
+        }
         assert_eq!(Links::connect().expect("netlink").names().await.expect("names"), ["lo"]);
     });
 }

@@ -91,8 +91,8 @@ impl Rule {
         self.payload(1, 12, 4, KEY).payload(1, 16, 4, Register(1)).lookup(set, KEY, None)
     }
 
-    /// The link that the packet came by and its source address are in a set.
-    pub(crate) fn sender_in(self, set: &str) -> Self {
-        self.meta(6, KEY).payload(1, 12, 4, FOUND).lookup(set, KEY, None)
+    /// The link that the packet came by and the sender's address, which stands there in it, are in a set.
+    pub(crate) fn sender_in(self, set: &str, offset: u32) -> Self {
+        self.meta(6, KEY).payload(1, offset, 4, FOUND).lookup(set, KEY, None)
     }
 }

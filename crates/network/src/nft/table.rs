@@ -234,9 +234,11 @@ fn split<T>(mut changes: Vec<T>, guilty: &BTreeSet<Index>, made: bool) -> (Vec<T
 pub(crate) fn remove(table: TableName) -> io::Result<bool> {
     let mut batch = Batch::new(table);
     batch.add(Message::DeleteTable, &batch.table());
+    // What the kernel does not know is not there either.
+    let absent = [libc::ENOENT, libc::EOPNOTSUPP, libc::EAFNOSUPPORT].map(Some);
     match Connection::open()?.send(&mut batch) {
         Ok(()) => Ok(true),
-        Err(Error::Refused(all)) if all.iter().all(|(_, e)| e.raw_os_error() == Some(libc::ENOENT)) => Ok(false),
+        Err(Error::Refused(all)) if all.iter().all(|(_, e)| absent.contains(&e.raw_os_error())) => Ok(false),
         Err(error) => Err(io::Error::other(error)),
     }
 }

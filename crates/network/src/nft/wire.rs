@@ -10,11 +10,13 @@ pub(crate) struct TableName {
     pub(crate) name: &'static str,
 }
 
-/// A family of addresses. One list of rules for each: IPv4 today.
+/// A family of packets. Addresses of another one get a list of rules of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     /// `NFPROTO_IPV4`.
     Ipv4 = 2,
+    /// `NFPROTO_ARP`.
+    Arp = 3,
 }
 
 const SUBSYSTEM: u16 = 10;

@@ -16,6 +16,13 @@ use crate::nft::{SCTP, TCP, UDP};
 /// How long a client's choice is kept when the service does not say (upstream: 3 hours).
 const AFFINITY_SECONDS: u32 = 10_800;
 
+/// Most addresses and ports by which one service is reached.
+const MOST_WAYS: usize = 4_096;
+/// Most elements of sets that one service has: ways times endpoints, ports times source ranges.
+const MOST_ELEMENTS: usize = 500_000;
+/// Most endpoints, counted for each port, that clients of one service may keep: each has a set of its own.
+const MOST_KEPT: usize = 10_000;
+
 /// What becomes of one service on this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Compiled {
@@ -23,6 +30,16 @@ pub(super) struct Compiled {
     pub(super) ports: Vec<PortPlan>,
     /// Where load balancers ask whether this node has endpoints.
     pub(super) health: Option<Health>,
+    /// The service wants more than one may have, and gets nothing.
+    pub(super) excess: Option<Excess>,
+}
+
+/// More than one service may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Excess {
+    pub(super) what: &'static str,
+    pub(super) count: usize,
+    pub(super) most: usize,
 }
 
 /// A health check.
@@ -44,8 +61,13 @@ pub(super) fn compile(config: &Config, service: &Service, slices: &[Arc<Endpoint
     let balancers = balancers(service);
     let mut outside: Vec<Ipv4Addr> = spec.external_ips.iter().flatten().filter_map(|ip| ip.parse().ok()).collect();
     outside.extend(&balancers);
+    outside.retain(|a| !a.is_loopback() && !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast());
     outside.sort_unstable();
     outside.dedup();
+    compiled.excess = excess(spec, outside.len(), slices);
+    if compiled.excess.is_some() {
+        return compiled;
+    }
     let guarded = guarded(config, spec, balancers).map(Arc::new);
     let local_only = |policy: &Option<String>| policy.as_deref() == Some("Local");
     for port in spec.ports.iter().flatten() {
@@ -68,6 +90,22 @@ pub(super) fn compile(config: &Config, service: &Service, slices: &[Arc<Endpoint
     }
     compiled.health = health(config, spec, slices);
     compiled
+}
+
+/// Whether the service wants too much, told from its size alone.
+fn excess(spec: &ServiceSpec, outside: usize, slices: &[Arc<EndpointSlice>]) -> Option<Excess> {
+    let ports = spec.ports.as_ref().map_or(0, Vec::len);
+    let endpoints: usize = slices.iter().filter(|s| is_ours(s)).map(|s| s.endpoints.as_ref().map_or(0, Vec::len)).sum();
+    let ranges = spec.load_balancer_source_ranges.as_ref().map_or(0, Vec::len);
+    let ways = ports.saturating_mul(2 + outside);
+    let elements = ways.saturating_mul(endpoints.max(1)).saturating_add(ports.saturating_mul(ranges));
+    let kept = if spec.session_affinity.as_deref() == Some("ClientIP") { ports.saturating_mul(endpoints) } else { 0 };
+    let limits = [
+        ("addresses and ports", ways, MOST_WAYS),
+        ("rules", elements, MOST_ELEMENTS),
+        ("endpoints for session affinity", kept, MOST_KEPT),
+    ];
+    limits.into_iter().find(|(_, count, most)| count > most).map(|(what, count, most)| Excess { what, count, most })
 }
 
 /// The service's address of this family.

@@ -180,7 +180,8 @@ impl Shared {
         match owner {
             Owner::Pod(uid) => {
                 let pod = self.lock().pods.get(&**uid).cloned()?;
-                Some(Wanted { plan: Plan::Pod(ports::compile(&pod, &config.own_ports)), since: pod.since, health: None })
+                let plan = Plan::Pod(ports::compile(&pod, &config.own_ports));
+                Some(Wanted { plan, since: pod.since, health: None, excess: None })
             }
             Owner::Service(key) => {
                 let service = services.get(key).filter(|s| ours(s))?;
@@ -188,7 +189,8 @@ impl Shared {
                 let slices: Vec<_> = keys.iter().filter_map(|key| slices.get(key)).collect();
                 let compiled = compile::compile(config, &service, &slices);
                 let created = service.metadata.creation_timestamp.as_ref().map_or(0, |t| t.0.as_nanosecond());
-                Some(Wanted { plan: Plan::Service(compiled.ports), since: created, health: compiled.health })
+                let (health, excess) = (compiled.health, compiled.excess);
+                Some(Wanted { plan: Plan::Service(compiled.ports), since: created, health, excess })
             }
         }
     }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use meta::Key;
 
 use super::claims::{Claims, Since};
-use super::compile::Health;
+use super::compile::{Excess, Health};
 use super::plan::{Claim, Owner, Plan};
 use super::{Config, udp};
 
@@ -15,6 +15,7 @@ pub(super) struct Wanted {
     pub(super) plan: Plan,
     pub(super) since: Since,
     pub(super) health: Option<Health>,
+    pub(super) excess: Option<Excess>,
 }
 
 /// Why an owner does not get something.
@@ -24,6 +25,8 @@ pub(super) enum Loss {
     To(Claim, Owner),
     /// The node serves it itself.
     ToNode(Claim),
+    /// It wants too much.
+    All(Excess),
 }
 
 /// What is to be done.
@@ -71,7 +74,7 @@ impl State {
         let others = touched.into_iter().filter(|owner| !dirty.contains(owner));
         now.extend(others.map(|owner| { let want = wanted(&owner); (owner, want) }).collect::<Vec<_>>());
         for (owner, want) in now {
-            self.note_losses(config, &owner, want.as_ref().map(|w| &w.plan), &mut decision);
+            self.note_losses(config, &owner, want.as_ref(), &mut decision);
             let mut plan = want.map(|w| w.plan);
             if let Some(plan) = &mut plan {
                 plan.keep(|claim| self.claims.holder(claim) == Some(&owner));
@@ -97,10 +100,11 @@ impl State {
         }
     }
 
-    fn note_losses(&mut self, config: &Config, owner: &Owner, plan: Option<&Plan>, decision: &mut Decision) {
+    fn note_losses(&mut self, config: &Config, owner: &Owner, want: Option<&Wanted>, decision: &mut Decision) {
         let lost = self.claims.lost(owner).map(|(claim, holder)| Loss::To(*claim, holder.clone()));
-        let own = plan.map(Plan::claims).unwrap_or_default().into_iter().filter(|(claim, _)| config.serves(claim));
-        let losses: BTreeSet<Loss> = lost.chain(own.map(|(claim, _)| Loss::ToNode(claim))).collect();
+        let own = want.map(|w| w.plan.claims()).unwrap_or_default().into_iter().filter(|(claim, _)| config.serves(claim));
+        let own = own.map(|(claim, _)| Loss::ToNode(claim));
+        let losses: BTreeSet<Loss> = lost.chain(own).chain(want.and_then(|w| w.excess).map(Loss::All)).collect();
         let before = match losses.is_empty() {
             true => self.told.remove(owner),
             false => self.told.insert(owner.clone(), losses.clone()),
@@ -137,6 +141,9 @@ impl Loss {
         let (claim, whose) = match self {
             Loss::To(claim, owner) => (claim, format!("{owner} has it")),
             Loss::ToNode(claim) => (claim, "the node itself serves it".to_owned()),
+            Loss::All(Excess { what, count, most }) => {
+                return ("TooManyServiceRules", format!("node {node} does not serve it: it wants {count} {what}, at most {most}"));
+            }
         };
         let reason = match claim {
             Claim::Address(..) => "IPAlreadyAllocated",

@@ -107,6 +107,27 @@ fn services_without_an_address_have_no_rules() {
 }
 
 #[test]
+fn a_service_that_wants_too_much_gets_nothing_and_costs_nothing() {
+    let ports: Vec<Value> = (1..=1_000).map(|port| json!({"name": format!("p{port}"), "port": port})).collect();
+    let addresses: Vec<String> = (0..1_000).map(|n| format!("203.0.{}.{}", n / 250, 1 + n % 250)).collect();
+    let many = json!([endpoint("10.244.0.5", "n1", true, false)]);
+    let all = compiled(spec(json!({"ports": ports, "externalIPs": addresses})), json!({}), many);
+    let excess = Excess { what: "addresses and ports", count: 1_002_000, most: MOST_WAYS };
+    assert_eq!(all, Compiled { excess: Some(excess), ..Compiled::default() });
+    let crowd: Vec<Value> = (0..11_000).map(|n| endpoint(&format!("10.244.{}.{}", n / 250, n % 250), "n1", true, false)).collect();
+    let whole = compiled(spec(json!({})), json!({}), json!(crowd));
+    assert_eq!((whole.excess, whole.ports[0].all.len()), (None, 11_000));
+    let sticky = compiled(spec(json!({"sessionAffinity": "ClientIP"})), json!({}), json!(crowd)).excess;
+    assert_eq!(sticky.map(|excess| excess.most), Some(MOST_KEPT));
+}
+
+#[test]
+fn addresses_that_are_the_machines_own_or_nobodys_lead_nowhere() {
+    let status = json!({"loadBalancer": {"ingress": [{"ip": "127.0.0.1"}, {"ip": "0.0.0.0"}, {"ip": "224.0.0.1"}]}});
+    assert!(compiled(spec(json!({"type": "LoadBalancer"})), status, json!([])).ports[0].outside.is_empty());
+}
+
+#[test]
 fn source_ranges_guard_the_addresses_of_load_balancers() {
     let ranges = json!({"type": "LoadBalancer", "externalIPs": ["192.0.2.9"],
         "loadBalancerSourceRanges": [" 198.51.100.0/25", "198.51.100.128/25 ", "2001:db8::/32"]});

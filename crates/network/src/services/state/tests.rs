@@ -54,7 +54,7 @@ impl World {
         let plans = &self.plans;
         let wanted = |owner: &Owner| {
             let (since, plan) = plans.get(owner)?.clone();
-            Some(Wanted { plan: Plan::Service(vec![plan]), since, health: None })
+            Some(Wanted { plan: Plan::Service(vec![plan]), since, health: None, excess: None })
         };
         self.state.decide(&config(), [service(name)], wanted)
     }
