@@ -34,7 +34,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("dns", &["meta", "client"]),
     ("kubelet", &["tasks", "meta", "client", "transport", "listen", "auth", "runtime", "network"]),
     ("kubectl", &["meta", "schema", "client", "transport"]),
-    ("bench", &[]),
+    ("bench", &["client", "network"]),
     ("xtask", &[]),
 ];
 

@@ -1,6 +1,6 @@
 //! What the node agent asks of pod networking.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -30,6 +30,52 @@ pub enum Protocol {
     Sctp,
 }
 
+impl Protocol {
+    /// Its number in IP packets.
+    pub fn number(self) -> u8 {
+        match self {
+            Protocol::Tcp => 6,
+            Protocol::Udp => 17,
+            Protocol::Sctp => 132,
+        }
+    }
+}
+
+/// A port that the node serves itself: no pod and no service may have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnPort {
+    /// The address it is served at; `None`: at every address of the node.
+    pub address: Option<IpAddr>,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Port.
+    pub port: u16,
+}
+
+impl OwnPort {
+    /// Whether a host port would take it. One at every address does not take what is served at one address: that
+    /// address is left out.
+    pub fn is_wanted_by(&self, port: &HostPort) -> bool {
+        let here = match (self.address, port.host_ip) {
+            (None, _) => true,
+            (Some(own), Some(wanted)) => own == wanted,
+            (Some(_), None) => false,
+        };
+        here && self.protocol == port.protocol && self.port == port.host_port
+    }
+}
+
+/// A pod of the node with its host ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodPorts {
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its host ports.
+    pub ports: Vec<HostPort>,
+    /// Since when it has them, in nanoseconds since 1970: of two pods with one port the older has it.
+    pub since: i128,
+}
+
 /// Why a pod could not be attached or detached.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -39,6 +85,14 @@ pub enum Error {
     /// No free address in the node's range.
     #[error("no free address in {0}")]
     Exhausted(String),
+    /// The node serves the port itself.
+    #[error("cannot open hostport {port}/{} for the pod: the node itself listens there", format!("{protocol:?}").to_uppercase())]
+    OwnPort {
+        /// Port.
+        port: u16,
+        /// Protocol.
+        protocol: Protocol,
+    },
     /// The operation and what the system said.
     #[error("{0}")]
     System(String),

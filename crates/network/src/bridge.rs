@@ -1,24 +1,26 @@
-//! The embedded pod network: a bridge on the node, a veth pair for each pod.
+//! The embedded pod network: each pod has a link of its own to the node, and the node routes.
 //!
-//! A pod's address is a /32 and its only way out is the gateway, so that also traffic between two
-//! pods of the node is routed and passes the service rules; otherwise answers would take the short
-//! way over the bridge and miss the translation back.
+//! A pod's address is a /32 and its only way out is the gateway, so that all its traffic, to its neighbours on the
+//! node as well, passes the pins, the service rules and the node's filters, and arrives with the pod's own address.
+//! The node's ends of the links have the gateway's address each. A bridge without ports keeps it for the node itself.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use async_trait::async_trait;
 use ipnet::Ipv4Net;
 
-use crate::api::{Error, HostPort, PodNetwork, Result};
+use crate::api::{Error, HostPort, OwnPort, PodNetwork, PodPorts, Result};
 use crate::ipam::Ipam;
 use crate::link::{Links, failed, inside};
+use crate::pins::{self, Pin, Pins};
 use crate::sysctl;
 
-/// The bridge's name.
+/// The bridge's name: it has the gateway's address and no ports.
 pub const BRIDGE: &str = "ironclad0";
 /// First letters of the node's ends of the veth pairs.
 pub const VETH_PREFIX: &str = "icv";
@@ -36,18 +38,23 @@ pub struct Config {
     pub cluster_range: Ipv4Net,
     /// The range of service addresses.
     pub service_range: Ipv4Net,
+    /// What the node serves itself: no pod gets it as a host port.
+    pub own_ports: Vec<OwnPort>,
 }
 
 /// Tells whoever translates host ports which pod has which; called after every attach and detach.
-pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, (Ipv4Addr, Vec<HostPort>)>) + Send + Sync>;
+pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, PodPorts>) + Send + Sync>;
 
 /// The network of this node.
 pub struct Bridge {
     links: Links,
     ipam: Ipam,
+    /// The bridge's.
     index: u32,
+    pins: Pins,
     directory: PathBuf,
-    pods: Mutex<HashMap<String, (Ipv4Addr, Vec<HostPort>)>>,
+    own_ports: Vec<OwnPort>,
+    pods: Mutex<HashMap<String, PodPorts>>,
     changed: HostPortsChanged,
 }
 
@@ -59,19 +66,44 @@ impl Bridge {
         // A stray packet to an address of ours that nobody has must not leave the machine.
         links.unreachable(config.cluster_range).await?;
         links.unreachable(config.service_range).await?;
-        let index = links.bridge(BRIDGE, ipam.gateway(), config.pod_range.prefix_len()).await?;
+        let index = links.bridge(BRIDGE, ipam.gateway(), 32).await?;
         // The node itself must find a way to a service's address before the rules can translate it.
         links.route(config.service_range, index, None).await?;
         sysctl::set(&config.directory.join(sysctl::SAVED))?;
         let known = |(uid, address): (String, Ipv4Addr)| {
-            let ports = read_ports(&ports_path(&config.directory, &uid));
-            (uid, (address, ports))
+            let (ports, since) = read_ports(&ports_path(&config.directory, &uid));
+            (uid, PodPorts { address, ports, since })
         };
         let pods = Mutex::new(ipam.all().into_iter().map(known).collect());
-        let bridge = Bridge { links, ipam, index, directory: config.directory.clone(), pods, changed };
+        let own_ports = config.own_ports.clone();
+        let pins = Pins::new();
+        let bridge = Bridge { links, ipam, index, pins, directory: config.directory.clone(), own_ports, pods, changed };
+        bridge.take_over().await?;
         // Pods that run already keep their host ports.
         bridge.remember(|_| ());
         Ok(bridge)
+    }
+
+    /// Pods that run already: their links may be those of an earlier version, ports of the bridge.
+    async fn take_over(&self) -> Result<()> {
+        let mut pins = Vec::new();
+        for (uid, address) in self.ipam.all() {
+            let link = veth_name(address);
+            if let Some(index) = self.links.index(&link).await? {
+                self.links.unplug(index, self.index).await?;
+                self.connect(&link, index, address).await?;
+                pins.push((uid.into(), Some(Pin { link, address })));
+            }
+        }
+        self.pins.change(pins).await
+    }
+
+    /// The node's end of a pod's pair: the gateway on it, and the way to the pod.
+    async fn connect(&self, link: &str, index: u32, pod: Ipv4Addr) -> Result<()> {
+        sysctl::set_link(link)?;
+        self.links.address(index, self.ipam.gateway(), 32).await?;
+        self.links.up(index).await?;
+        self.links.route(Ipv4Net::from(pod), index, None).await
     }
 
     /// The gateway's address: what pods see of the node.
@@ -79,7 +111,7 @@ impl Bridge {
         self.ipam.gateway()
     }
 
-    fn remember(&self, change: impl FnOnce(&mut HashMap<String, (Ipv4Addr, Vec<HostPort>)>)) {
+    fn remember(&self, change: impl FnOnce(&mut HashMap<String, PodPorts>)) {
         let mut pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut pods);
         (self.changed)(&pods);
@@ -89,8 +121,14 @@ impl Bridge {
 #[async_trait]
 impl PodNetwork for Bridge {
     async fn attach(&self, pod_uid: &str, netns: &Path, host_ports: &[HostPort]) -> Result<Vec<IpAddr>> {
+        let own = host_ports.iter().find(|port| self.own_ports.iter().any(|own| own.is_wanted_by(port)));
+        if let Some(HostPort { host_port, protocol, .. }) = own {
+            return Err(Error::OwnPort { port: *host_port, protocol: *protocol });
+        }
         let address = self.ipam.take(pod_uid)?;
         let (host_link, gateway) = (veth_name(address), self.ipam.gateway());
+        // Before anything can be sent.
+        self.pins.change(vec![(pod_uid.into(), Some(Pin { link: host_link.clone(), address }))]).await?;
         let home = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open the network namespace", e))?;
         let name = host_link.clone();
         inside(netns, async move |links: Links| {
@@ -109,15 +147,20 @@ impl PodNetwork for Bridge {
         .await?;
         let index = self.links.index(&host_link).await?;
         let index = index.ok_or_else(|| Error::System(format!("link {host_link} did not arrive")))?;
-        self.links.plug(index, self.index).await?;
-        write_ports(&ports_path(&self.directory, pod_uid), host_ports)?;
-        self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), (address, host_ports.to_vec()))));
+        self.connect(&host_link, index, address).await?;
+        let path = ports_path(&self.directory, pod_uid);
+        if read_ports(&path).0 != host_ports {
+            write_ports(&path, host_ports)?;
+        }
+        let (ports, since) = read_ports(&path);
+        self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), PodPorts { address, ports, since })));
         Ok(vec![IpAddr::V4(address)])
     }
 
     async fn detach(&self, pod_uid: &str) -> Result<()> {
         if let Some(address) = self.ipam.of(pod_uid) {
             self.links.remove(&veth_name(address)).await?;
+            self.pins.change(vec![(pod_uid.into(), None)]).await?;
             self.ipam.give_back(pod_uid)?;
         }
         write_ports(&ports_path(&self.directory, pod_uid), &[])?;
@@ -127,7 +170,7 @@ impl PodNetwork for Bridge {
 
     fn addresses(&self, pod_uid: &str) -> Vec<IpAddr> {
         let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner);
-        pods.get(pod_uid).map(|(address, _)| vec![IpAddr::V4(*address)]).unwrap_or_default()
+        pods.get(pod_uid).map(|pod| vec![IpAddr::V4(pod.address)]).unwrap_or_default()
     }
 
     fn owners(&self) -> Vec<String> {
@@ -149,6 +192,7 @@ pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory:
             removed.push(format!("route unreachable {range}"));
         }
     }
+    removed.extend(pins::remove()?);
     removed.extend(sysctl::restore(&directory.join(sysctl::SAVED))?);
     match std::fs::remove_dir_all(directory) {
         Ok(()) => removed.push(format!("addresses in {}", directory.display())),
@@ -163,8 +207,12 @@ fn ports_path(directory: &Path, pod_uid: &str) -> PathBuf {
     directory.join(format!("{pod_uid}.ports"))
 }
 
-fn read_ports(path: &Path) -> Vec<HostPort> {
-    std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+/// The ports and since when they are there. A pod without ports is there since ever.
+fn read_ports(path: &Path) -> (Vec<HostPort>, i128) {
+    let ports = std::fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    let written = std::fs::metadata(path).and_then(|data| data.modified()).ok();
+    let since = written.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos() as i128);
+    (ports, since)
 }
 
 /// No ports need no file.

@@ -5,6 +5,7 @@
 //! Invariants:
 //! - allocations live in files, links and rules in the kernel: a new process takes over what an
 //!   earlier one left, and running pods notice nothing;
+//! - a packet of a pod passes the node, with the pod's own address or not at all;
 //! - no packet to a pod or service address that nobody has leaves the machine;
 //! - threads of the async runtime never change their network namespace.
 //!
@@ -16,9 +17,10 @@ mod conntrack;
 pub mod ipam;
 pub mod link;
 mod nft;
+mod pins;
 pub mod services;
 mod sysctl;
 
-pub use api::{HostPort, PodNetwork, Protocol};
+pub use api::{HostPort, OwnPort, PodNetwork, PodPorts, Protocol};
 pub use bridge::Bridge;
 pub use services::Proxy;

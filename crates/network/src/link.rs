@@ -10,7 +10,7 @@ use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, setns};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
-use rtnetlink::{Handle, LinkBridge, LinkBridgePort, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use crate::api::{Error, Result};
 
@@ -77,13 +77,29 @@ impl Links {
         self.handle.link().change(up).execute().await.map_err(|e| failed("bring link up", e))
     }
 
-    /// Makes a link a port of a bridge, and brings it up. Where the machine sends bridged packets through
-    /// netfilter, a pod that reaches itself through a service comes back by the port it came from.
-    pub async fn plug(&self, index: u32, bridge: u32) -> Result<()> {
-        let port = LinkUnspec::new_with_index(index).controller(bridge).up().build();
-        self.handle.link().change(port).execute().await.map_err(|e| failed("plug link into bridge", e))?;
-        let port = LinkBridgePort::new(index).hairpin(true).build();
-        self.handle.link().set_port(port).execute().await.map_err(|e| failed("set hairpin mode", e))
+    /// Takes a link out of the bridge that it is a port of; no error if it is none. It answers for the bridge's
+    /// hardware address from then on, which its peer knows.
+    pub async fn unplug(&self, index: u32, bridge: u32) -> Result<()> {
+        let link = self.message(index).await?;
+        if !link.attributes.iter().any(|a| matches!(a, LinkAttribute::Controller(c) if *c == bridge)) {
+            return Ok(());
+        }
+        let hardware = |link: LinkMessage| {
+            link.attributes.into_iter().find_map(|a| if let LinkAttribute::Address(h) = a { Some(h) } else { None })
+        };
+        let own = hardware(self.message(bridge).await?).unwrap_or_default();
+        // Said once, the bridge keeps it whatever ports come and go.
+        for link in [bridge, index] {
+            let change = LinkUnspec::new_with_index(link).address(own.clone()).build();
+            self.handle.link().change(change).execute().await.map_err(|e| failed("set the hardware address", e))?;
+        }
+        let out = LinkUnspec::new_with_index(index).nocontroller().build();
+        self.handle.link().change(out).execute().await.map_err(|e| failed("take link out of its bridge", e))
+    }
+
+    async fn message(&self, index: u32) -> Result<LinkMessage> {
+        let found = self.handle.link().get().match_index(index).execute().try_next().await;
+        found.map_err(|e| failed("look up a link", e))?.ok_or_else(|| Error::System("a link is gone".to_owned()))
     }
 
     /// Makes a pair of links here, and moves the peer into another namespace.

@@ -19,6 +19,28 @@ const WANTED: [(&str, &str); 3] = [
     ("net/ipv4/conf/ironclad0/send_redirects", "0"),
 ];
 
+/// (setting, value) of a pod's link. They go with it.
+const OF_LINK: [(&str, &str); 3] = [
+    // Beside the pins: what comes by this link must have its way back by it.
+    ("net/ipv4/conf/{}/rp_filter", "1"),
+    // A pod that reaches itself through a service is told of no shorter way.
+    ("net/ipv4/conf/{}/send_redirects", "0"),
+    // Pods have no addresses of IPv6 yet: they do not tell the node where its routers are, or speak to it at all.
+    ("net/ipv6/conf/{}/disable_ipv6", "1"),
+];
+
+/// Sets what a pod's link needs. A kernel without IPv6 has no settings for it.
+pub(crate) fn set_link(link: &str) -> Result<()> {
+    for (setting, value) in OF_LINK {
+        let setting = setting.replace("{}", link);
+        match fs::write(path(&setting), value) {
+            Err(e) if e.kind() == ErrorKind::NotFound && setting.starts_with("net/ipv6") => {}
+            other => other.map_err(|e| failed(format!("set {setting}"), e))?,
+        }
+    }
+    Ok(())
+}
+
 /// Sets what is not set yet. Values from before go to the file first, once.
 pub(crate) fn set(saved: &Path) -> Result<()> {
     let known = fs::read_to_string(saved).unwrap_or_default();

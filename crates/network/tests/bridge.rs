@@ -4,41 +4,26 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use network::api::PodNetwork;
-use network::bridge::{BRIDGE, Bridge, Config, teardown};
+use network::bridge::{BRIDGE, Bridge, teardown};
 use network::link::Links;
-use nix::sched::{CloneFlags, unshare};
 
-use common::Namespace;
-
-fn config(directory: &Path) -> Config {
-    Config {
-        directory: directory.join("ipam"),
-        pod_range: "10.244.0.0/24".parse().expect("range"),
-        cluster_range: "10.244.0.0/16".parse().expect("range"),
-        service_range: "10.96.0.0/12".parse().expect("range"),
-    }
-}
+use common::{Namespace, bridge_config, in_namespace};
 
 #[test]
 fn pods_reach_each_other_and_nothing_is_left() {
-    unshare(CloneFlags::CLONE_NEWNET).expect("root");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let dir = tempfile::tempdir().expect("dir");
-    runtime.block_on(async {
-        let links = Links::connect().expect("netlink");
-        links.up(links.index("lo").await.expect("index").expect("lo")).await.expect("up");
+    in_namespace(async || {
         let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
-        let net = Bridge::open(&config(dir.path()), Box::new(|_| {})).await.expect("opens");
+        let net = Bridge::open(&bridge_config(dir.path(), Vec::new()), Box::new(|_| {})).await.expect("opens");
         let ip_a = net.attach("a", &a.0, &[]).await.expect("attach")[0];
         let ip_b = net.attach("b", &b.0, &[]).await.expect("attach")[0];
         assert_ne!(ip_a, ip_b);
         // A new process takes over; attaching again changes nothing.
         drop(net);
-        let net = Bridge::open(&config(dir.path()), Box::new(|_| {})).await.expect("opens again");
+        let net = Bridge::open(&bridge_config(dir.path(), Vec::new()), Box::new(|_| {})).await.expect("opens again");
         assert_eq!(net.addresses("b"), [ip_b]);
         assert_eq!(net.attach("a", &a.0, &[]).await.expect("attach"), [ip_a]);
 
@@ -52,7 +37,7 @@ fn pods_reach_each_other_and_nothing_is_left() {
         net.detach("a").await.expect("detach");
         net.detach("a").await.expect("twice is no error");
         drop(net);
-        let c = config(dir.path());
+        let c = bridge_config(dir.path(), Vec::new());
         let removed = teardown(c.cluster_range, c.service_range, &c.directory).await.expect("teardown");
         assert!(removed.iter().any(|r| r.contains(BRIDGE)), "{removed:?}");
         assert_eq!(Links::connect().expect("netlink").names().await.expect("names"), ["lo"]);

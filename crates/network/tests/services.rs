@@ -2,67 +2,20 @@
 
 mod common;
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
-use client::Informer;
-use common::Namespace;
-use k8s_openapi::api::core::v1::Service;
+use common::{Namespace, Node, ask, in_namespace, serve, serve_datagrams, service, slice};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::api::{HostPort, PodNetwork, Protocol};
-use network::bridge::{self, Bridge};
-use network::link::Links;
-use network::services::{self, Proxy, teardown};
-use nix::sched::{CloneFlags, unshare};
-use serde_json::{Value, json};
-
-fn service(name: &str, ip: &str, more: Value) -> Service {
-    let mut spec = json!({"clusterIP": ip, "type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}]});
-    spec.as_object_mut().expect("object").extend(more.as_object().cloned().unwrap_or_default());
-    let service = json!({"metadata": {"namespace": "d", "name": name}, "spec": spec});
-    serde_json::from_value(service).expect("a service")
-}
-
-fn slice(service: &str, addresses: &[IpAddr], port: u16) -> EndpointSlice {
-    let endpoints: Vec<Value> = addresses.iter().map(|a| json!({"addresses": [a]})).collect();
-    let labels = json!({"kubernetes.io/service-name": service});
-    let metadata = json!({"namespace": "d", "name": service, "labels": labels});
-    let slice = json!({"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints,
-        "ports": [{"port": port, "protocol": "TCP"}]});
-    serde_json::from_value(slice).expect("a slice")
-}
+use network::services::teardown;
+use serde_json::json;
 
 fn udp_slice(service: &str, addresses: &[IpAddr]) -> EndpointSlice {
     let mut slice = slice(service, addresses, 8080);
     slice.ports.iter_mut().flatten().for_each(|p| p.protocol = Some("UDP".to_owned()));
     slice
-}
-
-/// A server in a pod that answers every connection with its name; ends with the test.
-fn serve(pod: &Namespace, name: &'static str, address: IpAddr) {
-    let (ready, started) = std::sync::mpsc::channel();
-    pod.run(move || {
-        let listener = TcpListener::bind((address, 8080)).expect("listen");
-        ready.send(()).expect("sent");
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let _ = stream.write_all(name.as_bytes());
-        }
-    });
-    started.recv().expect("listening");
-}
-
-/// The same for datagrams.
-fn serve_datagrams(pod: &Namespace, name: &'static str, address: IpAddr) {
-    let (ready, started) = std::sync::mpsc::channel();
-    pod.run(move || {
-        let socket = UdpSocket::bind((address, 8080)).expect("bound");
-        ready.send(()).expect("sent");
-        while let Ok((_, from)) = socket.recv_from(&mut [0; 16]) {
-            let _ = socket.send_to(name.as_bytes(), from);
-        }
-    });
-    started.recv().expect("listening");
 }
 
 /// Who answers a client that keeps its port.
@@ -73,33 +26,12 @@ fn ask_again(client: &UdpSocket) -> Result<String, ErrorKind> {
     Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
 }
 
-fn ask(address: &str) -> Result<String, ErrorKind> {
-    let address: SocketAddr = address.parse().expect("address");
-    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5)).map_err(|e| e.kind())?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).map_err(|e| e.kind())?;
-    Ok(text)
-}
-
 #[test]
 fn services_lead_to_endpoints() {
-    unshare(CloneFlags::CLONE_NEWNET).expect("root");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
     let dir = tempfile::tempdir().expect("dir");
-    runtime.block_on(async {
-        let links = Links::connect().expect("netlink");
-        links.up(links.index("lo").await.expect("index").expect("lo")).await.expect("up");
-        let cluster_range = "10.244.0.0/16".parse().expect("range");
-        let service_range = "10.96.0.0/12".parse().expect("range");
-        let proxy = Proxy::new(services::Config { node: "n".to_owned(), cluster_range, service_range });
-        let config = bridge::Config {
-            directory: dir.path().join("ipam"),
-            pod_range: "10.244.0.0/24".parse().expect("range"),
-            cluster_range,
-            service_range,
-        };
-        let host_ports = proxy.clone();
-        let net = Bridge::open(&config, Box::new(move |pods| host_ports.host_ports(pods))).await.expect("opens");
+    in_namespace(async || {
+        let node = Node::open(dir.path(), Vec::new()).await;
+        let Node { net, services: all, slices, .. } = &node;
         let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
         let port = HostPort { host_ip: None, host_port: 9999, container_port: 8080, protocol: Protocol::Tcp };
         let ip_a = net.attach("a", &a.0, &[port]).await.expect("attach")[0];
@@ -109,7 +41,6 @@ fn services_lead_to_endpoints() {
         serve_datagrams(&a, "a", ip_a);
         serve_datagrams(&b, "b", ip_b);
 
-        let (all, slices) = (Informer::<Service>::detached(), Informer::<EndpointSlice>::detached());
         all.apply(service("web", "10.96.0.10", json!({})));
         slices.apply(slice("web", &[ip_a, ip_b], 8080));
         all.apply(service("none", "10.96.0.11", json!({"ports": [{"port": 80, "nodePort": 30081}]})));
@@ -121,8 +52,7 @@ fn services_lead_to_endpoints() {
         all.apply(service("datagrams", "10.96.0.13", datagrams));
         slices.apply(udp_slice("datagrams", &[ip_a]));
 
-        proxy.follow(&all, &slices);
-        assert!(proxy.sync(&all, &slices).await);
+        assert!(node.sync().await);
         let clients = ["10.96.0.13:53", "10.244.0.1:30053"].map(|way| {
             let client = UdpSocket::bind("0.0.0.0:0").expect("bound");
             client.set_read_timeout(Some(Duration::from_secs(5))).expect("set");
@@ -147,12 +77,18 @@ fn services_lead_to_endpoints() {
             assert_eq!(ask(refused), Err(ErrorKind::ConnectionRefused), "{refused} from the node");
         }
 
+        // Whoever lists the rules of the machine sees ours.
+        let listed = std::process::Command::new("nft").args(["list", "ruleset"]).output().expect("nft");
+        let text = String::from_utf8_lossy(&listed.stdout);
+        let rule = "dnat ip to ip daddr . meta l4proto . th dport . numgen random mod 2 map @endpoints";
+        assert!(listed.status.success() && text.contains(rule), "{text}{}", String::from_utf8_lossy(&listed.stderr));
+
         // Differences: an endpoint goes, another service gets one, one ends.
         slices.apply(slice("web", &[ip_b], 8080));
         slices.apply(slice("none", &[ip_a], 8080));
         slices.apply(udp_slice("datagrams", &[ip_b]));
         all.delete(&service("sticky", "10.96.0.12", json!({})));
-        assert!(proxy.sync(&all, &slices).await);
+        assert!(node.sync().await);
         assert!((0..20).all(|_| ask("10.96.0.10:80").as_deref() == Ok("b")));
         assert_eq!(ask("10.96.0.11:80").as_deref(), Ok("a"));
         assert_eq!(ask("10.96.0.12:80"), Err(ErrorKind::ConnectionRefused));
@@ -162,13 +98,12 @@ fn services_lead_to_endpoints() {
         }
 
         // A new process: the host ports of pods that run already are kept.
-        let proxy = Proxy::new(services::Config { node: "n".to_owned(), cluster_range, service_range });
-        let host_ports = proxy.clone();
-        drop(net);
-        let _net = Bridge::open(&config, Box::new(move |pods| host_ports.host_ports(pods))).await.expect("opens");
-        proxy.follow(&all, &slices);
-        assert!(proxy.sync(&all, &slices).await);
+        let (all, slices) = (all.clone(), slices.clone());
+        drop(node);
+        let node = Node::with(dir.path(), Vec::new(), all, slices).await;
+        assert!(node.sync().await);
         assert_eq!(ask("10.244.0.1:9999").as_deref(), Ok("a"));
+        assert_eq!(ask("10.96.0.10:80").as_deref(), Ok("b"));
 
         assert_eq!(teardown().expect("teardown").len(), 1);
         assert_eq!(teardown().expect("again").len(), 0);

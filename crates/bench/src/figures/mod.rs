@@ -4,6 +4,7 @@ mod api;
 mod idle;
 mod overload;
 mod pod;
+mod services;
 mod up;
 
 pub(crate) use up::median;
@@ -45,7 +46,7 @@ pub struct Group {
 }
 
 /// Every group.
-pub const ALL: &[Group] = &[up::GROUP, idle::GROUP, pod::GROUP, api::GROUP, overload::GROUP];
+pub const ALL: &[Group] = &[up::GROUP, idle::GROUP, pod::GROUP, api::GROUP, overload::GROUP, services::GROUP];
 
 pub(crate) const fn at_most(name: &'static str, unit: &'static str, goal: f64) -> Figure {
     Figure { name, unit, goal: Goal::AtMost(goal) }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use auth::identity;
 use auth::pki::Leaf;
+use client::events::{Form, Recorder};
 use client::{Hub, Informer};
 use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use meta::{Key, User};
-use network::{Bridge, Proxy};
+use network::{Bridge, OwnPort, Protocol, Proxy};
 use runtime::Embedded;
 use tasks::Tasks;
 use tokio::net::TcpListener;
@@ -83,8 +84,11 @@ fn start_proxy(options: &Options, machine: &Machine, client: kube::Client, tasks
         node: machine.node.clone(),
         cluster_range: options.pod_network,
         service_range: options.service_network,
+        addresses: vec![machine.address],
+        own_ports: own_ports(options),
     };
-    let proxy = Proxy::new(config);
+    let events = Recorder::new(client.clone(), "kube-proxy", &machine.node, Form::Modern);
+    let proxy = Proxy::new(config, events);
     let running = proxy.clone();
     tasks.keep("the service proxy", move |scope| {
         let (stop, hub) = (scope.stop().clone(), Hub::new(client.clone(), scope));
@@ -112,10 +116,18 @@ async fn start_bridge(options: &Options, proxy: &Proxy) -> Result<Arc<Bridge>> {
         pod_range: options.node_pods(),
         cluster_range: options.pod_network,
         service_range: options.service_network,
+        own_ports: own_ports(options),
     };
     let proxy = proxy.clone();
-    let bridge = Bridge::open(&config, Box::new(move |pods| proxy.host_ports(pods))).await;
+    let bridge = Bridge::open(&config, Box::new(move |pods| proxy.pods(pods))).await;
     Ok(Arc::new(bridge.context("make the pod network")?))
+}
+
+/// What this process listens at: no pod and no service gets it.
+fn own_ports(options: &Options) -> Vec<OwnPort> {
+    let tcp = |port| OwnPort { address: None, protocol: Protocol::Tcp, port };
+    let dns = |protocol| OwnPort { address: Some(IpAddr::V4(gateway(options))), protocol, port: DNS_PORT };
+    vec![tcp(options.port), tcp(options.kubelet_port), dns(Protocol::Tcp), dns(Protocol::Udp)]
 }
 
 fn dns_config(options: &Options) -> dns::Config {

@@ -52,6 +52,7 @@ fn find() -> Option<IpAddr> {
         flags.contains(InterfaceFlags::IFF_UP)
             && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
             && name != network::bridge::BRIDGE
+            && !name.starts_with(network::bridge::VETH_PREFIX)
     };
     let found: Vec<(String, Ipv4Addr)> = getifaddrs()
         .ok()?

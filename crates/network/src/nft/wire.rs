@@ -3,12 +3,27 @@
 //! Written here because the published crates model less than half of the expressions that a
 //! service proxy needs (no nat, masquerade, fib, numgen, reject or dynamic sets).
 
-/// `NFPROTO_IPV4`: the family of our table.
-pub(crate) const FAMILY: u8 = 2;
+/// A table: whose packets it sees, and its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TableName {
+    pub(crate) family: Family,
+    pub(crate) name: &'static str,
+}
+
+/// A family of packets. Addresses of another one get a list of rules of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// `NFPROTO_IPV4`.
+    Ipv4 = 2,
+    /// `NFPROTO_ARP`.
+    Arp = 3,
+}
+
 const SUBSYSTEM: u16 = 10;
 const NESTED: u16 = 0x8000;
 const FLAG_REQUEST: u16 = 1;
 const FLAG_ACK: u16 = 4;
+const FLAG_EXCLUSIVE: u16 = 0x200;
 const FLAG_CREATE: u16 = 0x400;
 const FLAG_APPEND: u16 = 0x800;
 const BATCH_BEGIN: u16 = 0x10;
@@ -59,6 +74,7 @@ impl Attributes {
         self.bytes(kind, &value.to_be_bytes())
     }
 
+    /// See [`Attributes::u32`].
     pub(crate) fn u64(self, kind: u16, value: u64) -> Self {
         self.bytes(kind, &value.to_be_bytes())
     }
@@ -76,40 +92,69 @@ impl Attributes {
     }
 }
 
+/// Whose a message is, by place in the list of those who change; `NOBODY`'s are those of the table itself.
+pub(super) type Index = u32;
+/// See [`Index`].
+pub(super) const NOBODY: Index = u32::MAX;
+
 /// Several messages that take effect together or not at all.
-pub(crate) struct Batch {
+pub(super) struct Batch {
     bytes: Vec<u8>,
     sequence: u32,
+    table: TableName,
+    /// From which message on they are whose.
+    owners: Vec<(u32, Index)>,
 }
 
 impl Batch {
-    pub(crate) fn new() -> Self {
-        let mut batch = Batch { bytes: Vec::new(), sequence: 0 };
+    pub(super) fn new(table: TableName) -> Self {
+        let mut batch = Batch { bytes: Vec::new(), sequence: 0, table, owners: vec![(0, NOBODY)] };
         batch.message(BATCH_BEGIN, FLAG_REQUEST, 0, SUBSYSTEM, &Attributes::new());
         batch
     }
 
+    /// From here on the messages are this one's.
+    pub(super) fn of(&mut self, owner: Index) -> &mut Self {
+        if self.owners.last().is_none_or(|(_, last)| *last != owner) {
+            self.owners.push((self.sequence, owner));
+        }
+        self
+    }
+
+    /// Whose the message with this number is.
+    pub(super) fn owner(&self, sequence: u32) -> Index {
+        let after = self.owners.partition_point(|(first, _)| *first <= sequence);
+        after.checked_sub(1).map_or(NOBODY, |at| self.owners[at].1)
+    }
+
+    /// The table that the messages are about, to be completed.
+    pub(super) fn table(&self) -> Attributes {
+        Attributes::new().text(1, self.table.name)
+    }
+
     /// Adds a message. Creations replace nothing and refuse nothing that exists.
-    pub(crate) fn add(&mut self, message: Message, attributes: &Attributes) {
+    pub(super) fn add(&mut self, message: Message, attributes: &Attributes) {
         let flags = match message {
             Message::NewRule => FLAG_REQUEST | FLAG_CREATE | FLAG_APPEND,
-            Message::NewTable | Message::NewChain | Message::NewSet | Message::NewElement => FLAG_REQUEST | FLAG_CREATE,
+            // The element that somebody else has is no element of ours.
+            Message::NewElement => FLAG_REQUEST | FLAG_CREATE | FLAG_EXCLUSIVE,
+            Message::NewTable | Message::NewChain | Message::NewSet => FLAG_REQUEST | FLAG_CREATE,
             _ => FLAG_REQUEST,
         };
         // The answer to the first message tells that the whole batch was taken.
         let flags = if self.sequence == 1 { flags | FLAG_ACK } else { flags };
-        self.message(SUBSYSTEM << 8 | message as u16, flags, FAMILY, 0, attributes);
+        self.message(SUBSYSTEM << 8 | message as u16, flags, self.table.family as u8, 0, attributes);
     }
 
     /// Whether nothing was added.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.sequence == 1
     }
 
     /// All bytes, for one send.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(&mut self) -> &[u8] {
         self.message(BATCH_END, FLAG_REQUEST, 0, SUBSYSTEM, &Attributes::new());
-        self.bytes
+        &self.bytes
     }
 
     fn message(&mut self, kind: u16, flags: u16, family: u8, resource: u16, attributes: &Attributes) {

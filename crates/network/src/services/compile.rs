@@ -1,4 +1,4 @@
-//! One service and its slices give its part of the rules. Pure.
+//! One service and its slices give its plan. Pure.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -8,221 +8,222 @@ use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
+use super::guard;
+use super::plan::{End, Guard, PortPlan};
 use super::Config;
-use super::base::{BY_ADDRESS, BY_NODE_PORT, MARK, NO_ENDPOINTS, NO_ENDPOINTS_NODE_PORT, REJECT};
-use crate::nft::{Part, Rule, SCTP, TCP, UDP, Verdict};
+use crate::nft::{SCTP, TCP, UDP};
 
 /// How long a client's choice is kept when the service does not say (upstream: 3 hours).
-const AFFINITY_SECONDS: i32 = 10_800;
+const AFFINITY_SECONDS: u32 = 10_800;
 
-/// An endpoint that may be chosen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Target {
-    address: Ipv4Addr,
-    port: u16,
-    local: bool,
+/// Most addresses and ports by which one service is reached.
+const MOST_WAYS: usize = 4_096;
+/// Most elements of sets that one service has: ways times endpoints, ports times source ranges.
+const MOST_ELEMENTS: usize = 500_000;
+/// Most endpoints, counted for each port, that clients of one service may keep: each has a set of its own.
+const MOST_KEPT: usize = 10_000;
+
+/// What becomes of one service on this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Compiled {
+    /// One for each port; none for a service that has no address of its own (headless, ExternalName).
+    pub(super) ports: Vec<PortPlan>,
+    /// Where load balancers ask whether this node has endpoints.
+    pub(super) health: Option<Health>,
+    /// The service wants more than one may have, and gets nothing.
+    pub(super) excess: Option<Excess>,
 }
 
-/// The part of one service; empty for one that has no address of its own (headless, ExternalName).
-pub(super) fn compile(config: &Config, service: &Service, slices: &[Arc<EndpointSlice>]) -> Part {
-    let mut part = Part::default();
-    let Some(spec) = &service.spec else { return part };
-    let cluster_ip: Option<Ipv4Addr> = spec.cluster_ip.as_deref().and_then(|ip| ip.parse().ok());
-    let Some(cluster_ip) = cluster_ip.filter(|_| spec.type_.as_deref() != Some("ExternalName")) else { return part };
-    let names = (service.metadata.namespace.as_deref().unwrap_or(""), service.metadata.name.as_deref().unwrap_or(""));
+/// More than one service may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Excess {
+    pub(super) what: &'static str,
+    pub(super) count: usize,
+    pub(super) most: usize,
+}
+
+/// A health check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Health {
+    /// Port of the node.
+    pub(super) port: u16,
+    /// Ready endpoints of this node.
+    pub(super) endpoints: usize,
+}
+
+/// See [`Compiled`].
+pub(super) fn compile(config: &Config, service: &Service, slices: &[Arc<EndpointSlice>]) -> Compiled {
+    let mut compiled = Compiled::default();
+    let Some(spec) = &service.spec else { return compiled };
+    let Some(address) = own_address(spec).filter(|_| spec.type_.as_deref() != Some("ExternalName")) else {
+        return compiled;
+    };
+    let balancers = balancers(service);
+    let mut outside: Vec<Ipv4Addr> = spec.external_ips.iter().flatten().filter_map(|ip| ip.parse().ok()).collect();
+    outside.extend(&balancers);
+    outside.retain(|a| !a.is_loopback() && !a.is_unspecified() && !a.is_multicast() && !a.is_broadcast());
+    outside.sort_unstable();
+    outside.dedup();
+    compiled.excess = excess(spec, outside.len(), slices);
+    if compiled.excess.is_some() {
+        return compiled;
+    }
+    let guarded = guarded(config, spec, balancers).map(Arc::new);
+    let local_only = |policy: &Option<String>| policy.as_deref() == Some("Local");
     for port in spec.ports.iter().flatten() {
         let Some(protocol) = protocol(port.protocol.as_deref()) else { continue };
         let Ok(number) = u16::try_from(port.port) else { continue };
-        let name = ports_name(names, protocol, port);
-        let one = OnePort { config, spec, cluster_ip, protocol, number, name };
-        one.compile(port, &targets(config, slices, port), service, &mut part);
-    }
-    part
-}
-
-struct OnePort<'a> {
-    config: &'a Config,
-    spec: &'a ServiceSpec,
-    cluster_ip: Ipv4Addr,
-    protocol: u8,
-    number: u16,
-    name: String,
-}
-
-impl OnePort<'_> {
-    fn compile(&self, port: &ServicePort, targets: &[Target], service: &Service, part: &mut Part) {
-        let local_only = |policy: &Option<String>| policy.as_deref() == Some("Local");
-        let internal = select(targets, local_only(&self.spec.internal_traffic_policy));
-        let node_port = port.node_port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0);
-        let outside = external_addresses(self.spec, service);
-        let external_local = local_only(&self.spec.external_traffic_policy);
-        let external = select(targets, external_local);
-
-        let cluster = self.lead("service", part, &internal, Source::Cluster, targets);
-        part.elements.insert((map(&cluster, BY_ADDRESS, NO_ENDPOINTS), self.key(self.cluster_ip)), verdict(&cluster));
-        if node_port.is_none() && outside.is_empty() {
-            return;
-        }
-        let source = if external_local { Source::Keep } else { Source::Translate };
-        let entry = self.lead("external", part, &external, source, targets);
-        for address in outside {
-            part.elements.insert((map(&entry, BY_ADDRESS, NO_ENDPOINTS), self.key(address)), verdict(&entry));
-        }
-        if let Some(port) = node_port {
-            let key = port_key(self.protocol, port);
-            part.elements.insert((map(&entry, BY_NODE_PORT, NO_ENDPOINTS_NODE_PORT), key), verdict(&entry));
-        }
-    }
-
-    /// The chain that chooses among the targets; `None` when there are none.
-    fn lead(&self, kind: &str, part: &mut Part, chosen: &[&Target], source: Source, all: &[Target]) -> Option<String> {
-        if chosen.is_empty() {
-            return None;
-        }
-        let chain = format!("{kind}-{}", self.name);
-        let mark = Verdict::Jump(MARK.to_owned());
-        let mut rules = Vec::new();
-        match source {
-            // From outside of the pods: the answer must come back this way.
-            Source::Cluster => {
-                let here = Rule::new().destination(Ipv4Net::from(self.cluster_ip), true);
-                rules.push(here.source(self.config.cluster_range, false).then(&mark));
-            }
-            Source::Translate => rules.push(Rule::new().then(&mark)),
-            Source::Keep => {}
-        }
-        for target in chosen.iter().filter(|_| self.affinity().is_some()) {
-            let found = Rule::new().source_in(&self.set(target));
-            rules.push(found.then(&Verdict::Goto(self.endpoint(target))));
-        }
-        for (i, target) in chosen.iter().enumerate() {
-            let left = (chosen.len() - i) as u32;
-            let rule = if left > 1 { Rule::new().one_in(left) } else { Rule::new() };
-            rules.push(rule.then(&Verdict::Goto(self.endpoint(target))));
-        }
-        part.chains.insert(chain.clone(), rules);
-        for target in all.iter().filter(|t| chosen.contains(t)) {
-            self.endpoint_chain(target, part);
-        }
-        Some(chain)
-    }
-
-    fn endpoint_chain(&self, target: &Target, part: &mut Part) {
-        // A pod that reaches itself must not see its own address as the client's.
-        let hairpin = Rule::new().source(Ipv4Net::from(target.address), true);
-        let mut rules = vec![hairpin.then(&Verdict::Jump(MARK.to_owned()))];
-        if let Some(seconds) = self.affinity() {
-            let set = self.set(target);
-            rules.push(Rule::new().remember_source(&set));
-            part.sets.insert(set, seconds);
-        }
-        rules.push(Rule::new().protocol(self.protocol).dnat(target.address, target.port));
-        part.chains.insert(self.endpoint(target), rules);
-    }
-
-    /// Seconds for which a client keeps its endpoint.
-    fn affinity(&self) -> Option<u32> {
-        let sticky = self.spec.session_affinity.as_deref() == Some("ClientIP");
-        let config = self.spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref());
-        let seconds = config.and_then(|c| c.timeout_seconds).unwrap_or(AFFINITY_SECONDS);
-        sticky.then(|| u32::try_from(seconds).unwrap_or(AFFINITY_SECONDS as u32))
-    }
-
-    fn endpoint(&self, target: &Target) -> String {
-        format!("endpoint-{}-{:08x}-{}", self.name, u32::from(target.address), target.port)
-    }
-
-    fn set(&self, target: &Target) -> String {
-        format!("affinity-{}-{:08x}-{}", self.name, u32::from(target.address), target.port)
-    }
-
-    fn key(&self, address: Ipv4Addr) -> Vec<u8> {
-        let mut key = address.octets().to_vec();
-        key.extend(port_key(self.protocol, self.number));
-        key
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Source {
-    Cluster,
-    Translate,
-    Keep,
-}
-
-fn map(chain: &Option<String>, with: &'static str, without: &'static str) -> &'static str {
-    if chain.is_some() { with } else { without }
-}
-
-fn verdict(chain: &Option<String>) -> Verdict {
-    Verdict::Goto(chain.clone().unwrap_or_else(|| REJECT.to_owned()))
-}
-
-/// Protocol and port as a map's key has them: four bytes each, the port in network order.
-pub(super) fn port_key(protocol: u8, port: u16) -> Vec<u8> {
-    let port = port.to_be_bytes();
-    vec![protocol, 0, 0, 0, port[0], port[1], 0, 0]
-}
-
-fn select(targets: &[Target], local_only: bool) -> Vec<&Target> {
-    targets.iter().filter(|t| t.local || !local_only).collect()
-}
-
-/// Ready endpoints; if there is none, those that are ending but still serve (upstream: KEP-1669).
-fn targets(config: &Config, slices: &[Arc<EndpointSlice>], port: &ServicePort) -> Vec<Target> {
-    let (mut ready, mut ending) = (BTreeSet::new(), BTreeSet::new());
-    for slice in slices.iter().filter(|s| s.address_type == "IPv4") {
-        let named = slice.ports.iter().flatten().find(|p| {
-            p.name.as_deref().unwrap_or("") == port.name.as_deref().unwrap_or("")
-                && p.protocol.as_deref().unwrap_or("TCP") == port.protocol.as_deref().unwrap_or("TCP")
+        let targets = Targets::of(config, slices, port);
+        compiled.ports.push(PortPlan {
+            address,
+            protocol,
+            port: number,
+            node_port: port.node_port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0),
+            outside: outside.clone(),
+            guarded: guarded.clone(),
+            internal_local: local_only(&spec.internal_traffic_policy),
+            external_local: local_only(&spec.external_traffic_policy),
+            affinity: affinity(spec),
+            all: targets.all(),
+            local: targets.local(),
         });
-        let Some(number) = named.and_then(|p| u16::try_from(p.port?).ok()) else { continue };
-        for endpoint in slice.endpoints.iter().flatten() {
-            let Some(target) = target(config, endpoint, number) else { continue };
-            let conditions = endpoint.conditions.as_ref();
-            if conditions.and_then(|c| c.ready).unwrap_or(true) {
-                ready.insert(target);
-            } else if conditions.is_some_and(|c| c.serving == Some(true) && c.terminating == Some(true)) {
-                ending.insert(target);
-            }
-        }
     }
-    if ready.is_empty() { ending } else { ready }.into_iter().collect()
+    compiled.health = health(config, spec, slices);
+    compiled
 }
 
-/// Addresses and ports of the endpoints that are used.
-pub(super) fn ends(config: &Config, slices: &[Arc<EndpointSlice>], port: &ServicePort) -> BTreeSet<(Ipv4Addr, u16)> {
-    targets(config, slices, port).into_iter().map(|target| (target.address, target.port)).collect()
+/// Whether the service wants too much, told from its size alone.
+fn excess(spec: &ServiceSpec, outside: usize, slices: &[Arc<EndpointSlice>]) -> Option<Excess> {
+    let ports = spec.ports.as_ref().map_or(0, Vec::len);
+    let endpoints: usize = slices.iter().filter(|s| is_ours(s)).map(|s| s.endpoints.as_ref().map_or(0, Vec::len)).sum();
+    let ranges = spec.load_balancer_source_ranges.as_ref().map_or(0, Vec::len);
+    let ways = ports.saturating_mul(2 + outside);
+    let elements = ways.saturating_mul(endpoints.max(1)).saturating_add(ports.saturating_mul(ranges));
+    let kept = if spec.session_affinity.as_deref() == Some("ClientIP") { ports.saturating_mul(endpoints) } else { 0 };
+    let limits = [
+        ("addresses and ports", ways, MOST_WAYS),
+        ("rules", elements, MOST_ELEMENTS),
+        ("endpoints for session affinity", kept, MOST_KEPT),
+    ];
+    limits.into_iter().find(|(_, count, most)| count > most).map(|(what, count, most)| Excess { what, count, most })
 }
 
-fn target(config: &Config, endpoint: &Endpoint, port: u16) -> Option<Target> {
-    let address = endpoint.addresses.first()?.parse().ok()?;
-    Some(Target { address, port, local: endpoint.node_name.as_deref() == Some(&config.node) })
+/// The service's address of this family.
+fn own_address(spec: &ServiceSpec) -> Option<Ipv4Addr> {
+    spec.cluster_ips.iter().flatten().chain(&spec.cluster_ip).find_map(|ip| ip.parse().ok())
 }
 
-pub(super) fn external_addresses(spec: &ServiceSpec, service: &Service) -> Vec<Ipv4Addr> {
+/// Addresses of load balancers that packets still have when they arrive here.
+fn balancers(service: &Service) -> Vec<Ipv4Addr> {
     let balancer = service.status.as_ref().and_then(|s| s.load_balancer.as_ref());
     let ingress = balancer.and_then(|b| b.ingress.as_deref()).unwrap_or_default();
-    let addresses = spec.external_ips.iter().flatten().map(String::as_str);
-    addresses.chain(ingress.iter().filter_map(|i| i.ip.as_deref())).filter_map(|ip| ip.parse().ok()).collect()
+    let kept = ingress.iter().filter(|i| i.ip_mode.as_deref() != Some("Proxy"));
+    kept.filter_map(|i| i.ip.as_deref()?.parse().ok()).collect()
 }
 
-pub(super) fn protocol(name: Option<&str>) -> Option<u8> {
+fn guarded(config: &Config, spec: &ServiceSpec, addresses: Vec<Ipv4Addr>) -> Option<Guard> {
+    let ranges = spec.load_balancer_source_ranges.iter().flatten();
+    let ranges: Vec<Ipv4Net> = ranges.filter_map(|range| range.trim().parse().ok()).collect();
+    if ranges.is_empty() || addresses.is_empty() {
+        return None;
+    }
+    let mut sources: Vec<(u32, u32)> = ranges.iter().map(|r| (r.network().into(), r.broadcast().into())).collect();
+    // A node that has the address itself comes with it as its source (upstream: `allowFromNode`).
+    let is_allowed = |node: &std::net::IpAddr| ranges.iter().any(|r| matches!(node, std::net::IpAddr::V4(a) if r.contains(a)));
+    if config.addresses.iter().any(is_allowed) {
+        sources.extend(addresses.iter().map(|a| (u32::from(*a), u32::from(*a))));
+    }
+    Some(Guard { addresses, sources: guard::join(sources) })
+}
+
+/// Seconds for which a client keeps its endpoint.
+fn affinity(spec: &ServiceSpec) -> Option<u32> {
+    let sticky = spec.session_affinity.as_deref() == Some("ClientIP");
+    let config = spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref());
+    let seconds = config.and_then(|c| c.timeout_seconds).and_then(|s| u32::try_from(s).ok()).filter(|s| *s > 0);
+    sticky.then(|| seconds.unwrap_or(AFFINITY_SECONDS))
+}
+
+/// Only load balancers ask, and only where it matters which node they choose.
+fn health(config: &Config, spec: &ServiceSpec, slices: &[Arc<EndpointSlice>]) -> Option<Health> {
+    let asked = spec.type_.as_deref() == Some("LoadBalancer") && spec.external_traffic_policy.as_deref() == Some("Local");
+    let port = spec.health_check_node_port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0 && asked)?;
+    let endpoints = slices.iter().filter(|s| is_ours(s)).flat_map(|s| s.endpoints.iter().flatten());
+    let here = endpoints.filter(|e| is_ready(e) && is_local(config, e)).filter_map(|e| e.addresses.first());
+    Some(Health { port, endpoints: here.collect::<BTreeSet<_>>().len() })
+}
+
+/// Endpoints of a port, by whether they take new connections: ready, or ending but still serving.
+#[derive(Default)]
+struct Targets {
+    ready: BTreeSet<(End, bool)>,
+    ending: BTreeSet<(End, bool)>,
+}
+
+impl Targets {
+    fn of(config: &Config, slices: &[Arc<EndpointSlice>], port: &ServicePort) -> Self {
+        let mut targets = Targets::default();
+        for slice in slices.iter().filter(|s| is_ours(s)) {
+            let named = slice.ports.iter().flatten().find(|p| {
+                p.name.as_deref().unwrap_or("") == port.name.as_deref().unwrap_or("")
+                    && p.protocol.as_deref().unwrap_or("TCP") == port.protocol.as_deref().unwrap_or("TCP")
+            });
+            let Some(number) = named.and_then(|p| u16::try_from(p.port?).ok()) else { continue };
+            for endpoint in slice.endpoints.iter().flatten() {
+                let Some(address) = endpoint.addresses.first().and_then(|a| a.parse().ok()) else { continue };
+                let target = ((address, number), is_local(config, endpoint));
+                let conditions = endpoint.conditions.as_ref();
+                if is_ready(endpoint) {
+                    targets.ready.insert(target);
+                } else if conditions.is_some_and(|c| c.serving == Some(true) && c.terminating == Some(true)) {
+                    targets.ending.insert(target);
+                }
+            }
+        }
+        targets
+    }
+
+    /// Ready ones; if there is none, those that are ending (upstream: KEP-1669).
+    fn all(&self) -> Vec<End> {
+        self.chosen(|_| true)
+    }
+
+    /// The same among those of this node.
+    fn local(&self) -> Vec<End> {
+        self.chosen(|local| local)
+    }
+
+    fn chosen(&self, wanted: impl Fn(bool) -> bool) -> Vec<End> {
+        let of = |set: &BTreeSet<(End, bool)>| -> Vec<End> {
+            let mut ends: Vec<End> = set.iter().filter(|(_, local)| wanted(*local)).map(|(end, _)| *end).collect();
+            // Two objects may name one endpoint.
+            ends.dedup();
+            ends
+        };
+        let ready = of(&self.ready);
+        if ready.is_empty() { of(&self.ending) } else { ready }
+    }
+}
+
+fn is_ours(slice: &EndpointSlice) -> bool {
+    slice.address_type == "IPv4"
+}
+
+fn is_ready(endpoint: &Endpoint) -> bool {
+    endpoint.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true)
+}
+
+fn is_local(config: &Config, endpoint: &Endpoint) -> bool {
+    endpoint.node_name.as_deref() == Some(&config.node)
+}
+
+fn protocol(name: Option<&str>) -> Option<u8> {
     match name.unwrap_or("TCP") {
         "TCP" => Some(TCP),
         "UDP" => Some(UDP),
         "SCTP" => Some(SCTP),
         _ => None,
     }
-}
-
-/// Unique, and short enough for a chain's name with what is put around it (128 bytes): long
-/// names are cut, and a hash of the whole makes up for it.
-fn ports_name((namespace, name): (&str, &str), protocol: u8, port: &ServicePort) -> String {
-    let whole = format!("{namespace}/{name}/{protocol}/{}", port.name.as_deref().unwrap_or(""));
-    let hash = whole.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    let cut = |text: &str, length: usize| text.chars().take(length).collect::<String>();
-    format!("{:08x}-{}-{}-{}", hash as u32, cut(namespace, 16), cut(name, 24), port.port)
 }
 
 #[cfg(test)]

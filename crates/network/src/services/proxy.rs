@@ -1,21 +1,25 @@
 //! The actor: services and slices in, rules in the kernel out.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use client::Informer;
+use client::{Informer, Recorder};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use meta::Key;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
-use super::{base, compile, ports, udp};
-use crate::api::HostPort;
-use crate::conntrack;
-use crate::nft::{self, Part, Table};
+use super::health::Checks;
+use super::kernel::Kernel;
+use super::plan::{Owner, Plan};
+use super::state::Wanted;
+use super::{compile, ports};
+use crate::api::{OwnPort, PodPorts};
+use crate::nft;
 
 /// The label that names a slice's service.
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
@@ -29,10 +33,14 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 pub struct Config {
     /// This node's name.
     pub node: String,
+    /// This node's addresses.
+    pub addresses: Vec<IpAddr>,
     /// The cluster's pod range.
     pub cluster_range: Ipv4Net,
     /// The range of service addresses.
     pub service_range: Ipv4Net,
+    /// What the node serves itself.
+    pub own_ports: Vec<OwnPort>,
 }
 
 /// Keeps the kernel's service rules. Cheap to clone.
@@ -40,70 +48,71 @@ pub struct Config {
 pub struct Proxy(Arc<Shared>);
 
 struct Shared {
-    config: Config,
     dirty: Mutex<Dirty>,
     changed: Notify,
-    table: Mutex<Table>,
-    udp: Mutex<udp::Known>,
+    kernel: Mutex<Kernel>,
+    checks: Checks,
 }
 
+/// What has changed, and the little that is needed to find it.
 #[derive(Default)]
 struct Dirty {
-    services: HashSet<Key>,
+    owners: HashSet<Owner>,
     /// Slices by service, kept by key so that a change costs what the service's slices cost.
     slices: HashMap<Key, BTreeSet<Key>>,
-    pods: HashMap<String, Part>,
-    /// Pods that have a part.
-    with_ports: HashSet<String>,
+    /// The pods of the node.
+    pods: HashMap<String, PodPorts>,
 }
 
 impl Proxy {
-    /// A proxy that has not touched the kernel yet.
-    pub fn new(config: Config) -> Self {
-        let table = Mutex::new(Table::new(base::base(&config)));
-        Proxy(Arc::new(Shared { config, dirty: Mutex::default(), changed: Notify::new(), table, udp: Mutex::default() }))
+    /// A proxy that has not touched the kernel yet. What services do not get is told by the recorder.
+    pub fn new(config: Config, recorder: Recorder) -> Self {
+        let checks = Checks::new(&config.node, recorder.clone());
+        let kernel = Mutex::new(Kernel::new(config, recorder));
+        Proxy(Arc::new(Shared { dirty: Mutex::default(), changed: Notify::new(), kernel, checks }))
     }
 
-    /// Takes in the host ports of all pods of the node.
-    pub fn host_ports(&self, pods: &HashMap<String, (Ipv4Addr, Vec<HostPort>)>) {
+    /// Takes in all pods of the node with their host ports.
+    pub fn pods(&self, pods: &HashMap<String, PodPorts>) {
         let mut dirty = self.0.lock();
-        let gone: Vec<String> = dirty.with_ports.iter().filter(|uid| !pods.contains_key(*uid)).cloned().collect();
-        for uid in gone {
-            dirty.with_ports.remove(&uid);
-            dirty.pods.insert(uid, Part::default());
-        }
-        for (uid, (address, list)) in pods.iter().filter(|(_, (_, list))| !list.is_empty()) {
-            if dirty.with_ports.insert(uid.clone()) {
-                dirty.pods.insert(uid.clone(), ports::compile(uid, *address, list));
-            }
-        }
+        let changed: Vec<&String> = pods.keys().chain(dirty.pods.keys()).filter(|uid| pods.get(*uid) != dirty.pods.get(*uid)).collect();
+        let changed: Vec<Owner> = changed.into_iter().map(|uid| Owner::Pod(uid.as_str().into())).collect();
+        dirty.owners.extend(changed);
+        dirty.pods.clone_from(pods);
         drop(dirty);
         self.0.changed.notify_one();
     }
 
     /// Follows the API until `stop`. Until the first rules are in place, a service's address is refused.
-    pub async fn run(
-        self,
-        services: Informer<Service>,
-        slices: Informer<EndpointSlice>,
-        stop: tokio_util::sync::CancellationToken,
-    ) {
+    pub async fn run(self, services: Informer<Service>, slices: Informer<EndpointSlice>, stop: CancellationToken) {
         self.follow(&services, &slices);
         tokio::join!(services.synced(), slices.synced());
         let work = async {
             loop {
                 self.sync(&services, &slices).await;
-                self.0.changed.notified().await;
+                let due = self.0.kernel().due();
+                let wait = async {
+                    match due {
+                        Some(due) => tokio::time::sleep_until(due.into()).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = self.0.changed.notified() => {}
+                    () = wait => {}
+                }
             }
         };
         stop.run_until_cancelled(work).await;
+        self.0.checks.close();
     }
 
     /// Notes from now on what changes in the informers; [`Proxy::sync`] brings it to the kernel.
     pub fn follow(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) {
         let shared = self.0.clone();
         services.on_change(move |change| {
-            shared.lock().services.insert(client::informer::key_of(change.latest().as_ref()));
+            let key = client::informer::key_of(change.latest().as_ref());
+            shared.lock().owners.insert(Owner::Service(key));
             shared.changed.notify_one();
         });
         let shared = self.0.clone();
@@ -115,51 +124,36 @@ impl Proxy {
                 let slices = dirty.slices.entry(service.clone()).or_default();
                 let key = client::informer::key_of(slice.as_ref());
                 if here { slices.insert(key) } else { slices.remove(&key) };
-                dirty.services.insert(service);
+                if slices.is_empty() {
+                    dirty.slices.remove(&service);
+                }
+                dirty.owners.insert(Owner::Service(service));
             }
             drop(dirty);
             shared.changed.notify_one();
         });
     }
 
-    /// Brings the kernel up to date; says whether it is. After a failure everything is tried again with the next change.
+    /// Brings the kernel up to date; says whether all of it is. What failed is tried again after a while.
     pub async fn sync(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) -> bool {
-        let (keys, pods, slice_keys) = {
-            let mut dirty = self.0.lock();
-            let keys = std::mem::take(&mut dirty.services);
-            let of = |key: &Key| dirty.slices.get(key).cloned().unwrap_or_default();
-            let slice_keys: HashMap<Key, BTreeSet<Key>> = keys.iter().map(|k| (k.clone(), of(k))).collect();
-            (keys, std::mem::take(&mut dirty.pods), slice_keys)
-        };
-        let mut changes: Vec<(String, Part)> = pods.into_iter().map(|(uid, part)| (format!("pod {uid}"), part)).collect();
-        let mut lost = HashMap::new();
-        for key in keys {
-            let of_service: Vec<_> = slice_keys[&key].iter().filter_map(|k| slices.get(k)).collect();
-            let service = services.get(&key).filter(|s| ours(s));
-            let ways = service.as_ref().map(|s| udp::ways(&self.0.config, s, &of_service)).unwrap_or_default();
-            lost.extend(self.0.udp.lock().unwrap_or_else(PoisonError::into_inner).take(&key, ways));
-            let part = service.map(|s| compile::compile(&self.0.config, &s, &of_service)).unwrap_or_default();
-            changes.push((format!("service {key}"), part));
-        }
+        let (services, slices) = (services.clone(), slices.clone());
         let shared = self.0.clone();
-        let count = changes.len();
-        // The kernel works while the call blocks.
+        // The compiler computes and the kernel works while the call blocks.
         let done = tokio::task::spawn_blocking(move || {
-            shared.table.lock().unwrap_or_else(PoisonError::into_inner).change(changes)?;
-            shared.forget(&lost);
-            Ok::<(), std::io::Error>(())
+            let mut kernel = shared.kernel();
+            // Taken under the kernel's lock: two syncs never work off their changes in the wrong order.
+            let owners = std::mem::take(&mut shared.lock().owners);
+            let config = kernel.config().clone();
+            kernel.sync(owners, |owner| shared.wanted(&config, &services, &slices, owner), |key| services.get(key))
         });
         match done.await {
-            Ok(Ok(())) => {
-                tracing::debug!(count, "service rules changed");
-                true
-            }
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the kernel refused the service rules");
-                false
+            Ok(synced) => {
+                self.0.checks.change(synced.health, synced.healthy).await;
+                synced.whole
             }
             Err(error) => {
                 tracing::error!(%error, "the service rules could not be made");
+                self.0.checks.change(Vec::new(), false).await;
                 false
             }
         }
@@ -167,26 +161,45 @@ impl Proxy {
 }
 
 impl Shared {
-    /// Once new packets go the new way, the old way is forgotten.
-    fn forget(&self, lost: &HashMap<udp::Way, BTreeSet<(Ipv4Addr, u16)>>) {
-        if lost.is_empty() {
-            return;
-        }
-        match conntrack::forget(|flow| udp::is_stale(flow, lost, self.config.cluster_range)) {
-            Ok(count) => tracing::debug!(count, "UDP flows forgotten"),
-            Err(error) => tracing::warn!(%error, "UDP flows to endpoints that are gone may last"),
-        }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Dirty> {
         self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kernel(&self) -> MutexGuard<'_, Kernel> {
+        self.kernel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What an owner wants now.
+    fn wanted(
+        &self,
+        config: &Config,
+        services: &Informer<Service>,
+        slices: &Informer<EndpointSlice>,
+        owner: &Owner,
+    ) -> Option<Wanted> {
+        match owner {
+            Owner::Pod(uid) => {
+                let pod = self.lock().pods.get(&**uid).cloned()?;
+                let plan = Plan::Pod(ports::compile(&pod, &config.own_ports));
+                Some(Wanted { plan, since: pod.since, health: None, excess: None })
+            }
+            Owner::Service(key) => {
+                let service = services.get(key).filter(|s| ours(s))?;
+                let keys = self.lock().slices.get(key).cloned().unwrap_or_default();
+                let slices: Vec<_> = keys.iter().filter_map(|key| slices.get(key)).collect();
+                let compiled = compile::compile(config, &service, &slices);
+                let created = service.metadata.creation_timestamp.as_ref().map_or(0, |t| t.0.as_nanosecond());
+                let (health, excess) = (compiled.health, compiled.excess);
+                Some(Wanted { plan: Plan::Service(compiled.ports), since: created, health, excess })
+            }
+        }
     }
 }
 
 /// Removes all rules; says in words what was removed. Blocks for a moment.
 pub fn teardown() -> crate::api::Result<Vec<String>> {
-    match nft::remove() {
-        Ok(true) => Ok(vec![format!("nftables table ip {}", nft::TABLE)]),
+    match nft::remove(super::TABLE) {
+        Ok(true) => Ok(vec![format!("nftables table ip {}", super::TABLE.name)]),
         Ok(false) => Ok(Vec::new()),
         Err(e) => Err(crate::link::failed("remove the nftables table", e)),
     }

@@ -2,15 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::Ipv4Addr;
-use std::sync::Arc;
 
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
 use meta::Key;
 
-use super::{Config, compile};
+use super::plan::Plan;
 use crate::conntrack::Flow;
+use crate::nft::UDP;
 
 /// Endpoints that one way may lead to.
 type Ends = BTreeSet<(Ipv4Addr, u16)>;
@@ -39,17 +37,14 @@ impl Known {
 }
 
 /// The UDP ways into a service.
-pub(super) fn ways(config: &Config, service: &Service, slices: &[Arc<EndpointSlice>]) -> HashMap<Way, Ends> {
+pub(super) fn ways(plan: &Plan) -> HashMap<Way, Ends> {
     let mut ways = HashMap::new();
-    let Some(spec) = &service.spec else { return ways };
-    let addresses: Vec<Ipv4Addr> = spec.cluster_ip.iter().filter_map(|ip| ip.parse().ok()).collect();
-    for port in spec.ports.iter().flatten().filter(|p| p.protocol.as_deref() == Some("UDP")) {
-        let ends = compile::ends(config, slices, port);
-        let number = u16::try_from(port.port).unwrap_or_default();
-        let all = addresses.iter().copied().chain(compile::external_addresses(spec, service));
-        ways.extend(all.map(|address| (Way::Address(address, number), ends.clone())));
-        let node_port = port.node_port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p > 0);
-        ways.extend(node_port.map(|port| (Way::NodePort(port), ends.clone())));
+    let Plan::Service(ports) = plan else { return ways };
+    for port in ports.iter().filter(|port| port.protocol == UDP) {
+        let ends: Ends = port.all.iter().chain(&port.local).copied().collect();
+        let addresses = std::iter::once(&port.address).chain(&port.outside);
+        ways.extend(addresses.map(|address| (Way::Address(*address, port.port), ends.clone())));
+        ways.extend(port.node_port.map(|port| (Way::NodePort(port), ends.clone())));
     }
     ways
 }
