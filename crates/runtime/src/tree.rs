@@ -4,46 +4,43 @@
 //! room for: one that descends into them ends the process. Here nothing is deeper than two: what a directory holds is
 //! moved to the top and taken in turn.
 
-use std::ffi::CString;
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, open, openat2, renameat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 /// Removes a file, or a directory with everything in it; none is no error. Links are removed and not followed.
-/// A mount below is an error (`EXDEV`, `EBUSY`): what it holds belongs to others.
+/// A mount there or below is an error (`EXDEV`, `EBUSY`): what it holds belongs to others.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match unlinkat(AT_FDCWD, path, UnlinkatFlags::NoRemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => return Ok(()),
-        Err(Errno::EISDIR) => {}
-        Err(e) => return Err(e.into()),
-    }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    match open(path, flags, Mode::empty()) {
-        Ok(top) => Emptying::new(top).run()?,
-        Err(Errno::ENOENT) => return Ok(()),
-        Err(e) => return Err(e.into()),
-    }
-    match unlinkat(AT_FDCWD, path, UnlinkatFlags::RemoveDir) {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{} has no name", path.display())));
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    match open(parent, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(dir) => remove_at(&dir, name),
+        Err(Errno::ENOENT) => Ok(()),
         Err(e) => Err(e.into()),
     }
 }
 
 /// [`remove_tree`] of a name in an open directory.
-pub(crate) fn remove_at(dir: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<()> {
+pub(crate) fn remove_at(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
     match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => return Ok(()),
         Err(Errno::EISDIR) => {}
         Err(e) => return Err(e.into()),
     }
     Emptying::new(below(dir, name)?).run()?;
-    Ok(unlinkat(dir, name, UnlinkatFlags::RemoveDir)?)
+    match unlinkat(dir, name, UnlinkatFlags::RemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Opens a directory in a directory, unless it is a link or a mount.
@@ -164,9 +161,7 @@ mod tests {
 
     #[test]
     fn a_mount_below_is_left_alone() {
-        if !nix::unistd::geteuid().is_root() {
-            return;
-        }
+        assert!(nix::unistd::geteuid().is_root(), "mounts need root");
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(other.path().join("file"), "").unwrap();
         let place = dir.path().join("top/a/b");
@@ -174,8 +169,11 @@ mod tests {
         let bind = nix::mount::MsFlags::MS_BIND;
         nix::mount::mount(Some(other.path()), &place, None::<&str>, bind, None::<&str>).unwrap();
         let refused = remove_tree(&dir.path().join("top"));
+        let itself = remove_tree(&place);
         nix::mount::umount2(&place, nix::mount::MntFlags::MNT_DETACH).unwrap();
-        assert!(refused.is_err() && other.path().join("file").exists());
+        assert!(refused.is_err() && itself.is_err() && other.path().join("file").exists());
+        assert!(remove_tree(Path::new("/")).is_err() && remove_tree(&dir.path().join("..")).is_err());
+        remove_tree(&dir.path().join("none/at/all")).unwrap();
         remove_tree(&dir.path().join("top")).unwrap();
     }
 }

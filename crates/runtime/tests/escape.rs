@@ -83,12 +83,10 @@ async fn process_one_goes_with_its_shim() {
 #[tokio::test]
 async fn a_working_directory_lies_inside() {
     let node = Node::new();
-    shared(&node).await;
     let mut attempt = 0;
-    for share in [true, false] {
-        if !share {
-            node.runtime.start_pod(&PodConfig { attempt: 1, ..node.pod("pod") }).await.unwrap();
-        }
+    for number in 0..3 {
+        let shown = PodConfig { share_pid: number == 0, host_pid: number == 1, attempt: number, ..node.pod("pod") };
+        node.runtime.start_pod(&shown).await.unwrap();
         for path in detours(&node) {
             let mut config = ContainerConfig { attempt, working_dir: path.clone(), ..container("main", &["ls", "."]) };
             config.security.user = Some("65534".into());

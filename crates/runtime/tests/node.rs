@@ -44,7 +44,10 @@ async fn isolates() {
     assert_eq!(node.exec(&id, &["/probe", "cat", "/proc/sys/kernel/hostname"]).await.1, "my-host\n");
     assert_eq!(node.exec(&id, &["/probe", "cat", "/proc/1/comm"]).await.1, "probe\n");
     assert!(node.exec(&id, &["/probe", "ls", "/dev"]).await.1.contains("null"));
-    assert_eq!(node.exec(&id, &["/probe", "cat", "/proc/keys"]).await.1, "", "masked");
+    for path in ["/proc/keys", "/proc/interrupts", "/proc/timer_list"] {
+        assert_eq!(node.exec(&id, &["/probe", "cat", path]).await.1, "", "{path} is masked");
+    }
+    assert_eq!(node.exec(&id, &["/probe", "ls", "/sys/firmware"]).await.1, "", "masked");
     assert_eq!(node.exec(&id, &["/probe", "unshare"]).await.0, 1, "seccomp refuses");
     assert_eq!(node.exec(&id, &["/probe", "device", "1", "11"]).await.0, 1, "the kernel's log is no device for it");
     let refused = node.runtime.exec_sync(&id, &["nothing".into()], Duration::from_secs(5)).await.unwrap_err();
