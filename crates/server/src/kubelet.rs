@@ -1,5 +1,6 @@
 //! Connections to kubelets and pods: one a request, since they last as long as the stream that they carry.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,21 @@ pub struct Address {
     pub port: u16,
     /// Who is there.
     pub trust: Trust,
+    /// Whether it must be a global unicast address, also after a name has been resolved.
+    pub global: bool,
+}
+
+/// What upstream says of an address that must not be proxied to.
+pub const NOT_ALLOWED: &str = "address not allowed";
+
+/// Whether an address is global unicast as Go has it (`net.IP.IsGlobalUnicast`), also where it is IPv4 in IPv6 clothes.
+pub fn is_global(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    let local = match ip {
+        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !local && !ip.is_loopback() && !ip.is_unspecified() && !ip.is_multicast()
 }
 
 /// Who is expected at an address.
@@ -90,6 +106,10 @@ impl Kubelets {
 
     async fn connect(&self, address: &Address) -> Result<http1::SendRequest<Body>, Error> {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        // A name may be resolved to anything.
+        if address.global && !is_global(stream.peer_addr()?.ip()) {
+            return Err(NOT_ALLOWED.into());
+        }
         stream.set_nodelay(true)?;
         let tls = match address.trust {
             Trust::Plain => return handshake(stream).await,

@@ -181,6 +181,16 @@ async fn a_kubelet_sees_and_writes_its_own_alone() {
     assert_eq!(node.get("/api/v1/pods").await.0, StatusCode::FORBIDDEN);
     assert_eq!(node.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1").await.0, StatusCode::OK);
 
+    // It evicts its own pods, and no others.
+    admin.post("/api/v1/nodes", json!({"metadata": {"name": "n2"}})).await;
+    for (name, of, expected) in [("own", "n1", StatusCode::CREATED), ("other", "n2", StatusCode::FORBIDDEN)] {
+        let pod = json!({"metadata": {"name": name}, "spec": {"nodeName": of, "containers": [{"name": "c", "image": "i"}]}});
+        assert_eq!(admin.post("/api/v1/namespaces/default/pods", pod).await.0, StatusCode::CREATED);
+        let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": "default"}});
+        let (code, answer) = node.post(&format!("/api/v1/namespaces/default/pods/{name}/eviction"), eviction).await;
+        assert_eq!(code, expected, "{answer}");
+    }
+
     let bound = json!({"spec": {"expirationSeconds": 3607, "boundObjectRef":
         {"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": pod["metadata"]["uid"]}}});
     let token = |account: &str| format!("/api/v1/namespaces/default/serviceaccounts/{account}/token");
@@ -189,4 +199,25 @@ async fn a_kubelet_sees_and_writes_its_own_alone() {
     let (code, refused) = node.post(&token("default"), json!({"spec": {}})).await;
     assert_eq!(code, StatusCode::FORBIDDEN, "{refused}");
     assert_eq!(node.post(&token("robot"), bound).await.0, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn nobody_is_proxied_to_the_servers_own_loopback() {
+    let cluster = Cluster::new().await;
+    let admin = cluster.with_certificate(Leaf::admin());
+    let secret = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("binds");
+    let port = secret.local_addr().expect("address").port();
+    let addresses = [("InternalIP", "127.0.0.1"), ("InternalIP", "::ffff:127.0.0.1"), ("Hostname", "localhost"), ("InternalIP", "169.254.169.254")];
+    for (i, (sort, address)) in addresses.into_iter().enumerate() {
+        let status = json!({"addresses": [{"type": sort, "address": address}]});
+        let node = json!({"metadata": {"name": format!("n{i}")}, "status": status});
+        assert_eq!(admin.post("/api/v1/nodes", node).await.0, StatusCode::CREATED);
+        let (code, answer) = admin.get(&format!("/api/v1/nodes/n{i}:{port}/proxy/")).await;
+        assert!(code.is_client_error() || code.is_server_error(), "{address}: {code}");
+        assert!(answer.contains("address not allowed"), "{address}: {answer}");
+    }
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"nodeName": "n0", "containers": [{"name": "c", "image": "i"}]}});
+    assert_eq!(admin.post("/api/v1/namespaces/default/pods", pod).await.0, StatusCode::CREATED);
+    let (code, answer) = admin.get(&format!("/api/v1/namespaces/default/pods/p:{port}/proxy/")).await;
+    assert_eq!((code, answer.contains("address not allowed")), (StatusCode::BAD_REQUEST, true), "{answer}");
 }

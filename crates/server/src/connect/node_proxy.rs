@@ -17,5 +17,10 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
         address.port = port.parse().map_err(|_| invalid())?;
         address.trust = target::trust(scheme);
     }
+    // What a node says of itself must not lead to the API server's own loopback.
+    address.global = true;
+    if address.host.parse::<std::net::IpAddr>().is_ok() {
+        target::proxied(&address.host)?;
+    }
     proxy::pass(work, &address).await
 }

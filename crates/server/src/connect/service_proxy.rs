@@ -8,7 +8,7 @@ use registry::api::{ListOptions, Scope};
 use serde_json::Value;
 use transport::Body;
 
-use super::{pod_proxy, proxy, target};
+use super::{proxy, target};
 use crate::kubelet::Address;
 use crate::verbs::Work;
 
@@ -29,7 +29,7 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
         0 => return Err(none()),
         count => ready[rand::rng().random_range(0..count)].clone(),
     };
-    let address = Address { host: pod_proxy::address(&ip)?, port, trust: target::trust(scheme) };
+    let address = Address { host: target::proxied(&ip)?, port, trust: target::trust(scheme), global: true };
     proxy::pass(work, &address).await
 }
 

@@ -4,7 +4,7 @@
 use meta::{Attributes, Object, Reason, Status};
 use serde_json::Value;
 
-use crate::kubelet::{Address, Trust};
+use crate::kubelet::{Address, NOT_ALLOWED, Trust, is_global};
 use crate::server::State;
 use crate::verbs::Work;
 
@@ -86,7 +86,14 @@ pub async fn kubelet(state: &State, node: &str) -> Result<Address, Status> {
     let host =
         host.ok_or_else(|| Status::internal(format!("no preferred addresses found for node {:?}", node.name())))?;
     let port = node.i64_at("status.daemonEndpoints.kubeletEndpoint.Port").filter(|p| *p > 0).unwrap_or(KUBELET_PORT);
-    Ok(Address { host, port: u16::try_from(port).unwrap_or(10250), trust: Trust::Kubelet })
+    Ok(Address { host, port: u16::try_from(port).unwrap_or(10250), trust: Trust::Kubelet, global: false })
+}
+
+/// The address, if it is one that may be proxied to: the API server must not be a way to its own loopback
+/// or to link-local metadata services (upstream: `proxyutil.IsProxyableIP`).
+pub fn proxied(ip: &str) -> Result<String, Status> {
+    let allowed = ip.parse().is_ok_and(is_global);
+    if allowed { Ok(ip.to_owned()) } else { Err(Status::bad_request(NOT_ALLOWED)) }
 }
 
 /// What a proxied name's scheme says.
@@ -122,6 +129,17 @@ mod tests {
         let message = |p: Object, wanted: &str| container(&p, wanted).expect_err("refused").message;
         assert_eq!(message(pod(&["a", "b"]), ""), "a container name must be specified for pod p, choose one of: [a b]");
         assert_eq!(message(pod(&["a"]), "x"), "container x is not valid for pod p");
+    }
+
+    #[test]
+    fn only_global_addresses_are_proxied_to() {
+        let bad = ["127.0.0.1", "169.254.169.254", "::1", "", "x", "0.0.0.0", "224.0.0.1", "255.255.255.255", "fe80::1", "ff02::1"];
+        for bad in bad.into_iter().chain(["::ffff:127.0.0.1", "::ffff:169.254.169.254", "::", "127.1", "[::1]"]) {
+            assert_eq!(proxied(bad).expect_err(bad).message, NOT_ALLOWED);
+        }
+        for good in ["10.244.0.3", "fd00::3", "8.8.8.8"] {
+            assert_eq!(proxied(good).as_deref(), Ok(good));
+        }
     }
 
     #[test]
