@@ -342,6 +342,18 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_so_much_and_no_more() {
+        let path = Path::new("spec").child("list");
+        let errors: Vec<Error> = (0..100_000).map(|n| Error::invalid(&path.index(n), "x", "is wrong")).collect();
+        let status = Status::invalid("", "Pod", "a", &errors);
+        assert!(status.message.len() < limits::REFUSAL + 100_000, "{}", status.message.len());
+        let told = status.causes.len();
+        assert!(status.message.ends_with(&format!("and {} more]", errors.len() - told)), "{told}");
+        let same = Status::invalid("", "Pod", "a", &vec![errors[0].clone(); 3]);
+        assert!(same.message.ends_with("is wrong") && same.causes.len() == 3, "{}", same.message);
+    }
+
+    #[test]
     fn not_found_names_resource_and_group() {
         assert_eq!(Status::not_found("", "pods", "a").message, r#"pods "a" not found"#);
         assert_eq!(Status::not_found("apps", "deployments", "a").message, r#"deployments.apps "a" not found"#);

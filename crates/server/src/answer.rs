@@ -127,15 +127,12 @@ pub fn warn_first(response: &mut Response<Body>, text: &str) {
 /// and of each the beginning.
 pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
     let mut known = HashSet::new();
-    let once = || warnings.iter().filter(|text| !text.is_empty());
-    let all: usize = once().map(|text| text.chars().count()).sum();
+    let once: Vec<&String> = warnings.iter().filter(|text| !text.is_empty() && known.insert(*text)).collect();
+    let all: usize = once.iter().map(|text| text.chars().count()).sum();
     let (most, mut written) = (if all > limits::WARNINGS { limits::WARNING } else { usize::MAX }, 0);
-    for text in once() {
+    for text in once {
         if written >= limits::WARNINGS {
             return;
-        }
-        if !known.insert(text) {
-            continue;
         }
         written += text.chars().take(most).count();
         let text: String = text.chars().take(most).filter(|c| !c.is_control()).collect();
@@ -149,6 +146,20 @@ pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn warnings_have_an_end() {
+        let sent = |warnings: &[String]| {
+            let mut response = bytes(StatusCode::OK, "", "");
+            warn(&mut response, warnings);
+            response.headers().get_all(WARNING).iter().map(HeaderValue::len).collect::<Vec<_>>()
+        };
+        assert_eq!(sent(&["a".to_owned(), "b".to_owned(), "a".to_owned()]).len(), 2);
+        let long = vec!["x".repeat(5000), "y".to_owned()];
+        assert_eq!(sent(&long), [limits::WARNING + 8, 9], "of each the beginning");
+        let many: Vec<String> = (0..30_000).map(|n| format!("warning {n}")).collect();
+        assert!(sent(&many).iter().sum::<usize>() < 3 * limits::WARNINGS);
+    }
 
     #[test]
     fn warnings_are_quoted_and_unique() {

@@ -83,4 +83,22 @@ mod tests {
         assert!(of(r#"{"v":"meta.k8s.io/v1","rv":0,"start":"a"}"#).is_err_and(|m| m.contains("start resourceVersion")));
         assert!(of(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}"#).is_err());
     }
+
+    #[test]
+    fn no_token_is_too_odd_to_be_refused() {
+        let seed = br#"{"v":"meta.k8s.io/v1","rv":7,"start":"default/a\u0000"}"#;
+        let mut state = 36_u64;
+        for _ in 0..20_000 {
+            let mut json = seed.to_vec();
+            for _ in 0..3 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let [.., a, b, c] = state.to_be_bytes().map(usize::from);
+                let at = (a << 8 | b) % json.len();
+                json[at] = u8::try_from(c).unwrap_or_default();
+            }
+            if let Ok(token) = Token::decode(&BASE64_URL_SAFE_NO_PAD.encode(&json)) {
+                assert_eq!(Token::decode(&token.encode()), Ok(token));
+            }
+        }
+    }
 }

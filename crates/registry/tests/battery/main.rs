@@ -10,4 +10,5 @@ mod random;
 mod restarts;
 mod special;
 mod watches;
+mod work;
 mod writes;

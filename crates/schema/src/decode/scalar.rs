@@ -152,7 +152,7 @@ fn bytes(mut text: String) -> Result<Value, Refusal> {
         // The unused bits of the last symbol are zero when Go prints it.
         Ok(raw) => Ok(Value::String(BASE64.encode(raw))),
         Err(error) => {
-            let padded = text.find('=').map(|at| at.div_ceil(4) * 4).filter(|end| text.len() > *end && text[..*end].ends_with('='));
+            let padded = text.find('=').map(|at| at.div_ceil(4) * 4).filter(|end| text.len() > *end && text.as_bytes()[..*end].ends_with(b"="));
             let at = match error {
                 // What comes after the padding is wrong, not the padding.
                 base64::DecodeError::InvalidByte(at, b'=') if padded.is_some() => padded.unwrap_or(at),
