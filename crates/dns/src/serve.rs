@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::socket::{setsockopt, sockopt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, UdpSocket};
@@ -136,12 +137,20 @@ async fn streams(tcp: TcpListener, shared: Arc<Shared>) {
                 let (shared, place) = (shared.clone(), shared.connections.open(client.ip()));
                 open.spawn(async move { shared.connection(stream, client.ip(), &place).await });
             }
-            Err(_) => {
+            Err(error) if exhausted(&error) => {
                 shared.connections.close_one();
                 sleep(BREATH).await;
             }
+            // This one went before it was taken.
+            Err(_) => {}
         }
     }
+}
+
+/// Whether the machine or the process has no room for one more connection.
+fn exhausted(error: &io::Error) -> bool {
+    let reason = error.raw_os_error().map(Errno::from_raw);
+    matches!(reason, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM))
 }
 
 impl Shared {

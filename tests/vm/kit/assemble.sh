@@ -37,6 +37,7 @@ Restart=always
 RestartSec=0
 # What a command leaves running is its own affair.
 KillMode=process
+IgnoreSIGPIPE=no
 Delegate=yes
 UNIT
 cat > "$root/etc/systemd/system/vm-link.service" <<'UNIT'
