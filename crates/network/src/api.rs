@@ -31,6 +31,15 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// Its name in objects.
+    pub fn name(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        }
+    }
+
     /// Its number in IP packets.
     pub fn number(self) -> u8 {
         match self {
@@ -86,7 +95,7 @@ pub enum Error {
     #[error("no free address in {0}")]
     Exhausted(String),
     /// The node serves the port itself.
-    #[error("cannot open hostport {port}/{} for the pod: the node itself listens there", format!("{protocol:?}").to_uppercase())]
+    #[error("cannot open hostport {port}/{} for the pod: the node itself listens there", protocol.name())]
     OwnPort {
         /// Port.
         port: u16,

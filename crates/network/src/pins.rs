@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::api::Result;
 use crate::bridge::VETH_PREFIX;
 use crate::link::failed;
-use crate::nft::{self, Base, Elements, Family, Field, Hook, Layout, Part, Rule, Says, Set, SharedChain, TableName, Value, Verdict};
+use crate::nft::{
+    self, Base, Elements, Family, Field, Hook, Layout, Part, Rule, Says, Set, SharedChain, TableName, Value, Verdict,
+};
 
 /// The tables, which are there as long as there are pods, whatever becomes of the services.
 const NAME: &str = "ironclad-pods";

@@ -5,24 +5,13 @@ mod common;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 
-use client::events::Form;
-use client::{Informer, Recorder};
 use common::{
-    GATEWAY, Namespace, Node, ask, ask_briefly, cluster_ip, in_namespace, proxy_config, serve, serve_address, service, slice,
+    GATEWAY, Namespace, Node, ask, ask_briefly, cluster_ip, created, in_namespace, serve, serve_address, service, slice,
 };
-use http_body_util::{BodyExt, Full};
-use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::api::{Error, HostPort, OwnPort, PodNetwork, Protocol};
-use network::Proxy;
 use network::link::Links;
 use serde_json::json;
-
-fn created(mut service: Service, second: i64) -> Service {
-    let at = jiff::Timestamp::from_second(1_700_000_000 + second).expect("a time");
-    service.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at));
-    service
-}
 
 /// The slice with all its endpoints on a node.
 fn on(node: &str, mut slice: EndpointSlice) -> EndpointSlice {
@@ -99,39 +88,6 @@ fn colliding_claims_stop_nobody_else_also_after_a_restart() {
         assert_eq!(ask_from(&outside.0, "192.0.2.7:80").as_deref(), Ok("b"));
         assert_eq!(ask("10.244.0.1:9999").as_deref(), Ok("b"));
         assert_eq!(ask("10.96.0.2:80"), Err(ErrorKind::ConnectionRefused));
-    });
-}
-
-#[test]
-fn the_loser_is_told_by_an_event() {
-    in_namespace(async || {
-        let (told, mut events) = tokio::sync::mpsc::channel(8);
-        let api = tower::service_fn(move |request: http::Request<kube::client::Body>| {
-            let told = told.clone();
-            async move {
-                let path = request.uri().path().to_owned();
-                let body = request.into_body().collect().await.expect("a body").to_bytes();
-                let event: serde_json::Value = serde_json::from_slice(&body).expect("an event");
-                told.send((path, event)).await.expect("told");
-                Ok::<_, std::io::Error>(http::Response::builder().status(201).body(Full::new(body)).expect("an answer"))
-            }
-        });
-        let recorder = Recorder::new(kube::Client::new(api, "default"), "kube-proxy", "n", Form::Modern);
-        let proxy = Proxy::new(proxy_config(Vec::new()), recorder);
-        let (services, slices) = (Informer::<Service>::detached(), Informer::<EndpointSlice>::detached());
-        proxy.follow(&services, &slices);
-        let shared = json!({"externalIPs": ["192.0.2.7"]});
-        services.apply(created(cluster_ip("younger", "10.96.0.1", shared.clone()), 2));
-        services.apply(created(cluster_ip("older", "10.96.0.2", shared), 1));
-        assert!(proxy.sync(&services, &slices).await);
-        let (path, event) = events.recv().await.expect("an event");
-        assert_eq!(path, "/api/v1/namespaces/d/events");
-        let about = (&event["involvedObject"]["kind"], &event["involvedObject"]["name"]);
-        assert_eq!(about, (&json!("Service"), &json!("younger")));
-        let said = (&event["type"], &event["reason"], &event["reportingComponent"]);
-        assert_eq!(said, (&json!("Warning"), &json!("IPAlreadyAllocated"), &json!("kube-proxy")));
-        let text = "node n does not serve IP 192.0.2.7, port 80/TCP: service d/older has it";
-        assert_eq!(event["message"], text);
     });
 }
 

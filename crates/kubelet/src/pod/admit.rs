@@ -36,7 +36,7 @@ pub struct Refusal {
 /// Whether the node takes the pod, beside those that it has. `None`: it does.
 pub fn admit(pod: &Pod, others: &[Arc<Pod>], node: Option<&Node>) -> Option<Refusal> {
     let machine = || wrong_machine(pod).or_else(|| wrong_labels(pod, node?));
-    forbidden_sysctl(pod).or_else(machine).or_else(|| too_much(pod, others, node?))
+    forbidden_sysctl(pod).or_else(machine).or_else(|| taken_port(pod, others)).or_else(|| too_much(pod, others, node?))
 }
 
 fn forbidden_sysctl(pod: &Pod) -> Option<Refusal> {
@@ -76,6 +76,34 @@ fn wrong_labels(pod: &Pod, node: &Node) -> Option<Refusal> {
         message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
             .to_owned(),
     })
+}
+
+/// A pod that was not scheduled may want a host port that another has. The wildcard address collides with every one.
+fn taken_port(pod: &Pod, others: &[Arc<Pod>]) -> Option<Refusal> {
+    let wanted = host_ports(pod);
+    let any = |address: &str| matches!(address, "" | "0.0.0.0" | "::");
+    let collide = |a: &(&str, &str, i32), b: &(&str, &str, i32)| {
+        (a.1, a.2) == (b.1, b.2) && (a.0 == b.0 || any(a.0) || any(b.0))
+    };
+    let mut here = others.iter().filter(|p| spec::uid(p) != spec::uid(pod) && !spec::is_terminal(p));
+    let taken = !wanted.is_empty() && here.any(|p| host_ports(p).iter().any(|b| wanted.iter().any(|a| collide(a, b))));
+    taken.then(|| Refusal {
+        reason: "NodePorts".to_owned(),
+        message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+            .to_owned(),
+    })
+}
+
+/// Address, protocol and number of the node's ports that containers of a pod want for as long as it runs.
+fn host_ports(pod: &Pod) -> Vec<(&str, &str, i32)> {
+    let sidecars = spec::init_containers(pod).iter().filter(|c| spec::is_sidecar(c));
+    let ports = spec::of(pod).containers.iter().chain(sidecars).flat_map(|c| c.ports.iter().flatten());
+    ports
+        .filter_map(|p| {
+            let protocol = p.protocol.as_deref().unwrap_or("TCP");
+            Some((p.host_ip.as_deref().unwrap_or_default(), protocol, p.host_port.filter(|port| *port > 0)?))
+        })
+        .collect()
 }
 
 /// A resource of which the node has not enough left.
@@ -147,6 +175,14 @@ mod tests {
         let sysctl = json!({"containers": [], "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}});
         let refusal = admit(&spec::tests::pod(sysctl), &[], Some(&node)).expect("refused");
         assert_eq!(refusal.message, "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted");
+        let port = |at: &str, port: i32| {
+            json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": port, "hostIP": at}]}]})
+        };
+        let mut other = spec::tests::pod(port("192.0.2.1", 8080));
+        other.metadata.uid = Some("u2".to_owned());
+        let beside = |spec| admit(&spec::tests::pod(spec), &[Arc::new(other.clone())], None).map(|r| r.reason);
+        let all = [port("", 8080), port("192.0.2.1", 8080), port("192.0.2.2", 8080), port("", 8081)].map(beside);
+        assert_eq!(all.map(|reason| reason.is_some_and(|r| r == "NodePorts")), [true, true, false, false]);
         let mut other = spec::tests::pod(cpu("1"));
         other.metadata.uid = Some("u2".to_owned());
         let full = admit(&spec::tests::pod(json!({"containers": []})), &[Arc::new(other)], Some(&node));

@@ -34,7 +34,9 @@ impl Rule {
     /// The key, and the register after it.
     fn key(self, entry: Entry) -> (Self, Register) {
         match entry {
-            Entry::Address => (self.payload(1, 16, 4, KEY).meta(16, Register(1)).payload(2, 2, 2, Register(2)), Register(3)),
+            Entry::Address => {
+                (self.payload(1, 16, 4, KEY).meta(16, Register(1)).payload(2, 2, 2, Register(2)), Register(3))
+            }
             Entry::Port => (self.meta(16, KEY).payload(2, 2, 2, Register(1)), Register(2)),
         }
     }

@@ -63,7 +63,8 @@ impl<L: Layout> Table<L> {
         let mut left = PATIENCE;
         while let Some(changes) = waiting.pop() {
             let Some(rest) = left.checked_sub(1) else {
-                outcome.refused.extend(changes.into_iter().map(|c| (c, "the kernel refuses too much at once".to_owned())));
+                let text = "the kernel refuses too much at once";
+                outcome.refused.extend(changes.into_iter().map(|change| (change, text.to_owned())));
                 continue;
             };
             left = rest;

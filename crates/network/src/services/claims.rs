@@ -28,9 +28,9 @@ impl Claims {
     /// changes by it: who has lost something to this one, or has got it back.
     pub(super) fn set(&mut self, owner: &Owner, since: Since, claims: Vec<(Claim, Right)>) -> BTreeSet<Owner> {
         let (old_since, old) = self.claims.remove(owner).unwrap_or((since, Vec::new()));
-        let unchanged = |list: &[(Claim, Right)], one: &(Claim, Right)| old_since == since && list.binary_search(one).is_ok();
-        let gone = old.iter().filter(|one| !unchanged(&claims, one)).map(|(claim, right)| (*claim, *right, old_since, false));
-        let come = claims.iter().filter(|one| !unchanged(&old, one)).map(|(claim, right)| (*claim, *right, since, true));
+        let has = |list: &[(Claim, Right)], one: &(Claim, Right)| old_since == since && list.binary_search(one).is_ok();
+        let gone = old.iter().filter(|one| !has(&claims, one)).map(|(claim, right)| (*claim, *right, old_since, false));
+        let come = claims.iter().filter(|one| !has(&old, one)).map(|(claim, right)| (*claim, *right, since, true));
         let mut before: BTreeMap<Claim, Option<Owner>> = BTreeMap::new();
         for (claim, right, since, comes) in gone.chain(come) {
             let holders = self.holders.entry(claim).or_default();

@@ -1,10 +1,10 @@
 //! One service and its slices give its plan. Pure.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 
@@ -129,7 +129,7 @@ fn guarded(config: &Config, spec: &ServiceSpec, addresses: Vec<Ipv4Addr>) -> Opt
     }
     let mut sources: Vec<(u32, u32)> = ranges.iter().map(|r| (r.network().into(), r.broadcast().into())).collect();
     // A node that has the address itself comes with it as its source (upstream: `allowFromNode`).
-    let is_allowed = |node: &std::net::IpAddr| ranges.iter().any(|r| matches!(node, std::net::IpAddr::V4(a) if r.contains(a)));
+    let is_allowed = |node: &IpAddr| ranges.iter().any(|range| IpNet::V4(*range).contains(node));
     if config.addresses.iter().any(is_allowed) {
         sources.extend(addresses.iter().map(|a| (u32::from(*a), u32::from(*a))));
     }

@@ -75,8 +75,9 @@ impl Proxy {
     /// Takes in all pods of the node with their host ports.
     pub fn pods(&self, pods: &HashMap<String, PodPorts>) {
         let mut dirty = self.0.lock();
-        let changed: Vec<&String> = pods.keys().chain(dirty.pods.keys()).filter(|uid| pods.get(*uid) != dirty.pods.get(*uid)).collect();
-        let changed: Vec<Owner> = changed.into_iter().map(|uid| Owner::Pod(uid.as_str().into())).collect();
+        let all = pods.keys().chain(dirty.pods.keys());
+        let changed = all.filter(|uid| pods.get(*uid) != dirty.pods.get(*uid));
+        let changed: Vec<Owner> = changed.map(|uid| Owner::Pod(uid.as_str().into())).collect();
         dirty.owners.extend(changed);
         dirty.pods.clone_from(pods);
         drop(dirty);

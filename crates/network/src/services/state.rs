@@ -72,7 +72,8 @@ impl State {
         // Who has lost something by it or got it back. Their wishes are what they were.
         let dirty: HashSet<Owner> = now.iter().map(|(owner, _)| owner.clone()).collect();
         let others = touched.into_iter().filter(|owner| !dirty.contains(owner));
-        now.extend(others.map(|owner| { let want = wanted(&owner); (owner, want) }).collect::<Vec<_>>());
+        let others: Vec<Owner> = others.collect();
+        now.extend(others.into_iter().map(|owner| (owner.clone(), wanted(&owner))));
         for (owner, want) in now {
             self.note_losses(config, &owner, want.as_ref(), &mut decision);
             let mut plan = want.map(|w| w.plan);
@@ -142,7 +143,8 @@ impl Loss {
             Loss::To(claim, owner) => (claim, format!("{owner} has it")),
             Loss::ToNode(claim) => (claim, "the node itself serves it".to_owned()),
             Loss::All(Excess { what, count, most }) => {
-                return ("TooManyServiceRules", format!("node {node} does not serve it: it wants {count} {what}, at most {most}"));
+                let text = format!("node {node} does not serve it: it wants {count} {what}, at most {most}");
+                return ("TooManyServiceRules", text);
             }
         };
         let reason = match claim {

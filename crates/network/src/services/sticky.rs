@@ -22,7 +22,8 @@ pub(super) fn part(config: &Config, port: &PortPlan, seconds: u32, part: &mut Pa
     let used: BTreeSet<&End> = port.all.iter().chain(port.local.iter().filter(|_| local)).collect();
     for end in used {
         let (chain, clients) = (endpoint(&label, end), clients(&label, end, seconds));
-        part.sets.insert(clients.clone(), Set { forgets_after: Some(seconds), ..Set::new(&[Field::Address], Says::Nothing) });
+        let set = Set { forgets_after: Some(seconds), ..Set::new(&[Field::Address], Says::Nothing) };
+        part.sets.insert(clients.clone(), set);
         let rules = vec![Rule::new().remember_source(&clients), Rule::new().translate(&end_bytes(*end))];
         part.chains.insert(chain, rules);
     }

@@ -124,6 +124,13 @@ pub fn service(name: &str, ip: &str, more: Value) -> Service {
     serde_json::from_value(service).expect("a service")
 }
 
+/// The same, created that many seconds after a day in the past.
+pub fn created(mut service: Service, second: i64) -> Service {
+    let at = jiff::Timestamp::from_second(1_700_000_000 + second).expect("a time");
+    service.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at));
+    service
+}
+
 /// The same without a port of the node.
 pub fn cluster_ip(name: &str, ip: &str, more: Value) -> Service {
     let mut spec = json!({"ports": [{"port": 80}]});
