@@ -21,6 +21,13 @@ pub struct Peer {
     not_after: Timestamp,
 }
 
+impl Peer {
+    /// Whether the certificate shows who the client is.
+    pub fn is_good(&self) -> bool {
+        self.identity.is_ok()
+    }
+}
+
 /// The authenticator.
 pub struct Certificates {
     verifier: Arc<dyn ClientCertVerifier>,

@@ -65,7 +65,7 @@ impl Service for Rooms {
 
     fn peer(&self, chain: &[CertificateDer<'_>]) -> (Option<Peer>, bool) {
         let peer = self.access.peer(chain, Timestamp::now());
-        let known = peer.is_some();
+        let known = peer.as_ref().is_some_and(Peer::is_good);
         (peer, known)
     }
 

@@ -5,6 +5,9 @@ use std::sync::Arc;
 use auth::authn::x509::Certificates;
 use auth::pki::{Leaf, Pki, tls};
 use futures::{SinkExt, StreamExt};
+use http_body_util::BodyExt;
+use hyper::client::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -38,8 +41,12 @@ async fn serve(world: &World) -> Port {
 
 impl Port {
     async fn connect(&self, leaf: Leaf) -> TlsStream<TcpStream> {
+        self.connect_for(leaf, &[]).await
+    }
+
+    async fn connect_for(&self, leaf: Leaf, protocols: &[&str]) -> TlsStream<TcpStream> {
         let mut config = (*tls::client_config(&self.pki, leaf).expect("a configuration")).clone();
-        config.alpn_protocols.clear();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         let stream = TcpStream::connect(self.address).await.expect("connected");
         let name = rustls::pki_types::ServerName::from(self.address.ip());
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.expect("shakes hands")
@@ -88,4 +95,20 @@ async fn only_who_may_gets_in_and_exec_ends_with_its_code() {
     assert_eq!(out, b"hello");
     assert_eq!((&status["reason"], &status["details"]["causes"][0]["message"]), (&"NonZeroExitCode".into(), &"3".into()));
     world.stop.cancel();
+}
+
+#[tokio::test]
+async fn head_over_http2_has_no_body() {
+    let world = World::start();
+    let port = serve(&world).await;
+    let stream = TokioIo::new(port.connect_for(Leaf::super_admin(), &["h2"]).await);
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    for path in ["/metrics", "/healthz", "/nothing"] {
+        let uri = format!("https://{}{path}", port.address);
+        let request = http::Request::builder().method("HEAD").uri(uri).body(transport::empty()).expect("a request");
+        let answer = client.send_request(request).await.expect("answered");
+        assert!(!answer.headers()["content-length"].is_empty(), "{path}");
+        assert!(answer.into_body().collect().await.expect("no error").to_bytes().is_empty(), "{path}");
+    }
 }

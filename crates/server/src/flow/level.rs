@@ -1,6 +1,6 @@
 //! One priority level at work: the thin executor of [`super::queues`]. It tells the time, and wakes whose turn it is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,8 @@ pub(super) struct Inner {
     started: Vec<Ticket>,
     pub dropped: Dropped,
     pub counts: Counts,
+    /// By schema: how often one whose turn it was found too few seats.
+    pub cramped: BTreeMap<Arc<str>, u64>,
 }
 
 /// What became of requests so far.
@@ -69,6 +71,9 @@ pub enum Asked {
 impl Inner {
     /// Opens the doors of all who were let in.
     fn open(&mut self) {
+        if let Some(guest) = self.queues.cramped.take().and_then(|ticket| self.guests.get(&ticket)) {
+            *self.cramped.entry(guest.schema.clone()).or_default() += 1;
+        }
         for ticket in self.started.drain(..) {
             if let Some(door) = self.doors.remove(&ticket) {
                 // Who left in this moment gives the seat back when its wait is dropped.
@@ -88,6 +93,7 @@ impl Level {
             started: Vec::new(),
             dropped: Dropped::default(),
             counts: Counts::default(),
+            cramped: BTreeMap::new(),
         };
         Arc::new(Level { name: name.to_owned(), began, inner: Mutex::new(inner) })
     }

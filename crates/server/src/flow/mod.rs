@@ -22,6 +22,7 @@ pub mod retry;
 pub mod schema;
 mod table;
 pub mod tally;
+pub mod timing;
 pub mod turn;
 pub mod watchers;
 pub mod work;

@@ -7,6 +7,7 @@ use super::Flow;
 use super::queues::Queues;
 use super::table::{Flowing, Placed};
 use super::tally::{Histogram, REASONS, Tally};
+use super::timing::{Timing, Timings};
 use crate::metrics::header;
 
 /// One figure of a level.
@@ -70,6 +71,7 @@ pub fn metrics(flow: &Flow, out: &mut String) {
     let _ = writeln!(out, "{} {}", name("seat_fair_frac"), flow.fraction());
     header(out, &name("held_bytes"), "gauge", "Bytes of bodies that are read and of answers that were not taken yet");
     let _ = writeln!(out, "{} {}", name("held_bytes"), flow.budget.held());
+    timings(&table.levels, out);
     of_schemas(&table.schemas, out);
     histograms(&table.schemas, out);
 }
@@ -123,9 +125,42 @@ fn histograms(schemas: &[Flowing], out: &mut String) {
     });
 }
 
+/// Histograms of levels over time: name, help, further labels, which.
+type OverTime = (&'static str, &'static str, &'static str, fn(&Timings) -> &Timing);
+
+const OVER_TIME: &[OverTime] = &[
+    ("priority_level_seat_utilization", "Seats in use, as a part of all", r#"phase="executing","#, |t| &t.seats),
+    ("demand_seats", "Seats that each level could use, as a part of those that it has", "", |t| &t.demand),
+    ("priority_level_request_utilization", "Requests, as a part of what there may be", r#"phase="waiting","#, |t| &t.waiting),
+    ("priority_level_request_utilization", "", r#"phase="executing","#, |t| &t.executing),
+];
+
+fn timings(levels: &[Placed], out: &mut String) {
+    for (rest, help, more, timing) in OVER_TIME {
+        if !help.is_empty() {
+            header(out, &name(rest), "histogram", help);
+        }
+        for placed in levels {
+            let read = timing(&placed.level.lock().queues.timings).read();
+            write_histogram(out, &name(rest), &format!(r#"{more}priority_level="{}""#, placed.level.name), read);
+        }
+    }
+    let rest = "request_dispatch_no_accommodation_total";
+    header(out, &name(rest), "counter", "Times that the one whose turn it was found too few seats");
+    for placed in levels {
+        for (schema, count) in &placed.level.lock().cramped {
+            let labels = format!(r#"flow_schema="{schema}",priority_level="{}""#, placed.level.name);
+            let _ = writeln!(out, "{}{{{labels}}} {count}", name(rest));
+        }
+    }
+}
+
 /// Appends a histogram in which something was counted.
 fn histogram<const N: usize>(out: &mut String, name: &str, labels: &str, histogram: &Histogram<N>) {
-    let (counts, sum, all) = histogram.read();
+    write_histogram(out, name, labels, histogram.read());
+}
+
+fn write_histogram(out: &mut String, name: &str, labels: &str, (counts, sum, all): (Vec<(f64, u64)>, f64, u64)) {
     if all == 0 {
         return;
     }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use super::deal::Hand;
 use super::demand::Meter;
+use super::timing::Timings;
 use super::work::Work;
+pub use queue::Why;
 pub(super) use queue::seconds;
 use queue::{ESTIMATE, Gauges, Queue, Running, Waiting, seat_time, total};
 
@@ -51,17 +53,6 @@ pub enum Arrival {
     Refuse(Why),
 }
 
-/// Why a request was refused, in the words of upstream's metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// Its queue is full.
-    QueueFull,
-    /// There is no queue, and no seat.
-    ConcurrencyLimit,
-    /// It waited for too long.
-    TimeOut,
-}
-
 /// All of a level's queues and seats.
 #[derive(Debug)]
 pub struct Queues {
@@ -82,8 +73,10 @@ pub struct Queues {
     /// What the level could use.
     pub(super) demand: Meter,
     pub(super) gauges: Gauges,
-    /// Times that the one whose turn it was found too few seats.
-    pub(super) cramped: u64,
+    /// How full it was for how long.
+    pub(super) timings: Timings,
+    /// Who found too few seats when its turn came, since somebody asked.
+    pub(super) cramped: Option<Ticket>,
 }
 
 impl Queues {
@@ -104,7 +97,8 @@ impl Queues {
             seats: 0,
             demand: Meter::default(),
             gauges: Gauges::default(),
-            cramped: 0,
+            timings: Timings::default(),
+            cramped: None,
         }
     }
 
@@ -193,14 +187,14 @@ impl Queues {
     fn end(&mut self, now: Duration, ticket: Ticket, lingers: bool, started: &mut Vec<Ticket>) -> Option<Duration> {
         self.pass(now);
         let running = self.running.get_mut(&ticket).filter(|running| !running.lingers)?;
-        let (work, place) = (running.work, running.queue);
+        let (work, place, began) = (running.work, running.queue, running.started);
         let linger = (lingers && !work.linger.is_zero()).then_some(work.linger);
         running.lingers = linger.is_some();
-        let took = now.saturating_sub(running.started);
+        let took = now.saturating_sub(began);
         self.executing -= 1;
         if let Some(place) = place {
             if let Some(queue) = self.queues.get_mut(&place) {
-                queue.executing -= 1;
+                queue.ends(work.seats(), began);
                 queue.next += seat_time(work.seats(), took) - seat_time(work.seats(), ESTIMATE);
             }
             self.bound(place);
@@ -307,7 +301,7 @@ impl Queues {
         self.seats += work.seats();
         if let Some(queue) = queue.and_then(|place| self.queues.get_mut(&place)) {
             self.gauges.start = seconds(queue.next);
-            queue.executing += 1;
+            queue.starts(work.seats(), now);
             queue.seats += work.seats();
             queue.next += total(work);
         }
@@ -316,16 +310,22 @@ impl Queues {
     }
 
     fn measure(&mut self, now: Duration) {
-        self.demand.set(now, f64::from(self.seats + self.seats_waiting));
+        let (wanted, limit) = (f64::from(self.seats + self.seats_waiting), f64::from(self.limit));
+        self.demand.set(now, wanted);
+        let room = if let Response::Queue { queues, length, .. } = self.response { f64::from(queues) * length as f64 } else { 1.0 };
+        self.timings.seats.set(now, f64::from(self.seats), limit);
+        self.timings.demand.set(now, wanted, limit);
+        self.timings.waiting.set(now, self.waiting as f64, room);
+        self.timings.executing.set(now, self.executing as f64, limit);
     }
 
     fn dispatch(&mut self, now: Duration, started: &mut Vec<Ticket>) {
         while self.waiting > 0 && self.seats < self.limit {
-            let Some(place) = self.next() else { return };
+            let Some(place) = self.next(now) else { return };
             let Some(queue) = self.queues.get_mut(&place) else { return };
             let Some(one) = queue.waiting.front().copied() else { return };
             if !self.fits(one.work.seats()) {
-                self.cramped += 1;
+                self.cramped = Some(one.ticket);
                 return;
             }
             if let Some(queue) = self.queues.get_mut(&place) {
@@ -341,16 +341,17 @@ impl Queues {
     }
 
     /// The queue whose first request would be finished first.
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self, now: Duration) -> Option<u32> {
         let after = self.queues.range(self.robin.saturating_add(1)..).chain(self.queues.range(..=self.robin));
         let mut best: Option<(Virtual, u32)> = None;
         let (mut starts, mut discounted) = ((Virtual::MAX, Virtual::MIN), (Virtual::MAX, Virtual::MIN));
         for (place, queue) in after {
             let Some(first) = queue.waiting.front() else { continue };
-            let less = queue.next - seat_time(queue.seats, ESTIMATE);
-            starts = (starts.0.min(queue.next), starts.1.max(queue.next));
+            let start = queue.start(now);
+            let less = start - seat_time(queue.seats, ESTIMATE);
+            starts = (starts.0.min(start), starts.1.max(start));
             discounted = (discounted.0.min(less), discounted.1.max(less));
-            let finish = queue.next + total(first.work);
+            let finish = start + total(first.work);
             if best.is_none_or(|(least, _)| finish < least) {
                 best = Some((finish, *place));
             }

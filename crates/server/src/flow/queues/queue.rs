@@ -42,12 +42,36 @@ pub struct Queue {
     pub next: Virtual,
     pub executing: usize,
     pub seats: u32,
+    /// Seats of those who run, and the same times when each began: what they have had so far needs no looking at each.
+    running: u32,
+    begun: Virtual,
     /// Seats and work of those who wait.
     pub seats_waiting: u32,
     pub work_waiting: Virtual,
 }
 
 impl Queue {
+    /// Somebody runs from now on.
+    pub fn starts(&mut self, seats: u32, now: Duration) {
+        self.executing += 1;
+        self.running += seats;
+        self.begun += seat_time(seats, now);
+    }
+
+    /// Somebody who has run since then has ended.
+    pub fn ends(&mut self, seats: u32, started: Duration) {
+        self.executing -= 1;
+        self.running -= seats;
+        self.begun -= seat_time(seats, started);
+    }
+
+    /// Virtual time at which its next request starts, what the running ones took beyond their estimate included (unlike
+    /// upstream, which counts that when they end: whoever is slow would have more than others until then).
+    pub fn start(&self, now: Duration) -> Virtual {
+        let beyond = seat_time(self.running, now) - self.begun - seat_time(self.running, ESTIMATE);
+        self.next + beyond.max(0)
+    }
+
     /// One more waits; `first`: before all others.
     pub fn waits(&mut self, one: Waiting, first: bool) {
         self.seats_waiting += one.work.seats();
@@ -87,4 +111,15 @@ pub struct Gauges {
     pub starts: (f64, f64),
     /// The same less what runs already.
     pub discounted: (f64, f64),
+}
+
+/// Why a request was refused, in the words of upstream's metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// Its queue is full.
+    QueueFull,
+    /// There is no queue, and no seat.
+    ConcurrencyLimit,
+    /// It waited for too long.
+    TimeOut,
 }
