@@ -32,14 +32,19 @@ pub async fn connection<S: Service>(
     slot: Slot,
     watcher: Watcher,
 ) {
-    let served = tokio::select! {
-        served = talk(service, acceptor, stream, line.clone(), slot, watcher) => served,
-        () = line.closed() => Err("it gave way to another, or its client was not worth waiting for".into()),
-        () = line.expired() => Err("its client neither spoke nor listened".into()),
+    // A task of its own: its clock is not looked at whenever a byte comes.
+    let mut talk = tokio::spawn(talk(service, acceptor, stream, line.clone(), slot, watcher));
+    let why = tokio::select! {
+        talked = &mut talk => match talked {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        },
+        () = line.closed() => "it gave way to another".to_owned(),
+        () = line.expired() => "its client neither spoke nor listened".to_owned(),
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "a connection ended");
-    }
+    talk.abort();
+    tracing::debug!(error = why, "a connection ended");
 }
 
 async fn talk<S: Service>(

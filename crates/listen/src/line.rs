@@ -1,6 +1,6 @@
 //! What is known of one connection while it lasts, and how long it may.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,7 +39,7 @@ struct State {
     /// When the head of the next request began to come.
     head: Option<Instant>,
     /// Answers, and when the next part of each was asked for last.
-    answers: HashMap<u64, Instant>,
+    answers: BTreeMap<u64, Instant>,
 }
 
 impl State {
@@ -60,7 +60,7 @@ impl State {
 impl Line {
     /// A connection that begins now.
     pub(crate) fn new(address: IpAddr) -> Self {
-        let state = State { streams: false, busy: 0, served: 0, idle: Instant::now(), head: None, answers: HashMap::new() };
+        let state = State { streams: false, busy: 0, served: 0, idle: Instant::now(), head: None, answers: BTreeMap::new() };
         Line {
             address,
             known: AtomicBool::new(false),

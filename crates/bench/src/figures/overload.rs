@@ -131,7 +131,7 @@ async fn dawdles(address: SocketAddr, tls: Arc<rustls::ClientConfig>, head: Vec<
 
 /// Reads one object, then writes one, and so on.
 fn small(number: usize) -> Vec<u8> {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return https::get(&format!("{MAPS}/overload-{}", number % OBJECTS));
     }
     let patch = format!(r#"{{"data":{{"n":"{number}"}}}}"#);

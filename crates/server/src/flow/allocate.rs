@@ -37,7 +37,7 @@ pub fn divide(sum: f64, claims: &[Claim]) -> (Vec<f64>, f64) {
     let high = corners[above];
     let low = if above == 0 { 0.0 } else { corners[above - 1] };
     let (least, most) = (given(low), given(high));
-    let fraction = if most - least < f64::EPSILON { high } else { low + (high - low) * (sum - least) / (most - least) };
+    let fraction = if (most - least).abs() < f64::EPSILON { high } else { low + (high - low) * (sum - least) / (most - least) };
     let fraction = fraction.clamp(low, high);
     (shares(fraction), fraction)
 }

@@ -29,6 +29,8 @@ pub struct Intake {
     room: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
     lent: bool,
     ended: bool,
+    /// It was asked for, and the connection had no time to hand it over yet.
+    asked: bool,
 }
 
 /// A future that only its owner polls, and which therefore may be shared.
@@ -56,7 +58,7 @@ impl Intake {
             return inner;
         }
         let share = turn.share();
-        Body::new(Intake { inner, turn, share, slow: None, back: None, room: None, lent: false, ended: false })
+        Body::new(Intake { inner, turn, share, slow: None, back: None, room: None, lent: false, ended: false, asked: false })
     }
 
     /// Notes that the client is waited for; an error when that took too long.
@@ -132,6 +134,11 @@ impl http_body::Body for Intake {
             Poll::Ready(None) => {
                 this.ended = true;
                 this.finish(context)
+            }
+            // The connection reads a body only when it is asked for: most of them are there by then.
+            Poll::Pending if !std::mem::replace(&mut this.asked, true) => {
+                context.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Pending => this.wait(context).map(|late| late.err().map(|status| Err(status.into()))),
         }

@@ -1,6 +1,6 @@
 //! One priority level at work: the thin executor of [`super::queues`]. It tells the time, and wakes whose turn it is.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::demand::Period;
-use super::queues::{Arrival, Queues, Response, Ticket, Why};
+use super::queues::{Arrival, ByTicket, Queues, Response, Ticket, Why};
 use super::retry::Dropped;
 use super::work::Work;
 
@@ -24,9 +24,9 @@ pub struct Level {
 pub(super) struct Inner {
     pub queues: Queues,
     /// Those who wait.
-    doors: HashMap<Ticket, oneshot::Sender<()>>,
+    doors: ByTicket<oneshot::Sender<()>>,
     /// Those who wait and those who run.
-    pub guests: HashMap<Ticket, Arc<Guest>>,
+    pub guests: ByTicket<Arc<Guest>>,
     /// Whom this call lets run: kept to be filled again.
     started: Vec<Ticket>,
     pub dropped: Dropped,
@@ -88,8 +88,8 @@ impl Level {
     pub fn new(name: &str, response: Response, seats: u32, began: Instant) -> Arc<Self> {
         let inner = Inner {
             queues: Queues::new(response, seats),
-            doors: HashMap::new(),
-            guests: HashMap::new(),
+            doors: ByTicket::default(),
+            guests: ByTicket::default(),
             started: Vec::new(),
             dropped: Dropped::default(),
             counts: Counts::default(),

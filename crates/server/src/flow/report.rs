@@ -29,14 +29,20 @@ const OF_LEVELS: &[(&str, &str, OfLevel)] = &[
     ("latest_s", "Virtual start of the request dispatched last", |_, q| q.gauges.start),
 ];
 
+/// Lowest and highest virtual start.
+type Starts = fn(&Queues) -> (f64, f64);
+
 /// Bounds of virtual starts: name, help, lowest and highest.
-const BOUNDS: &[(&str, &str, fn(&Queues) -> (f64, f64))] = &[
+const BOUNDS: &[(&str, &str, Starts)] = &[
     ("next_s_bounds", "Lowest and highest virtual start over the queues", |q| q.gauges.starts),
     ("next_discounted_s_bounds", "The same less the work in progress", |q| q.gauges.discounted),
 ];
 
+/// One gauge of a schema.
+type OfSchema = fn(&Tally) -> &AtomicI64;
+
 /// Gauges of schemas.
-const OF_SCHEMAS: &[(&str, &str, fn(&Tally) -> &AtomicI64)] = &[
+const OF_SCHEMAS: &[(&str, &str, OfSchema)] = &[
     ("current_inqueue_requests", "Requests that wait", |t| &t.waiting.0),
     ("current_inqueue_seats", "Seats that are waited for", |t| &t.waiting.1),
     ("current_executing_requests", "Requests that run", |t| &t.executing.0),

@@ -130,7 +130,7 @@ async fn slow_bodies_hold_no_seat_and_have_an_end() {
     for _ in 0..200 {
         let turn = enter(&flow, &slow, Method::POST, MAPS).now_or_never().flatten().expect("there is always a seat");
         let mut body = intake::Intake::wrap(silent(), turn);
-        assert!(body.frame().now_or_never().is_none());
+        assert!(body.frame().now_or_never().is_none() && body.frame().now_or_never().is_none());
         bodies.push(body);
     }
     assert_eq!(flow.running(), (0, 0));
@@ -153,6 +153,8 @@ async fn a_body_that_is_there_keeps_its_seat_and_one_that_comes_takes_it_again()
     let turn = enter(&flow, &user, Method::POST, MAPS).await.expect("a seat");
     let (sender, stream) = futures::channel::mpsc::unbounded();
     let mut body = intake::Intake::wrap(Body::new(http_body_util::StreamBody::new(stream)), turn.clone());
+    assert!(body.frame().now_or_never().is_none());
+    assert_eq!(flow.running(), (0, 1), "the connection may just be about to read it");
     assert!(body.frame().now_or_never().is_none());
     assert_eq!(flow.running(), (0, 0));
     sender.unbounded_send(Ok(http_body::Frame::data(bytes::Bytes::from_static(b"x")))).expect("is read");

@@ -7,14 +7,14 @@
 
 mod queue;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::deal::Hand;
 use super::demand::Meter;
 use super::timing::Timings;
 use super::work::Work;
-pub use queue::Why;
+pub use queue::{ByTicket, Why};
 pub(super) use queue::seconds;
 use queue::{ESTIMATE, Gauges, Queue, Running, Waiting, seat_time, total};
 
@@ -59,7 +59,7 @@ pub struct Queues {
     response: Response,
     limit: u32,
     pub(super) queues: BTreeMap<u32, Queue>,
-    running: HashMap<Ticket, Running>,
+    running: ByTicket<Running>,
     /// Virtual time: how much seat time a queue that always wanted seats would have been given.
     virtual_now: Virtual,
     last: Duration,
@@ -86,7 +86,7 @@ impl Queues {
             response,
             limit,
             queues: BTreeMap::new(),
-            running: HashMap::new(),
+            running: ByTicket::default(),
             virtual_now: 0,
             last: Duration::ZERO,
             robin: 0,

@@ -1,6 +1,7 @@
 //! One queue, and those in it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
 use super::{Ticket, Virtual};
@@ -8,6 +9,27 @@ use crate::flow::work::Work;
 
 /// How long a request is taken to run until it has; corrected when it ends.
 pub const ESTIMATE: Duration = Duration::from_millis(3);
+
+/// By ticket. Tickets are numbers that nobody outside can choose: they need no mixing.
+pub type ByTicket<T> = HashMap<Ticket, T, BuildHasherDefault<Plain>>;
+
+/// Takes a number as its own hash, spread over all bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plain(u64);
+
+impl Hasher for Plain {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
 
 /// So many seats for so long.
 pub fn seat_time(seats: u32, time: Duration) -> Virtual {
