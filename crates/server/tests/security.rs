@@ -216,6 +216,8 @@ async fn nobody_is_proxied_to_the_servers_own_loopback() {
         assert!(code.is_client_error() || code.is_server_error(), "{address}: {code}");
         assert!(answer.contains("address not allowed"), "{address}: {answer}");
     }
+    let account = json!({"metadata": {"name": "default"}});
+    assert_eq!(admin.post("/api/v1/namespaces/default/serviceaccounts", account).await.0, StatusCode::CREATED);
     let pod = json!({"metadata": {"name": "p"}, "spec": {"nodeName": "n0", "containers": [{"name": "c", "image": "i"}]}});
     assert_eq!(admin.post("/api/v1/namespaces/default/pods", pod).await.0, StatusCode::CREATED);
     let (code, answer) = admin.get(&format!("/api/v1/namespaces/default/pods/p:{port}/proxy/")).await;

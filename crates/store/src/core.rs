@@ -14,6 +14,10 @@ use crate::{Entry, Error, Event, Expect, Op, Page, Revision, Template, Watch, Wr
 /// Events that a watcher may be behind before it is cut off.
 const WATCH_BUFFER: usize = 16_384;
 
+/// Bytes of replaced and deleted values that are kept for readers of older revisions. Beyond that the older half is
+/// compacted, however few revisions it is: history must not fill the memory.
+const HISTORY: u64 = 64 << 20;
+
 /// One key's values since the oldest readable revision, oldest first; `None` is a deletion.
 #[derive(Default)]
 struct History(Vec<(Revision, Option<Entry>)>);
@@ -54,6 +58,8 @@ struct State {
     revision: Revision,
     oldest: Revision,
     live_bytes: u64,
+    /// Bytes of the values that `events` have replaced.
+    history_bytes: u64,
     watchers: Vec<Watcher>,
 }
 
@@ -80,6 +86,7 @@ impl Core {
             revision,
             oldest: revision,
             live_bytes,
+            history_bytes: 0,
             watchers: Vec::new(),
         }))
     }
@@ -181,6 +188,9 @@ impl Core {
         for event in staged.events {
             state.apply(event);
         }
+        if state.history_bytes > HISTORY {
+            state.halve_history();
+        }
     }
 
     /// Events after a revision: those kept, then those to come.
@@ -233,7 +243,9 @@ impl State {
     fn apply(&mut self, event: Event) {
         self.revision = event.revision;
         self.live_bytes += event.entry.as_ref().map_or(0, size);
-        self.live_bytes -= event.previous.as_ref().map_or(0, size);
+        let replaced = event.previous.as_ref().map_or(0, size);
+        self.live_bytes -= replaced;
+        self.history_bytes += replaced;
         let history = self.keys.entry(event.key.clone()).or_default();
         history.0.push((event.revision, event.entry.clone()));
         self.touched.insert(event.key.clone(), event.revision);
@@ -241,10 +253,23 @@ impl State {
         self.events.push_back(event);
     }
 
+    fn halve_history(&mut self) {
+        let (mut left, mut oldest) = (self.history_bytes, self.oldest);
+        for event in &self.events {
+            if left <= HISTORY / 2 {
+                break;
+            }
+            left -= event.previous.as_ref().map_or(0, size);
+            oldest = event.revision;
+        }
+        self.compact(oldest);
+    }
+
     fn compact(&mut self, oldest: Revision) {
         self.oldest = oldest;
         let gone = self.events.partition_point(|e| e.revision <= oldest);
-        self.events.drain(..gone);
+        let freed: u64 = self.events.drain(..gone).filter_map(|e| e.previous).map(|entry| size(&entry)).sum();
+        self.history_bytes -= freed;
         // Give the memory of a burst back.
         if self.events.capacity() > 4 * self.events.len() + 1024 {
             self.events.shrink_to_fit();
@@ -291,4 +316,44 @@ fn print(template: &Template, revision: Revision) -> Bytes {
     out.extend_from_slice(digits.as_bytes());
     out.extend_from_slice(&template.bytes[at..]);
     out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Durability;
+
+    fn write(core: &Core, key: &str, expect: Expect, bytes: usize) -> Revision {
+        let template = Template { bytes: Bytes::from(vec![b'x'; bytes]), revision_at: None };
+        let write = Write { key: key.into(), expect, op: Op::Put(template), durability: Durability::Sync };
+        let (mut staged, revision) = (Staged::default(), core.revision() + 1);
+        core.stage(&mut staged, write, revision).expect("as expected");
+        core.publish(staged);
+        revision
+    }
+
+    #[test]
+    fn history_is_bounded_by_bytes_and_the_present_is_not_touched() {
+        const LARGE: usize = 900 << 10;
+        let core = Core::new(Vec::new(), 1);
+        let mut at = write(&core, "/large", Expect::Absent, LARGE);
+        write(&core, "/small", Expect::Absent, 1);
+        for _ in 0..300 {
+            at = write(&core, "/large", Expect::Revision(at), LARGE);
+            let state = core.read();
+            let kept: u64 = state.events.iter().filter_map(|e| e.previous.as_ref()).map(size).sum();
+            assert_eq!(kept, state.history_bytes);
+            assert!(kept <= HISTORY, "{kept} bytes of history");
+            // Values of one key: the present one, and what the kept events have replaced.
+            let history: u64 = state.keys.values().flat_map(|h| &h.0).filter_map(|(_, e)| e.as_ref()).map(size).sum();
+            assert!(history <= HISTORY + 2 * LARGE as u64, "{history} bytes by key");
+        }
+        assert!(core.oldest() > 100, "{}", core.oldest());
+        assert!(matches!(core.watch("/", 5), Err(Error::Compacted { .. })));
+        assert!(core.watch("/", core.oldest()).is_ok());
+        assert_eq!(core.get("/large").map(|e| e.modified), Some(at));
+        assert_eq!(core.get("/small").map(|e| e.created), Some(3));
+        core.compact(at).expect("compacts");
+        assert_eq!(core.read().history_bytes, 0);
+    }
 }

@@ -47,8 +47,15 @@ pub fn check(options: &Options) -> Result<()> {
 }
 
 fn kernel() -> Result<()> {
-    let known = fs::read_to_string("/proc/filesystems").context("read /proc/filesystems")?;
-    if !known.lines().any(|line| line.split_whitespace().last() == Some("overlay")) {
+    if !has_overlay()? {
+        // Where it is a module, asking for it has the kernel load it.
+        // SAFETY: the name is a string that ends; the descriptor, if there is one, is closed at once.
+        unsafe {
+            let fd = libc::syscall(libc::SYS_fsopen, c"overlay".as_ptr(), 0);
+            libc::close(i32::try_from(fd).unwrap_or(-1));
+        }
+    }
+    if !has_overlay()? {
         bail!("the kernel has no overlayfs, which container images need: load it with `modprobe overlay`");
     }
     let needs = [
@@ -62,6 +69,11 @@ fn kernel() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn has_overlay() -> Result<bool> {
+    let known = fs::read_to_string("/proc/filesystems").context("read /proc/filesystems")?;
+    Ok(known.lines().any(|line| line.split_whitespace().last() == Some("overlay")))
 }
 
 fn free(port: u16, flag: &str) -> Result<()> {
