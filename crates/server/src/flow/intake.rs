@@ -109,6 +109,8 @@ impl http_body::Body for Intake {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
+        // A body whose length was said ends with its last byte: nobody waits for its connection to say so.
+        this.ended |= this.inner.is_end_stream();
         if this.ended {
             return this.finish(context);
         }
