@@ -85,6 +85,11 @@ impl Quantity {
         let limit = if format == Format::BinarySi { i128::from(i64::MAX) * NANO } else { i128::MAX >> 8 };
         let nano = match mantissa.checked_mul(factor_num).and_then(|n| n.checked_mul(NANO)) {
             Some(n) => (n / denominator + i128::from(n % denominator != 0)).min(limit),
+            // A long number of small units, as such amounts are printed.
+            None if NANO % denominator == 0 => {
+                let up = factor_num.checked_mul(NANO / denominator);
+                up.and_then(|up| mantissa.checked_mul(up)).unwrap_or(limit).min(limit)
+            }
             None => limit,
         };
         Ok(Quantity { nano: if negative { -nano } else { nano }, format })
@@ -125,13 +130,13 @@ impl Quantity {
     /// The sum; printed as the left side, or as the right if the left is zero.
     pub fn plus(self, other: Quantity) -> Quantity {
         let format = if self.nano == 0 { other.format } else { self.format };
-        Quantity { nano: self.nano + other.nano, format }
+        Quantity { nano: self.nano.saturating_add(other.nano), format }
     }
 
     /// The difference, printed as the left side.
     pub fn minus(self, other: Quantity) -> Quantity {
         let format = if self.nano == 0 { other.format } else { self.format };
-        Quantity { nano: self.nano - other.nano, format }
+        Quantity { nano: self.nano.saturating_sub(other.nano), format }
     }
 
     fn ceil_div(&self, unit: i128) -> i64 {
@@ -273,5 +278,21 @@ mod tests {
         assert_eq!((q.value(), q.milli_value()), (2, 1500));
         assert_eq!(Quantity::parse("1n").map(|q| q.milli_value()), Ok(1));
         assert!(Quantity::parse("1Gi").ok() > Quantity::parse("1G").ok());
+    }
+
+    #[test]
+    fn what_is_printed_is_read_as_the_same() {
+        for text in ["-033337777777777777771.1606156", "1e21", "123456789012345678901.5", "333377777777777777771160615600n"] {
+            let printed = Quantity::parse(text).expect("parses").to_string();
+            assert_eq!(Quantity::parse(&printed).expect("parses").to_string(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_have_an_end() {
+        let most = Quantity::parse("1e30").expect("parses");
+        let sum = (0..1000).fold(most, |sum, _| sum.plus(most));
+        assert_eq!((sum.sign(), sum.value()), (1, i64::MAX));
+        assert_eq!((0..2000).fold(sum, |sum, _| sum.minus(most)).sign(), -1);
     }
 }
