@@ -91,7 +91,9 @@ does "what was stored is there" k get configmap one
 refused=$("$ironclad" up --detach --data-dir "$data" --node-name n1 2>&1) && fail "a second cluster came up"
 grep -q "already running\|being started again" <<<"$refused" || fail "$refused"
 ok "no second one comes up beside it"
+began=$SECONDS
 "$ironclad" down --data-dir "$data" >"$work/out"
+[ $((SECONDS - began)) -lt 20 ] || fail "the program did not end when it was told to"
 [ -z "$(pgrep -f "$data" || true)" ] || fail "down has left $(pgrep -fa "$data")"
 ok "down ends the program and its supervisor"
 

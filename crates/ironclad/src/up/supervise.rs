@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -114,6 +114,10 @@ impl Supervisor {
         if self.is_up {
             command.stdout(Stdio::null());
         }
+        // What is blocked here would be blocked there: it could not be told to end.
+        let signals = self.signals;
+        // SAFETY: changing the mask is async-signal-safe, and nothing else happens between fork and exec.
+        unsafe { command.pre_exec(move || signals.thread_unblock().map_err(Into::into)) };
         command.spawn().context("start the program")
     }
 

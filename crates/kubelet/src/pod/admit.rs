@@ -6,6 +6,7 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use meta::Quantity;
 
+use super::unsupported;
 use crate::spec;
 
 /// Sysctls that belong to a namespace and hurt nobody else (upstream: `sysctl/safe_sysctls.go`).
@@ -36,7 +37,8 @@ pub struct Refusal {
 /// Whether the node takes the pod, beside those that it has. `None`: it does.
 pub fn admit(pod: &Pod, others: &[Arc<Pod>], node: Option<&Node>) -> Option<Refusal> {
     let machine = || wrong_machine(pod).or_else(|| wrong_labels(pod, node?));
-    forbidden_sysctl(pod).or_else(machine).or_else(|| taken_port(pod, others)).or_else(|| too_much(pod, others, node?))
+    let ours = || unsupported::pod(pod).or_else(|| forbidden_sysctl(pod));
+    ours().or_else(machine).or_else(|| taken_port(pod, others)).or_else(|| too_much(pod, others, node?))
 }
 
 fn forbidden_sysctl(pod: &Pod) -> Option<Refusal> {

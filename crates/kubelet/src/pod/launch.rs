@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use runtime::{ContainerConfig, Image, Mount, PodConfig, Propagation};
 
 use super::observed::SANDBOX_LABEL;
+use super::unsupported;
 use crate::agent::Agent;
 use crate::container::env::{self, Sources};
 use crate::container::expand::expand;
@@ -56,6 +57,7 @@ pub struct Parts<'a> {
 pub async fn container(
     agent: &Arc<Agent>, pod: &Pod, container: &Container, parts: &Parts<'_>,
 ) -> Result<ContainerConfig, String> {
+    unsupported::container(pod, container)?;
     let services = agent.service_variables(pod).await;
     let env = env::environment(pod, container, parts.sources, &services, &agent.facts(pod))?;
     let lookup = |name: &str| env.get(name).cloned();

@@ -13,6 +13,7 @@ pub mod probes;
 pub mod resize;
 pub mod sources;
 pub mod start;
+pub mod unsupported;
 pub mod worker;
 pub mod work;
 pub mod write;

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::end::MIN_GRACE;
 use super::launch::{self, Parts};
-use super::{hooks, observed::Observed, resize};
+use super::{hooks, observed::Observed, resize, unsupported};
 use crate::agent::Agent;
 use crate::container::env::Sources;
 use crate::container::resources;
@@ -131,6 +131,7 @@ impl Desk {
                 agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
             }
         }
+        unsupported::sandbox(&self.pod)?;
         let config = launch::sandbox(agent, &self.pod, attempt);
         let pod = agent.runtime.start_pod(&config).await.map_err(|e| e.to_string())?;
         if let Some(netns) = pod.netns.as_deref().filter(|_| !config.host_network) {
