@@ -20,6 +20,8 @@ pub(super) struct Output {
     source: OwnedFd,
     lines: Lines,
     copies: Vec<Copy>,
+    /// Nothing comes any more.
+    pub(super) ended: bool,
 }
 
 /// One who is attached.
@@ -85,7 +87,7 @@ impl Streams {
         }
         let outputs = sources
             .into_iter()
-            .map(|(source, name)| Output { source, lines: Lines::new(name), copies: Vec::new() })
+            .map(|(source, name)| Output { source, lines: Lines::new(name), copies: Vec::new(), ended: false })
             .collect();
         Ok(Running { start, pid: spawned.pid, started_at, input, log, outputs })
     }
@@ -99,6 +101,13 @@ impl Running {
             let _ = nix::fcntl::fcntl(&target, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK));
             output.copies.push(Copy { target, pending: Vec::new() });
         }
+    }
+
+    /// Lets go of the outputs that have ended.
+    pub(super) fn close_ended(&mut self) {
+        let Running { outputs, log, .. } = self;
+        outputs.iter_mut().filter(|output| output.ended).for_each(|output| output.close(log));
+        outputs.retain(|output| !output.ended);
     }
 
     /// Takes what is in the pipes, without waiting, and ends the log.

@@ -60,6 +60,7 @@ impl Serving {
                 self.handle(source);
             }
             self.peers.retain(|peer| peer.role != Role::Gone);
+            self.running.iter_mut().for_each(Running::close_ended);
         }
         if let Some(pause) = &self.pause {
             let _ = kill(pause.pid, Signal::SIGKILL);
@@ -94,9 +95,11 @@ impl Serving {
             other => other?,
         };
         let ready = fds.iter().map(|fd| fd.any().unwrap_or(true));
-        let mut ready: Vec<Source> = ready.zip(sources).filter(|(ready, _)| *ready).map(|(_, s)| s).collect();
-        // Last the one that removes containers, and outputs from the end: indexes stay valid.
-        ready.reverse();
+        let ready = ready.zip(sources).filter(|(ready, _)| *ready).map(|(_, source)| source);
+        // Of one container standard output first: where both wait, that is the likelier order.
+        let (mut ready, others): (Vec<Source>, Vec<Source>) = ready.partition(|s| matches!(s, Source::Output(..)));
+        // Last the one that removes containers: indexes stay valid.
+        ready.extend(others.into_iter().rev());
         Ok(ready)
     }
 
@@ -110,8 +113,7 @@ impl Serving {
                 if running.outputs[number].is_held() {
                     running.outputs[number].flush();
                 } else if !running.pump(number) {
-                    let mut ended = running.outputs.remove(number);
-                    ended.close(&mut running.log);
+                    running.outputs[number].ended = true;
                 }
             }
         }
