@@ -33,8 +33,8 @@ does "pods" within 120 ready
 
 # Both directions: what the node sends into the pod, and what the pod answers.
 address=$(k get pod far -o 'jsonpath={.status.podIP}')
-link=$(bridge -o fdb show | awk -v mac="$(ip neigh show "$address" | grep -o '..:..:..:..:..:..')" '$1 == mac {print $3; exit}')
-[ -n "$link" ] || { ip neigh; bridge fdb show; fail "which link leads to $address?"; }
+link=$(ip -o route get "$address" | grep -o 'dev [^ ]*' | cut -d' ' -f2)
+[ -n "$link" ] || { ip route; fail "which link leads to $address?"; }
 tc qdisc add dev "$link" root netem delay 100ms loss 5%
 pid=$(pgrep -f 'httpd -f -p 80')
 nsenter -t "$pid" -n tc qdisc add dev eth0 root netem delay 100ms loss 5%
