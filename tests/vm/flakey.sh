@@ -49,6 +49,8 @@ kept() {
 # before: what it acknowledged to a disk that only pretends would be nobody's loss.
 cut() {
     local server
+    # Nobody starts it again: that is the machine's end, not the program's.
+    pkill -KILL -f "supervise $data/ironclad.log" || true
     # On a disk that errors it may have ended by itself.
     server=$(pgrep -f "up --data-dir $data" || true)
     [ -z "$server" ] || kill -STOP $server
