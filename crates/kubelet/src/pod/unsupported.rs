@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{AppArmorProfile, Container, Pod};
 use super::admit::Refusal;
 use crate::spec;
 
+const NO_APP_ARMOR: &str = "Cannot enforce AppArmor: AppArmor is not enabled on the host";
 /// The annotation of a container's profile before there was a field, less the container's name.
 const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
@@ -16,7 +17,6 @@ pub fn pod(pod: &Pod) -> Option<Refusal> {
 
 /// A profile other than `Unconfined` is wanted (upstream: `security/apparmor/validate.go`).
 fn app_armor(pod: &Pod) -> Option<Refusal> {
-    let confined = |profile: Option<&AppArmorProfile>| profile.is_some_and(|p| p.type_ != "Unconfined");
     let of_pod = spec::of(pod).security_context.as_ref().and_then(|s| s.app_armor_profile.as_ref());
     let mut of_containers = containers(pod).map(|c| spec::security(&c).app_armor_profile);
     let annotations = pod.metadata.annotations.iter().flatten();
@@ -24,8 +24,12 @@ fn app_armor(pod: &Pod) -> Option<Refusal> {
     let wanted = confined(of_pod) || of_containers.any(|p| confined(p.as_ref())) || old.any(|value| value != "unconfined");
     wanted.then(|| Refusal {
         reason: "AppArmor".to_owned(),
-        message: "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host".to_owned(),
+        message: format!("Pod was rejected: {NO_APP_ARMOR}"),
     })
+}
+
+fn confined(profile: Option<&AppArmorProfile>) -> bool {
+    profile.is_some_and(|p| p.type_ != "Unconfined")
 }
 
 /// Upstream: `lifecycle/handlers.go`, for runtimes that always add the image's groups.
@@ -50,8 +54,11 @@ pub fn sandbox(pod: &Pod) -> Result<(), String> {
     Ok(())
 }
 
-/// What keeps a container from being configured.
+/// What keeps a container from being configured; one that was added to a running pod, too, which was admitted without it.
 pub fn container(pod: &Pod, container: &Container) -> Result<(), String> {
+    if confined(spec::security(container).app_armor_profile.as_ref()) {
+        return Err(NO_APP_ARMOR.to_owned());
+    }
     let own = spec::security(container).seccomp_profile;
     let of_pod = spec::of(pod).security_context.as_ref().and_then(|s| s.seccomp_profile.clone());
     if let Some(profile) = own.or(of_pod).filter(|p| p.type_ == "Localhost") {
@@ -120,6 +127,8 @@ mod tests {
         assert!(configured(local.clone(), json!({"name": "c"})).is_some_and(|e| e.contains("\"p.json\"")));
         let own = json!({"name": "c", "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}});
         assert_eq!(configured(local, own), None, "its own goes before the pod's");
+        let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
+        assert_eq!(configured(json!({}), added).as_deref(), Some(NO_APP_ARMOR));
         let mount = |mode: &str| json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true, "recursiveReadOnly": mode}]});
         assert!(configured(json!({}), mount("Enabled")).is_some_and(|e| e.contains("recursive read-only")));
         assert_eq!(configured(json!({}), mount("IfPossible")), None);
