@@ -28,7 +28,35 @@ spec:
     command: [sleep, "3600"]
     volumeMounts: [{name: image, mountPath: /image}, {name: image, mountPath: /conf, subPath: etc/nginx}]
   volumes: [{name: image, image: {reference: "localhost/nginx:1", pullPolicy: IfNotPresent}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: strangers}
+spec:
+  hostUsers: false
+  terminationGracePeriodSeconds: 0
+  securityContext: {fsGroup: 2000}
+  containers:
+  - name: c
+    image: "$image"
+    command: [sh, -c, "echo hello > /keep/file; exec httpd -f -p 8080 -h /keep"]
+    securityContext: {procMount: Unmasked, capabilities: {add: [SYS_ADMIN]}}
+    readinessProbe: {httpGet: {path: /file, port: 8080}, periodSeconds: 1}
+    volumeMounts: [{name: keep, mountPath: /keep}, {name: image, mountPath: /conf, subPath: etc/nginx}]
+  volumes: [{name: keep, emptyDir: {}}, {name: image, image: {reference: "localhost/nginx:1", pullPolicy: IfNotPresent}}]
 YAML
+does "a pod with users of its own, and the network that all have" k wait --for=condition=Ready pod strangers --timeout=30s
+says "its root is nobody on the node" '^ *0 +[0-9]{5,} +65536$' k exec strangers -- cat /proc/self/uid_map
+says "it reaches the cluster by name" '^(200|401|403)$' \
+    k exec strangers -- curl -sk -m 5 -o /dev/null -w '%{http_code}' https://kubernetes.default.svc.cluster.local/healthz
+says "and its own files, of images and volumes" '^0 2000 0$' \
+    k exec strangers -- sh -c 'echo $(stat -c %u /conf/nginx.conf) $(stat -c %g /keep/file) $(stat -c %u /keep/file)'
+says "on the disk they have the same owners" '^0 2000$' sh -c "stat -c '%u %g' '$data'/kubelet/pods/*/volumes/kubernetes.io~empty-dir/keep/file"
+says "the kernel's settings are not its own" 'Permission denied' \
+    k exec strangers -- sh -c 'echo "|/x" > /proc/sys/kernel/core_pattern'
+does "files are copied out of it" k cp strangers:/keep/file "$data/copied"
+[ "$(cat "$data/copied")" = hello ] || fail "copied: $(cat "$data/copied")"
+k delete pod strangers --now >/dev/null
 does "a pod with an image as a volume" k wait --for=condition=Ready pod pictures --timeout=30s
 says "sees the image's files" 'worker_processes' k exec pictures -- cat /conf/nginx.conf
 says "and cannot change them" 'Read-only file system' k exec pictures -- touch /image/x
