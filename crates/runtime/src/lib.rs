@@ -21,6 +21,7 @@ mod image;
 mod mount;
 mod root;
 mod seccomp;
+mod security;
 pub mod shim;
 mod tree;
 
@@ -29,4 +30,5 @@ pub use config::Config;
 pub use embedded::{Embedded, layers_in_use, teardown};
 pub use image::{Reference, Store};
 pub use root::{Kind, Root};
+pub use security::*;
 pub use tree::remove_tree;

@@ -1,15 +1,16 @@
 //! Security contexts of pod and container, combined.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, SeccompProfile};
 use runtime::{Image, Seccomp, Security};
 
 use crate::spec;
 
 /// What the process may do. The error is what the container's status shows
-/// (`CreateContainerConfigError`).
-pub fn security(pod: &Pod, container: &Container, image: &Image) -> Result<Security, String> {
+/// (`CreateContainerConfigError`). `profiles`: where seccomp profiles of the node's own are.
+pub fn security(pod: &Pod, container: &Container, image: &Image, profiles: &Path) -> Result<Security, String> {
     let of_pod = spec::of(pod).security_context.clone().unwrap_or_default();
     let own = spec::security(container);
     let user = own.run_as_user.or(of_pod.run_as_user);
@@ -20,7 +21,7 @@ pub fn security(pod: &Pod, container: &Container, image: &Image) -> Result<Secur
     let capabilities = own.capabilities.clone().unwrap_or_default();
     let mut groups: BTreeSet<i64> = of_pod.supplemental_groups.iter().flatten().copied().collect();
     groups.extend(of_pod.fs_group);
-    let profile = own.seccomp_profile.as_ref().or(of_pod.seccomp_profile.as_ref()).map(|p| p.type_.as_str());
+    let profile = own.seccomp_profile.as_ref().or(of_pod.seccomp_profile.as_ref());
     let number = |id: i64| u32::try_from(id).map_err(|_| format!("{id} is no valid user or group id"));
     let privileged = own.privileged == Some(true);
     let names = |list: Option<Vec<String>>| -> Vec<String> {
@@ -36,14 +37,20 @@ pub fn security(pod: &Pod, container: &Container, image: &Image) -> Result<Secur
         no_new_privileges: own.allow_privilege_escalation == Some(false),
         add_capabilities: names(capabilities.add),
         drop_capabilities: names(capabilities.drop),
-        // Who says nothing gets the filter too (upstream's `seccompDefault`).
-        seccomp: match profile {
-            Some("Unconfined") => Seccomp::Unconfined,
-            _ if privileged => Seccomp::Unconfined,
-            _ => Seccomp::RuntimeDefault,
-        },
+        seccomp: seccomp(profile, privileged, profiles)?,
         unmasked_proc: own.proc_mount.as_deref() == Some("Unmasked"),
     })
+}
+
+/// Who says nothing gets the filter too (upstream's `seccompDefault`).
+fn seccomp(profile: Option<&SeccompProfile>, privileged: bool, profiles: &Path) -> Result<Seccomp, String> {
+    match profile.map(|p| (p.type_.as_str(), p.localhost_profile.as_deref().unwrap_or_default())) {
+        Some(("Localhost", "")) => Err("localhostProfile must be set if seccompProfile type is Localhost.".to_owned()),
+        Some(("Unconfined", _)) => Ok(Seccomp::Unconfined),
+        _ if privileged => Ok(Seccomp::Unconfined),
+        Some(("Localhost", name)) => Ok(Seccomp::Localhost { root: profiles.to_owned(), profile: name.into() }),
+        _ => Ok(Seccomp::RuntimeDefault),
+    }
 }
 
 fn verify_non_root(pod: &Pod, container: &Container, image: &Image, user: Option<i64>) -> Result<(), String> {
@@ -70,7 +77,7 @@ mod tests {
     fn the_container_overrides_the_pod() {
         let p = spec::tests::pod(json!({"securityContext": {"runAsUser": 1, "fsGroup": 7, "supplementalGroups": [3]},
             "containers": [{"name": "c", "securityContext": {"runAsUser": 2, "capabilities": {"drop": ["ALL"]}}}]}));
-        let s = security(&p, &spec::of(&p).containers[0], &Image::default()).expect("valid");
+        let s = security(&p, &spec::of(&p).containers[0], &Image::default(), Path::new("/")).expect("valid");
         assert_eq!((s.user.as_deref(), s.supplemental_groups, s.drop_capabilities), (Some("2"), vec![3, 7], vec!["ALL".to_owned()]));
     }
 
@@ -78,8 +85,27 @@ mod tests {
     fn non_root_is_verified() {
         let p = spec::tests::pod(json!({"securityContext": {"runAsNonRoot": true}, "containers": [{"name": "c"}]}));
         let c = &spec::of(&p).containers[0];
-        let root = security(&p, c, &Image { uid: Some(0), ..Image::default() });
+        let root = security(&p, c, &Image { uid: Some(0), ..Image::default() }, Path::new("/"));
         assert_eq!(root, Err("container has runAsNonRoot and image will run as root (pod: \"p_ns(u1)\", container: c)".to_owned()));
-        assert!(security(&p, c, &Image { uid: Some(5), ..Image::default() }).is_ok());
+        assert!(security(&p, c, &Image { uid: Some(5), ..Image::default() }, Path::new("/")).is_ok());
+    }
+
+    #[test]
+    fn the_containers_own_filter_goes_before_the_pods() {
+        let profile = |kind: &str, name: Option<&str>| json!({"seccompProfile": {"type": kind, "localhostProfile": name}});
+        let get = |of_pod: serde_json::Value, own: serde_json::Value| {
+            let p = spec::tests::pod(json!({"securityContext": of_pod, "containers": [{"name": "c", "securityContext": own}]}));
+            security(&p, &spec::of(&p).containers[0], &Image::default(), Path::new("/node/seccomp")).map(|s| s.seccomp)
+        };
+        let local = |name: &str| Seccomp::Localhost { root: "/node/seccomp".into(), profile: name.into() };
+        let (of_pod, none) = (profile("Localhost", Some("a/b.json")), json!({}));
+        assert_eq!(get(of_pod.clone(), none.clone()), Ok(local("a/b.json")));
+        assert_eq!(get(of_pod.clone(), profile("Localhost", Some("c.json"))), Ok(local("c.json")));
+        assert_eq!(get(of_pod.clone(), profile("RuntimeDefault", None)), Ok(Seccomp::RuntimeDefault));
+        assert_eq!(get(of_pod.clone(), profile("Unconfined", None)), Ok(Seccomp::Unconfined));
+        assert_eq!(get(of_pod, json!({"privileged": true})), Ok(Seccomp::Unconfined));
+        assert_eq!(get(none.clone(), none.clone()), Ok(Seccomp::RuntimeDefault));
+        let nameless = get(profile("Localhost", Some("")), none).expect_err("refused");
+        assert_eq!(nameless, "localhostProfile must be set if seccompProfile type is Localhost.");
     }
 }

@@ -57,12 +57,12 @@ pub struct Parts<'a> {
 pub async fn container(
     agent: &Arc<Agent>, pod: &Pod, container: &Container, parts: &Parts<'_>,
 ) -> Result<ContainerConfig, String> {
-    unsupported::container(pod, container)?;
+    unsupported::container(container)?;
     let services = agent.service_variables(pod).await;
     let env = env::environment(pod, container, parts.sources, &services, &agent.facts(pod))?;
     let lookup = |name: &str| env.get(name).cloned();
     let expanded = |list: &Option<Vec<String>>| list.iter().flatten().map(|t| expand(t, lookup)).collect();
-    let security = security::security(pod, container, parts.image)?;
+    let security = security::security(pod, container, parts.image, &agent.config.seccomp_dir())?;
     let pod_dir = agent.config.pod_dir(spec::uid(pod));
     let mut all = own_files(agent, pod, container, parts.attempt, &pod_dir)?;
     all.extend(mounts::of_container(pod, container, parts.volumes, &pod_dir, lookup)?);

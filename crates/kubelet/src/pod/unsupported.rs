@@ -55,15 +55,9 @@ pub fn sandbox(pod: &Pod) -> Result<(), String> {
 }
 
 /// What keeps a container from being configured; one that was added to a running pod, too, which was admitted without it.
-pub fn container(pod: &Pod, container: &Container) -> Result<(), String> {
+pub fn container(container: &Container) -> Result<(), String> {
     if confined(spec::security(container).app_armor_profile.as_ref()) {
         return Err(NO_APP_ARMOR.to_owned());
-    }
-    let own = spec::security(container).seccomp_profile;
-    let of_pod = spec::of(pod).security_context.as_ref().and_then(|s| s.seccomp_profile.clone());
-    if let Some(profile) = own.or(of_pod).filter(|p| p.type_ == "Localhost") {
-        let name = profile.localhost_profile.unwrap_or_default();
-        return Err(format!("cannot load seccomp profile {name:?}: this node has no profiles of its own"));
     }
     let mut mounts = container.volume_mounts.iter().flatten();
     if let Some(mount) = mounts.find(|m| m.recursive_read_only.as_deref() == Some("Enabled")) {
@@ -119,20 +113,13 @@ mod tests {
         assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
         assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("user namespaces")));
         assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
-        let configured = |of_pod: Value, c: Value| {
-            let p = spec::tests::pod(json!({"securityContext": of_pod, "containers": [c]}));
-            container(&p, &spec::of(&p).containers[0]).err()
-        };
-        let local = json!({"seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"}});
-        assert!(configured(local.clone(), json!({"name": "c"})).is_some_and(|e| e.contains("\"p.json\"")));
-        let own = json!({"name": "c", "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}});
-        assert_eq!(configured(local, own), None, "its own goes before the pod's");
+        let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0]).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
-        assert_eq!(configured(json!({}), added).as_deref(), Some(NO_APP_ARMOR));
+        assert_eq!(configured(added).as_deref(), Some(NO_APP_ARMOR));
         let mount = |mode: &str| json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true, "recursiveReadOnly": mode}]});
-        assert!(configured(json!({}), mount("Enabled")).is_some_and(|e| e.contains("recursive read-only")));
-        assert_eq!(configured(json!({}), mount("IfPossible")), None);
+        assert!(configured(mount("Enabled")).is_some_and(|e| e.contains("recursive read-only")));
+        assert_eq!(configured(mount("IfPossible")), None);
         let file = json!({"name": "c", "env": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]});
-        assert!(configured(json!({}), file).is_some_and(|e| e.contains("fileKeyRef")));
+        assert!(configured(file).is_some_and(|e| e.contains("fileKeyRef")));
     }
 }

@@ -48,16 +48,11 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Re
     own_keys(&spec.id)?;
     if spec.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().map_err(|e| Failure::system("set no_new_privs", e))?;
-    } else if let Some(filter) = &filter {
+    } else {
         // Without no_new_privs only an administrator may install a filter: before the capabilities go.
-        filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
+        install(&filter)?;
     }
     credentials::adopt(&identity, &spec.supplemental_groups, spec.capabilities)?;
-    if spec.no_new_privileges
-        && let Some(filter) = &filter
-    {
-        filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
-    }
     // A directory that root may not enter (on NFS) may still be the user's own.
     if entered.is_err() {
         enter_directory(spec, place).map_err(|e| {
@@ -79,8 +74,19 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Re
     let file = c(&path.to_string_lossy())?;
     // SAFETY: marks every descriptor but the standard ones to be closed by exec; it touches no memory.
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if spec.no_new_privileges {
+        // As late as can be: a profile of the node's own need not allow what is done before.
+        install(&filter)?;
+    }
     let Err(error) = execve(&file, &args, &env);
     Err(Failure::Start(format!("exec {}: {}", path.display(), words(error))))
+}
+
+fn install(filter: &Option<Filter>) -> Result<()> {
+    match filter {
+        Some(filter) => filter.install().map_err(|e| Failure::system("install the seccomp filter", e)),
+        None => Ok(()),
+    }
 }
 
 /// Enters the working directory: what it names below the container's root, and nothing else.

@@ -1,5 +1,6 @@
 //! The runtime that needs nothing but the kernel: it prepares, its shims do, it remembers.
 
+mod confine;
 mod connection;
 mod containers;
 mod exec;

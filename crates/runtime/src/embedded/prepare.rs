@@ -3,7 +3,6 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
 use super::records::{ContainerRecord, PodRecord};
 use super::{Inner, resolve, system};
@@ -11,7 +10,7 @@ use crate::config::is_file_name;
 use crate::image::Local;
 use crate::shim::SHM;
 use crate::shim::wire::Spec;
-use crate::{ContainerConfig, ContainerState, Error, PodConfig, Result, Seccomp, cgroup, clock, disk, seccomp};
+use crate::{ContainerConfig, ContainerState, Error, PodConfig, Result, cgroup, clock, disk};
 
 impl Inner {
     /// Makes a container's files; it does not run yet.
@@ -67,8 +66,6 @@ impl Inner {
         if !config.security.privileged {
             cgroup::restrict(&self.hierarchies, &group, &config.devices).map_err(fail)?;
         }
-        let filtered = !config.security.privileged && config.security.seccomp == Seccomp::RuntimeDefault;
-        let filter = filtered.then(|| self.filter(resolved.capabilities)).transpose()?;
         let spec = Spec {
             id: id.to_owned(),
             layers_dir: self.images.layers_dir(),
@@ -84,7 +81,7 @@ impl Inner {
             read_only_root: config.security.read_only_root,
             no_new_privileges: config.security.no_new_privileges,
             unmasked_proc: config.security.unmasked_proc,
-            seccomp: filter,
+            seccomp: self.filter_of(id, &config.security, resolved.capabilities)?,
             mounts: config.mounts.clone(),
             devices: config.devices.clone(),
             shm: self.config.shim(&pod.config.uid).join(SHM),
@@ -96,16 +93,5 @@ impl Inner {
         };
         disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
         Ok(resolved.stop_signal)
-    }
-
-    /// The compiled filter for these capabilities; made once per process, so that a new version makes it anew.
-    fn filter(&self, capabilities: u64) -> Result<PathBuf> {
-        let path = self.config.seccomp().join(format!("{capabilities:x}.bpf"));
-        let mut made = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
-        if !made.contains(&capabilities) {
-            seccomp::store(&path, capabilities).map_err(system(path.display()))?;
-            made.insert(capabilities);
-        }
-        Ok(path)
     }
 }

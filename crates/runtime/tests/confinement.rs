@@ -1,0 +1,121 @@
+//! What confines the processes of a container, seen by the kernel. Needs root; everything it makes is its own and goes
+//! away.
+
+mod common;
+
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Node, container};
+use runtime::{ContainerConfig, ContainerState, Error, Runtime, Seccomp};
+use serde_json::{Value, json};
+
+/// A container under this profile of the node's own.
+fn under(node: &Node, name: &str, profile: &Value, args: &[&str]) -> ContainerConfig {
+    let root = node.path().join("seccomp");
+    std::fs::create_dir_all(root.join("profiles")).expect("made");
+    let path = Path::new("profiles").join(format!("{name}.json"));
+    std::fs::write(root.join(&path), profile.to_string()).expect("written");
+    let mut config = container(name, args);
+    config.security.seccomp = Seccomp::Localhost { root, profile: path };
+    config
+}
+
+/// What of `mkdir` says a number of error.
+fn directories() -> Value {
+    json!({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95})
+}
+
+#[tokio::test]
+async fn a_profile_of_the_nodes_own_holds_every_process() {
+    let node = Node::new();
+    let deny = json!({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"], "syscalls": [directories()]});
+    let id = node.start("pod", under(&node, "main", &deny, &["wait"])).await;
+    let (_, identity) = node.exec(&id, &["/probe", "id"]).await;
+    assert!(identity.lines().any(|line| line == "Seccomp: 2"), "{identity}");
+    assert_eq!(node.exec(&id, &["/probe", "mkdir", "/made"]).await, (0, "95\n".to_owned()), "exec is held by it, too");
+    assert_eq!(node.exec(&id, &["/probe", "unshare"]).await.0, 0, "the default profile is not");
+
+    let two = json!({"index": 1, "value": 0o777, "op": "SCMP_CMP_EQ"});
+    let conditional = |index: u32| {
+        let mut entry = directories();
+        entry["names"] = json!([if index == 1 { "mkdir" } else { "mkdirat" }]);
+        entry["args"] = json!([{"index": index, "value": 0o777, "op": two["op"]}]);
+        entry
+    };
+    let by_mode = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [conditional(1), conditional(2)]});
+    let id = node.start("second", under(&node, "main", &by_mode, &["wait"])).await;
+    let made = async |path: &str, mode: &str| node.exec(&id, &["/probe", "mkdir", path, mode]).await.1;
+    assert_eq!((made("/one", "777").await, made("/two", "755").await), ("95\n".to_owned(), "0\n".to_owned()));
+}
+
+#[tokio::test]
+async fn a_profile_that_kills_kills() {
+    let node = Node::new();
+    let mut entry = directories();
+    entry.as_object_mut().expect("an object").remove("errnoRet");
+    entry["action"] = "SCMP_ACT_KILL_PROCESS".into();
+    let kill = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [entry]});
+    let id = node.start("pod", under(&node, "main", &kill, &["mkdir", "/made"])).await;
+    let (code, _) = node.ended("pod", &id).await;
+    assert_eq!(code, 128 + libc::SIGSYS);
+    // A privileged container has no filter, whatever was asked for.
+    let mut config = ContainerConfig { attempt: 1, ..under(&node, "main", &kill, &["mkdir", "/made"]) };
+    config.security.privileged = true;
+    assert_eq!(node.run("pod", config).await, (0, vec!["stdout F 0".to_owned()]));
+}
+
+/// Without privileges to gain, the filter comes last: a profile need not allow what the runtime does before.
+#[tokio::test]
+async fn a_list_of_what_the_program_needs_is_enough() {
+    let node = Node::new();
+    let few = "execve brk mmap munmap mprotect arch_prctl set_tid_address set_robust_list rseq prlimit64 getrandom poll \
+               ppoll rt_sigaction rt_sigprocmask sigaltstack sched_getaffinity madvise read write writev close \
+               exit_group readlink readlinkat fstat newfstatat mkdir mkdirat fcntl futex gettid getpid tgkill ioctl";
+    let allow = json!({"names": few.split_whitespace().collect::<Vec<_>>(), "action": "SCMP_ACT_ALLOW"});
+    let profile = json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "syscalls": [allow]});
+    let mut config = under(&node, "main", &profile, &["mkdir", "/made"]);
+    config.security.no_new_privileges = true;
+    config.security.user = Some("1000".into());
+    // The root belongs to somebody else.
+    assert_eq!(node.run("pod", config).await, (0, vec![format!("stdout F {}", libc::EACCES)]));
+}
+
+#[tokio::test]
+async fn a_profile_that_cannot_be_had_is_told() {
+    let node = Node::new();
+    node.runtime.start_pod(&node.pod("pod")).await.expect("a pod");
+    let root = node.path().join("seccomp");
+    let allow = json!({"defaultAction": "SCMP_ACT_ALLOW"});
+    let good = under(&node, "main", &allow, &["wait"]);
+    std::fs::write(node.path().join("outside.json"), allow.to_string()).expect("written");
+    std::os::unix::fs::symlink("../outside.json", root.join("link.json")).expect("linked");
+    std::fs::write(root.join("large.json"), vec![b' '; (1 << 20) + 1]).expect("written");
+    std::fs::write(root.join("strange.json"), r#"{"defaultAction": "SCMP_ACT_ALLOW", "priority": 1}"#).expect("written");
+    let mut attempt = 0;
+    let mut refused = async |profile: &str| {
+        let mut config = ContainerConfig { attempt, ..good.clone() };
+        attempt += 1;
+        config.security.seccomp = Seccomp::Localhost { root: root.clone(), profile: profile.into() };
+        let error = node.runtime.start_container("pod", &config).await.expect_err("refused");
+        assert!(matches!(error, Error::System(_)), "CreateContainerError: {error:?}");
+        error.to_string()
+    };
+    let cannot = |name: &str, why: &str| {
+        let path = root.join(name);
+        format!("cannot load seccomp profile {path:?}: open {}: {why}", path.display())
+    };
+    assert_eq!(refused("none.json").await, cannot("none.json", "no such file or directory"));
+    assert_eq!(refused("link.json").await, cannot("link.json", "cross-device link"));
+    assert_eq!(refused("../outside.json").await, cannot("../outside.json", "cross-device link"));
+    assert_eq!(refused("large.json").await, cannot("large.json", "larger than 1048576 bytes"));
+    let strange = refused("strange.json").await;
+    let path = root.join("strange.json");
+    assert!(strange.starts_with(&format!("decoding seccomp profile failed {path:?}: unknown field `priority`")), "{strange}");
+    // None of them is left behind as one that runs, and the good one still starts.
+    let pod = node.runtime.pod("pod").await.expect("answered").expect("there");
+    assert!(pod.containers.iter().all(|c| !matches!(c.state, ContainerState::Running { .. })));
+    let id = node.runtime.start_container("pod", &ContainerConfig { attempt, ..good }).await.expect("started");
+    node.runtime.stop_container(&id, 0).await.expect("stopped");
+    tokio::time::timeout(Duration::from_secs(20), node.ended("pod", &id)).await.expect("ended");
+}
