@@ -149,6 +149,17 @@ pub enum ContainerState {
     },
 }
 
+/// Who the first process of a container was started as.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// All groups, the primary one among them, in order.
+    pub groups: Vec<u32>,
+}
+
 /// A container as it is.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq)]
 pub struct Container {
@@ -173,6 +184,9 @@ pub struct Container {
     pub resources: Resources,
     /// As configured.
     pub labels: BTreeMap<String, String>,
+    /// Who it was started as; `None` until it is, or when nobody remembers.
+    #[serde(default)]
+    pub user: Option<User>,
 }
 
 /// A pod's sandbox as it is.

@@ -29,6 +29,9 @@ pub struct Security {
     pub group: Option<u32>,
     /// Additional groups.
     pub supplemental_groups: Vec<u32>,
+    /// Leave out the groups that the image's `/etc/group` has for the user.
+    #[serde(default)]
+    pub strict_groups: bool,
     /// Refuse to start as uid 0 (the kubelet's `runAsNonRoot`).
     pub non_root: bool,
     /// Root file system is read-only.

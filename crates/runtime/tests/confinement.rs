@@ -6,8 +6,9 @@ mod common;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Node, container};
-use runtime::{ContainerConfig, ContainerState, Error, Runtime, Seccomp};
+use common::archive::{Content, docker_archive, save, tar};
+use common::{Node, container, probe};
+use runtime::{ContainerConfig, ContainerState, Embedded, Error, Runtime, Seccomp, User};
 use serde_json::{Value, json};
 
 /// A container under this profile of the node's own.
@@ -118,4 +119,36 @@ async fn a_profile_that_cannot_be_had_is_told() {
     let id = node.runtime.start_container("pod", &ContainerConfig { attempt, ..good }).await.expect("started");
     node.runtime.stop_container(&id, 0).await.expect("stopped");
     tokio::time::timeout(Duration::from_secs(20), node.ended("pod", &id)).await.expect("ended");
+}
+
+/// Groups that the image gives a user go on with those of the pod, unless the pod wants its own alone.
+#[tokio::test]
+async fn groups_of_the_image_are_left_out_when_they_are_not_wanted() {
+    let node = Node::new();
+    let program = std::fs::read(probe()).expect("read");
+    let entries = [
+        ("bin/probe", Content::File(&program[..])),
+        ("srv/", Content::Directory),
+        ("etc/passwd", Content::File(b"web:x:1000:2000::/:\n")),
+        ("etc/group", Content::File(b"web:x:2000:\nlog:x:50000:web\n")),
+    ];
+    node.runtime.import(&save(node.path(), "a.tar", &docker_archive(&[&tar(&entries)], "users"))).await.expect("imported");
+    node.runtime.start_pod(&node.pod("pod")).await.expect("a pod");
+    for (attempt, strict, groups) in [(0, false, vec![2000, 4000, 50000]), (1, true, vec![2000, 4000])] {
+        let mut config = ContainerConfig { attempt, image: "users".into(), ..container("main", &["wait"]) };
+        config.security.supplemental_groups = vec![4000];
+        config.security.strict_groups = strict;
+        let id = node.runtime.start_container("pod", &config).await.expect("started");
+        let wanted = groups.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+        let (_, identity) = node.exec(&id, &["/bin/probe", "id"]).await;
+        assert!(identity.lines().any(|line| line == format!("Groups: {wanted}")), "{wanted} in {identity}");
+        // What is told is what the process has, also by a runtime that did not start it.
+        let user = Some(User { uid: 1000, gid: 2000, groups });
+        let told = async |runtime: &Embedded| {
+            let pod = runtime.pod("pod").await.expect("answered").expect("there");
+            pod.containers.into_iter().find(|c| c.id == id).expect("there").user
+        };
+        assert_eq!(told(&node.runtime).await, user);
+        assert_eq!(told(&Embedded::new(node.config.clone()).expect("a runtime")).await, user);
+    }
 }

@@ -32,6 +32,7 @@ pub fn security(pod: &Pod, container: &Container, image: &Image, profiles: &Path
         user: user.map(|u| u.to_string()),
         group: own.run_as_group.or(of_pod.run_as_group).map(number).transpose()?,
         supplemental_groups: groups.into_iter().map(number).collect::<Result<_, _>>()?,
+        strict_groups: of_pod.supplemental_groups_policy.as_deref() == Some("Strict"),
         non_root,
         read_only_root: own.read_only_root_filesystem == Some(true),
         no_new_privileges: own.allow_privilege_escalation == Some(false),
@@ -79,6 +80,10 @@ mod tests {
             "containers": [{"name": "c", "securityContext": {"runAsUser": 2, "capabilities": {"drop": ["ALL"]}}}]}));
         let s = security(&p, &spec::of(&p).containers[0], &Image::default(), Path::new("/")).expect("valid");
         assert_eq!((s.user.as_deref(), s.supplemental_groups, s.drop_capabilities), (Some("2"), vec![3, 7], vec!["ALL".to_owned()]));
+        assert!(!s.strict_groups);
+        let strict = spec::tests::pod(json!({"securityContext": {"supplementalGroupsPolicy": "Strict"}, "containers": [{"name": "c"}]}));
+        let s = security(&strict, &spec::of(&strict).containers[0], &Image::default(), Path::new("/")).expect("valid");
+        assert!(s.strict_groups);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeFeatures, NodeSpec, NodeStatus,
     NodeSystemInfo, Taint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -98,6 +98,7 @@ pub fn status(
             system_uuid: facts.system_uuid.clone(),
             ..NodeSystemInfo::default()
         }),
+        features: Some(NodeFeatures { supplemental_groups_policy: Some(true) }),
         ..NodeStatus::default()
     }
 }
@@ -185,7 +186,7 @@ pub fn difference(old: &NodeStatus, new: &NodeStatus, all: bool) -> Option<serde
     };
     let (before, after) = (still(old), still(new));
     let mut changes = Map::new();
-    for key in ["addresses", "capacity", "allocatable", "daemonEndpoints", "images", "nodeInfo"] {
+    for key in ["addresses", "capacity", "allocatable", "daemonEndpoints", "images", "nodeInfo", "features"] {
         if before[key] == after[key] || (before[key].is_null() && after[key] == json!([])) {
             continue;
         }

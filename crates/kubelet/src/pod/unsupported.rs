@@ -12,7 +12,7 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// What forbids the pod as a whole, for good.
 pub fn pod(pod: &Pod) -> Option<Refusal> {
-    app_armor(pod).or_else(|| strict_groups(pod))
+    app_armor(pod)
 }
 
 /// A profile other than `Unconfined` is wanted (upstream: `security/apparmor/validate.go`).
@@ -30,15 +30,6 @@ fn app_armor(pod: &Pod) -> Option<Refusal> {
 
 fn confined(profile: Option<&AppArmorProfile>) -> bool {
     profile.is_some_and(|p| p.type_ != "Unconfined")
-}
-
-/// Upstream: `lifecycle/handlers.go`, for runtimes that always add the image's groups.
-fn strict_groups(pod: &Pod) -> Option<Refusal> {
-    let policy = spec::of(pod).security_context.as_ref()?.supplemental_groups_policy.as_deref();
-    (policy == Some("Strict")).then(|| Refusal {
-        reason: "SupplementalGroupsPolicyNotSupported".to_owned(),
-        message: "Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node".to_owned(),
-    })
 }
 
 /// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.
@@ -102,9 +93,6 @@ mod tests {
         let mut annotated = spec::tests::pod(json!({"containers": [{"name": "c"}]}));
         annotated.metadata.annotations = Some([(format!("{APP_ARMOR}c"), "localhost/x".to_owned())].into());
         assert!(pod(&annotated).is_some());
-        let strict = json!({"supplementalGroupsPolicy": "Strict"});
-        assert_eq!(refused(strict, none.clone()).as_deref(), Some("SupplementalGroupsPolicyNotSupported"));
-        assert_eq!(refused(json!({"supplementalGroupsPolicy": "Merge"}), none), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
-    Pod, PodStatus, VolumeMountStatus,
+    ContainerUser, LinuxContainerUser, Pod, PodStatus, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use runtime::ContainerState as State;
@@ -150,8 +150,19 @@ fn from_runtime(
         last_state: Some(last.unwrap_or_default()),
         allocated_resources: granted.requests,
         resources: Some(resources),
+        user: seen.user.as_ref().map(user),
         ..ContainerStatus::default()
     }
+}
+
+/// Who the container runs as (upstream: `convertContainerStatusUser`).
+fn user(user: &runtime::User) -> ContainerUser {
+    let linux = LinuxContainerUser {
+        uid: user.uid.into(),
+        gid: user.gid.into(),
+        supplemental_groups: Some(user.groups.iter().map(|group| i64::from(*group)).collect()),
+    };
+    ContainerUser { linux: Some(linux) }
 }
 
 fn is_ended(status: &ContainerStatus) -> bool {

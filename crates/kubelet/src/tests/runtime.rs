@@ -96,6 +96,7 @@ impl Runtime for Fake {
             log_path: "/nonexistent".into(),
             resources: config.resources.clone(),
             labels: config.labels.clone(),
+            user: Some(User { uid: 7, gid: 8, groups: vec![8, 9] }),
         };
         let mut pods = self.pods.lock().expect("lock");
         pods.get_mut(pod_uid).ok_or_else(|| Error::NotFound(pod_uid.to_owned()))?.containers.push(container);

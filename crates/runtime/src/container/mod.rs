@@ -16,6 +16,7 @@ mod stdio;
 
 use std::os::fd::OwnedFd;
 
+use crate::User;
 use crate::shim::wire::{Failure, Spec};
 use place::Place;
 use program::Last;
@@ -27,15 +28,15 @@ pub(crate) use stdio::Stdio;
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// Becomes the first program of a container; returns only when that fails.
-pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
+/// Becomes the first program of a container, and says as whom; returns only when that fails.
+pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>, say: impl FnOnce(User)) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
         let last = before(spec)?;
         join::cgroups(&spec.cgroup)?;
         let (place, null) = rootfs::enter(spec)?;
         stdio::connect(&place, stdio, terminal, Some(&null))?;
         rootfs::protect(spec, &place, &null)?;
-        program::run(spec, &place, &spec.args, last)
+        program::run(spec, &place, &spec.args, last, say)
     };
     match attempt() {
         Err(failure) => failure,
@@ -50,7 +51,7 @@ pub(crate) fn exec(spec: &Spec, pid: i32, args: &[String], stdio: Stdio, termina
         join::container(spec, pid)?;
         let place = Place::here()?;
         stdio::connect(&place, stdio, terminal, None)?;
-        program::run(spec, &place, args, last)
+        program::run(spec, &place, args, last, drop)
     };
     match attempt() {
         Err(failure) => failure,

@@ -14,6 +14,7 @@ use nix::unistd::{execve, fchdir, getcwd};
 use super::itself::Itself;
 use super::place::Place;
 use super::{Result, credentials, lookup, stdio};
+use crate::User;
 use crate::seccomp::{self, Filter};
 use crate::shim::wire::{Failure, Spec};
 
@@ -38,7 +39,13 @@ impl Last {
 }
 
 /// Runs `args` in the container that this process is in.
-pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Result<Infallible> {
+pub(super) fn run(
+    spec: &Spec,
+    place: &Place,
+    args: &[String],
+    last: Last,
+    say: impl FnOnce(User),
+) -> Result<Infallible> {
     let filter = last.filter;
     let (passwd, groups) = (accounts(place, "etc/passwd")?, accounts(place, "etc/group")?);
     let identity = lookup::identity(&spec.user, spec.group, &passwd, &groups).map_err(Failure::Start)?;
@@ -46,13 +53,16 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Re
     let entered = enter_directory(spec, place);
     stdio::give(identity.uid)?;
     own_keys(&spec.id)?;
+    let user = credentials::user(&identity, spec);
+    // Before any filter: a profile of the node's own is not for this.
+    say(user.clone());
     if spec.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().map_err(|e| Failure::system("set no_new_privs", e))?;
     } else {
         // Without no_new_privs only an administrator may install a filter: before the capabilities go.
         install(&filter)?;
     }
-    credentials::adopt(&identity, &spec.supplemental_groups, spec.capabilities)?;
+    credentials::adopt(&user, spec.capabilities)?;
     // A directory that root may not enter (on NFS) may still be the user's own.
     if entered.is_err() {
         enter_directory(spec, place).map_err(|e| {

@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 
 use super::{Inner, system};
 use crate::root::Root;
-use crate::{Error, Result, Seccomp, Security, seccomp};
+use crate::shim::wire::{Sandbox, Spec};
+use crate::shim::{SANDBOX, VERSION};
+use crate::{Error, Result, Seccomp, Security, disk, seccomp};
 
 /// Largest seccomp profile, bytes.
 const MAX_PROFILE: u64 = 1 << 20;
@@ -22,6 +24,19 @@ impl Inner {
                 local_filter(root, profile, &path, capabilities)?;
                 Ok(Some(path))
             }
+        }
+    }
+
+    /// The pod's process may have been started by an earlier version, which would leave out what it does not know.
+    pub(super) fn check_shim(&self, uid: &str, spec: &Spec) -> Result<()> {
+        if !spec.strict_groups {
+            return Ok(());
+        }
+        let path = self.config.shim(uid).join(SANDBOX);
+        let sandbox: Option<Sandbox> = disk::read_json(&path).map_err(system(path.display()))?;
+        match sandbox.is_some_and(|sandbox| sandbox.version >= VERSION) {
+            true => Ok(()),
+            false => Err(Error::System(format!("the process of pod {uid} is of an earlier version: delete the pod"))),
         }
     }
 

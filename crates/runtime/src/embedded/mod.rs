@@ -239,5 +239,6 @@ fn show(record: &records::ContainerRecord) -> Container {
         log_path: record.log.clone(),
         resources: record.config.resources.clone(),
         labels: record.config.labels.clone(),
+        user: record.user.clone(),
     }
 }

@@ -38,6 +38,7 @@ impl Inner {
             stop_signal,
             layers: image.layers,
             state: ContainerState::Created,
+            user: None,
             config,
         })
         .and_then(|record| {
@@ -76,6 +77,7 @@ impl Inner {
             user: resolved.user,
             group: config.security.group,
             supplemental_groups: config.security.supplemental_groups.clone(),
+            strict_groups: config.security.strict_groups,
             capabilities: resolved.capabilities,
             privileged: config.security.privileged,
             read_only_root: config.security.read_only_root,
@@ -91,6 +93,7 @@ impl Inner {
             hierarchies: self.hierarchies.clone(),
             dir: dir.clone(),
         };
+        self.check_shim(&pod.config.uid, &spec)?;
         disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
         Ok(resolved.stop_signal)
     }

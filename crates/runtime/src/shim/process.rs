@@ -13,9 +13,9 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
 
 use super::socket;
-use super::wire::{Failure, PidNamespace, Spec};
+use super::wire::{Failure, PidNamespace, Report, Spec};
 use crate::container::{self, Stdio};
-use crate::disk;
+use crate::{User, disk};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -25,6 +25,8 @@ pub(super) struct Spawned {
     pub pid: Pid,
     /// Master of its terminal.
     pub terminal: Option<OwnedFd>,
+    /// Who it is.
+    pub user: Option<User>,
 }
 
 /// What to run.
@@ -86,8 +88,8 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
     if let Ok(ForkResult::Child) = forked {
         let terminal = terminal.map(|pair| pair.1);
         keep_only(&stdio, &terminal, &report);
-        let failure = child(dir, &program, stdio, terminal.as_ref());
-        tell(report, &failure);
+        let failure = child(dir, &program, stdio, terminal.as_ref(), &report);
+        tell(&report, &Report::Failed(failure));
         // SAFETY: leaves without running what belongs to the parent.
         unsafe { libc::_exit(1) };
     }
@@ -96,10 +98,13 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
     drop((report, stdio));
     let mut text = Vec::new();
     File::from(errors).read_to_end(&mut text).map_err(|e| Failure::system("start a process", e))?;
-    if !text.is_empty() {
-        let _ = waitpid(child, None);
-        return Err(serde_json::from_slice(&text).unwrap_or_else(|e| Failure::system("start a process", e)));
-    }
+    let user = match heard(&text) {
+        Ok(user) => user,
+        Err(failure) => {
+            let _ = waitpid(child, None);
+            return Err(failure);
+        }
+    };
     let terminal = match terminal {
         Some((ours, theirs)) => {
             drop(theirs);
@@ -108,7 +113,7 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
         }
         None => None,
     };
-    Ok(Spawned { pid: child, terminal })
+    Ok(Spawned { pid: child, terminal, user })
 }
 
 /// Closes what the shim has open: sockets, logs, other containers' pipes. Nothing of it is there when the child first
@@ -141,7 +146,26 @@ pub(super) fn close_all_but(keep: &mut [RawFd]) {
     close(from, libc::c_uint::MAX);
 }
 
-fn child(dir: &Path, program: &Program<'_>, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
+/// What the child said until it became the program.
+fn heard(text: &[u8]) -> Result<Option<User>> {
+    let mut user = None;
+    for report in serde_json::Deserializer::from_slice(text).into_iter() {
+        match report {
+            Ok(Report::User(found)) => user = Some(found),
+            Ok(Report::Failed(failure)) => return Err(failure),
+            Err(e) => return Err(Failure::system("start a process", e)),
+        }
+    }
+    Ok(user)
+}
+
+fn child(
+    dir: &Path,
+    program: &Program<'_>,
+    stdio: Stdio,
+    terminal: Option<&OwnedFd>,
+    report: &OwnedFd,
+) -> Failure {
     // It was forked into no session of its own; a terminal needs one.
     let _ = setsid();
     let spec = match disk::read_json::<Spec>(&dir.join("spec.json")) {
@@ -150,15 +174,15 @@ fn child(dir: &Path, program: &Program<'_>, stdio: Stdio, terminal: Option<&Owne
         Err(e) => return Failure::system(dir.display(), e),
     };
     match program {
-        Program::First => container::start(&spec, stdio, terminal),
+        Program::First => container::start(&spec, stdio, terminal, |user| tell(report, &Report::User(user))),
         Program::Another { pid, args } => container::exec(&spec, pid.as_raw(), args, stdio, terminal),
     }
 }
 
-fn tell(report: OwnedFd, failure: &Failure) {
-    let text = serde_json::to_vec(failure).unwrap_or_default();
+fn tell(pipe: &OwnedFd, report: &Report) {
+    let text = serde_json::to_vec(report).unwrap_or_default();
     // When the shim is gone, nobody is left to tell.
-    let _ = File::from(report).write_all(&text);
+    let _ = pipe.try_clone().and_then(|copy| File::from(copy).write_all(&text));
 }
 
 /// `/dev/null`, for a stream that goes nowhere.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Mount;
+use crate::{Mount, User};
 
 /// Which pid namespace a container gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub(crate) struct Sandbox {
     pub containers: PathBuf,
     /// The machine's cgroups.
     pub hierarchies: crate::cgroup::Hierarchies,
+    /// Version of the program that was started with it.
+    #[serde(default)]
+    pub version: u32,
 }
 
 /// A container, ready to start: `spec.json` in the container's directory.
@@ -64,6 +67,9 @@ pub(crate) struct Spec {
     pub group: Option<u32>,
     /// Additional groups.
     pub supplemental_groups: Vec<u32>,
+    /// Leave out the image's groups.
+    #[serde(default)]
+    pub strict_groups: bool,
     /// Capabilities as bits.
     pub capabilities: u64,
     /// All devices, writable `/sys`, nothing masked.
@@ -174,6 +180,15 @@ pub(crate) enum Reply {
     /// This container has ended; its record is on the disk.
     Ended(String),
     /// Refused or failed.
+    Failed(Failure),
+}
+
+/// What a child of the shim says before it becomes the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// Who it is.
+    User(User),
+    /// It could not.
     Failed(Failure),
 }
 
