@@ -61,7 +61,7 @@ pub struct Resources {
 }
 
 /// One mount.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
 pub struct Mount {
     /// Path on the host.
     pub source: PathBuf,
@@ -69,6 +69,9 @@ pub struct Mount {
     pub target: PathBuf,
     /// Read-only.
     pub read_only: bool,
+    /// Read-only with everything that is mounted below.
+    #[serde(default)]
+    pub recursive_read_only: bool,
     /// `private`, `rslave` (HostToContainer) or `rshared` (Bidirectional).
     pub propagation: Propagation,
 }
@@ -284,6 +287,13 @@ pub struct Usage {
     pub memory_bytes: u64,
 }
 
+/// What not every runtime, or not every kernel, can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// [`Mount::recursive_read_only`].
+    pub recursive_read_only_mounts: bool,
+}
+
 /// Why the runtime refused or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -318,6 +328,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What every runtime does.
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
+    /// What it can do here beyond the rest.
+    fn features(&self) -> Features {
+        Features::default()
+    }
     /// Makes the sandbox of a pod, network namespace included (without any interface but `lo`).
     /// Idempotent for the same uid and attempt.
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod>;

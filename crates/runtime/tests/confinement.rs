@@ -3,12 +3,12 @@
 
 mod common;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use common::archive::{Content, docker_archive, save, tar};
-use common::{Node, container, probe};
-use runtime::{ContainerConfig, ContainerState, Embedded, Error, Runtime, Seccomp, User};
+use common::{Node, container, probe, volume};
+use runtime::{ContainerConfig, ContainerState, Embedded, Error, Mount, Runtime, Seccomp, User};
 use serde_json::{Value, json};
 
 /// A container under this profile of the node's own.
@@ -151,4 +151,46 @@ async fn groups_of_the_image_are_left_out_when_they_are_not_wanted() {
         assert_eq!(told(&node.runtime).await, user);
         assert_eq!(told(&Embedded::new(node.config.clone()).expect("a runtime")).await, user);
     }
+}
+
+/// A mount of this machine; dropping it takes it away.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    fn tmpfs(at: PathBuf) -> Self {
+        std::fs::create_dir_all(&at).expect("made");
+        nix::mount::mount(Some("tmpfs"), &at, Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).expect("mounted");
+        Self(at)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH).expect("taken away");
+    }
+}
+
+#[tokio::test]
+async fn read_only_reaches_down_when_it_is_to() {
+    let node = Node::new();
+    assert!(node.runtime.features().recursive_read_only_mounts);
+    let source = node.path().join("volume");
+    let _below = Mounted::tmpfs(source.join("below"));
+    let mut config = container("main", &["wait"]);
+    let mount = |target: &str, recursive_read_only: bool| {
+        Mount { read_only: true, recursive_read_only, ..volume(&source, target) }
+    };
+    config.mounts = vec![mount("/top", false), mount("/all", true)];
+    let id = node.start("pod", config).await;
+    let (read_only, free) = (libc::EROFS.to_string(), "0".to_owned());
+    for (path, number) in [
+        ("/top/file", &read_only),
+        ("/top/below/one", &free),
+        ("/all/file", &read_only),
+        ("/all/below/two", &read_only),
+    ] {
+        assert_eq!(node.exec(&id, &["/probe", "mkdir", path]).await, (0, format!("{number}\n")), "{path}");
+    }
+    // The host's own is as it was.
+    std::fs::write(source.join("below/host"), "").expect("written");
 }

@@ -127,6 +127,7 @@ async fn mounts_in_order_and_protects() {
         target: target.into(),
         read_only,
         propagation: Propagation::HostToContainer,
+        ..Mount::default()
     };
     let mut config = container("main", &["wait"]);
     config.mounts =

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use runtime::{ContainerConfig, Image, Mount, PodConfig, Propagation};
+use runtime::{ContainerConfig, Image, Mount, PodConfig};
 
 use super::observed::SANDBOX_LABEL;
 use super::unsupported;
@@ -65,7 +65,8 @@ pub async fn container(
     let security = security::security(pod, container, parts.image, &agent.config.seccomp_dir())?;
     let pod_dir = agent.config.pod_dir(spec::uid(pod));
     let mut all = own_files(agent, pod, container, parts.attempt, &pod_dir)?;
-    all.extend(mounts::of_container(pod, container, parts.volumes, &pod_dir, lookup)?);
+    let recursive = agent.runtime.features().recursive_read_only_mounts;
+    all.extend(mounts::of_container(pod, container, parts.volumes, &pod_dir, recursive, lookup)?);
     let hostname = hosts::hostname(pod, &agent.config.cluster_domain, &agent.config.hostname);
     let mut list = vec![("HOSTNAME".to_owned(), hostname)];
     list.extend(env.clone());
@@ -141,5 +142,5 @@ fn own_files(
 }
 
 fn bind(source: PathBuf, target: &str) -> Mount {
-    Mount { source, target: PathBuf::from(target), read_only: false, propagation: Propagation::Private }
+    Mount { source, target: PathBuf::from(target), ..Mount::default() }
 }

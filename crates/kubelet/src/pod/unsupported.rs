@@ -50,11 +50,6 @@ pub fn container(container: &Container) -> Result<(), String> {
     if confined(spec::security(container).app_armor_profile.as_ref()) {
         return Err(NO_APP_ARMOR.to_owned());
     }
-    let mut mounts = container.volume_mounts.iter().flatten();
-    if let Some(mount) = mounts.find(|m| m.recursive_read_only.as_deref() == Some("Enabled")) {
-        let name = &mount.name;
-        return Err(format!("volume {name:?} requested recursive read-only mode, but it is not supported by the runtime"));
-    }
     let from_file = |e: &&k8s_openapi::api::core::v1::EnvVar| e.value_from.as_ref().is_some_and(|s| s.file_key_ref.is_some());
     if let Some(variable) = container.env.iter().flatten().find(from_file) {
         return Err(format!("environment variable {:?}: fileKeyRef is not supported by this node", variable.name));
@@ -104,9 +99,6 @@ mod tests {
         let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0]).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
         assert_eq!(configured(added).as_deref(), Some(NO_APP_ARMOR));
-        let mount = |mode: &str| json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true, "recursiveReadOnly": mode}]});
-        assert!(configured(mount("Enabled")).is_some_and(|e| e.contains("recursive read-only")));
-        assert_eq!(configured(mount("IfPossible")), None);
         let file = json!({"name": "c", "env": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]});
         assert!(configured(file).is_some_and(|e| e.contains("fileKeyRef")));
     }

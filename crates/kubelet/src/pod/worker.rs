@@ -252,6 +252,7 @@ impl Worker {
             messages: &self.messages.0,
             pod_ips: &ips,
             host_ips: &self.agent.config.addresses,
+            recursive_read_only: self.agent.runtime.features().recursive_read_only_mounts,
             ending: plan.ending,
             now: whole_seconds(now),
         };

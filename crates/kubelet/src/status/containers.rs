@@ -12,6 +12,7 @@ use crate::pod::observed::{exit, instant, is_running};
 use crate::pod::resize;
 use crate::pod::start::will_restart;
 use crate::spec;
+use crate::volume::mounts::is_recursive;
 
 /// Prefix of container ids in statuses.
 pub const ID_PREFIX: &str = "ironclad://";
@@ -68,7 +69,7 @@ fn one(pod: &Pod, container: &Container, old: &[ContainerStatus], input: &Input,
         Some(seen) => from_runtime(pod, container, seen, old, input),
         None => unseen(pod, container, old, input),
     };
-    status.volume_mounts = volume_mounts(container);
+    status.volume_mounts = volume_mounts(container, input.recursive_read_only);
     probes(container, seen, input, sort, &mut status);
     let done = sort == Sort::Once && seen.and_then(exit).is_some_and(|(code, _)| code == 0);
     let never_again = done || input.ending || (sort == Sort::Ephemeral && seen.is_some());
@@ -219,13 +220,17 @@ fn probes(
     };
 }
 
-fn volume_mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
+fn volume_mounts(container: &Container, recursive: bool) -> Option<Vec<VolumeMountStatus>> {
     let mounts = container.volume_mounts.as_ref()?;
     let one = |m: &k8s_openapi::api::core::v1::VolumeMount| VolumeMountStatus {
         name: m.name.clone(),
         mount_path: m.mount_path.clone(),
         read_only: m.read_only,
-        recursive_read_only: (m.read_only == Some(true)).then(|| "Disabled".to_owned()),
+        recursive_read_only: (m.read_only == Some(true)).then(|| {
+            // What cannot be is told where the container is made.
+            let all = is_recursive(m, recursive).unwrap_or(false);
+            if all { "Enabled" } else { "Disabled" }.to_owned()
+        }),
         ..VolumeMountStatus::default()
     };
     Some(mounts.iter().map(one).collect())

@@ -34,6 +34,8 @@ pub struct Input<'a> {
     pub host_ips: &'a [IpAddr],
     /// Conditions of a resize: type, reason, message, generation.
     pub resize: &'a [ResizeCondition],
+    /// The runtime has recursive read-only mounts.
+    pub recursive_read_only: bool,
     /// Nothing starts any more.
     pub ending: bool,
     /// Now, in whole seconds.

@@ -115,6 +115,9 @@ async fn a_pod_runs_and_is_deleted() {
     let status = &running["status"];
     assert_eq!(status["podIP"], "192.0.2.77");
     assert_eq!(status["hostIP"], "192.0.2.1");
+    let node = world.api.get("/api/v1/nodes/n1").expect("a node");
+    assert_eq!(node["status"]["features"]["supplementalGroupsPolicy"], true);
+    assert_eq!(node["status"]["runtimeHandlers"][0]["features"]["recursiveReadOnlyMounts"], true);
     let user = &status["containerStatuses"][0]["user"]["linux"];
     assert_eq!(*user, json!({"uid": 7, "gid": 8, "supplementalGroups": [8, 9]}));
     let conditions = status["conditions"].as_array().expect("conditions");

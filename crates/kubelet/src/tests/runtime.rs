@@ -52,6 +52,10 @@ fn end(container: &mut Container, code: i32) {
 
 #[async_trait]
 impl Runtime for Fake {
+    fn features(&self) -> Features {
+        Features { recursive_read_only_mounts: true }
+    }
+
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
         let mut pods = self.pods.lock().expect("lock");
         let netns = Some("/proc/self/ns/net".into());

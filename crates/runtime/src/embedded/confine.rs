@@ -29,7 +29,8 @@ impl Inner {
 
     /// The pod's process may have been started by an earlier version, which would leave out what it does not know.
     pub(super) fn check_shim(&self, uid: &str, spec: &Spec) -> Result<()> {
-        if !spec.strict_groups {
+        let recursive = spec.mounts.iter().any(|mount| mount.recursive_read_only);
+        if !(spec.strict_groups || recursive) {
             return Ok(());
         }
         let path = self.config.shim(uid).join(SANDBOX);

@@ -28,7 +28,7 @@ use tokio::sync::broadcast;
 use crate::cgroup::{self, Hierarchies};
 use crate::image::Store;
 use crate::{
-    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig,
+    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Features, Image, Output, Pod, PodConfig,
     Resources, Result, Runtime, Streams, Usage,
 };
 use records::PodRecord;
@@ -119,6 +119,10 @@ fn system(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error 
 
 #[async_trait]
 impl Runtime for Embedded {
+    fn features(&self) -> Features {
+        Features { recursive_read_only_mounts: crate::mount::can_change_trees() }
+    }
+
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
         self.inner.start_pod(config).await
     }
