@@ -59,7 +59,7 @@ pub async fn container(
 ) -> Result<ContainerConfig, String> {
     unsupported::container(container)?;
     let services = agent.service_variables(pod).await;
-    let env = env::environment(pod, container, parts.sources, &services, &agent.facts(pod))?;
+    let env = env::environment(pod, container, parts.sources, parts.volumes, &services, &agent.facts(pod))?;
     let lookup = |name: &str| env.get(name).cloned();
     let expanded = |list: &Option<Vec<String>>| list.iter().flatten().map(|t| expand(t, lookup)).collect();
     let security = security::security(pod, container, parts.image, &agent.config.seccomp_dir())?;

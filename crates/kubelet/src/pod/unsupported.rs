@@ -50,10 +50,6 @@ pub fn container(container: &Container) -> Result<(), String> {
     if confined(spec::security(container).app_armor_profile.as_ref()) {
         return Err(NO_APP_ARMOR.to_owned());
     }
-    let from_file = |e: &&k8s_openapi::api::core::v1::EnvVar| e.value_from.as_ref().is_some_and(|s| s.file_key_ref.is_some());
-    if let Some(variable) = container.env.iter().flatten().find(from_file) {
-        return Err(format!("environment variable {:?}: fileKeyRef is not supported by this node", variable.name));
-    }
     Ok(())
 }
 
@@ -99,7 +95,5 @@ mod tests {
         let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0]).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
         assert_eq!(configured(added).as_deref(), Some(NO_APP_ARMOR));
-        let file = json!({"name": "c", "env": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]});
-        assert!(configured(file).is_some_and(|e| e.contains("fileKeyRef")));
     }
 }
