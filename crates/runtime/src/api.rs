@@ -367,6 +367,10 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// Usage of a container.
     async fn usage(&self, id: &str) -> Result<Usage>;
+    /// Bytes on the disk of a container's own layer; more than `enough` is not measured to its end.
+    async fn storage(&self, id: &str, _enough: u64) -> Result<u64> {
+        Err(Error::System(format!("this runtime cannot measure the storage of container {id}")))
+    }
     /// Mounts an image's files read-only on a directory of the node. Idempotent; unmounting is the caller's.
     async fn mount_image(&self, image_id: &str, target: &std::path::Path) -> Result<()> {
         Err(Error::System(format!("this runtime cannot mount image {image_id} on {}", target.display())))

@@ -194,3 +194,21 @@ async fn read_only_reaches_down_when_it_is_to() {
     // The host's own is as it was.
     std::fs::write(source.join("below/host"), "").expect("written");
 }
+
+#[tokio::test]
+async fn what_a_container_writes_is_measured() {
+    let node = Node::new();
+    let outside = node.path().join("volume");
+    std::fs::create_dir_all(&outside).expect("made");
+    let mut config = container("main", &["wait"]);
+    config.mounts = vec![volume(&outside, "/volume")];
+    let id = node.start("pod", config).await;
+    let measured = async || node.runtime.storage(&id, u64::MAX).await.expect("measured");
+    let before = measured().await;
+    let text = "x".repeat(24 << 10);
+    for path in ["/one", "/two", "/volume/three", "/dev/shm/four"] {
+        assert_eq!(node.exec(&id, &["/probe", "write", path, &text]).await.0, 0);
+    }
+    let grown = measured().await - before;
+    assert!((48 << 10..80 << 10).contains(&grown), "its own layer, and no volume: {grown}");
+}

@@ -137,7 +137,7 @@ pub fn shortage(pod: &Pod, others: &[Arc<Pod>], node: &Node) -> Option<Shortage>
     let allocatable = node.status.as_ref()?.allocatable.as_ref()?;
     let here: Vec<&Arc<Pod>> =
         others.iter().filter(|p| spec::uid(p) != spec::uid(pod) && !spec::is_terminal(p)).collect();
-    for resource in ["pods", "cpu", "memory"] {
+    for resource in ["pods", "cpu", "memory", "ephemeral-storage"] {
         let Some(capacity) = allocatable.get(resource).and_then(|q| Quantity::parse(&q.0).ok()) else { continue };
         let unit = |q: Quantity| if resource == "cpu" { q.milli_value() } else { q.value() };
         let request = |p: &Pod| if resource == "pods" { 1 } else { requests(p, resource, unit) };
@@ -165,13 +165,15 @@ mod tests {
     #[test]
     fn refusals() {
         let node: Node = serde_json::from_value(json!({"metadata": {"labels": {"a": "b"}},
-            "status": {"allocatable": {"cpu": "2", "pods": "1"}}}))
+            "status": {"allocatable": {"cpu": "2", "pods": "1", "ephemeral-storage": "1Gi"}}}))
         .expect("node");
         let get = |spec| admit(&spec::tests::pod(spec), &[], Some(&node)).map(|r| r.reason);
         let cpu = |amount: &str| json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]});
         assert_eq!(get(cpu("2")), None);
         assert_eq!(get(cpu("2100m")).as_deref(), Some("OutOfcpu"));
         assert_eq!(get(json!({"containers": [], "nodeSelector": {"a": "c"}})).as_deref(), Some("NodeAffinity"));
+        let disk = json!({"containers": [{"name": "c", "resources": {"requests": {"ephemeral-storage": "2Gi"}}}]});
+        assert_eq!(get(disk).as_deref(), Some("OutOfephemeral-storage"));
         let os = json!({"containers": [], "os": {"name": "windows"}});
         assert_eq!(get(os).as_deref(), Some("PodOSNotSupported"));
         let sysctl = json!({"containers": [], "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}});

@@ -27,6 +27,7 @@ use crate::pods::Link;
 use crate::probe::Change;
 use crate::spec;
 use crate::status::{self, Input, ResizeCondition, conditions::whole_seconds};
+use crate::storage;
 use crate::volume::Volumes;
 
 /// The worker of one pod.
@@ -51,6 +52,9 @@ impl Worker {
     /// A worker that knows nothing yet but its pod.
     pub fn new(agent: Arc<Agent>, link: Arc<Link>) -> Self {
         let pod = link.pod();
+        if let Some(message) = storage::recorded(&agent, spec::uid(&pod)) {
+            link.evict(&message);
+        }
         let wake = link.clone();
         let following = Following::start(&agent.objects, &pod, move || wake.stale());
         let (probes, changes) = Probes::new();
@@ -178,6 +182,9 @@ impl Worker {
             let relevant = |p: &Pod| (p.metadata.labels.clone(), p.metadata.annotations.clone());
             self.memory.stale_volumes |= relevant(&newest) != relevant(&self.pod);
             self.pod = newest;
+        }
+        if self.memory.evicted.is_none() {
+            self.memory.evicted = self.link.evicted();
         }
         if self.link.stale.swap(false, Ordering::AcqRel) {
             self.memory.stale_volumes = true;

@@ -52,7 +52,7 @@ impl World {
         World::with(Api::new(), Arc::new(Fake::new()), tempfile::tempdir().expect("directory"))
     }
 
-    fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
+    pub(super) fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::new(api.client(), stop.clone());
         let net = Arc::new(Net::default());
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Waits until the object at the path satisfies the condition.
-    async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+    pub(super) async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
         let mut changes = self.api.changes();
         let wait = async {
             loop {

@@ -168,6 +168,10 @@ impl Runtime for Fake {
         Ok(Usage::default())
     }
 
+    async fn storage(&self, _id: &str, _enough: u64) -> Result<u64> {
+        Ok(4096)
+    }
+
     async fn image(&self, name: &str) -> Result<Option<Image>> {
         let image = Image { id: "sha256:i".to_owned(), tags: vec![name.to_owned()], ..Image::default() };
         Ok((name != "absent").then_some(image))

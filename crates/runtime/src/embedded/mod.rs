@@ -204,6 +204,11 @@ impl Runtime for Embedded {
         .await
     }
 
+    async fn storage(&self, id: &str, enough: u64) -> Result<u64> {
+        let layer = self.inner.config.container(id).join("upper");
+        blocking(move || crate::tree_usage(&layer, enough).map_err(system(layer.display()))).await
+    }
+
     async fn mount_image(&self, image_id: &str, target: &std::path::Path) -> Result<()> {
         let (inner, image_id, target) = (self.inner.clone(), image_id.to_owned(), target.to_owned());
         blocking(move || inner.mount_image(&image_id, &target)).await
