@@ -292,6 +292,8 @@ pub struct Usage {
 pub struct Features {
     /// [`Mount::recursive_read_only`].
     pub recursive_read_only_mounts: bool,
+    /// [`Security::app_armor`] other than none.
+    pub app_armor: bool,
 }
 
 /// Why the runtime refused or failed.

@@ -11,6 +11,7 @@
 //! Must not know: Kubernetes objects, pod addresses.
 
 pub mod api;
+mod apparmor;
 mod cgroup;
 mod clock;
 mod config;

@@ -18,6 +18,20 @@ pub enum Seccomp {
     },
 }
 
+/// AppArmor profile.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
+pub enum AppArmor {
+    /// The runtime's default where the machine can have it, else none.
+    #[default]
+    Unset,
+    /// None.
+    Unconfined,
+    /// The runtime's default.
+    RuntimeDefault,
+    /// One that the node's owner has loaded.
+    Localhost(String),
+}
+
 /// What the process may do.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
 pub struct Security {
@@ -44,6 +58,9 @@ pub struct Security {
     pub drop_capabilities: Vec<String>,
     /// Seccomp profile.
     pub seccomp: Seccomp,
+    /// AppArmor profile.
+    #[serde(default)]
+    pub app_armor: AppArmor,
     /// Paths made unreadable and read-only as usual (`procMount: Default`).
     pub unmasked_proc: bool,
 }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::{Container, Pod, SeccompProfile};
-use runtime::{Image, Seccomp, Security};
+use k8s_openapi::api::core::v1::{AppArmorProfile, Container, Pod, SeccompProfile};
+use runtime::{AppArmor, Image, Seccomp, Security};
 
+use crate::pod::unsupported::APP_ARMOR;
 use crate::spec;
 
 /// What the process may do. The error is what the container's status shows
@@ -39,8 +40,30 @@ pub fn security(pod: &Pod, container: &Container, image: &Image, profiles: &Path
         add_capabilities: names(capabilities.add),
         drop_capabilities: names(capabilities.drop),
         seccomp: seccomp(profile, privileged, profiles)?,
+        app_armor: app_armor(pod, container),
         unmasked_proc: own.proc_mount.as_deref() == Some("Unmasked"),
     })
+}
+
+/// The container's own AppArmor profile goes before the annotation's, and that before the pod's (upstream:
+/// `security/apparmor/helpers.go`).
+fn app_armor(pod: &Pod, container: &Container) -> AppArmor {
+    let of_field = |profile: &AppArmorProfile| match profile.type_.as_str() {
+        "Localhost" => AppArmor::Localhost(profile.localhost_profile.clone().unwrap_or_default()),
+        "RuntimeDefault" => AppArmor::RuntimeDefault,
+        _ => AppArmor::Unconfined,
+    };
+    let own = spec::security(container).app_armor_profile;
+    let annotation = || {
+        let annotations = pod.metadata.annotations.as_ref()?;
+        match annotations.get(&format!("{APP_ARMOR}{}", container.name))?.as_str() {
+            "runtime/default" => Some(AppArmor::RuntimeDefault),
+            "unconfined" => Some(AppArmor::Unconfined),
+            other => Some(AppArmor::Localhost(other.strip_prefix("localhost/")?.to_owned())),
+        }
+    };
+    let of_pod = || spec::of(pod).security_context.as_ref()?.app_armor_profile.as_ref().map(of_field);
+    own.as_ref().map(of_field).or_else(annotation).or_else(of_pod).unwrap_or_default()
 }
 
 /// Who says nothing gets the filter too (upstream's `seccompDefault`).
@@ -93,6 +116,25 @@ mod tests {
         let root = security(&p, c, &Image { uid: Some(0), ..Image::default() }, Path::new("/"));
         assert_eq!(root, Err("container has runAsNonRoot and image will run as root (pod: \"p_ns(u1)\", container: c)".to_owned()));
         assert!(security(&p, c, &Image { uid: Some(5), ..Image::default() }, Path::new("/")).is_ok());
+    }
+
+    #[test]
+    fn the_nearest_apparmor_profile_holds() {
+        let profile = |kind: &str, name: Option<&str>| json!({"appArmorProfile": {"type": kind, "localhostProfile": name}});
+        let get = |of_pod: serde_json::Value, annotation: Option<&str>, own: serde_json::Value| {
+            let mut p = spec::tests::pod(json!({"securityContext": of_pod, "containers": [{"name": "c", "securityContext": own}]}));
+            p.metadata.annotations = annotation.map(|value| [(format!("{APP_ARMOR}c"), value.to_owned())].into());
+            app_armor(&p, &spec::of(&p).containers[0])
+        };
+        let local = |name: &str| AppArmor::Localhost(name.to_owned());
+        let (of_pod, none) = (profile("Localhost", Some("a")), json!({}));
+        assert_eq!(get(none.clone(), None, none.clone()), AppArmor::Unset);
+        assert_eq!(get(of_pod.clone(), None, none.clone()), local("a"));
+        assert_eq!(get(of_pod.clone(), Some("localhost/b"), none.clone()), local("b"));
+        assert_eq!(get(of_pod.clone(), Some("runtime/default"), none.clone()), AppArmor::RuntimeDefault);
+        assert_eq!(get(of_pod.clone(), Some("strange"), none), local("a"));
+        assert_eq!(get(of_pod.clone(), Some("localhost/b"), profile("Localhost", Some("c"))), local("c"));
+        assert_eq!(get(of_pod, Some("localhost/b"), profile("Unconfined", None)), AppArmor::Unconfined);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub struct Parts<'a> {
 pub async fn container(
     agent: &Arc<Agent>, pod: &Pod, container: &Container, parts: &Parts<'_>,
 ) -> Result<ContainerConfig, String> {
-    unsupported::container(container)?;
+    unsupported::container(container, agent.runtime.features())?;
     let services = agent.service_variables(pod).await;
     let env = env::environment(pod, container, parts.sources, parts.volumes, &services, &agent.facts(pod))?;
     let lookup = |name: &str| env.get(name).cloned();

@@ -2,21 +2,21 @@
 //! asks for a confinement relies upon it. Pure.
 
 use k8s_openapi::api::core::v1::{AppArmorProfile, Container, Pod};
+use runtime::Features;
 
 use super::admit::Refusal;
 use crate::spec;
 
 const NO_APP_ARMOR: &str = "Cannot enforce AppArmor: AppArmor is not enabled on the host";
 /// The annotation of a container's profile before there was a field, less the container's name.
-const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+pub const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// What forbids the pod as a whole, for good.
-pub fn pod(pod: &Pod) -> Option<Refusal> {
-    app_armor(pod)
-}
-
-/// A profile other than `Unconfined` is wanted (upstream: `security/apparmor/validate.go`).
-fn app_armor(pod: &Pod) -> Option<Refusal> {
+/// What forbids the pod as a whole, for good: an AppArmor profile other than `Unconfined` is wanted (upstream:
+/// `security/apparmor/validate.go`).
+pub fn pod(pod: &Pod, features: Features) -> Option<Refusal> {
+    if features.app_armor {
+        return None;
+    }
     let of_pod = spec::of(pod).security_context.as_ref().and_then(|s| s.app_armor_profile.as_ref());
     let mut of_containers = containers(pod).map(|c| spec::security(&c).app_armor_profile);
     let annotations = pod.metadata.annotations.iter().flatten();
@@ -46,8 +46,8 @@ pub fn sandbox(pod: &Pod) -> Result<(), String> {
 }
 
 /// What keeps a container from being configured; one that was added to a running pod, too, which was admitted without it.
-pub fn container(container: &Container) -> Result<(), String> {
-    if confined(spec::security(container).app_armor_profile.as_ref()) {
+pub fn container(container: &Container, features: Features) -> Result<(), String> {
+    if !features.app_armor && confined(spec::security(container).app_armor_profile.as_ref()) {
         return Err(NO_APP_ARMOR.to_owned());
     }
     Ok(())
@@ -66,7 +66,7 @@ mod tests {
 
     fn refused(of_pod: Value, of_container: Value) -> Option<String> {
         let container = json!({"name": "c", "securityContext": of_container});
-        pod(&spec::tests::pod(json!({"securityContext": of_pod, "containers": [container]}))).map(|r| r.reason)
+        pod(&spec::tests::pod(json!({"securityContext": of_pod, "containers": [container]})), Features::default()).map(|r| r.reason)
     }
 
     #[test]
@@ -77,13 +77,15 @@ mod tests {
             assert_eq!(refused(profile.clone(), none.clone()).as_deref(), Some("AppArmor"));
             assert_eq!(refused(none.clone(), profile.clone()).as_deref(), Some("AppArmor"));
             let init = json!({"containers": [], "initContainers": [{"name": "i", "securityContext": profile}]});
-            assert!(pod(&spec::tests::pod(init)).is_some());
+            assert!(pod(&spec::tests::pod(init.clone()), Features::default()).is_some());
+            let able = Features { app_armor: true, ..Features::default() };
+            assert_eq!(pod(&spec::tests::pod(init), able), None);
         }
         let unconfined = json!({"appArmorProfile": {"type": "Unconfined"}});
         assert_eq!(refused(unconfined.clone(), unconfined), None);
         let mut annotated = spec::tests::pod(json!({"containers": [{"name": "c"}]}));
         annotated.metadata.annotations = Some([(format!("{APP_ARMOR}c"), "localhost/x".to_owned())].into());
-        assert!(pod(&annotated).is_some());
+        assert!(pod(&annotated, Features::default()).is_some());
     }
 
     #[test]
@@ -92,7 +94,7 @@ mod tests {
         assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
         assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("user namespaces")));
         assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
-        let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0]).err();
+        let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0], Features::default()).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
         assert_eq!(configured(added).as_deref(), Some(NO_APP_ARMOR));
     }

@@ -116,7 +116,7 @@ impl Worker {
             return None;
         }
         let node = self.agent.node.get(&meta::Key::new("", &self.agent.config.node_name));
-        let refusal = admit(&self.pod, &self.agent.pods.present(), node.as_deref());
+        let refusal = admit(&self.pod, &self.agent.pods.present(), node.as_deref(), self.agent.runtime.features());
         let Some(Refusal { reason, message }) = refusal else {
             self.memory.admitted = true;
             return None;

@@ -53,7 +53,7 @@ fn end(container: &mut Container, code: i32) {
 #[async_trait]
 impl Runtime for Fake {
     fn features(&self) -> Features {
-        Features { recursive_read_only_mounts: true }
+        Features { recursive_read_only_mounts: true, ..Features::default() }
     }
 
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {

@@ -16,7 +16,7 @@ mod stdio;
 
 use std::os::fd::OwnedFd;
 
-use crate::User;
+use crate::{User, apparmor};
 use crate::shim::wire::{Failure, Spec};
 use place::Place;
 use program::Last;
@@ -64,5 +64,9 @@ fn before(spec: &Spec) -> Result<Last> {
     // The container's processes must not look into this one while it is still ours; exec lifts this.
     nix::sys::prctl::set_dumpable(false).map_err(|e| Failure::system("set not dumpable", e))?;
     proc::set_oom_score_adj(spec.oom_score_adj)?;
+    if let Some(profile) = &spec.app_armor {
+        let fail = |e| Failure::system(format_args!("apply apparmor profile {profile}"), e);
+        apparmor::on_exec(profile).map_err(fail)?;
+    }
     Last::take(spec)
 }

@@ -1,4 +1,5 @@
-//! What confines a container's processes beside namespaces and capabilities: its seccomp filter.
+//! What confines a container's processes beside namespaces and capabilities: its seccomp
+//! filter and its AppArmor profile.
 
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -7,7 +8,7 @@ use super::{Inner, system};
 use crate::root::Root;
 use crate::shim::wire::{Sandbox, Spec};
 use crate::shim::{SANDBOX, VERSION};
-use crate::{Error, Result, Seccomp, Security, disk, seccomp};
+use crate::{AppArmor, Error, Result, Seccomp, Security, apparmor, disk, seccomp};
 
 /// Largest seccomp profile, bytes.
 const MAX_PROFILE: u64 = 1 << 20;
@@ -27,18 +28,40 @@ impl Inner {
         }
     }
 
-    /// The pod's process may have been started by an earlier version, which would leave out what it does not know.
-    pub(super) fn check_shim(&self, uid: &str, spec: &Spec) -> Result<()> {
-        let recursive = spec.mounts.iter().any(|mount| mount.recursive_read_only);
-        if !(spec.strict_groups || recursive) {
-            return Ok(());
+    /// The AppArmor profile of a container, if it gets one; it is loaded then. Texts are containerd's (`sputil`).
+    /// Where nothing was said, the process of an earlier version (`current` is false) goes on without.
+    pub(super) fn profile_of(&self, security: &Security, current: bool) -> Result<Option<String>> {
+        let able = apparmor::enabled();
+        match &security.app_armor {
+            AppArmor::Unconfined => Ok(None),
+            AppArmor::Unset if !current || !able || !apparmor::can_load() => Ok(None),
+            _ if !able => Err(Error::System("apparmor is not supported".into())),
+            // As with containerd: a privileged one is only held by a profile of its own.
+            AppArmor::Unset | AppArmor::RuntimeDefault if security.privileged => Ok(None),
+            AppArmor::Unset | AppArmor::RuntimeDefault => self.default_profile().map(Some),
+            AppArmor::Localhost(name) => match apparmor::is_loaded(name).map_err(system("read AppArmor's profiles"))? {
+                true => Ok(Some(name.clone())),
+                false => Err(Error::System(format!("apparmor profile not found {name}"))),
+            },
         }
+    }
+
+    /// The default profile; loaded once per process, so that a new version loads its own, and again when it is gone.
+    fn default_profile(&self) -> Result<String> {
+        let fail = |e| system(format_args!("load apparmor profile {}", apparmor::DEFAULT))(e);
+        let mut loaded = self.profile.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*loaded || !apparmor::is_loaded(apparmor::DEFAULT).map_err(fail)? {
+            apparmor::load_default().map_err(fail)?;
+            *loaded = true;
+        }
+        Ok(apparmor::DEFAULT.to_owned())
+    }
+
+    /// Whether the pod's process knows all that this version may ask of it: an earlier one would leave it out.
+    pub(super) fn shim_is_current(&self, uid: &str) -> Result<bool> {
         let path = self.config.shim(uid).join(SANDBOX);
         let sandbox: Option<Sandbox> = disk::read_json(&path).map_err(system(path.display()))?;
-        match sandbox.is_some_and(|sandbox| sandbox.version >= VERSION) {
-            true => Ok(()),
-            false => Err(Error::System(format!("the process of pod {uid} is of an earlier version: delete the pod"))),
-        }
+        Ok(sandbox.is_some_and(|sandbox| sandbox.version >= VERSION))
     }
 
     /// The compiled filter for these capabilities; made once per process, so that a new version makes it anew.
@@ -67,4 +90,33 @@ fn local_filter(root: &Path, profile: &Path, to: &Path, capabilities: u64) -> Re
     let text = text.map_err(system_words)?;
     let stored = seccomp::store_local(to, &text, capabilities).map_err(system(to.display()))?;
     stored.map_err(|why| Error::System(format!("decoding seccomp profile failed {name:?}: {why}")))
+}
+
+/// Refuses what the pod's process does not know.
+pub(super) fn check_shim(spec: &Spec, current: bool) -> Result<()> {
+    let recursive = spec.mounts.iter().any(|mount| mount.recursive_read_only);
+    let fresh = spec.strict_groups || recursive || spec.app_armor.is_some();
+    match current || !fresh {
+        true => Ok(()),
+        false => Err(Error::System("the pod's process is of an earlier version: delete the pod".into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Mount;
+
+    #[test]
+    fn what_an_older_process_would_leave_out_is_not_asked_of_it() {
+        let recursive = Mount { recursive_read_only: true, ..Mount::default() };
+        for spec in [
+            Spec { strict_groups: true, ..Spec::default() },
+            Spec { mounts: vec![Mount::default(), recursive], ..Spec::default() },
+            Spec { app_armor: Some("a".into()), ..Spec::default() },
+        ] {
+            assert!(check_shim(&spec, false).is_err() && check_shim(&spec, true).is_ok(), "{spec:?}");
+        }
+        assert!(check_shim(&Spec { mounts: vec![Mount::default()], ..Spec::default() }, false).is_ok());
+    }
 }

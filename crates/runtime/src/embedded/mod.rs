@@ -55,6 +55,8 @@ struct Inner {
     program: Sealed,
     pods: Mutex<BTreeMap<String, PodRecord>>,
     filters: Mutex<HashSet<u64>>,
+    /// Whether the default AppArmor profile has been loaded by this process.
+    profile: Mutex<bool>,
     events: broadcast::Sender<Event>,
 }
 
@@ -74,8 +76,8 @@ impl Embedded {
         let program = Sealed::open(&config.shim_exe).map_err(system(format_args!("seal {}", config.shim_exe.display())))?;
         let pods = Mutex::new(records::load(&config).map_err(fail)?);
         let (events, _) = broadcast::channel(EVENTS);
-        let filters = Mutex::default();
-        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, filters, events });
+        let (filters, profile) = (Mutex::default(), Mutex::default());
+        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, filters, profile, events });
         watch::adopt(&inner);
         Ok(Self { inner })
     }
@@ -120,7 +122,10 @@ fn system(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error 
 #[async_trait]
 impl Runtime for Embedded {
     fn features(&self) -> Features {
-        Features { recursive_read_only_mounts: crate::mount::can_change_trees() }
+        Features {
+            recursive_read_only_mounts: crate::mount::can_change_trees(),
+            app_armor: crate::apparmor::enabled(),
+        }
     }
 
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {

@@ -4,6 +4,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
+use super::confine::check_shim;
 use super::records::{ContainerRecord, PodRecord};
 use super::{Inner, resolve, system};
 use crate::config::is_file_name;
@@ -67,6 +68,7 @@ impl Inner {
         if !config.security.privileged {
             cgroup::restrict(&self.hierarchies, &group, &config.devices).map_err(fail)?;
         }
+        let current = self.shim_is_current(&pod.config.uid)?;
         let spec = Spec {
             id: id.to_owned(),
             layers_dir: self.images.layers_dir(),
@@ -83,6 +85,7 @@ impl Inner {
             read_only_root: config.security.read_only_root,
             no_new_privileges: config.security.no_new_privileges,
             unmasked_proc: config.security.unmasked_proc,
+            app_armor: self.profile_of(&config.security, current)?,
             seccomp: self.filter_of(id, &config.security, resolved.capabilities)?,
             mounts: config.mounts.clone(),
             devices: config.devices.clone(),
@@ -93,7 +96,7 @@ impl Inner {
             hierarchies: self.hierarchies.clone(),
             dir: dir.clone(),
         };
-        self.check_shim(&pod.config.uid, &spec)?;
+        check_shim(&spec, current)?;
         disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
         Ok(resolved.stop_signal)
     }

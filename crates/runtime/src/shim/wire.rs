@@ -80,6 +80,9 @@ pub(crate) struct Spec {
     pub no_new_privileges: bool,
     /// Leave `/proc` as it is.
     pub unmasked_proc: bool,
+    /// AppArmor profile; it is loaded.
+    #[serde(default)]
+    pub app_armor: Option<String>,
     /// Compiled filter.
     pub seccomp: Option<PathBuf>,
     /// In order.
