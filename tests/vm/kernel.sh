@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the machine's kernel has, and ours may not: of AppArmor and project quotas Ironclad uses nothing yet.
+# What the machine's kernel has, and ours may not: of project quotas Ironclad uses nothing yet.
 # seconds: 60
 # packages: apparmor quota dmsetup
 source "$(dirname "$0")/kit/functions.sh"

@@ -43,6 +43,11 @@ impl Config {
         self.data_dir.join("pods").join(uid)
     }
 
+    /// Seccomp profiles that the node's owner has put there (upstream: `<root directory>/seccomp`).
+    pub fn seccomp_dir(&self) -> PathBuf {
+        self.data_dir.join("seccomp")
+    }
+
     /// Directory of one pod's logs.
     pub fn pod_log_dir(&self, namespace: &str, name: &str, uid: &str) -> PathBuf {
         self.log_dir.join(format!("{namespace}_{name}_{uid}"))

@@ -25,6 +25,7 @@ pub mod probe;
 pub mod server;
 pub mod spec;
 pub mod status;
+pub mod storage;
 pub mod volume;
 
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, 
     tasks.keep("the node's lease", move |_| node::lease::run(own.clone()));
     let own = agent.clone();
     tasks.keep("the rotation of container logs", move |_| log::rotate::run(own.clone()));
+    let own = agent.clone();
+    tasks.keep("the measuring of pods' storage", move |_| storage::run(own.clone()));
     if let Some(serving) = serving {
         tasks.vital("the node agent's server", server::serve(agent.clone(), serving, stop.clone()));
     }

@@ -31,6 +31,8 @@ pub struct Link {
     pub stale: AtomicBool,
     /// The pod waits for room on the node.
     pub deferred: AtomicBool,
+    /// Why the node ends the pod for good.
+    evicted: Mutex<Option<String>>,
     /// Wakes the worker.
     pub notify: Notify,
 }
@@ -42,6 +44,7 @@ impl Link {
             gone: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             deferred: AtomicBool::new(false),
+            evicted: Mutex::default(),
             notify: Notify::new(),
         }
     }
@@ -49,6 +52,20 @@ impl Link {
     /// The pod as the API had it last.
     pub fn pod(&self) -> Arc<Pod> {
         self.pod.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why the node ends the pod for good, if it does.
+    pub fn evicted(&self) -> Option<String> {
+        self.evicted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Ends the pod for good, for the first reason that is given. Whether this was it.
+    pub fn evict(&self, message: &str) -> bool {
+        let mut evicted = self.evicted.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = evicted.is_none();
+        evicted.get_or_insert_with(|| message.to_owned());
+        self.notify.notify_one();
+        first
     }
 
     /// An object that the pod names has changed.
@@ -89,6 +106,12 @@ impl Pods {
     pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
         let all = self.list().into_iter().filter(|p| spec::namespace(p) == namespace && spec::name(p) == name);
         all.min_by_key(|p| p.metadata.deletion_timestamp.is_some())
+    }
+
+    /// Ends a pod for good. Whether nobody has before.
+    pub fn evict(&self, uid: &str, message: &str) -> bool {
+        let link = self.lock().get(uid).cloned();
+        link.is_some_and(|link| link.evict(message))
     }
 
     /// Ends all workers; the pods go on.

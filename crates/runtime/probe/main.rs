@@ -42,6 +42,12 @@ fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
             names.sort();
             names.iter().for_each(|name| println!("{}", name.to_string_lossy()));
         }
+        // Makes a directory with this mode (octal; 755 if it is not given) and prints the error's number, or 0.
+        "mkdir" => {
+            let mode = args.get(1).and_then(|text| u32::from_str_radix(text, 8).ok()).unwrap_or(0o755);
+            let made = std::os::unix::fs::DirBuilderExt::mode(&mut std::fs::DirBuilder::new(), mode).create(&args[0]);
+            println!("{}", made.map_or_else(|e| e.raw_os_error().unwrap_or(-1), |()| 0));
+        }
         "link" => std::os::unix::fs::symlink(&args[0], &args[1])?,
         "readlink" => println!("{}", std::fs::read_link(&args[0])?.display()),
         // Opens a file for writing, emptied, and prints the error's number; 0 when it could.

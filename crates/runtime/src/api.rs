@@ -8,6 +8,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::Security;
+
 /// What is needed to make a pod's sandbox: its namespaces and its parent cgroup.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
 pub struct PodConfig {
@@ -62,7 +64,7 @@ pub struct Resources {
 }
 
 /// One mount.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
 pub struct Mount {
     /// Path on the host.
     pub source: PathBuf,
@@ -70,6 +72,9 @@ pub struct Mount {
     pub target: PathBuf,
     /// Read-only.
     pub read_only: bool,
+    /// Read-only with everything that is mounted below.
+    #[serde(default)]
+    pub recursive_read_only: bool,
     /// `private`, `rslave` (HostToContainer) or `rshared` (Bidirectional).
     pub propagation: Propagation,
     /// Its files have the ids of the pod's user namespace already ([`Runtime::mount_image`]); all others are shown so.
@@ -85,42 +90,6 @@ pub enum Propagation {
     Private,
     HostToContainer,
     Bidirectional,
-}
-
-/// Seccomp profile.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
-#[allow(missing_docs, reason = "the names are upstream's and say it")]
-pub enum Seccomp {
-    #[default]
-    RuntimeDefault,
-    Unconfined,
-}
-
-/// What the process may do.
-#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
-pub struct Security {
-    /// Everything allowed, all devices.
-    pub privileged: bool,
-    /// User, numeric or a name in the image; `None`: the image's.
-    pub user: Option<String>,
-    /// Primary group; `None`: the user's.
-    pub group: Option<u32>,
-    /// Additional groups.
-    pub supplemental_groups: Vec<u32>,
-    /// Refuse to start as uid 0 (the kubelet's `runAsNonRoot`).
-    pub non_root: bool,
-    /// Root file system is read-only.
-    pub read_only_root: bool,
-    /// `no_new_privs`.
-    pub no_new_privileges: bool,
-    /// Capabilities to add, without `CAP_`; `ALL` for all.
-    pub add_capabilities: Vec<String>,
-    /// Capabilities to drop; `ALL` for all.
-    pub drop_capabilities: Vec<String>,
-    /// Seccomp profile.
-    pub seccomp: Seccomp,
-    /// Paths made unreadable and read-only as usual (`procMount: Default`).
-    pub unmasked_proc: bool,
 }
 
 /// One container to start.
@@ -189,6 +158,17 @@ pub enum ContainerState {
     },
 }
 
+/// Who the first process of a container was started as.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq, Eq)]
+pub struct User {
+    /// User id.
+    pub uid: u32,
+    /// Primary group.
+    pub gid: u32,
+    /// All groups, the primary one among them, in order.
+    pub groups: Vec<u32>,
+}
+
 /// A container as it is.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, PartialEq)]
 pub struct Container {
@@ -213,6 +193,9 @@ pub struct Container {
     pub resources: Resources,
     /// As configured.
     pub labels: BTreeMap<String, String>,
+    /// Who it was started as; `None` until it is, or when nobody remembers.
+    #[serde(default)]
+    pub user: Option<User>,
 }
 
 /// A pod's sandbox as it is.
@@ -310,6 +293,17 @@ pub struct Usage {
     pub memory_bytes: u64,
 }
 
+/// What not every runtime, or not every kernel, can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// [`Mount::recursive_read_only`].
+    pub recursive_read_only_mounts: bool,
+    /// [`PodConfig::user_namespace`].
+    pub user_namespaces: bool,
+    /// [`Security::app_armor`] other than none.
+    pub app_armor: bool,
+}
+
 /// Why the runtime refused or failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -344,6 +338,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// What every runtime does.
 #[async_trait]
 pub trait Runtime: Send + Sync + 'static {
+    /// What it can do here beyond the rest.
+    fn features(&self) -> Features {
+        Features::default()
+    }
     /// Makes the sandbox of a pod, network namespace included (without any interface but `lo`).
     /// Idempotent for the same uid and attempt.
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod>;
@@ -379,14 +377,14 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// Usage of a container.
     async fn usage(&self, id: &str) -> Result<Usage>;
+    /// Bytes on the disk of a container's own layer; more than `enough` is not measured to its end.
+    async fn storage(&self, id: &str, _enough: u64) -> Result<u64> {
+        Err(Error::System(format!("this runtime cannot measure the storage of container {id}")))
+    }
     /// Mounts an image's files read-only on a directory of the node, for a pod that has been started and with its ids.
     /// Idempotent; unmounting is the caller's.
     async fn mount_image(&self, _pod_uid: &str, image_id: &str, target: &std::path::Path) -> Result<()> {
         Err(Error::System(format!("this runtime cannot mount image {image_id} on {}", target.display())))
-    }
-    /// Whether pods can have user namespaces.
-    fn user_namespaces(&self) -> bool {
-        false
     }
     /// A local image by name or id.
     async fn image(&self, name: &str) -> Result<Option<Image>>;

@@ -11,6 +11,7 @@
 //! Must not know: Kubernetes objects, pod addresses.
 
 pub mod api;
+mod apparmor;
 mod cgroup;
 mod clock;
 mod config;
@@ -18,10 +19,12 @@ mod container;
 mod disk;
 mod embedded;
 mod image;
+mod measure;
 mod mount;
 mod overlay;
 mod root;
 mod seccomp;
+mod security;
 pub mod shim;
 mod tree;
 mod users;
@@ -30,5 +33,7 @@ pub use api::*;
 pub use config::Config;
 pub use embedded::{Embedded, layers_in_use, teardown};
 pub use image::{Reference, Store};
+pub use measure::tree_usage;
 pub use root::{Kind, Root};
+pub use security::*;
 pub use tree::remove_tree;

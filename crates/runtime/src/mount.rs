@@ -88,6 +88,18 @@ pub(crate) fn set_flags(top: impl AsFd, flags: u64) -> nix::Result<()> {
     set_attributes(top, AT_EMPTY_PATH, &Attributes { set: flags, ..Default::default() })
 }
 
+/// Makes every mount of a detached tree read-only.
+pub(crate) fn make_tree_read_only(tree: &OwnedFd) -> nix::Result<()> {
+    set_attributes(tree, AT_EMPTY_PATH | AT_RECURSIVE, &Attributes { set: READ_ONLY, ..Default::default() })
+}
+
+/// Whether the kernel can change a whole tree of mounts (Linux 5.12).
+pub(crate) fn can_change_trees() -> bool {
+    // SAFETY: no structure is read, as it is said to have no size: that is what the kernel objects to.
+    let asked = unsafe { libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<Attributes>(), 0) };
+    Errno::result(asked) != Err(Errno::ENOSYS)
+}
+
 /// A copy of the mounts at `source`, attached nowhere.
 pub(crate) fn clone_tree(source: &Path) -> nix::Result<OwnedFd> {
     let path = CString::new(source.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;

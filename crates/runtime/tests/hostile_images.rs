@@ -104,13 +104,7 @@ async fn an_image_without_directories_for_the_kernel_does_not_start() {
             node.runtime.import(&path).await.unwrap();
             let mut config = ContainerConfig { attempt, image: "hostile".into(), ..common::container("main", &["id"]) };
             config.security.user = Some("0".into());
-            config.mounts = vec![runtime::Mount {
-                source: volume.clone(),
-                target: "/vol".into(),
-                read_only: false,
-                propagation: runtime::Propagation::Private,
-                in_pod_ids: false,
-            }];
+            config.mounts = vec![common::volume(&volume, "/vol")];
             let error = node.runtime.start_container("pod", &config).await.unwrap_err().to_string();
             let expected = format!("filesystem {kind:?} must be mounted on ordinary directory");
             assert!(error.contains(&expected), "{name}: {error}");

@@ -121,7 +121,7 @@ async fn what_cannot_be_mapped_is_refused() {
 #[tokio::test]
 async fn image_volumes_have_the_pods_ids() {
     let node = Node::new();
-    assert!(node.runtime.user_namespaces());
+    assert!(node.runtime.features().user_namespaces);
     pod(&node).await;
     let program = std::fs::read(probe()).unwrap();
     let (base, more) = (tar(&[("file", Content::File(b"one")), ("bin/probe", Content::File(&program))]), tar(&[("file", Content::File(b"two"))]));

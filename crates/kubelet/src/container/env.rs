@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVarSource, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Container, EnvVarSource, FileKeySelector, Pod, Secret};
 
+use super::env_file;
 use super::expand::expand;
 use super::fields::{self, Facts};
 use crate::spec;
+use crate::volume::Volumes;
 
 /// Objects by name; `None` for one that does not exist.
 #[derive(Clone, Default)]
@@ -38,7 +40,8 @@ impl Sources {
 
 /// The variables of a container, by name. The error is what its status shows.
 pub fn environment(
-    pod: &Pod, container: &Container, sources: &Sources, services: &BTreeMap<String, String>, facts: &Facts,
+    pod: &Pod, container: &Container, sources: &Sources, volumes: &Volumes, services: &BTreeMap<String, String>,
+    facts: &Facts,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut env = from_objects(container, sources)?;
     for var in container.env.as_deref().unwrap_or_default() {
@@ -46,6 +49,7 @@ pub fn environment(
             (Some(text), _) if !text.is_empty() => {
                 Some(expand(text, |name| env.get(name).or_else(|| services.get(name)).cloned()))
             }
+            (_, Some(EnvVarSource { file_key_ref: Some(selector), .. })) => from_file(pod, selector, volumes)?,
             (_, Some(source)) => from_source(pod, container, source, sources, facts)?,
             _ => Some(String::new()),
         };
@@ -105,12 +109,33 @@ fn from_source(
     Ok(Some(String::new()))
 }
 
+/// A variable that the pod itself has put into a file of a volume. What is wrong with the file is the owner's to read in
+/// the node's log: it may hold anything.
+fn from_file(pod: &Pod, selector: &FileKeySelector, volumes: &Volumes) -> Result<Option<String>, String> {
+    let FileKeySelector { volume_name, path, key, optional } = selector;
+    let volume = volumes.get(volume_name);
+    let volume = volume.ok_or_else(|| format!("cannot find the volume {volume_name:?} referenced by FileKeyRef"))?;
+    let value = env_file::value(&volume.path, path, key).map_err(|error| {
+        tracing::info!(pod = %spec::title(pod), error, "environment file not parsed");
+        "couldn't parse env file".to_owned()
+    })?;
+    let file = volume.path.join(path.trim_start_matches('/'));
+    match value {
+        None if *optional != Some(true) => Err(format!("environment variable key {key:?} not found in file {file:?}")),
+        value => Ok(value),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
     fn run(container: serde_json::Value) -> Result<BTreeMap<String, String>, String> {
+        run_with(container, &Volumes::new())
+    }
+
+    fn run_with(container: serde_json::Value, volumes: &Volumes) -> Result<BTreeMap<String, String>, String> {
         let pod = spec::tests::pod(json!({"containers": [container]}));
         let map: ConfigMap = serde_json::from_value(json!({"data": {"k": "v", "OTHER": "o"}})).expect("map");
         let sources = Sources {
@@ -118,7 +143,7 @@ mod tests {
             secrets: BTreeMap::new(),
         };
         let services = [("SVC".to_owned(), "s".to_owned())].into();
-        environment(&pod, &spec::of(&pod).containers[0], &sources, &services, &Facts::default())
+        environment(&pod, &spec::of(&pod).containers[0], &sources, volumes, &services, &Facts::default())
     }
 
     #[test]
@@ -137,5 +162,24 @@ mod tests {
         let reference = |kind: &str, name: &str| json!({"name": "c", "env": [{"name": "A", "valueFrom": {kind: {"name": name, "key": "x"}}}]});
         assert_eq!(run(reference("configMapKeyRef", "cm")), Err("couldn't find key x in ConfigMap ns/cm".to_owned()));
         assert_eq!(run(reference("secretKeyRef", "s")), Err("secret \"s\" not found".to_owned()));
+    }
+
+    #[test]
+    fn a_file_of_a_volume_gives_variables() {
+        let dir = tempfile::tempdir().expect("directory");
+        std::fs::write(dir.path().join("env"), "A='one'\n").expect("written");
+        std::fs::write(dir.path().join("bad"), "A=one\n").expect("written");
+        let volumes: Volumes = [("v".to_owned(), crate::volume::Mounted { path: dir.path().to_owned(), refresh_at: None })].into();
+        let get = |volume: &str, path: &str, key: &str, optional: bool| {
+            let reference = json!({"volumeName": volume, "path": path, "key": key, "optional": optional});
+            let env = run_with(json!({"name": "c", "env": [{"name": "X", "valueFrom": {"fileKeyRef": reference}}]}), &volumes)?;
+            Ok(env.get("X").cloned())
+        };
+        assert_eq!(get("v", "env", "A", false), Ok(Some("one".to_owned())));
+        assert_eq!([get("v", "env", "B", true), get("v", "none", "A", true)], [Ok(None), Ok(None)]);
+        let file = dir.path().join("env");
+        assert_eq!(get("v", "env", "B", false), Err(format!("environment variable key \"B\" not found in file {file:?}")));
+        assert_eq!(get("v", "bad", "A", true), Err("couldn't parse env file".to_owned()));
+        assert_eq!(get("w", "env", "A", true), Err("cannot find the volume \"w\" referenced by FileKeyRef".to_owned()));
     }
 }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus,
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeFeatures,
+    NodeRuntimeHandler, NodeRuntimeHandlerFeatures, NodeSpec, NodeStatus,
     NodeSystemInfo, Taint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -18,6 +19,15 @@ use crate::config::Config;
 const MOST_IMAGES: usize = 50;
 /// Memory kept back from pods (upstream: the hard eviction threshold `memory.available<100Mi`).
 const RESERVED_MEMORY: i64 = 100 << 20;
+
+/// What the node tells of its runtime.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Images that it has.
+    pub images: Vec<runtime::Image>,
+    /// What it can do.
+    pub features: runtime::Features,
+}
 
 /// The labels that this agent keeps on its node.
 pub fn labels(config: &Config, arch: &str) -> BTreeMap<String, String> {
@@ -69,8 +79,7 @@ fn taint(text: &str) -> Option<Taint> {
 
 /// The status, with transition times and others' resources taken over from the old one.
 pub fn status(
-    config: &Config, facts: &Facts, images: &[runtime::Image], old: Option<&NodeStatus>, not_ready: Option<&str>,
-    now: Timestamp,
+    config: &Config, facts: &Facts, runtime: &Seen, old: Option<&NodeStatus>, not_ready: Option<&str>, now: Timestamp,
 ) -> NodeStatus {
     let (mut capacity, mut allocatable) = resources(config, facts);
     let others = announced(old);
@@ -84,7 +93,7 @@ pub fn status(
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.port) }),
         }),
-        images: Some(image_list(images)),
+        images: Some(image_list(&runtime.images)),
         node_info: Some(NodeSystemInfo {
             architecture: facts.arch.clone(),
             boot_id: facts.boot_id.clone(),
@@ -98,8 +107,19 @@ pub fn status(
             system_uuid: facts.system_uuid.clone(),
             ..NodeSystemInfo::default()
         }),
+        features: Some(NodeFeatures { supplemental_groups_policy: Some(true) }),
+        runtime_handlers: Some(vec![handler(runtime.features)]),
         ..NodeStatus::default()
     }
+}
+
+/// What the one runtime can do; it has no name (upstream: `nodestatus.RuntimeHandlers`).
+fn handler(features: runtime::Features) -> NodeRuntimeHandler {
+    let features = NodeRuntimeHandlerFeatures {
+        recursive_read_only_mounts: Some(features.recursive_read_only_mounts),
+        user_namespaces: Some(features.user_namespaces),
+    };
+    NodeRuntimeHandler { name: Some(String::new()), features: Some(features) }
 }
 
 fn addresses(config: &Config) -> Vec<NodeAddress> {
@@ -185,7 +205,7 @@ pub fn difference(old: &NodeStatus, new: &NodeStatus, all: bool) -> Option<serde
     };
     let (before, after) = (still(old), still(new));
     let mut changes = Map::new();
-    for key in ["addresses", "capacity", "allocatable", "daemonEndpoints", "images", "nodeInfo"] {
+    for key in ["addresses", "capacity", "allocatable", "daemonEndpoints", "images", "nodeInfo", "features", "runtimeHandlers"] {
         if before[key] == after[key] || (before[key].is_null() && after[key] == json!([])) {
             continue;
         }
@@ -218,13 +238,13 @@ mod tests {
         let config = crate::tests::config(std::path::Path::new("/nonexistent"));
         let facts = Facts { cpus: 2, memory: 4 << 30, storage: 10 << 30, ..Facts::default() };
         let at = |s| Timestamp::from_second(s).expect("in range");
-        let old = status(&config, &facts, &[], None, None, at(0));
-        let new = status(&config, &facts, &[], Some(&old), None, at(10));
+        let old = status(&config, &facts, &Seen::default(), None, None, at(0));
+        let new = status(&config, &facts, &Seen::default(), Some(&old), None, at(10));
         assert_eq!(difference(&old, &new, false), None);
         assert!(difference(&old, &new, true).is_some());
         let ready = new.conditions.as_ref().and_then(|c| c.last()).expect("Ready is the last");
         assert_eq!((ready.type_.as_str(), ready.last_transition_time.clone()), ("Ready", Some(Time(at(0)))));
-        let down = status(&config, &facts, &[], Some(&new), Some("runtime down"), at(20));
+        let down = status(&config, &facts, &Seen::default(), Some(&new), Some("runtime down"), at(20));
         assert_eq!(difference(&new, &down, false).expect("a change")["status"].as_object().map(|m| m.len()), Some(1));
         assert_eq!(new.allocatable.as_ref().map(|a| a["memory"].0.as_str()), Some("4091904Ki"));
     }
@@ -233,7 +253,7 @@ mod tests {
     fn resources_that_others_announce_stay_until_they_take_them_back() {
         let config = crate::tests::config(std::path::Path::new("/nonexistent"));
         let facts = Facts { cpus: 2, memory: 4 << 30, storage: 10 << 30, ..Facts::default() };
-        let status = |old: &NodeStatus| status(&config, &facts, &[], Some(old), None, Timestamp::UNIX_EPOCH);
+        let status = |old: &NodeStatus| status(&config, &facts, &Seen::default(), Some(old), None, Timestamp::UNIX_EPOCH);
         let mut old = status(&NodeStatus::default());
         let foo = |text: &str| ("scheduling.k8s.io/foo".to_owned(), Quantity(text.to_owned()));
         old.capacity.get_or_insert_default().extend([foo("5"), ("hugepages-2Mi".to_owned(), Quantity("0".to_owned()))]);

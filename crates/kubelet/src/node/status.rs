@@ -92,7 +92,8 @@ async fn wanted(agent: &Agent, node: Option<&Node>) -> (Facts, k8s_openapi::api:
     let not_ready = images.as_ref().err().map(|e| format!("container runtime is down: {e}"));
     let old = node.and_then(|n| n.status.as_ref());
     let now = whole_seconds(Timestamp::now());
-    let status = object::status(&agent.config, &facts, &images.unwrap_or_default(), old, not_ready.as_deref(), now);
+    let seen = object::Seen { images: images.unwrap_or_default(), features: agent.runtime.features() };
+    let status = object::status(&agent.config, &facts, &seen, old, not_ready.as_deref(), now);
     (facts, status)
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use meta::Quantity;
+use runtime::Features;
 
 use super::unsupported;
 use crate::spec;
@@ -35,9 +36,9 @@ pub struct Refusal {
 }
 
 /// Whether the node takes the pod, beside those that it has. `None`: it does.
-pub fn admit(pod: &Pod, others: &[Arc<Pod>], node: Option<&Node>) -> Option<Refusal> {
+pub fn admit(pod: &Pod, others: &[Arc<Pod>], node: Option<&Node>, features: Features) -> Option<Refusal> {
     let machine = || wrong_machine(pod).or_else(|| wrong_labels(pod, node?));
-    let ours = || unsupported::pod(pod).or_else(|| forbidden_sysctl(pod));
+    let ours = || unsupported::pod(pod, features).or_else(|| forbidden_sysctl(pod));
     ours().or_else(machine).or_else(|| taken_port(pod, others)).or_else(|| too_much(pod, others, node?))
 }
 
@@ -137,7 +138,7 @@ pub fn shortage(pod: &Pod, others: &[Arc<Pod>], node: &Node) -> Option<Shortage>
     let allocatable = node.status.as_ref()?.allocatable.as_ref()?;
     let here: Vec<&Arc<Pod>> =
         others.iter().filter(|p| spec::uid(p) != spec::uid(pod) && !spec::is_terminal(p)).collect();
-    for resource in ["pods", "cpu", "memory"] {
+    for resource in ["pods", "cpu", "memory", "ephemeral-storage"] {
         let Some(capacity) = allocatable.get(resource).and_then(|q| Quantity::parse(&q.0).ok()) else { continue };
         let unit = |q: Quantity| if resource == "cpu" { q.milli_value() } else { q.value() };
         let request = |p: &Pod| if resource == "pods" { 1 } else { requests(p, resource, unit) };
@@ -165,29 +166,31 @@ mod tests {
     #[test]
     fn refusals() {
         let node: Node = serde_json::from_value(json!({"metadata": {"labels": {"a": "b"}},
-            "status": {"allocatable": {"cpu": "2", "pods": "1"}}}))
+            "status": {"allocatable": {"cpu": "2", "pods": "1", "ephemeral-storage": "1Gi"}}}))
         .expect("node");
-        let get = |spec| admit(&spec::tests::pod(spec), &[], Some(&node)).map(|r| r.reason);
+        let get = |spec| admit(&spec::tests::pod(spec), &[], Some(&node), Features::default()).map(|r| r.reason);
         let cpu = |amount: &str| json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": amount}}}]});
         assert_eq!(get(cpu("2")), None);
         assert_eq!(get(cpu("2100m")).as_deref(), Some("OutOfcpu"));
         assert_eq!(get(json!({"containers": [], "nodeSelector": {"a": "c"}})).as_deref(), Some("NodeAffinity"));
+        let disk = json!({"containers": [{"name": "c", "resources": {"requests": {"ephemeral-storage": "2Gi"}}}]});
+        assert_eq!(get(disk).as_deref(), Some("OutOfephemeral-storage"));
         let os = json!({"containers": [], "os": {"name": "windows"}});
         assert_eq!(get(os).as_deref(), Some("PodOSNotSupported"));
         let sysctl = json!({"containers": [], "securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}});
-        let refusal = admit(&spec::tests::pod(sysctl), &[], Some(&node)).expect("refused");
+        let refusal = admit(&spec::tests::pod(sysctl), &[], Some(&node), Features::default()).expect("refused");
         assert_eq!(refusal.message, "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted");
         let port = |at: &str, port: i32| {
             json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": port, "hostIP": at}]}]})
         };
         let mut other = spec::tests::pod(port("192.0.2.1", 8080));
         other.metadata.uid = Some("u2".to_owned());
-        let beside = |spec| admit(&spec::tests::pod(spec), &[Arc::new(other.clone())], None).map(|r| r.reason);
+        let beside = |spec| admit(&spec::tests::pod(spec), &[Arc::new(other.clone())], None, Features::default()).map(|r| r.reason);
         let all = [port("", 8080), port("192.0.2.1", 8080), port("192.0.2.2", 8080), port("", 8081)].map(beside);
         assert_eq!(all.map(|reason| reason.is_some_and(|r| r == "NodePorts")), [true, true, false, false]);
         let mut other = spec::tests::pod(cpu("1"));
         other.metadata.uid = Some("u2".to_owned());
-        let full = admit(&spec::tests::pod(json!({"containers": []})), &[Arc::new(other)], Some(&node));
+        let full = admit(&spec::tests::pod(json!({"containers": []})), &[Arc::new(other)], Some(&node), Features::default());
         assert_eq!(full.map(|r| r.reason).as_deref(), Some("OutOfpods"));
     }
 }

@@ -92,6 +92,8 @@ pub enum Ending {
     Deleted,
     /// It ran longer than `activeDeadlineSeconds`.
     Deadline,
+    /// It took more of the node than it may.
+    Evicted,
     /// The API says that it has ended.
     Terminal,
     /// Its containers have ended and none starts again.
@@ -131,6 +133,8 @@ pub fn ending(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Ending> 
         Some(Ending::Deleted)
     } else if spec::is_terminal(pod) {
         Some(Ending::Terminal)
+    } else if observed.memory.evicted.is_some() {
+        Some(Ending::Evicted)
     } else if deadline(pod).is_some_and(|at| now >= at) {
         Some(Ending::Deadline)
     } else {

@@ -30,6 +30,7 @@ fn container(name: &str, attempt: u32, state: ContainerState) -> Container {
         log_path: "/nonexistent".into(),
         resources: nothing(),
         labels: [(SANDBOX_LABEL.to_owned(), "0".to_owned())].into(),
+        user: None,
     }
 }
 

@@ -10,12 +10,16 @@ use crate::spec;
 /// The least time a process gets between its stop signal and SIGKILL, seconds.
 pub const MIN_GRACE: i64 = 2;
 
+/// What a pod gets that is evicted for what it took, seconds (upstream: `immediateEvictionGracePeriodSeconds`).
+const EVICTION_GRACE: i64 = 1;
+
 /// Steps towards the end.
 pub fn end(pod: &Pod, observed: &Observed, ending: Ending, now: Timestamp, plan: &mut Plan) {
     plan.ending = true;
     let grace = match ending {
         // A forced deletion still lets the process see its signal.
         Ending::Deleted => spec::grace_seconds(pod).max(1),
+        Ending::Evicted => EVICTION_GRACE,
         _ => spec::of(pod).termination_grace_period_seconds.unwrap_or(30),
     };
     stop_containers(pod, observed, grace, now, plan);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use runtime::{ContainerConfig, Image, Mount, PodConfig, Propagation};
+use runtime::{ContainerConfig, Image, Mount, PodConfig};
 
 use super::observed::SANDBOX_LABEL;
 use super::unsupported;
@@ -58,15 +58,16 @@ pub struct Parts<'a> {
 pub async fn container(
     agent: &Arc<Agent>, pod: &Pod, container: &Container, parts: &Parts<'_>,
 ) -> Result<ContainerConfig, String> {
-    unsupported::container(pod, container)?;
+    unsupported::container(container, agent.runtime.features())?;
     let services = agent.service_variables(pod).await;
-    let env = env::environment(pod, container, parts.sources, &services, &agent.facts(pod))?;
+    let env = env::environment(pod, container, parts.sources, parts.volumes, &services, &agent.facts(pod))?;
     let lookup = |name: &str| env.get(name).cloned();
     let expanded = |list: &Option<Vec<String>>| list.iter().flatten().map(|t| expand(t, lookup)).collect();
-    let security = security::security(pod, container, parts.image)?;
+    let security = security::security(pod, container, parts.image, &agent.config.seccomp_dir())?;
     let pod_dir = agent.config.pod_dir(spec::uid(pod));
     let mut all = own_files(agent, pod, container, parts.attempt, &pod_dir)?;
-    all.extend(mounts::of_container(pod, container, parts.volumes, &pod_dir, lookup)?);
+    let recursive = agent.runtime.features().recursive_read_only_mounts;
+    all.extend(mounts::of_container(pod, container, parts.volumes, &pod_dir, recursive, lookup)?);
     let hostname = hosts::hostname(pod, &agent.config.cluster_domain, &agent.config.hostname);
     let mut list = vec![("HOSTNAME".to_owned(), hostname)];
     list.extend(env.clone());
@@ -142,6 +143,5 @@ fn own_files(
 }
 
 fn bind(source: PathBuf, target: &str) -> Mount {
-    let (read_only, propagation, in_pod_ids) = (false, Propagation::Private, false);
-    Mount { source, target: PathBuf::from(target), read_only, propagation, in_pod_ids }
+    Mount { source, target: PathBuf::from(target), ..Mount::default() }
 }

@@ -54,6 +54,8 @@ pub struct Memory {
     pub delete_retry: Option<Timestamp>,
     /// Limits could not be changed; when to try again.
     pub resize_retry: Option<Timestamp>,
+    /// Why the node ends the pod for good, for people.
+    pub evicted: Option<String>,
     /// A job failed; when to try again.
     pub retry: Option<Timestamp>,
 }

@@ -2,21 +2,21 @@
 //! asks for a confinement relies upon it. Pure.
 
 use k8s_openapi::api::core::v1::{AppArmorProfile, Container, Pod};
+use runtime::Features;
 
 use super::admit::Refusal;
 use crate::spec;
 
 const NO_APP_ARMOR: &str = "Cannot enforce AppArmor: AppArmor is not enabled on the host";
 /// The annotation of a container's profile before there was a field, less the container's name.
-const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+pub const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// What forbids the pod as a whole, for good.
-pub fn pod(pod: &Pod) -> Option<Refusal> {
-    app_armor(pod).or_else(|| strict_groups(pod))
-}
-
-/// A profile other than `Unconfined` is wanted (upstream: `security/apparmor/validate.go`).
-fn app_armor(pod: &Pod) -> Option<Refusal> {
+/// What forbids the pod as a whole, for good: an AppArmor profile other than `Unconfined` is wanted (upstream:
+/// `security/apparmor/validate.go`).
+pub fn pod(pod: &Pod, features: Features) -> Option<Refusal> {
+    if features.app_armor {
+        return None;
+    }
     let of_pod = spec::of(pod).security_context.as_ref().and_then(|s| s.app_armor_profile.as_ref());
     let mut of_containers = containers(pod).map(|c| spec::security(&c).app_armor_profile);
     let annotations = pod.metadata.annotations.iter().flatten();
@@ -32,24 +32,14 @@ fn confined(profile: Option<&AppArmorProfile>) -> bool {
     profile.is_some_and(|p| p.type_ != "Unconfined")
 }
 
-/// Upstream: `lifecycle/handlers.go`, for runtimes that always add the image's groups.
-fn strict_groups(pod: &Pod) -> Option<Refusal> {
-    let policy = spec::of(pod).security_context.as_ref()?.supplemental_groups_policy.as_deref();
-    (policy == Some("Strict")).then(|| Refusal {
-        reason: "SupplementalGroupsPolicyNotSupported".to_owned(),
-        message: "Pod was rejected: SupplementalGroupsPolicy=Strict is not supported in this node".to_owned(),
-    })
-}
-
-/// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged. `user_namespaces`:
-/// whether the runtime has them.
-pub fn sandbox(pod: &Pod, user_namespaces: bool) -> Result<(), String> {
+/// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.
+pub fn sandbox(pod: &Pod, features: Features) -> Result<(), String> {
     let spec = spec::of(pod);
     let class = spec.runtime_class_name.as_deref().unwrap_or_default();
     if !class.is_empty() {
         return Err(format!("runtimeclass.node.k8s.io {class:?} not found"));
     }
-    if spec.host_users == Some(false) && !user_namespaces {
+    if spec.host_users == Some(false) && !features.user_namespaces {
         // Upstream: `userns.GetOrCreateUserNamespaceMappings`.
         return Err("can't set `spec.hostUsers: false`, runtime does not support user namespaces".to_owned());
     }
@@ -57,24 +47,9 @@ pub fn sandbox(pod: &Pod, user_namespaces: bool) -> Result<(), String> {
 }
 
 /// What keeps a container from being configured; one that was added to a running pod, too, which was admitted without it.
-pub fn container(pod: &Pod, container: &Container) -> Result<(), String> {
-    if confined(spec::security(container).app_armor_profile.as_ref()) {
+pub fn container(container: &Container, features: Features) -> Result<(), String> {
+    if !features.app_armor && confined(spec::security(container).app_armor_profile.as_ref()) {
         return Err(NO_APP_ARMOR.to_owned());
-    }
-    let own = spec::security(container).seccomp_profile;
-    let of_pod = spec::of(pod).security_context.as_ref().and_then(|s| s.seccomp_profile.clone());
-    if let Some(profile) = own.or(of_pod).filter(|p| p.type_ == "Localhost") {
-        let name = profile.localhost_profile.unwrap_or_default();
-        return Err(format!("cannot load seccomp profile {name:?}: this node has no profiles of its own"));
-    }
-    let mut mounts = container.volume_mounts.iter().flatten();
-    if let Some(mount) = mounts.find(|m| m.recursive_read_only.as_deref() == Some("Enabled")) {
-        let name = &mount.name;
-        return Err(format!("volume {name:?} requested recursive read-only mode, but it is not supported by the runtime"));
-    }
-    let from_file = |e: &&k8s_openapi::api::core::v1::EnvVar| e.value_from.as_ref().is_some_and(|s| s.file_key_ref.is_some());
-    if let Some(variable) = container.env.iter().flatten().find(from_file) {
-        return Err(format!("environment variable {:?}: fileKeyRef is not supported by this node", variable.name));
     }
     Ok(())
 }
@@ -92,7 +67,7 @@ mod tests {
 
     fn refused(of_pod: Value, of_container: Value) -> Option<String> {
         let container = json!({"name": "c", "securityContext": of_container});
-        pod(&spec::tests::pod(json!({"securityContext": of_pod, "containers": [container]}))).map(|r| r.reason)
+        pod(&spec::tests::pod(json!({"securityContext": of_pod, "containers": [container]})), Features::default()).map(|r| r.reason)
     }
 
     #[test]
@@ -103,40 +78,27 @@ mod tests {
             assert_eq!(refused(profile.clone(), none.clone()).as_deref(), Some("AppArmor"));
             assert_eq!(refused(none.clone(), profile.clone()).as_deref(), Some("AppArmor"));
             let init = json!({"containers": [], "initContainers": [{"name": "i", "securityContext": profile}]});
-            assert!(pod(&spec::tests::pod(init)).is_some());
+            assert!(pod(&spec::tests::pod(init.clone()), Features::default()).is_some());
+            let able = Features { app_armor: true, ..Features::default() };
+            assert_eq!(pod(&spec::tests::pod(init), able), None);
         }
         let unconfined = json!({"appArmorProfile": {"type": "Unconfined"}});
         assert_eq!(refused(unconfined.clone(), unconfined), None);
         let mut annotated = spec::tests::pod(json!({"containers": [{"name": "c"}]}));
         annotated.metadata.annotations = Some([(format!("{APP_ARMOR}c"), "localhost/x".to_owned())].into());
-        assert!(pod(&annotated).is_some());
-        let strict = json!({"supplementalGroupsPolicy": "Strict"});
-        assert_eq!(refused(strict, none.clone()).as_deref(), Some("SupplementalGroupsPolicyNotSupported"));
-        assert_eq!(refused(json!({"supplementalGroupsPolicy": "Merge"}), none), None);
+        assert!(pod(&annotated, Features::default()).is_some());
     }
 
     #[test]
     fn what_the_runtime_lacks_is_said_when_it_is_needed() {
-        let with = |spec, user_namespaces| sandbox(&spec::tests::pod(spec), user_namespaces).err();
+        let with = |spec, user_namespaces| sandbox(&spec::tests::pod(spec), Features { user_namespaces, ..Features::default() }).err();
         let made = |spec| with(spec, false);
         assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
         assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("runtime does not support user namespaces")));
         assert_eq!(with(json!({"containers": [], "hostUsers": false}), true), None);
         assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
-        let configured = |of_pod: Value, c: Value| {
-            let p = spec::tests::pod(json!({"securityContext": of_pod, "containers": [c]}));
-            container(&p, &spec::of(&p).containers[0]).err()
-        };
-        let local = json!({"seccompProfile": {"type": "Localhost", "localhostProfile": "p.json"}});
-        assert!(configured(local.clone(), json!({"name": "c"})).is_some_and(|e| e.contains("\"p.json\"")));
-        let own = json!({"name": "c", "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}}});
-        assert_eq!(configured(local, own), None, "its own goes before the pod's");
+        let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0], Features::default()).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
-        assert_eq!(configured(json!({}), added).as_deref(), Some(NO_APP_ARMOR));
-        let mount = |mode: &str| json!({"name": "c", "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true, "recursiveReadOnly": mode}]});
-        assert!(configured(json!({}), mount("Enabled")).is_some_and(|e| e.contains("recursive read-only")));
-        assert_eq!(configured(json!({}), mount("IfPossible")), None);
-        let file = json!({"name": "c", "env": [{"name": "A", "valueFrom": {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}}]});
-        assert!(configured(json!({}), file).is_some_and(|e| e.contains("fileKeyRef")));
+        assert_eq!(configured(added).as_deref(), Some(NO_APP_ARMOR));
     }
 }

@@ -27,6 +27,7 @@ use crate::pods::Link;
 use crate::probe::Change;
 use crate::spec;
 use crate::status::{self, Input, ResizeCondition, conditions::whole_seconds};
+use crate::storage;
 use crate::volume::Volumes;
 
 /// The worker of one pod.
@@ -51,6 +52,9 @@ impl Worker {
     /// A worker that knows nothing yet but its pod.
     pub fn new(agent: Arc<Agent>, link: Arc<Link>) -> Self {
         let pod = link.pod();
+        if let Some(message) = storage::recorded(&agent, spec::uid(&pod)) {
+            link.evict(&message);
+        }
         let wake = link.clone();
         let following = Following::start(&agent.objects, &pod, move || wake.stale());
         let (probes, changes) = Probes::new();
@@ -112,7 +116,7 @@ impl Worker {
             return None;
         }
         let node = self.agent.node.get(&meta::Key::new("", &self.agent.config.node_name));
-        let refusal = admit(&self.pod, &self.agent.pods.present(), node.as_deref());
+        let refusal = admit(&self.pod, &self.agent.pods.present(), node.as_deref(), self.agent.runtime.features());
         let Some(Refusal { reason, message }) = refusal else {
             self.memory.admitted = true;
             return None;
@@ -178,6 +182,9 @@ impl Worker {
             let relevant = |p: &Pod| (p.metadata.labels.clone(), p.metadata.annotations.clone());
             self.memory.stale_volumes |= relevant(&newest) != relevant(&self.pod);
             self.pod = newest;
+        }
+        if self.memory.evicted.is_none() {
+            self.memory.evicted = self.link.evicted();
         }
         if self.link.stale.swap(false, Ordering::AcqRel) {
             self.memory.stale_volumes = true;
@@ -252,6 +259,7 @@ impl Worker {
             messages: &self.messages.0,
             pod_ips: &ips,
             host_ips: &self.agent.config.addresses,
+            recursive_read_only: self.agent.runtime.features().recursive_read_only_mounts,
             ending: plan.ending,
             now: whole_seconds(now),
         };

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus,
-    Pod, PodStatus, VolumeMountStatus,
+    ContainerUser, LinuxContainerUser, Pod, PodStatus, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use runtime::ContainerState as State;
@@ -12,6 +12,7 @@ use crate::pod::observed::{exit, instant, is_running};
 use crate::pod::resize;
 use crate::pod::start::will_restart;
 use crate::spec;
+use crate::volume::mounts::is_recursive;
 
 /// Prefix of container ids in statuses.
 pub const ID_PREFIX: &str = "ironclad://";
@@ -68,7 +69,7 @@ fn one(pod: &Pod, container: &Container, old: &[ContainerStatus], input: &Input,
         Some(seen) => from_runtime(pod, container, seen, old, input),
         None => unseen(pod, container, old, input),
     };
-    status.volume_mounts = volume_mounts(container);
+    status.volume_mounts = volume_mounts(container, input.recursive_read_only);
     probes(container, seen, input, sort, &mut status);
     let done = sort == Sort::Once && seen.and_then(exit).is_some_and(|(code, _)| code == 0);
     let never_again = done || input.ending || (sort == Sort::Ephemeral && seen.is_some());
@@ -150,8 +151,19 @@ fn from_runtime(
         last_state: Some(last.unwrap_or_default()),
         allocated_resources: granted.requests,
         resources: Some(resources),
+        user: seen.user.as_ref().map(user),
         ..ContainerStatus::default()
     }
+}
+
+/// Who the container runs as (upstream: `convertContainerStatusUser`).
+fn user(user: &runtime::User) -> ContainerUser {
+    let linux = LinuxContainerUser {
+        uid: user.uid.into(),
+        gid: user.gid.into(),
+        supplemental_groups: Some(user.groups.iter().map(|group| i64::from(*group)).collect()),
+    };
+    ContainerUser { linux: Some(linux) }
 }
 
 fn is_ended(status: &ContainerStatus) -> bool {
@@ -208,13 +220,17 @@ fn probes(
     };
 }
 
-fn volume_mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
+fn volume_mounts(container: &Container, recursive: bool) -> Option<Vec<VolumeMountStatus>> {
     let mounts = container.volume_mounts.as_ref()?;
     let one = |m: &k8s_openapi::api::core::v1::VolumeMount| VolumeMountStatus {
         name: m.name.clone(),
         mount_path: m.mount_path.clone(),
         read_only: m.read_only,
-        recursive_read_only: (m.read_only == Some(true)).then(|| "Disabled".to_owned()),
+        recursive_read_only: (m.read_only == Some(true)).then(|| {
+            // What cannot be is told where the container is made.
+            let all = is_recursive(m, recursive).unwrap_or(false);
+            if all { "Enabled" } else { "Disabled" }.to_owned()
+        }),
         ..VolumeMountStatus::default()
     };
     Some(mounts.iter().map(one).collect())

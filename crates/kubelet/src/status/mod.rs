@@ -34,6 +34,8 @@ pub struct Input<'a> {
     pub host_ips: &'a [IpAddr],
     /// Conditions of a resize: type, reason, message, generation.
     pub resize: &'a [ResizeCondition],
+    /// The runtime has recursive read-only mounts.
+    pub recursive_read_only: bool,
     /// Nothing starts any more.
     pub ending: bool,
     /// Now, in whole seconds.
@@ -68,10 +70,10 @@ pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
         status.reason = old.reason.clone();
         status.message = old.message.clone();
     }
-    if over && ending(pod, input.observed, input.now) == Some(Ending::Deadline) {
+    if let Some((reason, message)) = cut_short(pod, input).filter(|_| over) {
         phase = "Failed".to_owned();
-        status.reason = Some("DeadlineExceeded".to_owned());
-        status.message = Some("Pod was active on the node longer than the specified deadline".to_owned());
+        status.reason = Some(reason.to_owned());
+        status.message = Some(message);
     }
     if over && input.observed.memory.torn_down {
         containers::close(&mut status);
@@ -82,6 +84,18 @@ pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
     status.phase = Some(phase);
     status.conditions = Some(conditions::conditions(pod, &status, input));
     status
+}
+
+/// Why the node ends a pod that would have gone on.
+fn cut_short(pod: &Pod, input: &Input) -> Option<(&'static str, String)> {
+    match ending(pod, input.observed, input.now)? {
+        Ending::Deadline => {
+            let message = "Pod was active on the node longer than the specified deadline";
+            Some(("DeadlineExceeded", message.to_owned()))
+        }
+        Ending::Evicted => Some(("Evicted", input.observed.memory.evicted.clone().unwrap_or_default())),
+        _ => None,
+    }
 }
 
 /// The status of a pod that the node does not take.

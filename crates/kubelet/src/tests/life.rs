@@ -52,7 +52,7 @@ impl World {
         World::with(Api::new(), Arc::new(Fake::new()), tempfile::tempdir().expect("directory"))
     }
 
-    fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
+    pub(super) fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::new(api.client(), stop.clone());
         let net = Arc::new(Net::default());
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Waits until the object at the path satisfies the condition.
-    async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+    pub(super) async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
         let mut changes = self.api.changes();
         let wait = async {
             loop {
@@ -115,6 +115,11 @@ async fn a_pod_runs_and_is_deleted() {
     let status = &running["status"];
     assert_eq!(status["podIP"], "192.0.2.77");
     assert_eq!(status["hostIP"], "192.0.2.1");
+    let node = world.api.get("/api/v1/nodes/n1").expect("a node");
+    assert_eq!(node["status"]["features"]["supplementalGroupsPolicy"], true);
+    assert_eq!(node["status"]["runtimeHandlers"][0]["features"]["recursiveReadOnlyMounts"], true);
+    let user = &status["containerStatuses"][0]["user"]["linux"];
+    assert_eq!(*user, json!({"uid": 7, "gid": 8, "supplementalGroups": [8, 9]}));
     let conditions = status["conditions"].as_array().expect("conditions");
     assert!(conditions.iter().all(|c| c["status"] == "True"), "{conditions:#?}");
     let config = world.runtime.configs.lock().expect("lock")[0].clone();

@@ -4,6 +4,7 @@ mod api;
 mod life;
 mod runtime;
 mod serving;
+mod storage;
 
 use std::path::Path;
 

@@ -56,6 +56,11 @@ fn end(container: &mut Container, code: i32) {
 
 #[async_trait]
 impl Runtime for Fake {
+    fn features(&self) -> Features {
+        let user_namespaces = self.user_namespaces.load(Ordering::Relaxed);
+        Features { recursive_read_only_mounts: true, user_namespaces, ..Features::default() }
+    }
+
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
         let mut pods = self.pods.lock().expect("lock");
         let netns = Some("/proc/self/ns/net".into());
@@ -100,6 +105,7 @@ impl Runtime for Fake {
             log_path: "/nonexistent".into(),
             resources: config.resources.clone(),
             labels: config.labels.clone(),
+            user: Some(User { uid: 7, gid: 8, groups: vec![8, 9] }),
         };
         let mut pods = self.pods.lock().expect("lock");
         pods.get_mut(pod_uid).ok_or_else(|| Error::NotFound(pod_uid.to_owned()))?.containers.push(container);
@@ -167,8 +173,8 @@ impl Runtime for Fake {
         Ok(Usage::default())
     }
 
-    fn user_namespaces(&self) -> bool {
-        self.user_namespaces.load(Ordering::Relaxed)
+    async fn storage(&self, _id: &str, _enough: u64) -> Result<u64> {
+        Ok(4096)
     }
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {

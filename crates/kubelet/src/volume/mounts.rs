@@ -9,9 +9,10 @@ use super::{Volumes, subpath};
 use crate::container::expand::expand;
 use crate::spec;
 
-/// The mounts of a container. `env` expands `subPathExpr`.
+/// The mounts of a container. `recursive`: the runtime has recursive read-only mounts; `env` expands `subPathExpr`.
 pub fn of_container(
-    pod: &Pod, container: &Container, volumes: &Volumes, pod_dir: &Path, env: impl Fn(&str) -> Option<String>,
+    pod: &Pod, container: &Container, volumes: &Volumes, pod_dir: &Path, recursive: bool,
+    env: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<Mount>, String> {
     let mut mounts = Vec::new();
     for (i, mount) in container.volume_mounts.as_deref().unwrap_or_default().iter().enumerate() {
@@ -19,6 +20,7 @@ pub fn of_container(
             let title = spec::title(pod);
             format!("cannot find volume {:?} to mount into container {:?} of {title}", mount.name, container.name)
         })?;
+        let recursive_read_only = is_recursive(mount, recursive)?;
         let part = part(mount, &env)?;
         let source = if part.is_empty() {
             volume.path.clone()
@@ -30,6 +32,7 @@ pub fn of_container(
             source,
             target: absolute(&mount.mount_path),
             read_only: mount.read_only == Some(true) || is_read_only(pod, &mount.name),
+            recursive_read_only,
             propagation: match mount.mount_propagation.as_deref() {
                 Some("HostToContainer") => Propagation::HostToContainer,
                 Some("Bidirectional") => Propagation::Bidirectional,
@@ -39,6 +42,28 @@ pub fn of_container(
         });
     }
     Ok(mounts)
+}
+
+/// Whether everything below a mount is read-only, too (upstream: `resolveRecursiveReadOnly`).
+pub fn is_recursive(mount: &VolumeMount, supported: bool) -> Result<bool, String> {
+    let mode = mount.recursive_read_only.as_deref().unwrap_or("Disabled");
+    if mode == "Disabled" {
+        return Ok(false);
+    }
+    let name = &mount.name;
+    let refuse = |why: String| Err(format!("volume {name:?} requested recursive read-only mode, but it is {why}"));
+    if mount.read_only != Some(true) {
+        return refuse("not read-only".to_owned());
+    }
+    if let Some(other) = mount.mount_propagation.as_deref().filter(|p| *p != "None") {
+        return refuse(format!("not compatible with propagation {other:?}"));
+    }
+    match mode {
+        "IfPossible" => Ok(supported),
+        "Enabled" if supported => Ok(true),
+        "Enabled" => refuse("not supported by the runtime".to_owned()),
+        other => Err(format!("unknown recursive read-only mode {other:?}")),
+    }
 }
 
 fn part(mount: &VolumeMount, env: impl Fn(&str) -> Option<String>) -> Result<String, String> {
@@ -88,8 +113,27 @@ mod tests {
             "containers": [{"name": "c", "volumeMounts": [mount("e"), mount("i")]}]}));
         let volumes = ["e", "i"].map(|name| (name.to_owned(), Mounted { path: name.into(), refresh_at: None })).into();
         let container = &spec::of(&pod).containers[0];
-        let mounts = of_container(&pod, container, &volumes, Path::new("/none"), |_| None).expect("mounts");
+        let mounts = of_container(&pod, container, &volumes, Path::new("/none"), true, |_| None).expect("mounts");
         let shown: Vec<_> = mounts.iter().map(|m| (m.source.as_path(), m.read_only, m.in_pod_ids)).collect();
         assert_eq!(shown, [(Path::new("e"), false, false), (Path::new("i"), true, true)]);
+    }
+
+    #[test]
+    fn read_only_all_the_way_down_where_that_can_be() {
+        let with = |mode: Option<&str>, read_only: bool, propagation: Option<&str>, supported: bool| {
+            let mount = json!({"name": "v", "mountPath": "/v", "readOnly": read_only, "recursiveReadOnly": mode, "mountPropagation": propagation});
+            super::is_recursive(&serde_json::from_value(mount).expect("a mount"), supported)
+        };
+        for mode in [None, Some("Disabled")] {
+            assert_eq!(with(mode, false, Some("HostToContainer"), true), Ok(false));
+        }
+        for supported in [true, false] {
+            assert_eq!(with(Some("IfPossible"), true, Some("None"), supported), Ok(supported));
+        }
+        assert_eq!(with(Some("Enabled"), true, None, true), Ok(true));
+        let refused = |result: Result<bool, String>| result.expect_err("refused").replace("volume \"v\" requested recursive read-only mode, but it is ", "");
+        assert_eq!(refused(with(Some("Enabled"), true, None, false)), "not supported by the runtime");
+        assert_eq!(refused(with(Some("IfPossible"), false, None, true)), "not read-only");
+        assert_eq!(refused(with(Some("Enabled"), true, Some("Bidirectional"), true)), "not compatible with propagation \"Bidirectional\"");
     }
 }

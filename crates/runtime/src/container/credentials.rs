@@ -7,7 +7,8 @@ use nix::unistd::{Gid, Uid, getresgid, getresuid, setgroups, setresgid, setresui
 
 use super::Result;
 use super::lookup::Identity;
-use crate::shim::wire::Failure;
+use crate::User;
+use crate::shim::wire::{Failure, Spec};
 
 /// What this process may have at most, within the bits `wanted`.
 fn allowed(wanted: u64) -> Result<CapsHashSet> {
@@ -15,16 +16,26 @@ fn allowed(wanted: u64) -> Result<CapsHashSet> {
     Ok(own.into_iter().filter(|cap| wanted & cap.bitmask() != 0).collect())
 }
 
+/// Who the program runs as: with the groups of the pod, and those of the image unless they are not wanted.
+pub(super) fn user(identity: &Identity, spec: &Spec) -> User {
+    let mut groups = vec![identity.gid];
+    groups.extend_from_slice(&spec.supplemental_groups);
+    if !spec.strict_groups {
+        groups.extend_from_slice(&identity.groups);
+    }
+    groups.sort_unstable();
+    groups.dedup();
+    User { uid: identity.uid, gid: identity.gid, groups }
+}
+
 /// Becomes the user with these capabilities. A user other than root keeps none over exec, as without
 /// ambient capabilities everywhere; they only bound what set-user-id programs can get. None is ever inheritable:
 /// a file's capabilities would turn inheritable ones into permitted ones.
-pub(super) fn adopt(identity: &Identity, supplemental: &[u32], capabilities: u64) -> Result<()> {
+pub(super) fn adopt(user: &User, capabilities: u64) -> Result<()> {
     let keep = allowed(capabilities)?;
     bound(keep.iter().fold(0, |bits, cap| bits | cap.bitmask()))?;
     prctl::set_keepcaps(true).map_err(|e| Failure::system("keep capabilities", e))?;
-    let mut groups: Vec<u32> = [identity.gid].into_iter().chain(identity.groups.iter().copied()).collect();
-    groups.extend_from_slice(supplemental);
-    become_user(identity.uid, identity.gid, groups)?;
+    become_user(user)?;
     prctl::set_keepcaps(false).map_err(|e| Failure::system("keep capabilities", e))?;
     hold(&keep)
 }
@@ -32,7 +43,7 @@ pub(super) fn adopt(identity: &Identity, supplemental: &[u32], capabilities: u64
 /// Becomes a user of no group that has no capability and can never get one.
 pub(crate) fn renounce(id: u32) -> Result<()> {
     bound(0)?;
-    become_user(id, id, Vec::new())?;
+    become_user(&User { uid: id, gid: id, groups: Vec::new() })?;
     hold(&CapsHashSet::new())
 }
 
@@ -63,12 +74,10 @@ fn hold(keep: &CapsHashSet) -> Result<()> {
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new()).map_err(fail)
 }
 
-fn become_user(uid: u32, gid: u32, mut groups: Vec<u32>) -> Result<()> {
-    groups.sort_unstable();
-    groups.dedup();
-    let (user, group) = (Uid::from_raw(uid), Gid::from_raw(gid));
+fn become_user(User { uid, gid, groups }: &User) -> Result<()> {
+    let (user, group) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
     let change = || -> nix::Result<bool> {
-        setgroups(&groups.into_iter().map(Gid::from_raw).collect::<Vec<_>>())?;
+        setgroups(&groups.iter().map(|group| Gid::from_raw(*group)).collect::<Vec<_>>())?;
         setresgid(group, group, group)?;
         setresuid(user, user, user)?;
         // The greatest number means "as it is" to the kernel: it would succeed, and change nothing.

@@ -17,6 +17,7 @@ use super::stdio::{self, Stdio};
 use super::{Result, before, join, program, rootfs};
 use crate::shim::socket;
 use crate::shim::wire::{Failure, Spec};
+use crate::User;
 use crate::users::{self, IdRange};
 
 /// How a container's first process comes into being.
@@ -33,7 +34,7 @@ pub(crate) struct Entrance<'a> {
 /// The new one becomes the container's program once its file system has been made; there, this returns only when that
 /// fails.
 pub(crate) fn start_mapped(
-    spec: &Spec, entrance: &Entrance<'_>, stdio: &Stdio, terminal: Option<&OwnedFd>,
+    spec: &Spec, entrance: &Entrance<'_>, stdio: &Stdio, terminal: Option<&OwnedFd>, say: impl FnOnce(User),
 ) -> Result<Pid> {
     let last = before(spec)?;
     stdio::hand_over(stdio, range(spec)?)?;
@@ -47,12 +48,12 @@ pub(crate) fn start_mapped(
     users::enter(entrance.users).map_err(|e| Failure::system("enter the user namespace", e))?;
     match users::fork_beside(fresh).map_err(|e| Failure::system("start a process", e))? {
         Some(pid) => Ok(pid),
-        None => match first(spec, entrance.door, stdio, terminal, last)? {},
+        None => match first(spec, entrance.door, stdio, terminal, last, say)? {},
     }
 }
 
 fn first(
-    spec: &Spec, door: &OwnedFd, stdio: &Stdio, terminal: Option<&OwnedFd>, last: Last,
+    spec: &Spec, door: &OwnedFd, stdio: &Stdio, terminal: Option<&OwnedFd>, last: Last, say: impl FnOnce(User),
 ) -> Result<Infallible> {
     // A terminal needs a session.
     let _ = setsid();
@@ -66,7 +67,7 @@ fn first(
     setns(&mounts, CloneFlags::CLONE_NEWNS).map_err(|e| Failure::system("enter mount namespace", e))?;
     let place = Place::here()?;
     stdio::connect(&place, stdio, terminal, Some(&null))?;
-    program::run(spec, &place, &spec.args, last)
+    program::run(spec, &place, &spec.args, last, say)
 }
 
 /// Makes the container's file system, with the node's rights, and hands a locked copy of it, and the container's

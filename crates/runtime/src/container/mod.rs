@@ -18,6 +18,7 @@ mod stdio;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
+use crate::{User, apparmor};
 use crate::shim::wire::{Failure, Spec};
 use place::Place;
 use program::Last;
@@ -30,15 +31,15 @@ pub(crate) use stdio::Stdio;
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// Becomes the first program of a container; returns only when that fails.
-pub(crate) fn start(spec: &Spec, stdio: &Stdio, terminal: Option<&OwnedFd>) -> Failure {
+/// Becomes the first program of a container, and says as whom; returns only when that fails.
+pub(crate) fn start(spec: &Spec, stdio: &Stdio, terminal: Option<&OwnedFd>, say: impl FnOnce(User)) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
         let last = before(spec)?;
         join::cgroups(&spec.cgroup)?;
         let (place, null) = rootfs::enter(spec, None)?;
         stdio::connect(&place, stdio, terminal, Some(&null))?;
         rootfs::protect(spec, &place, &null)?;
-        program::run(spec, &place, &spec.args, last)
+        program::run(spec, &place, &spec.args, last, say)
     };
     match attempt() {
         Err(failure) => failure,
@@ -59,7 +60,7 @@ pub(crate) fn exec(
         join::container(spec, pid, users)?;
         let place = Place::here()?;
         stdio::connect(&place, stdio, terminal, None)?;
-        program::run(spec, &place, args, last)
+        program::run(spec, &place, args, last, drop)
     };
     match attempt() {
         Err(failure) => failure,
@@ -72,5 +73,9 @@ fn before(spec: &Spec) -> Result<Last> {
     // The container's processes must not look into this one while it is still ours; exec lifts this.
     nix::sys::prctl::set_dumpable(false).map_err(|e| Failure::system("set not dumpable", e))?;
     proc::set_oom_score_adj(spec.oom_score_adj)?;
+    if let Some(profile) = &spec.app_armor {
+        let fail = |e| Failure::system(format_args!("apply apparmor profile {profile}"), e);
+        apparmor::on_exec(profile).map_err(fail)?;
+    }
     Last::take(spec)
 }

@@ -14,6 +14,7 @@ use nix::unistd::{execve, fchdir, getcwd};
 use super::itself::Itself;
 use super::place::Place;
 use super::{Result, credentials, lookup, stdio};
+use crate::User;
 use crate::seccomp::{self, Filter};
 use crate::shim::wire::{Failure, Spec};
 use crate::users;
@@ -39,7 +40,13 @@ impl Last {
 }
 
 /// Runs `args` in the container that this process is in.
-pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Result<Infallible> {
+pub(super) fn run(
+    spec: &Spec,
+    place: &Place,
+    args: &[String],
+    last: Last,
+    say: impl FnOnce(User),
+) -> Result<Infallible> {
     let filter = last.filter;
     let (passwd, groups) = (accounts(place, "etc/passwd")?, accounts(place, "etc/group")?);
     let identity = lookup::identity(&spec.user, spec.group, &passwd, &groups).map_err(Failure::Start)?;
@@ -55,18 +62,16 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Re
     let entered = enter_directory(spec, place);
     stdio::give(identity.uid)?;
     own_keys(&spec.id)?;
+    let user = credentials::user(&identity, spec);
+    // Before any filter: a profile of the node's own is not for this.
+    say(user.clone());
     if spec.no_new_privileges {
         nix::sys::prctl::set_no_new_privs().map_err(|e| Failure::system("set no_new_privs", e))?;
-    } else if let Some(filter) = &filter {
+    } else {
         // Without no_new_privs only an administrator may install a filter: before the capabilities go.
-        filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
+        install(&filter)?;
     }
-    credentials::adopt(&identity, &spec.supplemental_groups, spec.capabilities)?;
-    if spec.no_new_privileges
-        && let Some(filter) = &filter
-    {
-        filter.install().map_err(|e| Failure::system("install the seccomp filter", e))?;
-    }
+    credentials::adopt(&user, spec.capabilities)?;
     // A directory that root may not enter (on NFS) may still be the user's own.
     if entered.is_err() {
         enter_directory(spec, place).map_err(|e| {
@@ -88,8 +93,19 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Re
     let file = c(&path.to_string_lossy())?;
     // SAFETY: marks every descriptor but the standard ones to be closed by exec; it touches no memory.
     unsafe { libc::syscall(libc::SYS_close_range, 3u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    if spec.no_new_privileges {
+        // As late as can be: a profile of the node's own need not allow what is done before.
+        install(&filter)?;
+    }
     let Err(error) = execve(&file, &args, &env);
     Err(Failure::Start(format!("exec {}: {}", path.display(), words(error))))
+}
+
+fn install(filter: &Option<Filter>) -> Result<()> {
+    match filter {
+        Some(filter) => filter.install().map_err(|e| Failure::system("install the seccomp filter", e)),
+        None => Ok(()),
+    }
 }
 
 /// Enters the working directory: what it names below the container's root, and nothing else.

@@ -106,6 +106,9 @@ fn take(wanted: &Mount, users: Option<&File>) -> Result<Taken> {
         Propagation::Bidirectional => MsFlags::empty(),
     };
     mount::shape_tree(&tree, wanted.read_only, propagation).map_err(|e| fail(&e))?;
+    if wanted.recursive_read_only {
+        mount::make_tree_read_only(&tree).map_err(|e| fail(&e))?;
+    }
     let target = Path::new("/").join(&wanted.target);
     Ok(Taken { tree, target, kind: if directory { Kind::Directory } else { Kind::File } })
 }

@@ -52,6 +52,7 @@ impl Inner {
         let container = container.ok_or_else(|| Error::NotFound(format!("container {id}")))?;
         match started {
             Ok(started_at) => {
+                container.user = ContainerRecord::read_user(&self.config, &id);
                 // A short one may have been recorded as ended already.
                 if container.state == ContainerState::Created {
                     container.state = ContainerState::Running { started_at };

@@ -1,5 +1,6 @@
 //! The runtime that needs nothing but the kernel: it prepares, its shims do, it remembers.
 
+mod confine;
 mod connection;
 mod containers;
 mod exec;
@@ -28,7 +29,7 @@ use tokio::sync::broadcast;
 use crate::cgroup::{self, Hierarchies};
 use crate::image::Store;
 use crate::{
-    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig,
+    Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Features, Image, Output, Pod, PodConfig,
     Resources, Result, Runtime, Streams, Usage,
 };
 use ranges::Ranges;
@@ -58,6 +59,8 @@ struct Inner {
     /// Ids of pods with user namespaces.
     ranges: Ranges,
     filters: Mutex<HashSet<u64>>,
+    /// Whether the default AppArmor profile has been loaded by this process.
+    profile: Mutex<bool>,
     events: broadcast::Sender<Event>,
 }
 
@@ -79,8 +82,8 @@ impl Embedded {
         let ranges = Ranges::in_use(pods.iter().filter_map(|(uid, pod)| Some((uid.clone(), pod.users?))));
         let pods = Mutex::new(pods);
         let (events, _) = broadcast::channel(EVENTS);
-        let filters = Mutex::default();
-        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, ranges, filters, events });
+        let (filters, profile) = (Mutex::default(), Mutex::default());
+        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, ranges, filters, profile, events });
         watch::adopt(&inner);
         Ok(Self { inner })
     }
@@ -124,6 +127,14 @@ fn system(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error 
 
 #[async_trait]
 impl Runtime for Embedded {
+    fn features(&self) -> Features {
+        Features {
+            recursive_read_only_mounts: crate::mount::can_change_trees(),
+            user_namespaces: ranges::kernel_has_user_namespaces(),
+            app_armor: crate::apparmor::enabled(),
+        }
+    }
+
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
         self.inner.start_pod(config).await
     }
@@ -205,14 +216,15 @@ impl Runtime for Embedded {
         .await
     }
 
+    async fn storage(&self, id: &str, enough: u64) -> Result<u64> {
+        let layer = self.inner.config.container(id).join("upper");
+        blocking(move || crate::tree_usage(&layer, enough).map_err(system(layer.display()))).await
+    }
+
     async fn mount_image(&self, pod_uid: &str, image_id: &str, target: &std::path::Path) -> Result<()> {
         let (inner, target) = (self.inner.clone(), target.to_owned());
         let (uid, image_id) = (pod_uid.to_owned(), image_id.to_owned());
         blocking(move || inner.mount_image(&uid, &image_id, &target)).await
-    }
-
-    fn user_namespaces(&self) -> bool {
-        ranges::kernel_has_user_namespaces()
     }
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {
@@ -249,5 +261,6 @@ fn show(record: &records::ContainerRecord) -> Container {
         log_path: record.log.clone(),
         resources: record.config.resources.clone(),
         labels: record.config.labels.clone(),
+        user: record.user.clone(),
     }
 }

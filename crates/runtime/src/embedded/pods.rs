@@ -10,7 +10,7 @@ use super::connection::Connection;
 use super::records::PodRecord;
 use super::{Inner, blocking, system, watch};
 use crate::shim::wire::{PidNamespace, Request, Sandbox};
-use crate::shim::{READY, SANDBOX};
+use crate::shim::{READY, SANDBOX, VERSION};
 use crate::users::IdRange;
 use crate::{Error, Pod, PodConfig, Resources, Result, cgroup, clock, config, disk};
 
@@ -108,6 +108,7 @@ impl Inner {
             cgroup: self.hierarchies.procs_files(&shims),
             containers: self.config.containers(),
             hierarchies: self.hierarchies.clone(),
+            version: VERSION,
         };
         disk::write_json(&dir.join(SANDBOX), &sandbox, false).map_err(fail)?;
         let kept = self.config.pod(&config.uid);

@@ -3,15 +3,15 @@
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
-use std::sync::PoisonError;
 
+use super::confine::check_shim;
 use super::records::{ContainerRecord, PodRecord};
 use super::{Inner, resolve, system};
 use crate::config::is_file_name;
 use crate::image::Local;
 use crate::shim::SHM;
 use crate::shim::wire::Spec;
-use crate::{ContainerConfig, ContainerState, Error, PodConfig, Result, Seccomp, cgroup, clock, disk, seccomp};
+use crate::{ContainerConfig, ContainerState, Error, PodConfig, Result, cgroup, clock, disk};
 
 impl Inner {
     /// Makes a container's files; it does not run yet.
@@ -39,6 +39,7 @@ impl Inner {
             stop_signal,
             layers: image.layers,
             state: ContainerState::Created,
+            user: None,
             config,
         })
         .and_then(|record| {
@@ -71,8 +72,7 @@ impl Inner {
         if !config.security.privileged {
             cgroup::restrict(&self.hierarchies, &group, &config.devices).map_err(fail)?;
         }
-        let filtered = !config.security.privileged && config.security.seccomp == Seccomp::RuntimeDefault;
-        let filter = filtered.then(|| self.filter(resolved.capabilities)).transpose()?;
+        let current = self.shim_is_current(&pod.config.uid)?;
         let spec = Spec {
             id: id.to_owned(),
             layers_dir: self.images.layers_dir(),
@@ -83,12 +83,14 @@ impl Inner {
             user: resolved.user,
             group: config.security.group,
             supplemental_groups: config.security.supplemental_groups.clone(),
+            strict_groups: config.security.strict_groups,
             capabilities: resolved.capabilities,
             privileged: config.security.privileged,
             read_only_root: config.security.read_only_root,
             no_new_privileges: config.security.no_new_privileges,
             unmasked_proc: config.security.unmasked_proc,
-            seccomp: filter,
+            app_armor: self.profile_of(&config.security, current)?,
+            seccomp: self.filter_of(id, &config.security, resolved.capabilities)?,
             mounts: config.mounts.clone(),
             devices: config.devices.clone(),
             shm: self.config.shim(&pod.config.uid).join(SHM),
@@ -99,18 +101,8 @@ impl Inner {
             dir: dir.clone(),
             users: pod.users,
         };
+        check_shim(&spec, current)?;
         disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
         Ok(resolved.stop_signal)
-    }
-
-    /// The compiled filter for these capabilities; made once per process, so that a new version makes it anew.
-    fn filter(&self, capabilities: u64) -> Result<PathBuf> {
-        let path = self.config.seccomp().join(format!("{capabilities:x}.bpf"));
-        let mut made = self.filters.lock().unwrap_or_else(PoisonError::into_inner);
-        if !made.contains(&capabilities) {
-            seccomp::store(&path, capabilities).map_err(system(path.display()))?;
-            made.insert(capabilities);
-        }
-        Ok(path)
     }
 }

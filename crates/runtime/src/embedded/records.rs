@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::show;
 use crate::config::is_file_name;
+use crate::shim::USER;
 use crate::users::IdRange;
-use crate::{Config, ContainerConfig, ContainerState, Pod, PodConfig, disk};
+use crate::{Config, ContainerConfig, ContainerState, Pod, PodConfig, User, disk};
 
 /// A pod: `pods/<uid>/pod.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +52,9 @@ pub(super) struct ContainerRecord {
     /// State.
     #[serde(skip, default = "created")]
     pub state: ContainerState,
+    /// Who it was started as; the shim writes it down.
+    #[serde(skip)]
+    pub user: Option<User>,
 }
 
 fn created() -> ContainerState {
@@ -86,6 +90,11 @@ impl ContainerRecord {
         disk::read_json(&config.container(id).join("state.json")).ok().flatten().unwrap_or(ContainerState::Created)
     }
 
+    /// Who it was started as, by the disk.
+    pub(super) fn read_user(config: &Config, id: &str) -> Option<User> {
+        disk::read_json(&config.container(id).join(USER)).ok().flatten()
+    }
+
     /// Puts a state on the disk.
     pub(super) fn write_state(&mut self, config: &Config, state: ContainerState) -> io::Result<()> {
         disk::write_json(&config.container(&self.id).join("state.json"), &state, true)?;
@@ -109,6 +118,7 @@ pub(super) fn load(config: &Config) -> io::Result<BTreeMap<String, PodRecord>> {
         match (record, pod) {
             (Some(mut record), Some(pod)) => {
                 record.state = ContainerRecord::read_state(config, &id);
+                record.user = ContainerRecord::read_user(config, &id);
                 pod.containers.push(record);
             }
             _ => crate::remove_tree(&config.container(&id))?,

@@ -2,7 +2,7 @@
 
 use caps::Capability::{self, *};
 
-use super::bpf::{Action, Section};
+use super::bpf::{Action, REFUSED, Section};
 use super::table::TABLE;
 
 /// Allowed for everyone.
@@ -76,9 +76,9 @@ const PERSONALITIES: &[u32] = &[0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// `CLONE_NEW…` for mnt, uts, ipc, user, pid, net and cgroup.
 const NEW_NAMESPACES: u32 = 0x7e02_0000;
 
-const ARCH_X86_64: u32 = 0xc000_003e;
-const ARCH_I386: u32 = 0x4000_0003;
-const ARCH_AARCH64: u32 = 0xc000_00b7;
+pub(super) const ARCH_X86_64: u32 = 0xc000_003e;
+pub(super) const ARCH_I386: u32 = 0x4000_0003;
+pub(super) const ARCH_AARCH64: u32 = 0xc000_00b7;
 
 /// The profile for a process whose bounding set is `capabilities`, for each architecture of this machine.
 pub(super) fn sections(capabilities: u64) -> Vec<Section> {
@@ -101,7 +101,7 @@ pub(super) fn only(names: &str) -> Section {
         calls.extend(number.and_then(|number| u32::try_from(number).ok()).map(|number| (number, Action::Allow)));
     }
     calls.sort_by_key(|call| call.0);
-    Section { arch: own, calls }
+    Section { arch: own, calls, otherwise: REFUSED, beyond: Vec::new() }
 }
 
 fn section(
@@ -134,7 +134,7 @@ fn section(
     }
     calls.sort_by_key(|call| call.0);
     calls.dedup_by_key(|call| call.0);
-    Section { arch, calls }
+    Section { arch, calls, otherwise: REFUSED, beyond: Vec::new() }
 }
 
 #[cfg(test)]
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     fn action(section: &Section, number: u32) -> Option<Action> {
-        section.calls.iter().find(|call| call.0 == number).map(|call| call.1)
+        section.calls.iter().find(|call| call.0 == number).map(|call| call.1.clone())
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(action(plain, clone3), Some(Action::Errno(38)));
         assert_eq!(action(plain, read), Some(Action::Allow));
         let admin = &sections(CAP_SYS_ADMIN.bitmask())[0];
-        assert_eq!([mount, clone, clone3].map(|n| action(admin, n)), [Some(Action::Allow); 3]);
+        assert_eq!([mount, clone, clone3].map(|n| action(admin, n)), [const { Some(Action::Allow) }; 3]);
         assert!(plain.calls.len() > 300);
     }
 

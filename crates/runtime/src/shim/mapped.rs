@@ -18,7 +18,7 @@ use nix::unistd::{ForkResult, Pid, fork, pipe2};
 
 use super::process::{self, PidSource, Spawned, Terminal};
 use super::socket;
-use super::wire::Failure;
+use super::wire::{Failure, Report};
 use crate::container::{self, Entrance, Stdio};
 
 type Result<T> = std::result::Result<T, Failure>;
@@ -43,17 +43,16 @@ pub(super) fn spawn(start: &Start<'_>, stdio: Stdio) -> Result<Spawned> {
     let first = first(start, &stdio, [&report, &door], terminal.as_ref().map(Terminal::end))?;
     drop((report, door, stdio));
     let Some(pid) = first else {
-        let failure = process::told(errors)?;
-        return Err(failure.unwrap_or_else(|| Failure::Start("the process of the user namespace ended at once".into())));
+        process::told(errors)?;
+        return Err(Failure::Start("the process of the user namespace ended at once".into()));
     };
     // Handed on only when the builder is gone: the end of a short container takes all of its pid namespace along.
     let ready = join(pid, &start.group).and_then(|()| build(start, pid)).and_then(|parts| hand_on(&ours, &parts));
-    if let Some(failure) = ready.err().map_or_else(|| process::told(errors), |failure| Ok(Some(failure)))? {
+    let user = ready.and_then(|()| process::told(errors)).inspect_err(|_| {
         let _ = kill(pid, Signal::SIGKILL);
         let _ = waitpid(pid, None);
-        return Err(failure);
-    }
-    Ok(Spawned { pid, terminal: terminal.map(Terminal::receive).transpose()?.flatten() })
+    })?;
+    Ok(Spawned { pid, terminal: terminal.map(Terminal::receive).transpose()?.flatten(), user })
 }
 
 fn fail(e: Errno) -> Failure {
@@ -74,8 +73,9 @@ fn first(
         process::keep_only(stdio, keep);
         let entrance = Entrance { users, pids, door };
         let spec = process::read_spec(start.dir);
-        let made = spec.and_then(|spec| container::start_mapped(&spec, &entrance, stdio, terminal));
-        made.map_or_else(|failure| process::tell(report, &failure), |pid| process::announce(number, pid))
+        let say = |user| process::say(report, &Report::User(user));
+        let made = spec.and_then(|spec| container::start_mapped(&spec, &entrance, stdio, terminal, say));
+        made.map_or_else(|failure| process::tell(report, failure), |pid| process::announce(number, pid))
     })
 }
 
@@ -101,7 +101,7 @@ fn build(start: &Start<'_>, first: Pid) -> Result<Vec<OwnedFd>> {
     if let Ok(ForkResult::Child) = forked {
         process::close_all_but(&mut [0, 1, 2, report.as_raw_fd(), theirs.as_raw_fd(), start.users.as_raw_fd()]);
         let built = process::read_spec(start.dir).and_then(|spec| container::build(&spec, start.users, &theirs));
-        let code = built.map_or_else(|failure| process::tell(&report, &failure), |()| 0);
+        let code = built.map_or_else(|failure| process::tell(&report, failure), |()| 0);
         // SAFETY: leaves without running what belongs to the parent.
         unsafe { libc::_exit(code) };
     }
@@ -110,10 +110,10 @@ fn build(start: &Start<'_>, first: Pid) -> Result<Vec<OwnedFd>> {
     drop((report, theirs));
     let parts = socket::receive(&ours);
     let told = process::told(errors);
-    match (waitpid(child, None), told?, parts) {
-        (_, Some(failure), _) => Err(failure),
-        (Ok(WaitStatus::Exited(_, 0)), None, Ok((_, parts))) => Ok(parts),
-        (ended, None, _) => Err(Failure::Start(format!("the container's file system was not made: {ended:?}"))),
+    let ended = waitpid(child, None);
+    match (told?, ended, parts) {
+        (_, Ok(WaitStatus::Exited(_, 0)), Ok((_, parts))) => Ok(parts),
+        (_, ended, _) => Err(Failure::Start(format!("the container's file system was not made: {ended:?}"))),
     }
 }
 

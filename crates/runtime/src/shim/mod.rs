@@ -28,6 +28,11 @@ pub(crate) const SANDBOX: &str = "sandbox.json";
 pub(crate) const SOCKET: &str = "shim.sock";
 /// Mount point of `/dev/shm`.
 pub(crate) const SHM: &str = "shm";
+/// File in a container's directory with the [`User`](crate::User) that it was started as.
+pub(crate) const USER: &str = "user.json";
+/// What this program does of a [`wire::Spec`], as a number that grows: an older one would leave out what it does not
+/// know. 1: strict groups, recursive read-only mounts, AppArmor profiles.
+pub(crate) const VERSION: u32 = 1;
 /// What the shim says on its standard output once it serves.
 pub(crate) const READY: &str = "ready";
 

@@ -47,18 +47,11 @@ pub(super) fn start(place: &Path, users: Option<&File>) -> Result<Pause> {
         Some(users) => process::leave_behind(|number| inside(place, users, number, &report))?,
     };
     drop(report);
-    let failure = process::told(errors)?;
-    match (pid, failure) {
-        (Some(pid), None) => {
-            let path = format!("/proc/{pid}/ns/pid");
-            let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;
-            Ok(Pause { pid, namespace })
-        }
-        (pid, failure) => {
-            let _ = pid.map(|pid| waitpid(pid, None));
-            Err(failure.unwrap_or_else(|| Failure::Start("the first process of the pod ended at once".into())))
-        }
-    }
+    process::told(errors).inspect_err(|_| drop(pid.map(|pid| waitpid(pid, None))))?;
+    let pid = pid.ok_or_else(|| Failure::Start("the first process of the pod ended at once".into()))?;
+    let path = format!("/proc/{pid}/ns/pid");
+    let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;
+    Ok(Pause { pid, namespace })
 }
 
 fn fail(e: Errno) -> Failure {
@@ -88,7 +81,7 @@ fn inside(place: &Path, users: &File, number: &OwnedFd, report: &OwnedFd) -> i32
     match enter() {
         Ok(None) => live(Ok(()), report),
         Ok(Some(pid)) => process::announce(number, pid),
-        Err(failure) => process::tell(report, &failure),
+        Err(failure) => process::tell(report, failure),
     }
 }
 
@@ -100,7 +93,7 @@ fn live(rooted: Result<()>, report: &OwnedFd) -> ! {
             reap_for_ever()
         }
         Err(failure) => {
-            let code = process::tell(report, &failure);
+            let code = process::tell(report, failure);
             // SAFETY: leaves without running what belongs to the parent.
             unsafe { libc::_exit(code) }
         }

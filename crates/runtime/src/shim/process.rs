@@ -12,9 +12,9 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid, write};
 
 use super::socket;
-use super::wire::{Failure, PidNamespace, Spec};
+use super::wire::{Failure, PidNamespace, Report, Spec};
 use crate::container::{self, Stdio};
-use crate::disk;
+use crate::{User, disk};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -24,6 +24,8 @@ pub(super) struct Spawned {
     pub pid: Pid,
     /// Master of its terminal.
     pub terminal: Option<OwnedFd>,
+    /// Who it is.
+    pub user: Option<User>,
 }
 
 /// What to run.
@@ -126,19 +128,16 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
         keep.extend(terminal.iter().map(|terminal| terminal.theirs.as_raw_fd()));
         keep.extend(program.users().map(AsRawFd::as_raw_fd));
         keep_only(&stdio, keep);
-        let failure = child(dir, &program, &stdio, terminal.as_ref().map(Terminal::end));
-        let code = tell(&report, &failure);
+        let failure = child(dir, &program, &stdio, terminal.as_ref().map(Terminal::end), &report);
+        let code = tell(&report, failure);
         // SAFETY: leaves without running what belongs to the parent.
         unsafe { libc::_exit(code) };
     }
     enter_pid_namespace(&own)?;
     let ForkResult::Parent { child } = forked.map_err(fail)? else { unreachable!("the child does not come here") };
     drop((report, stdio));
-    if let Some(failure) = told(errors)? {
-        let _ = waitpid(child, None);
-        return Err(failure);
-    }
-    Ok(Spawned { pid: child, terminal: terminal.map(Terminal::receive).transpose()?.flatten() })
+    let user = told(errors).inspect_err(|_| drop(waitpid(child, None)))?;
+    Ok(Spawned { pid: child, terminal: terminal.map(Terminal::receive).transpose()?.flatten(), user })
 }
 
 /// Runs `work` in a child, which leaves another child of this process behind ([`crate::users::fork_beside`]) and
@@ -164,12 +163,19 @@ pub(super) fn announce(number: &OwnedFd, pid: Pid) -> i32 {
     i32::from(write(number, &pid.as_raw().to_ne_bytes()).is_err())
 }
 
-/// What a child has reported at its end; nothing when it has executed its program, which closes the report.
-pub(super) fn told(errors: OwnedFd) -> Result<Option<Failure>> {
+/// What a child has said until it became the program, which closes the report: who it is, or why it could not.
+pub(super) fn told(errors: OwnedFd) -> Result<Option<User>> {
     let mut text = Vec::new();
     File::from(errors).read_to_end(&mut text).map_err(|e| Failure::system("start a process", e))?;
-    let read = || serde_json::from_slice(&text).unwrap_or_else(|e| Failure::system("start a process", e));
-    Ok((!text.is_empty()).then(read))
+    let mut user = None;
+    for report in serde_json::Deserializer::from_slice(&text).into_iter() {
+        match report {
+            Ok(Report::User(found)) => user = Some(found),
+            Ok(Report::Failed(failure)) => return Err(failure),
+            Err(e) => return Err(Failure::system("start a process", e)),
+        }
+    }
+    Ok(user)
 }
 
 /// Closes what the shim has open: sockets, logs, other containers' pipes. Nothing of it is there when the child first
@@ -201,12 +207,14 @@ pub(super) fn close_all_but(keep: &mut [RawFd]) {
     close(from, libc::c_uint::MAX);
 }
 
-fn child(dir: &Path, program: &Program<'_>, stdio: &Stdio, terminal: Option<&OwnedFd>) -> Failure {
+fn child(
+    dir: &Path, program: &Program<'_>, stdio: &Stdio, terminal: Option<&OwnedFd>, report: &OwnedFd,
+) -> Failure {
     // It was forked into no session of its own; a terminal needs one.
     let _ = setsid();
     match (read_spec(dir), program) {
         (Err(failure), _) => failure,
-        (Ok(spec), Program::First) => container::start(&spec, stdio, terminal),
+        (Ok(spec), Program::First) => container::start(&spec, stdio, terminal, |user| say(report, &Report::User(user))),
         (Ok(spec), Program::Another { pid, args, users }) => {
             container::exec(&spec, pid.as_raw(), *users, args, stdio, terminal)
         }
@@ -223,11 +231,16 @@ pub(super) fn read_spec(dir: &Path) -> Result<Spec> {
 }
 
 /// Reports a failure; returns the exit code of who has failed.
-pub(super) fn tell(report: &OwnedFd, failure: &Failure) -> i32 {
-    let text = serde_json::to_vec(failure).unwrap_or_default();
-    // When the shim is gone, nobody is left to tell. A pipe has room for all of it.
-    let _ = write(report, &text);
+pub(super) fn tell(pipe: &OwnedFd, failure: Failure) -> i32 {
+    say(pipe, &Report::Failed(failure));
     1
+}
+
+/// Reports.
+pub(super) fn say(pipe: &OwnedFd, report: &Report) {
+    let text = serde_json::to_vec(report).unwrap_or_default();
+    // When the shim is gone, nobody is left to tell. A pipe has room for all of it.
+    let _ = write(pipe, &text);
 }
 
 /// `/dev/null`, for a stream that goes nowhere.

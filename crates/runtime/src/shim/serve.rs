@@ -19,7 +19,7 @@ use super::process::{self, PidSource, Program};
 use super::running::{Running, Streams};
 use super::sandbox::{self, Made};
 use super::wire::{Failure, PidNamespace, Reply, Request, Sandbox, Start};
-use super::{SOCKET, socket};
+use super::{SOCKET, USER, socket};
 use crate::container::Stdio;
 use crate::{ContainerState, cgroup, clock, disk};
 
@@ -216,6 +216,10 @@ impl Serving {
             }
         };
         let started_at = clock::now();
+        if let Some(user) = &spawned.user {
+            // For the status alone: who cannot write it down goes without.
+            let _ = disk::write_json(&dir.join(USER), user, false);
+        }
         let reply = Reply::Running { pid: spawned.pid.as_raw(), started_at };
         // Not worth a wait for the disk: a machine that loses power has also lost the container.
         let _ = disk::write_json(&dir.join("state.json"), &ContainerState::Running { started_at }, false);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Mount;
 use crate::users::IdRange;
+use crate::{Mount, User};
 
 /// Which pid namespace a container gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub(crate) struct Sandbox {
     /// Ids of its user namespace, if it has one.
     #[serde(default)]
     pub users: Option<IdRange>,
+    /// Version of the program that was started with it.
+    #[serde(default)]
+    pub version: u32,
 }
 
 /// A container, ready to start: `spec.json` in the container's directory.
@@ -68,6 +71,9 @@ pub(crate) struct Spec {
     pub group: Option<u32>,
     /// Additional groups.
     pub supplemental_groups: Vec<u32>,
+    /// Leave out the image's groups.
+    #[serde(default)]
+    pub strict_groups: bool,
     /// Capabilities as bits.
     pub capabilities: u64,
     /// All devices, writable `/sys`, nothing masked.
@@ -78,6 +84,9 @@ pub(crate) struct Spec {
     pub no_new_privileges: bool,
     /// Leave `/proc` as it is.
     pub unmasked_proc: bool,
+    /// AppArmor profile; it is loaded.
+    #[serde(default)]
+    pub app_armor: Option<String>,
     /// Compiled filter.
     pub seccomp: Option<PathBuf>,
     /// In order.
@@ -181,6 +190,15 @@ pub(crate) enum Reply {
     /// This container has ended; its record is on the disk.
     Ended(String),
     /// Refused or failed.
+    Failed(Failure),
+}
+
+/// What a child of the shim says before it becomes the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// Who it is.
+    User(User),
+    /// It could not.
     Failed(Failure),
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use runtime::{
-    Config, ContainerConfig, ContainerState, Embedded, Error, Mount, PodConfig, Propagation, Runtime, teardown,
+    Config, ContainerConfig, ContainerState, Embedded, Error, Mount, PodConfig, Runtime, teardown,
 };
 
 /// A runtime in temporary directories; dropping it removes every trace.
@@ -154,8 +154,7 @@ pub fn container(name: &str, args: &[&str]) -> ContainerConfig {
 
 /// A volume of a container.
 pub fn volume(source: &Path, target: &str) -> Mount {
-    let (target, propagation) = (target.into(), Propagation::Private);
-    Mount { source: source.to_owned(), target, read_only: false, propagation, in_pod_ids: false }
+    Mount { source: source.to_owned(), target: target.into(), ..Mount::default() }
 }
 
 /// Starts the pod `pod`, whose containers share one pid namespace.
