@@ -197,6 +197,6 @@ fn the_room_of_a_nominated_pod_that_is_deleted_and_the_end_of_its_node_help_othe
     // A node that goes takes its nominations with it.
     world.pod(None, Some(&change(&nominated, |p| p["metadata"]["name"] = "s".into())));
     let gone = Change { old: Some(node("n", "4", json!({}), json!({}))), new: None };
-    assert!(world.state.node_changed(&gone, world.now));
+    world.state.node_changed(&gone, world.now);
     assert_eq!(world.nominated("s"), None);
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use meta::Key;
 
 use crate::queue::Hint;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 /// Why a node is refused.
@@ -52,6 +53,8 @@ pub struct Filter {
     pub name: &'static str,
     /// The check. Pure.
     pub check: fn(&PodInfo, &NodeInfo) -> Result<(), Rejection>,
+    /// Names all of the pod that the check looks at.
+    pub reads: fn(&PodInfo, &mut Signature),
     /// Events after which a pod that this filter refused may fit.
     pub helped_by: &'static [Hint],
 }
