@@ -4,6 +4,7 @@
 mod api;
 
 use std::net::IpAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,9 @@ fn main() {
         Some("inside") => inside(&args.collect::<Vec<_>>()),
         _ => {
             let tokio = tokio::runtime::Runtime::new().expect("a runtime");
-            tokio.block_on(life());
+            tokio.block_on(life(json!({})));
+            let own = json!({"hostUsers": false, "securityContext": {"runAsUser": 1000, "fsGroup": 2000}});
+            tokio.block_on(life(own));
             println!("test node ... ok");
         }
     }
@@ -38,7 +41,11 @@ fn inside(args: &[String]) {
             let mut set = nix::sys::signal::SigSet::empty();
             set.add(nix::sys::signal::Signal::SIGTERM);
             set.thread_block().expect("blocked");
-            println!("{} {}", std::env::var("GREETING").expect("set"), std::fs::read_to_string("/c/k").expect("file"));
+            let map = std::fs::read_to_string("/proc/self/uid_map").expect("file");
+            let root = map.split_whitespace().nth(1).expect("a number");
+            let whose = if root == "0" { "the node's" } else { "its own" };
+            let read = std::fs::read_to_string("/c/k").expect("file");
+            println!("{} {read}, {whose} users", std::env::var("GREETING").expect("set"));
             std::fs::write("/dev/termination-log", "last words").expect("written");
             set.wait().expect("a signal");
             std::process::exit(if Path::new("/e/stopping").exists() { 0 } else { 4 });
@@ -136,7 +143,8 @@ fn pod() -> Value {
                 "volumeMounts": [{"name": "e", "mountPath": "/e", "subPath": "part"}, {"name": "c", "mountPath": "/c"}]}]}})
 }
 
-async fn life() {
+/// With these fields added to the pod's spec.
+async fn life(fields: Value) {
     assert!(nix::unistd::geteuid().is_root(), "node tests make namespaces and cgroups: run them as root");
     let dir = tempfile::tempdir().expect("directory");
     let name = dir.path().file_name().expect("a name").to_string_lossy().trim_start_matches('.').to_owned();
@@ -146,7 +154,7 @@ async fn life() {
         cgroup_root: format!("ironclad-test-{name}"),
         shim_exe: std::env::current_exe().expect("a path"),
     };
-    let test = tokio::spawn(scenario(config.clone(), dir.path().to_owned()));
+    let test = tokio::spawn(scenario(config.clone(), dir.path().to_owned(), fields));
     let result = test.await;
     let left = kubelet::volume::take_down::mounts_below(&dir.path().join("kubelet"));
     let _ = kubelet::volume::take_down::unmount(&dir.path().join("kubelet"));
@@ -155,21 +163,28 @@ async fn life() {
     assert!(left.is_empty(), "mounts are left: {left:?}");
 }
 
-async fn scenario(config: runtime::Config, dir: std::path::PathBuf) {
+async fn scenario(config: runtime::Config, dir: std::path::PathBuf, fields: Value) {
     let world = start(Api::new(), &config, &dir);
     let ready = |o: Option<&Value>| o.is_some_and(|o| o["status"]["conditions"][3]["reason"] == "KubeletReady");
     world.until("/api/v1/nodes/n1", "a ready node", ready).await;
     world.api.put("/api/v1/namespaces/ns/configmaps/cm", json!({"apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"name": "cm", "namespace": "ns"}, "data": {"k": "world"}}));
     let begun = Instant::now();
-    world.api.put(POD, pod());
+    let mut wanted = pod();
+    let own = fields["hostUsers"] == false;
+    fields.as_object().expect("fields").iter().for_each(|(name, value)| wanted["spec"][name] = value.clone());
+    world.api.put(POD, wanted);
     let is_ready = |o: Option<&Value>| o.is_some_and(|o| o["status"]["containerStatuses"][0]["ready"] == true);
     let pod = world.until(POD, "a ready pod", is_ready).await;
     println!("ready after {:?}", begun.elapsed());
     assert_eq!(pod["status"]["initContainerStatuses"][0]["state"]["terminated"]["reason"], "Completed");
     assert!(pod["status"]["conditions"].as_array().expect("list").iter().all(|c| c["status"] == "True"));
     let log = std::fs::read_to_string(dir.join("logs/ns_p_u1/a/0.log")).expect("a log");
-    assert!(log.ends_with("stdout F hello world\n"), "{log}");
+    let whose = if own { "its own" } else { "the node's" };
+    assert!(log.ends_with(&format!("stdout F hello world, {whose} users\n")), "{log}");
+    // On the disk a file is of the user that the pod sees.
+    let made = std::fs::metadata(dir.join("kubelet/pods/u1/volumes/kubernetes.io~empty-dir/e/part/ready")).expect("a file");
+    assert_eq!((made.uid(), made.gid()), if own { (1000, 2000) } else { (0, 0) });
     let id = pod["status"]["containerStatuses"][0]["containerID"].clone();
 
     // Another agent takes over: the container goes on.

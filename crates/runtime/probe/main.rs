@@ -57,6 +57,23 @@ fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
         // Prints so many megabytes.
         "flood" => (0..number(args)).try_for_each(|_| std::io::stdout().write_all(&[b'x'; 1 << 20]))?,
         "eat" => eat(number(args) as usize),
+        // Owner, group and mode of each.
+        "owner" => {
+            use std::os::unix::fs::MetadataExt;
+            for path in args {
+                let meta = std::fs::symlink_metadata(path)?;
+                println!("{}:{} {:o}", meta.uid(), meta.gid(), meta.mode() & 0o7777);
+            }
+        }
+        // What the kernel says to who makes a block device, becomes somebody, gives a file away, makes a mount
+        // writable, takes one away, or makes a new procfs.
+        "block" => told(unsafe { libc::mknod(c_text(&args[0]).as_ptr(), libc::S_IFBLK | 0o600, libc::makedev(8, 0)) }),
+        "become" => told(unsafe { libc::setuid(number(args) as u32) }),
+        "give" => told(unsafe { libc::chown(c_text(&args[0]).as_ptr(), number(&args[1..]) as u32, u32::MAX) }),
+        "remount" => told(mount(&args[0], None, libc::MS_REMOUNT | libc::MS_BIND)),
+        "unmount" => told(unsafe { libc::umount2(c_text(&args[0]).as_ptr(), 0) }),
+        "procfs" => told(mount(&args[0], Some(c"proc"), 0)),
+        "tmpfs" => told(mount(&args[0], Some(c"tmpfs"), 0)),
         "unshare" => return Ok(unsafe { libc::unshare(libc::CLONE_NEWUSER) }.abs()),
         // Makes a node for a character device and opens it.
         "device" => {
@@ -72,6 +89,21 @@ fn run(verb: &str, args: &[String]) -> std::io::Result<i32> {
         }
     }
     Ok(0)
+}
+
+fn c_text(text: &str) -> std::ffi::CString {
+    std::ffi::CString::new(text).expect("no NUL")
+}
+
+/// Prints the name of the error, or that there was none.
+fn told(result: i32) {
+    let error = (result != 0).then(std::io::Error::last_os_error);
+    println!("{}", error.map_or("done".to_owned(), |e| e.raw_os_error().map_or(e.to_string(), |n| n.to_string())));
+}
+
+fn mount(target: &str, kind: Option<&std::ffi::CStr>, flags: libc::c_ulong) -> i32 {
+    let kind = kind.map_or(std::ptr::null(), |kind| kind.as_ptr());
+    unsafe { libc::mount(c"none".as_ptr(), c_text(target).as_ptr(), kind, flags, std::ptr::null()) }
 }
 
 fn descriptors() -> std::io::Result<()> {

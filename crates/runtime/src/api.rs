@@ -29,6 +29,9 @@ pub struct PodConfig {
     pub host_ipc: bool,
     /// All containers see one pid namespace.
     pub share_pid: bool,
+    /// Users and groups of its own (`hostUsers: false`); not with any namespace of the host's.
+    #[serde(default)]
+    pub user_namespace: bool,
     /// Sysctls to set in the sandbox's namespaces.
     pub sysctls: BTreeMap<String, String>,
     /// Limits of the whole pod.
@@ -69,6 +72,9 @@ pub struct Mount {
     pub read_only: bool,
     /// `private`, `rslave` (HostToContainer) or `rshared` (Bidirectional).
     pub propagation: Propagation,
+    /// Its files have the ids of the pod's user namespace already ([`Runtime::mount_image`]); all others are shown so.
+    #[serde(default)]
+    pub in_pod_ids: bool,
 }
 
 /// Mount propagation.
@@ -373,9 +379,14 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// Usage of a container.
     async fn usage(&self, id: &str) -> Result<Usage>;
-    /// Mounts an image's files read-only on a directory of the node. Idempotent; unmounting is the caller's.
-    async fn mount_image(&self, image_id: &str, target: &std::path::Path) -> Result<()> {
+    /// Mounts an image's files read-only on a directory of the node, for a pod that has been started and with its ids.
+    /// Idempotent; unmounting is the caller's.
+    async fn mount_image(&self, _pod_uid: &str, image_id: &str, target: &std::path::Path) -> Result<()> {
         Err(Error::System(format!("this runtime cannot mount image {image_id} on {}", target.display())))
+    }
+    /// Whether pods can have user namespaces.
+    fn user_namespaces(&self) -> bool {
+        false
     }
     /// A local image by name or id.
     async fn image(&self, name: &str) -> Result<Option<Image>>;

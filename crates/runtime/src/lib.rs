@@ -19,10 +19,12 @@ mod disk;
 mod embedded;
 mod image;
 mod mount;
+mod overlay;
 mod root;
 mod seccomp;
 pub mod shim;
 mod tree;
+mod users;
 
 pub use api::*;
 pub use config::Config;

@@ -31,6 +31,7 @@ pub(crate) const NO_EXEC: u64 = 0x8;
 /// See [`READ_ONLY`].
 pub(crate) const STRICT_ATIME: u64 = 0x20;
 
+const ID_MAP: u64 = 0x10_0000;
 const OPEN_TREE_CLONE: libc::c_uint = 1;
 const AT_RECURSIVE: libc::c_uint = 0x8000;
 const AT_EMPTY_PATH: libc::c_uint = libc::AT_EMPTY_PATH as libc::c_uint;
@@ -114,6 +115,13 @@ pub(crate) fn shape_tree(tree: &OwnedFd, read_only: bool, propagation: MsFlags) 
         make_read_only(tree)?;
     }
     Ok(())
+}
+
+/// Shows a whole detached tree with the ids of a user namespace: what is 0 on the disk belongs to its root, and what
+/// that one makes is 0 on the disk. `EINVAL` for a file system that cannot be shown so.
+pub(crate) fn map_ids(tree: &OwnedFd, users: impl AsFd) -> nix::Result<()> {
+    let users = u64::try_from(users.as_fd().as_raw_fd()).map_err(|_| Errno::EBADF)?;
+    set_attributes(tree, AT_EMPTY_PATH | AT_RECURSIVE, &Attributes { set: ID_MAP, userns_fd: users, ..Default::default() })
 }
 
 /// Attaches a detached tree on an open place.

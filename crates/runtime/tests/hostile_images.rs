@@ -109,6 +109,7 @@ async fn an_image_without_directories_for_the_kernel_does_not_start() {
                 target: "/vol".into(),
                 read_only: false,
                 propagation: runtime::Propagation::Private,
+                in_pod_ids: false,
             }];
             let error = node.runtime.start_container("pod", &config).await.unwrap_err().to_string();
             let expected = format!("filesystem {kind:?} must be mounted on ordinary directory");

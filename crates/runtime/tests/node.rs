@@ -127,6 +127,7 @@ async fn mounts_in_order_and_protects() {
         target: target.into(),
         read_only,
         propagation: Propagation::HostToContainer,
+        in_pod_ids: false,
     };
     let mut config = container("main", &["wait"]);
     config.mounts =

@@ -31,6 +31,7 @@ pub fn sandbox(agent: &Agent, pod: &Pod, attempt: u32) -> PodConfig {
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
         share_pid: spec.share_process_namespace == Some(true),
+        user_namespace: spec.host_users == Some(false),
         sysctls: sysctls.map(|s| (s.name.clone(), s.value.clone())).collect(),
         resources: resources::pod(pod),
         cgroup_parent: resources::cgroup_parent(pod).to_owned(),
@@ -141,5 +142,6 @@ fn own_files(
 }
 
 fn bind(source: PathBuf, target: &str) -> Mount {
-    Mount { source, target: PathBuf::from(target), read_only: false, propagation: Propagation::Private }
+    let (read_only, propagation, in_pod_ids) = (false, Propagation::Private, false);
+    Mount { source, target: PathBuf::from(target), read_only, propagation, in_pod_ids }
 }

@@ -41,15 +41,17 @@ fn strict_groups(pod: &Pod) -> Option<Refusal> {
     })
 }
 
-/// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.
-pub fn sandbox(pod: &Pod) -> Result<(), String> {
+/// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged. `user_namespaces`:
+/// whether the runtime has them.
+pub fn sandbox(pod: &Pod, user_namespaces: bool) -> Result<(), String> {
     let spec = spec::of(pod);
     let class = spec.runtime_class_name.as_deref().unwrap_or_default();
     if !class.is_empty() {
         return Err(format!("runtimeclass.node.k8s.io {class:?} not found"));
     }
-    if spec.host_users == Some(false) {
-        return Err("RuntimeClass handler \"\" does not support user namespaces".to_owned());
+    if spec.host_users == Some(false) && !user_namespaces {
+        // Upstream: `userns.GetOrCreateUserNamespaceMappings`.
+        return Err("can't set `spec.hostUsers: false`, runtime does not support user namespaces".to_owned());
     }
     Ok(())
 }
@@ -115,9 +117,11 @@ mod tests {
 
     #[test]
     fn what_the_runtime_lacks_is_said_when_it_is_needed() {
-        let made = |spec| sandbox(&spec::tests::pod(spec)).err();
+        let with = |spec, user_namespaces| sandbox(&spec::tests::pod(spec), user_namespaces).err();
+        let made = |spec| with(spec, false);
         assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
-        assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("user namespaces")));
+        assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("runtime does not support user namespaces")));
+        assert_eq!(with(json!({"containers": [], "hostUsers": false}), true), None);
         assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
         let configured = |of_pod: Value, c: Value| {
             let p = spec::tests::pod(json!({"securityContext": of_pod, "containers": [c]}));

@@ -131,7 +131,7 @@ impl Desk {
                 agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
             }
         }
-        unsupported::sandbox(&self.pod)?;
+        unsupported::sandbox(&self.pod, agent.runtime.user_namespaces())?;
         let config = launch::sandbox(agent, &self.pod, attempt);
         let pod = agent.runtime.start_pod(&config).await.map_err(|e| e.to_string())?;
         if let Some(netns) = pod.netns.as_deref().filter(|_| !config.host_network) {

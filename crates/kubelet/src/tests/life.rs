@@ -131,6 +131,36 @@ async fn a_pod_runs_and_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_pod_gets_users_of_its_own_or_does_not_start() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    let mut own = pod("Always", "i");
+    own["spec"]["hostUsers"] = json!(false);
+    world.api.put(POD, own);
+    let mut changes = world.api.changes();
+    let refused = async {
+        loop {
+            let (_, change) = changes.recv().await.expect("a change");
+            let event = &change["object"];
+            if event["reason"] == "FailedCreatePodSandBox" {
+                return event["message"].as_str().expect("a text").to_owned();
+            }
+        }
+    };
+    let refused = tokio::time::timeout(std::time::Duration::from_secs(20), refused).await.expect("an event");
+    assert!(refused.ends_with("can't set `spec.hostUsers: false`, runtime does not support user namespaces"), "{refused}");
+    assert!(runtime::Runtime::pod(&*world.runtime, "u1").await.expect("answer").is_none());
+    // As after the exchange of the node's kernel: it is tried again.
+    world.runtime.user_namespaces.store(true, std::sync::atomic::Ordering::Relaxed);
+    world.phase("Running").await;
+    let made = runtime::Runtime::pod(&*world.runtime, "u1").await.expect("answer").expect("a sandbox");
+    assert!(made.config.user_namespace);
+    let config = world.runtime.configs.lock().expect("lock")[0].clone();
+    assert!(config.mounts.iter().all(|mount| !mount.in_pod_ids), "the runtime shows all of them with the pod's ids");
+    world.stop.cancel();
+}
+
+#[tokio::test]
 async fn a_container_that_ends_is_restarted_and_its_end_is_kept() {
     let world = World::start();
     world.api.put(CONFIG_MAP, config_map());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +17,8 @@ pub(crate) struct Fake {
     pods: Mutex<BTreeMap<String, Pod>>,
     events: broadcast::Sender<Event>,
     pub(crate) configs: Mutex<Vec<ContainerConfig>>,
+    /// Whether it says that it has user namespaces.
+    pub(crate) user_namespaces: AtomicBool,
 }
 
 fn now() -> i64 {
@@ -24,7 +27,8 @@ fn now() -> i64 {
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        Fake { pods: Mutex::default(), events: broadcast::Sender::new(64), configs: Mutex::default() }
+        let (pods, configs, user_namespaces) = Default::default();
+        Fake { pods, events: broadcast::Sender::new(64), configs, user_namespaces }
     }
 
     fn say(&self, uid: &str) {
@@ -161,6 +165,10 @@ impl Runtime for Fake {
 
     async fn usage(&self, _id: &str) -> Result<Usage> {
         Ok(Usage::default())
+    }
+
+    fn user_namespaces(&self) -> bool {
+        self.user_namespaces.load(Ordering::Relaxed)
     }
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {

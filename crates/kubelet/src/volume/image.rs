@@ -48,7 +48,7 @@ pub async fn mount(
             ..Container::default()
         };
         let image = image::ensure(agent, pod, &wanted, sources, history).await?;
-        agent.runtime.mount_image(&image.id, &place.path).await.map_err(|error| Refused {
+        agent.runtime.mount_image(spec::uid(pod), &image.id, &place.path).await.map_err(|error| Refused {
             reason: "CreateContainerError",
             message: error.to_string(),
             pulled: false,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, Pod, Volume, VolumeMount};
 use runtime::{Mount, Propagation};
 
 use super::{Volumes, subpath};
@@ -35,6 +35,7 @@ pub fn of_container(
                 Some("Bidirectional") => Propagation::Bidirectional,
                 _ => Propagation::Private,
             },
+            in_pod_ids: volume_of(pod, &mount.name).is_some_and(|v| v.image.is_some()),
         });
     }
     Ok(mounts)
@@ -59,13 +60,36 @@ fn part(mount: &VolumeMount, env: impl Fn(&str) -> Option<String>) -> Result<Str
 
 /// Volumes whose content the kubelet writes are not for the container to change.
 fn is_read_only(pod: &Pod, name: &str) -> bool {
-    let volumes = spec::of(pod).volumes.as_deref().unwrap_or_default();
-    volumes.iter().find(|v| v.name == name).is_some_and(|v| {
+    volume_of(pod, name).is_some_and(|v| {
         v.config_map.is_some() || v.secret.is_some() || v.projected.is_some() || v.downward_api.is_some()
             || v.image.is_some()
     })
 }
 
+fn volume_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a Volume> {
+    spec::of(pod).volumes.iter().flatten().find(|v| v.name == name)
+}
+
 fn absolute(path: &str) -> std::path::PathBuf {
     Path::new("/").join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::volume::Mounted;
+    use serde_json::json;
+
+    #[test]
+    fn only_images_are_mounted_with_the_pods_ids() {
+        let mount = |name: &str| json!({"name": name, "mountPath": format!("/{name}")});
+        let pod = spec::tests::pod(json!({
+            "volumes": [{"name": "e", "emptyDir": {}}, {"name": "i", "image": {"reference": "r"}}],
+            "containers": [{"name": "c", "volumeMounts": [mount("e"), mount("i")]}]}));
+        let volumes = ["e", "i"].map(|name| (name.to_owned(), Mounted { path: name.into(), refresh_at: None })).into();
+        let container = &spec::of(&pod).containers[0];
+        let mounts = of_container(&pod, container, &volumes, Path::new("/none"), |_| None).expect("mounts");
+        let shown: Vec<_> = mounts.iter().map(|m| (m.source.as_path(), m.read_only, m.in_pod_ids)).collect();
+        assert_eq!(shown, [(Path::new("e"), false, false), (Path::new("i"), true, true)]);
+    }
 }

@@ -29,7 +29,10 @@ const LINKS: [(&str, &str); 5] = [
     ("pts/ptmx", "ptmx"),
 ];
 
-/// One device of the host.
+/// The group of terminals (`tty`).
+const TERMINALS: u32 = 5;
+
+/// One device of the host. It keeps its owner, also in a user namespace, whose root is then nobody to it.
 pub(super) struct Device {
     path: PathBuf,
     kind: SFlag,
@@ -87,7 +90,8 @@ pub(super) fn mount_all(spec: &Spec, place: &Place, shm: &OwnedFd, devices: Vec<
         add(&place.root, &device).map_err(|e| Failure::system(format_args!("make {}", device.path.display()), e))?;
     }
     let quiet = NO_SUID | NO_EXEC;
-    let pts = made("devpts", quiet, "newinstance,ptmxmode=0666,mode=0620,gid=5")?;
+    let terminals = spec.users.map_or(TERMINALS, |range| range.on_node(TERMINALS));
+    let pts = made("devpts", quiet, &format!("newinstance,ptmxmode=0666,mode=0620,gid={terminals}"))?;
     let queue = made("mqueue", quiet | NO_DEV, "")?;
     for (name, tree) in [("pts", &pts), ("mqueue", &queue), ("shm", shm)] {
         below(&dev, name, tree).map_err(|e| Failure::system(format_args!("mount /dev/{name}"), e))?;

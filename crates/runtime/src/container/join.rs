@@ -7,6 +7,7 @@ use nix::sched::{CloneFlags, setns};
 
 use super::Result;
 use crate::shim::wire::{Failure, Spec};
+use crate::users;
 
 /// Moves this process into a cgroup of each hierarchy.
 pub(crate) fn cgroups(files: &[PathBuf]) -> Result<()> {
@@ -17,8 +18,9 @@ pub(crate) fn cgroups(files: &[PathBuf]) -> Result<()> {
 }
 
 /// Enters the namespaces of a running container. Network, ipc and uts are the shim's already, and the pid namespace
-/// was chosen before the fork.
-pub(super) fn container(spec: &Spec, pid: i32) -> Result<()> {
+/// was chosen before the fork. A user namespace comes last: who has ids that others in the container have, too, must not
+/// have the node's root.
+pub(super) fn container(spec: &Spec, pid: i32, users: Option<&File>) -> Result<()> {
     cgroups(&spec.cgroup)?;
     let open = |kind: &str| {
         let path = format!("/proc/{pid}/ns/{kind}");
@@ -26,5 +28,6 @@ pub(super) fn container(spec: &Spec, pid: i32) -> Result<()> {
     };
     let (mount, cgroup) = (open("mnt")?, open("cgroup")?);
     setns(&cgroup, CloneFlags::CLONE_NEWCGROUP).map_err(|e| Failure::system("enter cgroup namespace", e))?;
-    setns(&mount, CloneFlags::CLONE_NEWNS).map_err(|e| Failure::system("enter mount namespace", e))
+    setns(&mount, CloneFlags::CLONE_NEWNS).map_err(|e| Failure::system("enter mount namespace", e))?;
+    users.map_or(Ok(()), users::enter).map_err(|e| Failure::system("enter the user namespace", e))
 }

@@ -8,12 +8,14 @@ mod dev;
 mod itself;
 mod join;
 mod lookup;
+mod mapped;
 mod place;
 mod proc;
 mod program;
 mod rootfs;
 mod stdio;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use crate::shim::wire::{Failure, Spec};
@@ -22,17 +24,18 @@ use program::Last;
 
 pub(crate) use credentials::renounce;
 pub(crate) use join::cgroups as join_cgroups;
+pub(crate) use mapped::{Entrance, build, start_mapped};
 pub(crate) use proc::set_oom_score_adj;
 pub(crate) use stdio::Stdio;
 
 type Result<T> = std::result::Result<T, Failure>;
 
 /// Becomes the first program of a container; returns only when that fails.
-pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
+pub(crate) fn start(spec: &Spec, stdio: &Stdio, terminal: Option<&OwnedFd>) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
         let last = before(spec)?;
         join::cgroups(&spec.cgroup)?;
-        let (place, null) = rootfs::enter(spec)?;
+        let (place, null) = rootfs::enter(spec, None)?;
         stdio::connect(&place, stdio, terminal, Some(&null))?;
         rootfs::protect(spec, &place, &null)?;
         program::run(spec, &place, &spec.args, last)
@@ -43,11 +46,17 @@ pub(crate) fn start(spec: &Spec, stdio: Stdio, terminal: Option<&OwnedFd>) -> Fa
     }
 }
 
-/// Becomes another program in the running container whose first process is `pid`.
-pub(crate) fn exec(spec: &Spec, pid: i32, args: &[String], stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
+/// Becomes another program in the running container whose first process is `pid`, in the pod's user namespace if it
+/// has one.
+pub(crate) fn exec(
+    spec: &Spec, pid: i32, users: Option<&File>, args: &[String], stdio: &Stdio, terminal: Option<&OwnedFd>,
+) -> Failure {
     let attempt = || -> Result<std::convert::Infallible> {
         let last = before(spec)?;
-        join::container(spec, pid)?;
+        if users.is_some() {
+            stdio::hand_over(stdio, mapped::range(spec)?)?;
+        }
+        join::container(spec, pid, users)?;
         let place = Place::here()?;
         stdio::connect(&place, stdio, terminal, None)?;
         program::run(spec, &place, args, last)

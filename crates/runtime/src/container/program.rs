@@ -16,6 +16,7 @@ use super::place::Place;
 use super::{Result, credentials, lookup, stdio};
 use crate::seccomp::{self, Filter};
 use crate::shim::wire::{Failure, Spec};
+use crate::users;
 
 /// Largest file of users or groups, bytes.
 const MAX_ACCOUNTS: u64 = 8 << 20;
@@ -42,6 +43,14 @@ pub(super) fn run(spec: &Spec, place: &Place, args: &[String], last: Last) -> Re
     let filter = last.filter;
     let (passwd, groups) = (accounts(place, "etc/passwd")?, accounts(place, "etc/group")?);
     let identity = lookup::identity(&spec.user, spec.group, &passwd, &groups).map_err(Failure::Start)?;
+    if spec.users.is_some() {
+        // In runc's words.
+        for (id, call, kind) in [(identity.gid, "setgid", "gid"), (identity.uid, "setuid", "uid")] {
+            if id >= users::LENGTH {
+                return Err(Failure::Start(format!("cannot {call} to unmapped {kind} {id} in user namespace")));
+            }
+        }
+    }
     let env = environment(spec, &identity.home);
     let entered = enter_directory(spec, place);
     stdio::give(identity.uid)?;

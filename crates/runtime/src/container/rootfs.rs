@@ -5,9 +5,11 @@
 //! up by [`Root`](crate::root::Root) and held open: a link in an image or in a volume leads neither out of the
 //! container nor through the magic links of `/proc`.
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
 use nix::unistd::chdir;
@@ -16,7 +18,8 @@ use super::place::Place;
 use super::{Result, dev, proc};
 use crate::root::Kind;
 use crate::shim::wire::{Failure, Spec};
-use crate::{Mount, Propagation, mount};
+use crate::users::{self, IdRange};
+use crate::{Mount, Propagation, mount, overlay};
 
 /// Overlay options must fit into one page.
 const MAX_OPTIONS: usize = 4095;
@@ -29,13 +32,16 @@ struct Taken {
 }
 
 /// Makes the namespaces and the whole tree, and enters it; the root is still writable. Also returns its `/dev/null`.
-pub(super) fn enter(spec: &Spec) -> Result<(Place, OwnedFd)> {
+///
+/// With a user namespace, layers and volumes are seen with its ids, and what is made is its root's.
+pub(super) fn enter(spec: &Spec, users: Option<(&File, IdRange)>) -> Result<(Place, OwnedFd)> {
+    let namespace = users.map(|(namespace, _)| namespace);
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWCGROUP)
         .map_err(|e| Failure::system("make mount namespace", e))?;
     // Trees of shared mounts are taken while they still are peers of the host's.
     let mut taken = Vec::new();
     for wanted in spec.mounts.iter().filter(|m| m.propagation == Propagation::Bidirectional) {
-        taken.push(take(wanted)?);
+        taken.push(take(wanted, namespace)?);
     }
     mount::propagate_all(MsFlags::MS_SLAVE).map_err(|e| Failure::system("leave the host's mounts", e))?;
     let mut shared = taken.into_iter();
@@ -47,12 +53,15 @@ pub(super) fn enter(spec: &Spec) -> Result<(Place, OwnedFd)> {
         };
         all.push(match from_host {
             Some(tree) => tree,
-            None => take(wanted)?,
+            None => take(wanted, namespace)?,
         });
     }
     let shm = mount::clone_tree(&spec.shm).map_err(|e| Failure::system(spec.shm.display(), e))?;
     let devices = dev::take(spec)?;
-    overlay(spec)?;
+    overlay(spec, namespace)?;
+    if let Some((_, range)) = users {
+        users::make_files_for(range).map_err(|e| Failure::system("act as the root of the user namespace", e))?;
+    }
     mount::pivot(&spec.dir.join("rootfs")).map_err(|e| Failure::system("change the root", e))?;
     let place = Place::here()?;
     proc::mount_all(spec, &place)?;
@@ -79,12 +88,18 @@ pub(super) fn protect(spec: &Spec, place: &Place, null: &OwnedFd) -> Result<()> 
     Ok(())
 }
 
-fn take(wanted: &Mount) -> Result<Taken> {
+fn take(wanted: &Mount, users: Option<&File>) -> Result<Taken> {
     let fail = |e: &dyn std::fmt::Display| {
         Failure::Start(format!("mount {} on {}: {e}", wanted.source.display(), wanted.target.display()))
     };
     let directory = std::fs::metadata(&wanted.source).map_err(|e| fail(&e))?.is_dir();
+    if users.is_some() && wanted.propagation == Propagation::Bidirectional {
+        return Err(fail(&"mount propagation out of a user namespace is not possible"));
+    }
     let tree = mount::clone_tree(&wanted.source).map_err(|e| fail(&e))?;
+    if let Some(users) = users.filter(|_| !wanted.in_pod_ids) {
+        mount::map_ids(&tree, users).map_err(|e| fail(&unmappable(&wanted.source, e)))?;
+    }
     let propagation = match wanted.propagation {
         Propagation::Private => MsFlags::MS_PRIVATE,
         Propagation::HostToContainer => MsFlags::MS_SLAVE,
@@ -95,13 +110,26 @@ fn take(wanted: &Mount) -> Result<Taken> {
     Ok(Taken { tree, target, kind: if directory { Kind::Directory } else { Kind::File } })
 }
 
-fn overlay(spec: &Spec) -> Result<()> {
-    // Short relative names: all layers together must fit into one page.
-    chdir(&spec.layers_dir).map_err(|e| Failure::system(spec.layers_dir.display(), e))?;
+/// In runc's words.
+fn unmappable(source: &Path, error: Errno) -> String {
+    let why = match error {
+        Errno::EINVAL => " (maybe the filesystem used doesn't support idmap mounts on this kernel?)",
+        _ => "",
+    };
+    format!("failed to set MOUNT_ATTR_IDMAP on {}: {}{why}", source.display(), error.desc().to_lowercase())
+}
+
+fn overlay(spec: &Spec, users: Option<&File>) -> Result<()> {
     let (upper, work, root) = (spec.dir.join("upper"), spec.dir.join("work"), spec.dir.join("rootfs"));
+    // Short relative names: all layers together must fit into one page.
+    let layers = match users {
+        None => chdir(&spec.layers_dir).map(|()| spec.layers.join(":")).map_err(|e| Failure::system(spec.layers_dir.display(), e))?,
+        Some(users) => overlay::map_layers(&root, &spec.layers_dir, &spec.layers, users)
+            .map_err(|e| Failure::Start(unmappable(&spec.layers_dir, e)))?,
+    };
     // Volatile: no container outlives the machine, so nothing is written to the disk for its end.
     let options =
-        format!("lowerdir={},upperdir={},workdir={},volatile", spec.layers.join(":"), upper.display(), work.display());
+        format!("lowerdir={layers},upperdir={},workdir={},volatile", upper.display(), work.display());
     if options.len() > MAX_OPTIONS {
         return Err(Failure::Config(format!("the image has too many layers ({})", spec.layers.len())));
     }

@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::unistd::Uid;
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{Gid, Uid, fchown};
 
 use super::Result;
 use super::place::Place;
@@ -12,6 +13,7 @@ use crate::mount;
 use crate::root::Kind;
 use crate::shim::socket;
 use crate::shim::wire::Failure;
+use crate::users::IdRange;
 
 /// Where the three streams come from.
 pub(crate) enum Stdio {
@@ -24,14 +26,14 @@ pub(crate) enum Stdio {
 /// Connects descriptors 0, 1 and 2; hands the master of a new terminal over the socket `report`. With `null`, the
 /// container's own, this is the start of the container, whose terminal is also its console.
 pub(super) fn connect(
-    place: &Place, stdio: Stdio, report: Option<&OwnedFd>, null: Option<&OwnedFd>,
+    place: &Place, stdio: &Stdio, report: Option<&OwnedFd>, null: Option<&OwnedFd>,
 ) -> Result<()> {
     match (stdio, null) {
-        (Stdio::Pipes(Some(input), output, error), _) => duplicate([&input, &output, &error]),
+        (Stdio::Pipes(Some(input), output, error), _) => duplicate([input, output, error]),
         // The container's node and not the host's: its mode and owner are the container's to change.
-        (Stdio::Pipes(None, output, error), Some(null)) => duplicate([null, &output, &error]),
+        (Stdio::Pipes(None, output, error), Some(null)) => duplicate([null, output, error]),
         (Stdio::Pipes(None, output, error), None) => {
-            duplicate([&place.device(Path::new("dev/null"), 1, 3)?, &output, &error])
+            duplicate([&place.device(Path::new("dev/null"), 1, 3)?, output, error])
         }
         (Stdio::Terminal, null) => {
             let terminal = terminal(place, report, null.is_some())?;
@@ -40,13 +42,25 @@ pub(super) fn connect(
     }
 }
 
+/// Makes the pipes the pod's root's, who can give them on: from inside the user namespace the node's cannot be given.
+pub(super) fn hand_over(stdio: &Stdio, range: IdRange) -> Result<()> {
+    let Stdio::Pipes(input, output, error) = stdio else { return Ok(()) };
+    let change = |fd: &OwnedFd| -> nix::Result<()> {
+        let pipe = fstat(fd)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFIFO.bits();
+        let (user, group) = (Uid::from_raw(range.first), Gid::from_raw(range.first));
+        if pipe { fchown(fd, Some(user), Some(group)) } else { Ok(()) }
+    };
+    let mut all = input.iter().chain([output, error]);
+    all.try_for_each(change).map_err(|e| Failure::system("give the standard streams to the pod", e))
+}
+
 /// Gives the streams to the user, so that `/dev/stdout` can be opened; a device such as `/dev/null` stays whose it is.
 pub(super) fn give(uid: u32) -> Result<()> {
     for fd in [std::io::stdin().as_fd(), std::io::stdout().as_fd(), std::io::stderr().as_fd()] {
-        let stat = nix::sys::stat::fstat(fd).map_err(|e| Failure::system("look at the standard streams", e))?;
+        let stat = fstat(fd).map_err(|e| Failure::system("look at the standard streams", e))?;
         let null = stat.st_mode & libc::S_IFMT == libc::S_IFCHR && libc::major(stat.st_rdev) == 1;
         if stat.st_uid != uid && !null {
-            nix::unistd::fchown(fd, Some(Uid::from_raw(uid)), None)
+            fchown(fd, Some(Uid::from_raw(uid)), None)
                 .map_err(|e| Failure::system("give the standard streams to the user", e))?;
         }
     }

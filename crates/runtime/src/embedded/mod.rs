@@ -6,6 +6,7 @@ mod exec;
 mod image_mount;
 mod pods;
 mod prepare;
+mod ranges;
 mod records;
 mod resolve;
 mod sealed;
@@ -30,6 +31,7 @@ use crate::{
     Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig,
     Resources, Result, Runtime, Streams, Usage,
 };
+use ranges::Ranges;
 use records::PodRecord;
 use sealed::Sealed;
 
@@ -53,6 +55,8 @@ struct Inner {
     /// What shims are started from.
     program: Sealed,
     pods: Mutex<BTreeMap<String, PodRecord>>,
+    /// Ids of pods with user namespaces.
+    ranges: Ranges,
     filters: Mutex<HashSet<u64>>,
     events: broadcast::Sender<Event>,
 }
@@ -71,10 +75,12 @@ impl Embedded {
         }
         let hierarchies = Hierarchies::detect().map_err(fail)?;
         let program = Sealed::open(&config.shim_exe).map_err(system(format_args!("seal {}", config.shim_exe.display())))?;
-        let pods = Mutex::new(records::load(&config).map_err(fail)?);
+        let pods = records::load(&config).map_err(fail)?;
+        let ranges = Ranges::in_use(pods.iter().filter_map(|(uid, pod)| Some((uid.clone(), pod.users?))));
+        let pods = Mutex::new(pods);
         let (events, _) = broadcast::channel(EVENTS);
         let filters = Mutex::default();
-        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, filters, events });
+        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, ranges, filters, events });
         watch::adopt(&inner);
         Ok(Self { inner })
     }
@@ -199,9 +205,14 @@ impl Runtime for Embedded {
         .await
     }
 
-    async fn mount_image(&self, image_id: &str, target: &std::path::Path) -> Result<()> {
-        let (inner, image_id, target) = (self.inner.clone(), image_id.to_owned(), target.to_owned());
-        blocking(move || inner.mount_image(&image_id, &target)).await
+    async fn mount_image(&self, pod_uid: &str, image_id: &str, target: &std::path::Path) -> Result<()> {
+        let (inner, target) = (self.inner.clone(), target.to_owned());
+        let (uid, image_id) = (pod_uid.to_owned(), image_id.to_owned());
+        blocking(move || inner.mount_image(&uid, &image_id, &target)).await
+    }
+
+    fn user_namespaces(&self) -> bool {
+        ranges::kernel_has_user_namespaces()
     }
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {

@@ -11,11 +11,15 @@ use super::records::PodRecord;
 use super::{Inner, blocking, system, watch};
 use crate::shim::wire::{PidNamespace, Request, Sandbox};
 use crate::shim::{READY, SANDBOX};
+use crate::users::IdRange;
 use crate::{Error, Pod, PodConfig, Resources, Result, cgroup, clock, config, disk};
 
 /// What containerd sets in every pod's network: ports and pings for everyone.
 const NETWORK_DEFAULTS: [(&str, &str); 2] =
     [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+
+/// In a user namespace: all the groups that there are.
+const MAPPED_GROUPS: (&str, &str) = ("net.ipv4.ping_group_range", "0 65535");
 
 impl Inner {
     pub(super) async fn start_pod(self: &Arc<Self>, config: &PodConfig) -> Result<Pod> {
@@ -30,14 +34,19 @@ impl Inner {
             self.stop_pod(&config.uid).await?;
         }
         let (inner, wanted) = (self.clone(), config.clone());
-        let record = blocking(move || inner.prepare_pod(wanted)).await?;
+        let record = match blocking(move || inner.prepare_pod(wanted)).await {
+            Ok(record) => record,
+            Err(error) => {
+                self.undo(config).await?;
+                return Err(error);
+            }
+        };
         if let Some(old) = self.pods().get_mut(&config.uid) {
             // Who still follows the old sandbox must not clean up in the new one.
             old.created_at = record.created_at;
         }
         if let Err(error) = self.spawn_shim(&config.uid).await {
-            let (inner, uid) = (self.clone(), config.uid.clone());
-            blocking(move || inner.clean_pod(&uid)).await?;
+            self.undo(config).await?;
             return Err(error);
         }
         let shown = {
@@ -53,6 +62,27 @@ impl Inner {
         Ok(shown)
     }
 
+    /// After a failed start: an earlier sandbox of the pod is still known, anything else of it is not.
+    async fn undo(self: &Arc<Self>, config: &PodConfig) -> Result<()> {
+        let (inner, config) = (self.clone(), config.clone());
+        blocking(move || {
+            inner.clean_pod(&config.uid)?;
+            let known = inner.pods().contains_key(&config.uid);
+            if known { Ok(()) } else { inner.forget(&config) }
+        })
+        .await
+    }
+
+    /// Removes the record and the cgroup of a pod, and frees its ids.
+    fn forget(&self, config: &PodConfig) -> Result<()> {
+        let fail = |e| system(format_args!("remove pod {}", config.uid))(e);
+        let group = self.config.pod_cgroup(&config.cgroup_parent, &config.uid);
+        self.hierarchies.remove(&group).map_err(fail)?;
+        crate::remove_tree(&self.config.pod(&config.uid)).map_err(fail)?;
+        self.ranges.free(&config.uid);
+        Ok(())
+    }
+
     fn prepare_pod(&self, config: PodConfig) -> Result<PodRecord> {
         let fail = |e| system(format_args!("prepare pod {}", config.uid))(e);
         let group = self.config.pod_cgroup(&config.cgroup_parent, &config.uid);
@@ -62,6 +92,7 @@ impl Inner {
         cgroup::apply(&self.hierarchies, &group, &config.resources, false).map_err(fail)?;
         let dir = self.config.shim(&config.uid);
         std::fs::create_dir_all(&dir).map_err(fail)?;
+        let users = self.users(&config)?;
         let sandbox = Sandbox {
             hostname: config.hostname.clone(),
             host_network: config.host_network,
@@ -72,6 +103,7 @@ impl Inner {
                 (false, false) => PidNamespace::Own,
             },
             sysctls: sysctls(&config),
+            users,
             netns: self.config.netns(&config.uid),
             cgroup: self.hierarchies.procs_files(&shims),
             containers: self.config.containers(),
@@ -80,10 +112,22 @@ impl Inner {
         disk::write_json(&dir.join(SANDBOX), &sandbox, false).map_err(fail)?;
         let kept = self.config.pod(&config.uid);
         std::fs::create_dir_all(&kept).map_err(fail)?;
-        let record =
-            PodRecord { created_at: clock::now(), ready: false, containers: Vec::new(), config: config.clone() };
-        disk::write_json(&kept.join("pod.json"), &record, false).map_err(fail)?;
+        let (ready, containers) = (false, Vec::new());
+        let record = PodRecord { created_at: clock::now(), users, ready, containers, config: config.clone() };
+        // Who has which ids must be known after a loss of power, too: files of the range may be left.
+        disk::write_json(&kept.join("pod.json"), &record, users.is_some()).map_err(fail)?;
         Ok(record)
+    }
+
+    /// Ids for a pod that wants a user namespace; a later sandbox has those of the first.
+    fn users(&self, config: &PodConfig) -> Result<Option<IdRange>> {
+        if !config.user_namespace {
+            return Ok(None);
+        }
+        if config.host_network || config.host_pid || config.host_ipc {
+            return Err(Error::Config("a user namespace cannot be had with a namespace of the host".into()));
+        }
+        self.ranges.take(&config.uid).map(Some)
     }
 
     async fn spawn_shim(&self, uid: &str) -> Result<()> {
@@ -140,13 +184,11 @@ impl Inner {
         let Some(pod) = self.pods().get(uid).cloned() else { return Ok(()) };
         let (inner, name) = (self.clone(), uid.to_owned());
         blocking(move || {
-            let fail = |e| system(format_args!("remove pod {name}"))(e);
-            let group = inner.config.pod_cgroup(&pod.config.cgroup_parent, &name);
-            inner.hierarchies.remove(&group).map_err(fail)?;
             for container in &pod.containers {
-                crate::remove_tree(&inner.config.container(&container.id)).map_err(fail)?;
+                let removed = crate::remove_tree(&inner.config.container(&container.id));
+                removed.map_err(system(format_args!("remove pod {name}")))?;
             }
-            crate::remove_tree(&inner.config.pod(&name)).map_err(fail)
+            inner.forget(&pod.config)
         })
         .await?;
         self.pods().remove(uid);
@@ -168,7 +210,9 @@ impl Inner {
 
 fn sysctls(config: &PodConfig) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
-    if !config.host_network {
+    if config.user_namespace {
+        all.extend([NETWORK_DEFAULTS[0], MAPPED_GROUPS].map(|(name, value)| (name.to_owned(), value.to_owned())));
+    } else if !config.host_network {
         all.extend(NETWORK_DEFAULTS.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     all.extend(config.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())));

@@ -60,6 +60,10 @@ impl Inner {
         for (part, mode) in [("upper", 0o755), ("work", 0o700), ("rootfs", 0o755)] {
             DirBuilder::new().recursive(true).mode(mode).create(dir.join(part)).map_err(fail)?;
         }
+        if let Some(range) = pod.users {
+            // The root directory is the upper one's.
+            std::os::unix::fs::chown(dir.join("upper"), Some(range.first), Some(range.first)).map_err(fail)?;
+        }
         let group = self.group(&pod.config, id);
         self.hierarchies.create(&group).map_err(fail)?;
         cgroup::apply(&self.hierarchies, &group, &config.resources, false).map_err(fail)?;
@@ -93,6 +97,7 @@ impl Inner {
             cgroup: self.hierarchies.procs_files(&group),
             hierarchies: self.hierarchies.clone(),
             dir: dir.clone(),
+            users: pod.users,
         };
         disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
         Ok(resolved.stop_signal)

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::show;
 use crate::config::is_file_name;
+use crate::users::IdRange;
 use crate::{Config, ContainerConfig, ContainerState, Pod, PodConfig, disk};
 
 /// A pod: `pods/<uid>/pod.json`.
@@ -17,6 +18,9 @@ pub(super) struct PodRecord {
     pub config: PodConfig,
     /// Nanoseconds since the epoch.
     pub created_at: i64,
+    /// Ids of its user namespace, if it has one; written before they are used.
+    #[serde(default)]
+    pub users: Option<IdRange>,
     /// Whether its shim lives.
     #[serde(skip)]
     pub ready: bool,

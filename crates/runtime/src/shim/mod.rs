@@ -4,6 +4,7 @@
 //! started it, and everything it knows is on the disk or can be asked over its socket.
 
 mod log;
+mod mapped;
 mod pause;
 mod peers;
 mod process;
@@ -11,6 +12,7 @@ mod running;
 mod sandbox;
 mod serve;
 pub(crate) mod socket;
+mod users;
 pub(crate) mod wire;
 
 use std::io::Write;
@@ -67,6 +69,6 @@ fn start(dir: &Path) -> Result<serve::Serving, Failure> {
     let config: Sandbox =
         disk::read_json(&dir.join(SANDBOX)).map_err(|e| fail(&e))?.ok_or_else(|| fail(&"no sandbox.json"))?;
     let signals = sandbox::detach(&config)?;
-    let pause = sandbox::make(dir, &config)?;
-    serve::Serving::new(dir, config, signals, pause)
+    let made = sandbox::make(dir, &config)?;
+    serve::Serving::new(dir, config, signals, made)
 }

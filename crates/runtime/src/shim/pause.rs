@@ -5,7 +5,6 @@
 //! So `/proc/1/root`, `/proc/1/cwd`, `/proc/1/fd` and `/proc/1/ns/mnt` lead nowhere, even for who may follow them.
 
 use std::fs::File;
-use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -22,7 +21,7 @@ use nix::unistd::{ForkResult, Pid, fork, pipe2};
 use super::process;
 use super::wire::Failure;
 use crate::mount::{self, NO_DEV, NO_EXEC, NO_SUID, READ_ONLY};
-use crate::{container, seccomp};
+use crate::{container, seccomp, users};
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -40,50 +39,79 @@ pub(super) struct Pause {
 }
 
 /// Starts it; returns once nothing is left in it. `place` is any directory: its root is mounted there, where only
-/// it can see it.
-pub(super) fn start(place: &Path) -> Result<Pause> {
-    let fail = |e: Errno| Failure::system("start the first process of the pod", e);
-    let own = process::own_pid_namespace()?;
+/// it can see it. With `users` it and its namespace are in that user namespace.
+pub(super) fn start(place: &Path, users: Option<&File>) -> Result<Pause> {
     let (errors, report) = pipe2(OFlag::O_CLOEXEC).map_err(fail)?;
-    unshare(CloneFlags::CLONE_NEWPID).map_err(fail)?;
-    // SAFETY: this process has one thread.
-    let pid = match unsafe { fork() }.map_err(fail)? {
-        ForkResult::Child => live(place, report),
-        ForkResult::Parent { child } => child,
+    let pid = match users {
+        None => Some(plain(place, &report)?),
+        Some(users) => process::leave_behind(|number| inside(place, users, number, &report))?,
     };
-    process::enter_pid_namespace(&own)?;
     drop(report);
-    let path = format!("/proc/{pid}/ns/pid");
-    let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;
-    let mut text = Vec::new();
-    File::from(errors).read_to_end(&mut text).map_err(|e| Failure::system("start the first process of the pod", e))?;
-    if !text.is_empty() {
-        let _ = waitpid(pid, None);
-        return Err(serde_json::from_slice(&text).unwrap_or_else(|e| Failure::system("start the pod's process 1", e)));
+    let failure = process::told(errors)?;
+    match (pid, failure) {
+        (Some(pid), None) => {
+            let path = format!("/proc/{pid}/ns/pid");
+            let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;
+            Ok(Pause { pid, namespace })
+        }
+        (pid, failure) => {
+            let _ = pid.map(|pid| waitpid(pid, None));
+            Err(failure.unwrap_or_else(|| Failure::Start("the first process of the pod ended at once".into())))
+        }
     }
-    Ok(Pause { pid, namespace })
 }
 
-fn live(place: &Path, report: OwnedFd) -> ! {
-    if let Err(failure) = strip(place) {
-        // When the shim is gone, nobody is left to tell.
-        let _ = File::from(report).write_all(&serde_json::to_vec(&failure).unwrap_or_default());
-    } else {
-        // All of them. The end of the report is the news that it has worked.
-        process::close_all_but(&mut []);
-        std::mem::forget(report);
-        reap_for_ever();
+fn fail(e: Errno) -> Failure {
+    Failure::system("start the first process of the pod", e)
+}
+
+fn plain(place: &Path, report: &OwnedFd) -> Result<Pid> {
+    let own = process::own_pid_namespace()?;
+    unshare(CloneFlags::CLONE_NEWPID).map_err(fail)?;
+    // SAFETY: this process has one thread.
+    let forked = unsafe { fork() };
+    if let Ok(ForkResult::Child) = forked {
+        live(empty_root(place), report)
     }
-    // SAFETY: leaves without running what belongs to the parent.
-    unsafe { libc::_exit(1) }
+    process::enter_pid_namespace(&own)?;
+    let ForkResult::Parent { child } = forked.map_err(fail)? else { unreachable!("the child does not come here") };
+    Ok(child)
+}
+
+/// In a child: its root is made with the node's rights, and belongs to a mount namespace of the node's.
+fn inside(place: &Path, users: &File, number: &OwnedFd, report: &OwnedFd) -> i32 {
+    let enter = || -> Result<Option<Pid>> {
+        empty_root(place)?;
+        users::enter(users).map_err(|e| Failure::system("enter the user namespace", e))?;
+        users::fork_beside(CloneFlags::CLONE_NEWPID).map_err(fail)
+    };
+    match enter() {
+        Ok(None) => live(Ok(()), report),
+        Ok(Some(pid)) => process::announce(number, pid),
+        Err(failure) => process::tell(report, &failure),
+    }
+}
+
+fn live(rooted: Result<()>, report: &OwnedFd) -> ! {
+    match rooted.and_then(|()| strip()) {
+        Ok(()) => {
+            // All of them. The end of the report is the news that it has worked.
+            process::close_all_but(&mut []);
+            reap_for_ever()
+        }
+        Err(failure) => {
+            let code = process::tell(report, &failure);
+            // SAFETY: leaves without running what belongs to the parent.
+            unsafe { libc::_exit(code) }
+        }
+    }
 }
 
 /// Gives everything up.
-fn strip(place: &Path) -> Result<()> {
+fn strip() -> Result<()> {
     let step = |what: &'static str| move |e: Errno| Failure::system(format_args!("{what} of the pod's process 1"), e);
     prctl::set_name(c"pause").map_err(step("name"))?;
     prctl::set_dumpable(false).map_err(step("dump"))?;
-    empty_root(place).map_err(step("root"))?;
     container::renounce(NOBODY)?;
     // It must not stay when the shim goes. After the user: a change of that forgets it.
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(step("end"))?;
@@ -91,13 +119,17 @@ fn strip(place: &Path) -> Result<()> {
     seccomp::only(CALLS).install().map_err(step("seccomp filter"))
 }
 
-fn empty_root(place: &Path) -> nix::Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount::propagate_all(MsFlags::MS_PRIVATE)?;
-    let flags = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC;
-    let empty = mount::file_system("tmpfs", flags, "mode=555,size=4k,nr_inodes=2")?;
-    mount::attach(&empty, open(place, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)?;
-    mount::pivot(place)
+fn empty_root(place: &Path) -> Result<()> {
+    let make = || -> nix::Result<()> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        mount::propagate_all(MsFlags::MS_PRIVATE)?;
+        let flags = READ_ONLY | NO_SUID | NO_DEV | NO_EXEC;
+        let empty = mount::file_system("tmpfs", flags, "mode=555,size=4k,nr_inodes=2")?;
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        mount::attach(&empty, open(place, flags, Mode::empty())?)?;
+        mount::pivot(place)
+    };
+    make().map_err(|e| Failure::system("root of the pod's process 1", e))
 }
 
 /// Collects the orphans of the pod. All signals are blocked: only the kernel or the shim's SIGKILL ends it.

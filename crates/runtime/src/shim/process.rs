@@ -1,16 +1,15 @@
 //! Forking the programs of containers and execs.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns, unshare};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::wait::waitpid;
-use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid};
+use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid, write};
 
 use super::socket;
 use super::wire::{Failure, PidNamespace, Spec};
@@ -32,7 +31,17 @@ pub(super) enum Program<'a> {
     /// The first program of a container.
     First,
     /// Another one, beside the first process.
-    Another { pid: Pid, args: &'a [String] },
+    Another { pid: Pid, args: &'a [String], users: Option<&'a File> },
+}
+
+impl Program<'_> {
+    /// The user namespace that it is to enter.
+    fn users(&self) -> Option<&File> {
+        match self {
+            Self::Another { users, .. } => *users,
+            Self::First => None,
+        }
+    }
 }
 
 /// Where the new process gets its pid namespace from.
@@ -52,6 +61,14 @@ impl<'a> PidSource<'a> {
             (PidNamespace::Pod, None) | (PidNamespace::Host, _) => Self::Inherited,
         }
     }
+
+    /// The one that exists already.
+    pub(super) fn existing(&self) -> Option<&'a File> {
+        match self {
+            Self::Existing(namespace) => Some(namespace),
+            Self::New | Self::Inherited => None,
+        }
+    }
 }
 
 /// The pid namespace of this process, to come back to.
@@ -64,17 +81,38 @@ pub(super) fn enter_pid_namespace(namespace: &File) -> Result<()> {
     setns(namespace, CloneFlags::CLONE_NEWPID).map_err(|e| Failure::system("enter pid namespace", e))
 }
 
+/// The way of a new terminal from the process that makes it to the shim.
+pub(super) struct Terminal {
+    ours: OwnedFd,
+    theirs: OwnedFd,
+}
+
+impl Terminal {
+    /// When there is to be one.
+    pub(super) fn wanted(stdio: &Stdio) -> Result<Option<Self>> {
+        let Stdio::Terminal = stdio else { return Ok(None) };
+        let (ours, theirs) = socket::pair().map_err(|e| Failure::system("start a process", e))?;
+        Ok(Some(Self { ours, theirs }))
+    }
+
+    /// The end that the terminal is sent to.
+    pub(super) fn end(&self) -> &OwnedFd {
+        &self.theirs
+    }
+
+    /// What has been sent.
+    pub(super) fn receive(self) -> Result<Option<OwnedFd>> {
+        drop(self.theirs);
+        let (_, fds) = socket::receive(&self.ours).map_err(|e| Failure::system("receive the terminal", e))?;
+        Ok(fds.into_iter().next())
+    }
+}
+
 /// Starts a program of the container in `dir`, and returns once it has been executed.
 pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>, stdio: Stdio) -> Result<Spawned> {
     let fail = |e: Errno| Failure::system("start a process", e);
     let (errors, report) = pipe2(OFlag::O_CLOEXEC).map_err(fail)?;
-    let terminal = match stdio {
-        Stdio::Terminal => {
-            let flags = SockFlag::SOCK_CLOEXEC;
-            Some(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).map_err(fail)?)
-        }
-        Stdio::Pipes(..) => None,
-    };
+    let terminal = Terminal::wanted(&stdio)?;
     let own = own_pid_namespace()?;
     match namespace {
         PidSource::New => unshare(CloneFlags::CLONE_NEWPID).map_err(fail)?,
@@ -84,38 +122,60 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
     // SAFETY: this process has one thread.
     let forked = unsafe { fork() };
     if let Ok(ForkResult::Child) = forked {
-        let terminal = terminal.map(|pair| pair.1);
-        keep_only(&stdio, &terminal, &report);
-        let failure = child(dir, &program, stdio, terminal.as_ref());
-        tell(report, &failure);
+        let mut keep = vec![report.as_raw_fd()];
+        keep.extend(terminal.iter().map(|terminal| terminal.theirs.as_raw_fd()));
+        keep.extend(program.users().map(AsRawFd::as_raw_fd));
+        keep_only(&stdio, keep);
+        let failure = child(dir, &program, &stdio, terminal.as_ref().map(Terminal::end));
+        let code = tell(&report, &failure);
         // SAFETY: leaves without running what belongs to the parent.
-        unsafe { libc::_exit(1) };
+        unsafe { libc::_exit(code) };
     }
     enter_pid_namespace(&own)?;
     let ForkResult::Parent { child } = forked.map_err(fail)? else { unreachable!("the child does not come here") };
     drop((report, stdio));
+    if let Some(failure) = told(errors)? {
+        let _ = waitpid(child, None);
+        return Err(failure);
+    }
+    Ok(Spawned { pid: child, terminal: terminal.map(Terminal::receive).transpose()?.flatten() })
+}
+
+/// Runs `work` in a child, which leaves another child of this process behind ([`crate::users::fork_beside`]) and
+/// announces it on the given descriptor. The id of that one, if it did. `work` returns an exit code.
+pub(super) fn leave_behind(work: impl FnOnce(&OwnedFd) -> i32) -> Result<Option<Pid>> {
+    let fail = |e: Errno| Failure::system("start a process", e);
+    let (numbers, number) = pipe2(OFlag::O_CLOEXEC).map_err(fail)?;
+    // SAFETY: this process has one thread.
+    let ForkResult::Parent { child } = (unsafe { fork() }).map_err(fail)? else {
+        let code = work(&number);
+        // SAFETY: leaves without running what belongs to the parent.
+        unsafe { libc::_exit(code) };
+    };
+    drop(number);
+    let mut bytes = [0; size_of::<i32>()];
+    let told = File::from(numbers).read_exact(&mut bytes);
+    let _ = waitpid(child, None);
+    Ok(told.is_ok().then(|| Pid::from_raw(i32::from_ne_bytes(bytes))))
+}
+
+/// See [`leave_behind`]; returns the exit code of who has announced.
+pub(super) fn announce(number: &OwnedFd, pid: Pid) -> i32 {
+    i32::from(write(number, &pid.as_raw().to_ne_bytes()).is_err())
+}
+
+/// What a child has reported at its end; nothing when it has executed its program, which closes the report.
+pub(super) fn told(errors: OwnedFd) -> Result<Option<Failure>> {
     let mut text = Vec::new();
     File::from(errors).read_to_end(&mut text).map_err(|e| Failure::system("start a process", e))?;
-    if !text.is_empty() {
-        let _ = waitpid(child, None);
-        return Err(serde_json::from_slice(&text).unwrap_or_else(|e| Failure::system("start a process", e)));
-    }
-    let terminal = match terminal {
-        Some((ours, theirs)) => {
-            drop(theirs);
-            let (_, fds) = socket::receive(&ours).map_err(|e| Failure::system("receive the terminal", e))?;
-            fds.into_iter().next()
-        }
-        None => None,
-    };
-    Ok(Spawned { pid: child, terminal })
+    let read = || serde_json::from_slice(&text).unwrap_or_else(|e| Failure::system("start a process", e));
+    Ok((!text.is_empty()).then(read))
 }
 
 /// Closes what the shim has open: sockets, logs, other containers' pipes. Nothing of it is there when the child first
 /// looks at a path that the container controls.
-fn keep_only(stdio: &Stdio, terminal: &Option<OwnedFd>, report: &OwnedFd) {
-    let mut keep = vec![0, 1, 2, report.as_raw_fd()];
-    keep.extend(terminal.iter().map(AsRawFd::as_raw_fd));
+pub(super) fn keep_only(stdio: &Stdio, mut keep: Vec<RawFd>) {
+    keep.extend([0, 1, 2]);
     if let Stdio::Pipes(input, output, error) = stdio {
         keep.extend(input.iter().chain([output, error]).map(AsRawFd::as_raw_fd));
     }
@@ -141,24 +201,33 @@ pub(super) fn close_all_but(keep: &mut [RawFd]) {
     close(from, libc::c_uint::MAX);
 }
 
-fn child(dir: &Path, program: &Program<'_>, stdio: Stdio, terminal: Option<&OwnedFd>) -> Failure {
+fn child(dir: &Path, program: &Program<'_>, stdio: &Stdio, terminal: Option<&OwnedFd>) -> Failure {
     // It was forked into no session of its own; a terminal needs one.
     let _ = setsid();
-    let spec = match disk::read_json::<Spec>(&dir.join("spec.json")) {
-        Ok(Some(spec)) => spec,
-        Ok(None) => return Failure::system(dir.display(), "no spec.json"),
-        Err(e) => return Failure::system(dir.display(), e),
-    };
-    match program {
-        Program::First => container::start(&spec, stdio, terminal),
-        Program::Another { pid, args } => container::exec(&spec, pid.as_raw(), args, stdio, terminal),
+    match (read_spec(dir), program) {
+        (Err(failure), _) => failure,
+        (Ok(spec), Program::First) => container::start(&spec, stdio, terminal),
+        (Ok(spec), Program::Another { pid, args, users }) => {
+            container::exec(&spec, pid.as_raw(), *users, args, stdio, terminal)
+        }
     }
 }
 
-fn tell(report: OwnedFd, failure: &Failure) {
+/// The spec of the container in `dir`.
+pub(super) fn read_spec(dir: &Path) -> Result<Spec> {
+    match disk::read_json::<Spec>(&dir.join("spec.json")) {
+        Ok(Some(spec)) => Ok(spec),
+        Ok(None) => Err(Failure::system(dir.display(), "no spec.json")),
+        Err(e) => Err(Failure::system(dir.display(), e)),
+    }
+}
+
+/// Reports a failure; returns the exit code of who has failed.
+pub(super) fn tell(report: &OwnedFd, failure: &Failure) -> i32 {
     let text = serde_json::to_vec(failure).unwrap_or_default();
-    // When the shim is gone, nobody is left to tell.
-    let _ = File::from(report).write_all(&text);
+    // When the shim is gone, nobody is left to tell. A pipe has room for all of it.
+    let _ = write(report, &text);
+    1
 }
 
 /// `/dev/null`, for a stream that goes nowhere.

@@ -17,6 +17,7 @@ use nix::unistd::{chdir, sethostname, setsid};
 
 use super::SHM;
 use super::pause::{self, Pause};
+use super::users;
 use super::wire::{Failure, PidNamespace, Sandbox};
 use crate::container;
 
@@ -52,8 +53,38 @@ pub(super) fn quiet() -> io::Result<()> {
     Ok(())
 }
 
+/// What a sandbox has beside its namespaces.
+pub(super) struct Made {
+    /// Process 1 of a shared pid namespace.
+    pub pause: Option<Pause>,
+    /// The user namespace.
+    pub users: Option<File>,
+}
+
 /// Makes the namespaces and what lives in them.
-pub(super) fn make(dir: &Path, config: &Sandbox) -> Result<Option<Pause>> {
+pub(super) fn make(dir: &Path, config: &Sandbox) -> Result<Made> {
+    let users = match config.users {
+        Some(range) => Some(users::make(range, &config.sysctls)?),
+        None => {
+            namespaces(config)?;
+            None
+        }
+    };
+    if !config.host_network {
+        sethostname(&config.hostname).map_err(|e| Failure::system("set the hostname", e))?;
+        loopback().map_err(|e| Failure::system("bring up lo", e))?;
+        keep_network(&config.netns).map_err(|e| Failure::system("keep the network namespace", e))?;
+    }
+    if users.is_none() {
+        users::set_sysctls(&config.sysctls)?;
+    }
+    shared_memory(&dir.join(SHM), config).map_err(|e| Failure::system("mount /dev/shm", e))?;
+    let shared = config.pid == PidNamespace::Pod;
+    let pause = shared.then(|| pause::start(dir, users.as_ref())).transpose()?;
+    Ok(Made { pause, users })
+}
+
+fn namespaces(config: &Sandbox) -> Result<()> {
     let mut flags = CloneFlags::empty();
     if !config.host_network {
         // A pod on the host's network also has the host's name.
@@ -62,18 +93,7 @@ pub(super) fn make(dir: &Path, config: &Sandbox) -> Result<Option<Pause>> {
     if !config.host_ipc {
         flags |= CloneFlags::CLONE_NEWIPC;
     }
-    unshare(flags).map_err(|e| Failure::system("make namespaces", e))?;
-    if !config.host_network {
-        sethostname(&config.hostname).map_err(|e| Failure::system("set the hostname", e))?;
-        loopback().map_err(|e| Failure::system("bring up lo", e))?;
-        keep_network(&config.netns).map_err(|e| Failure::system("keep the network namespace", e))?;
-    }
-    for (name, value) in &config.sysctls {
-        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
-        fs::write(&path, value).map_err(|e| Failure::system(format_args!("set sysctl {name}={value}"), e))?;
-    }
-    shared_memory(&dir.join(SHM), config.host_ipc).map_err(|e| Failure::system("mount /dev/shm", e))?;
-    if config.pid == PidNamespace::Pod { pause::start(dir).map(Some) } else { Ok(None) }
+    unshare(flags).map_err(|e| Failure::system("make namespaces", e))
 }
 
 /// Removes what [`make`] left in the file system.
@@ -109,15 +129,17 @@ fn loopback() -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-fn shared_memory(path: &Path, host: bool) -> io::Result<()> {
+fn shared_memory(path: &Path, config: &Sandbox) -> io::Result<()> {
     fs::create_dir_all(path)?;
     let _ = umount2(path, MntFlags::MNT_DETACH);
-    if host {
+    if config.host_ipc {
         mount(Some("/dev/shm"), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
         return Ok(());
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
     // containerd's size.
-    mount(Some("shm"), path, Some("tmpfs"), flags, Some("mode=1777,size=67108864"))?;
+    let owner = config.users.map_or(0, |range| range.first);
+    let options = format!("mode=1777,size=67108864,uid={owner},gid={owner}");
+    mount(Some("shm"), path, Some("tmpfs"), flags, Some(options.as_str()))?;
     Ok(())
 }

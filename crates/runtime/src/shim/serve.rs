@@ -12,11 +12,12 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use super::log::Log;
+use super::mapped;
 use super::pause::Pause;
 use super::peers::{Peer, Role};
 use super::process::{self, PidSource, Program};
 use super::running::{Running, Streams};
-use super::sandbox;
+use super::sandbox::{self, Made};
 use super::wire::{Failure, PidNamespace, Reply, Request, Sandbox, Start};
 use super::{SOCKET, socket};
 use crate::container::Stdio;
@@ -28,6 +29,7 @@ pub(super) struct Serving {
     config: Sandbox,
     signals: SignalFd,
     pause: Option<Pause>,
+    users: Option<std::fs::File>,
     listener: OwnedFd,
     peers: Vec<Peer>,
     running: Vec<Running>,
@@ -45,12 +47,14 @@ enum Source {
 
 impl Serving {
     /// Opens the socket.
-    pub(super) fn new(dir: &Path, config: Sandbox, signals: SignalFd, pause: Option<Pause>) -> Result<Self, Failure> {
+    pub(super) fn new(dir: &Path, config: Sandbox, signals: SignalFd, made: Made) -> Result<Self, Failure> {
         let path = dir.join(SOCKET);
         let _ = std::fs::remove_file(&path);
         let listener = socket::listen_at(&path).map_err(|e| Failure::system(path.display(), e))?;
         let dir = dir.to_path_buf();
-        Ok(Self { dir, config, signals, pause, listener, peers: Vec::new(), running: Vec::new(), stopping: false })
+        let Made { pause, users } = made;
+        let (peers, running) = (Vec::new(), Vec::new());
+        Ok(Self { dir, config, signals, pause, users, listener, peers, running, stopping: false })
     }
 
     /// Serves until the pod is stopped.
@@ -202,9 +206,15 @@ impl Serving {
         let log = Log::open(start.log.clone()).map_err(|e| Failure::system(start.log.display(), e))?;
         let mut streams = Streams::new(&start)?;
         let dir = self.config.containers.join(&start.id);
-        let namespace = PidSource::first(self.config.pid, self.pause.as_ref().map(|pause| &pause.namespace));
+        let pids = PidSource::first(self.config.pid, self.pause.as_ref().map(|pause| &pause.namespace));
         let stdio = streams.take()?;
-        let spawned = process::spawn(&dir, Program::First, &namespace, stdio)?;
+        let spawned = match &self.users {
+            None => process::spawn(&dir, Program::First, &pids, stdio)?,
+            Some(users) => {
+                let group = self.config.hierarchies.procs_files(&start.group);
+                mapped::spawn(&mapped::Start { dir: &dir, users, pids, group }, stdio)?
+            }
+        };
         let started_at = clock::now();
         let reply = Reply::Running { pid: spawned.pid.as_raw(), started_at };
         // Not worth a wait for the disk: a machine that loses power has also lost the container.
@@ -231,7 +241,7 @@ impl Serving {
             (false, Some(input), Some(output), Some(error)) => Stdio::Pipes(Some(input), output, error),
             _ => return Err(Failure::Start("exec needs three descriptors".into())),
         };
-        let program = Program::Another { pid, args };
+        let program = Program::Another { pid, args, users: self.users.as_ref() };
         let spawned = process::spawn(&dir, program, &PidSource::Existing(&namespace), stdio)?;
         self.peers[peer].role = Role::Exec(spawned.pid);
         Ok((Reply::Running { pid: spawned.pid.as_raw(), started_at: clock::now() }, spawned.terminal))

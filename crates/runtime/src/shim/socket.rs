@@ -6,7 +6,7 @@ use std::path::Path;
 
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect,
-    listen, recvmsg, sendmsg, socket,
+    listen, recvmsg, sendmsg, socket, socketpair,
 };
 
 /// Longest message; longer texts are cut by who writes them.
@@ -27,6 +27,11 @@ pub(crate) fn connect_to(path: &Path) -> nix::Result<OwnedFd> {
     let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
     connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(fd)
+}
+
+/// Two ends that are connected, blocking.
+pub(crate) fn pair() -> nix::Result<(OwnedFd, OwnedFd)> {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
 }
 
 /// Sends one message, and fails rather than waits when the other side does not read.

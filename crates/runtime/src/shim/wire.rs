@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::Mount;
+use crate::users::IdRange;
 
 /// Which pid namespace a container gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ pub(crate) struct Sandbox {
     pub containers: PathBuf,
     /// The machine's cgroups.
     pub hierarchies: crate::cgroup::Hierarchies,
+    /// Ids of its user namespace, if it has one.
+    #[serde(default)]
+    pub users: Option<IdRange>,
 }
 
 /// A container, ready to start: `spec.json` in the container's directory.
@@ -90,6 +94,9 @@ pub(crate) struct Spec {
     pub cgroup: Vec<PathBuf>,
     /// What to show in `/sys/fs/cgroup`.
     pub hierarchies: crate::cgroup::Hierarchies,
+    /// Ids of its pod's user namespace, if it has one.
+    #[serde(default)]
+    pub users: Option<IdRange>,
 }
 
 /// A request to a shim.

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod archive;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -154,7 +155,7 @@ pub fn container(name: &str, args: &[&str]) -> ContainerConfig {
 /// A volume of a container.
 pub fn volume(source: &Path, target: &str) -> Mount {
     let (target, propagation) = (target.into(), Propagation::Private);
-    Mount { source: source.to_owned(), target, read_only: false, propagation }
+    Mount { source: source.to_owned(), target, read_only: false, propagation, in_pod_ids: false }
 }
 
 /// Starts the pod `pod`, whose containers share one pid namespace.
