@@ -5,6 +5,7 @@ mod node_name;
 mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
+mod rules_to_come;
 mod taint_toleration;
 
 use std::sync::Arc;
@@ -67,6 +68,9 @@ pub static ALL: &[Filter] = &[
     node_affinity::FILTER,
     node_ports::FILTER,
     node_resources_fit::FILTER,
+    rules_to_come::POD_TOPOLOGY_SPREAD,
+    rules_to_come::INTER_POD_AFFINITY,
+    rules_to_come::DYNAMIC_RESOURCES,
 ];
 
 /// Asks all filters whether the pod may go to the node; says which refuses it.
