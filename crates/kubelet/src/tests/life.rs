@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Waits until the object at the path satisfies the condition.
-    async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+    pub(super) async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
         let mut changes = self.api.changes();
         let wait = async {
             loop {
