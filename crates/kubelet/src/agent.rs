@@ -22,8 +22,6 @@ use crate::volume::token::Tokens;
 
 /// Containers that are being started at the same time, on the whole node.
 const STARTS: usize = 16;
-/// Images that are being pulled at the same time.
-const PULLS: usize = 4;
 
 /// The means of every worker.
 pub struct Agent {
@@ -47,10 +45,9 @@ pub struct Agent {
     pub tokens: Tokens,
     /// The workers.
     pub pods: Pods,
-    /// Bounds starts.
+    /// Bounds starts: the work of making containers alone. Nobody waits for anything outside of this machine, or for
+    /// what a pod does, while he has a permit.
     pub starts: Semaphore,
-    /// Bounds pulls.
-    pub pulls: Semaphore,
 }
 
 impl Agent {
@@ -65,7 +62,6 @@ impl Agent {
             tokens: Tokens::new(client.clone()),
             pods: Pods::default(),
             starts: Semaphore::new(STARTS),
-            pulls: Semaphore::new(PULLS),
             config,
             client,
             runtime,

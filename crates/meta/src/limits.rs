@@ -66,7 +66,8 @@ pub const HEADER_TIMEOUT: Duration = Duration::from_secs(32);
 /// Time that a connection may be idle (upstream: `IdleTimeout`).
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The largest manifest or index of an image, in bytes (containerd and registries: 4 MiB).
+/// The largest manifest, index or configuration of an image, in bytes (containerd and registries: 4 MiB). What else
+/// registries and images are held to stands in `runtime::limits`: the runtime knows no other crate.
 pub const MANIFEST: usize = 4 << 20;
 
 /// The longest time that a client can ask for, in seconds: about 292 years, Go's longest `time.Duration`.

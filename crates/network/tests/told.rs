@@ -84,7 +84,7 @@ fn what_the_kernel_refuses_of_one_service_hurts_no_other_and_is_tried_again() {
             slices.apply(slice(name, &[ip], 8080));
         };
         let stop = CancellationToken::new();
-        let running = tokio::spawn(proxy.run(services.clone(), slices.clone(), stop.clone()));
+        let running = tokio::spawn(proxy.run(services.clone(), slices.clone(), Informer::detached(), stop.clone()));
         put("first", "10.96.0.7");
         served("10.96.0.7:80").await;
         // Somebody else takes the key of a service that is to come.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::Security;
+use crate::{Credentials, Pulled, Security};
 
 /// What is needed to make a pod's sandbox: its namespaces and its parent cgroup.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
@@ -230,15 +230,6 @@ pub struct Image {
     pub username: String,
 }
 
-/// Credentials for one registry.
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// User.
-    pub username: String,
-    /// Password or token.
-    pub password: String,
-}
-
 /// A program to run in a running container.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct ExecConfig {
@@ -390,8 +381,9 @@ pub trait Runtime: Send + Sync + 'static {
     async fn image(&self, name: &str) -> Result<Option<Image>>;
     /// All local images.
     async fn images(&self) -> Result<Vec<Image>>;
-    /// Fetches an image from its registry.
-    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Image>;
+    /// Fetches an image from its registry, once for all who ask at the same time. Who drops the call asks no more. A
+    /// registry that does not answer is an [`Error::Image`] with the reason `RegistryUnavailable`.
+    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled>;
     /// Removes a name, or with an id the image. Files go when nothing refers to them any more.
     async fn remove_image(&self, name: &str) -> Result<()>;
 }

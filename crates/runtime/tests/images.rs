@@ -182,10 +182,10 @@ async fn pulls_from_a_registry() {
     let node = common::Node::new();
     let (blobs, digest) = oci(&probe_layer());
     let address = registry(blobs, digest.clone()).await;
-    let image = node.runtime.pull(&format!("{address}/me/probe:v1"), None).await.unwrap();
+    let image = node.runtime.pull(&format!("{address}/me/probe:v1"), None).await.unwrap().image;
     assert_eq!(image.tags, [format!("{address}/me/probe:v1")]);
     assert_eq!(image.digests, [format!("{address}/me/probe@sha256:{digest}")]);
-    let again = node.runtime.pull(&format!("{address}/me/probe@sha256:{digest}"), None).await.unwrap();
+    let again = node.runtime.pull(&format!("{address}/me/probe@sha256:{digest}"), None).await.unwrap().image;
     assert_eq!(again.id, image.id);
     let missing = node.runtime.pull(&format!("{address}/me/probe:v9"), None).await.unwrap_err();
     assert!(matches!(missing, Error::Image { reason: "ErrImagePull", .. }), "{missing:?}");

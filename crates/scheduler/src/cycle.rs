@@ -1,11 +1,13 @@
 //! One scheduling cycle: a pod and a snapshot give a decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::filters::{self, Refused};
 use crate::preempt::{self, Outcome};
+use crate::rank::Ranking;
 use crate::scores;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo, Snapshot};
 
 /// What is to be done with a pod.
@@ -24,7 +26,111 @@ pub enum Decision {
     },
 }
 
-/// Decides. `turn` breaks ties between nodes of one score, so that equal nodes are used in turn.
+/// So many nodes at the least are looked for, where there are as many (upstream: `minFeasibleNodesToFind`).
+const AT_LEAST: usize = 100;
+/// Signatures that are remembered, and nodes in all rankings together: about a hundred bytes each.
+const SIGNATURES: usize = 1024;
+const RANKED: usize = 200_000;
+
+/// Decides, and keeps what makes the next decision cheap.
+///
+/// A pod whose like has not come yet is given to the best of as many nodes as upstream would look at
+/// (`percentageOfNodesToScore`, left to its default); when another comes, all nodes are ranked for their kind, and
+/// from there on a decision costs what has changed since the last one.
+#[derive(Default)]
+pub(crate) struct Cycle {
+    turn: usize,
+    /// The last node that was looked at without a ranking: others come first the next time.
+    last: Arc<str>,
+    kinds: HashMap<Signature, Kind>,
+}
+
+/// Pods of one signature.
+#[derive(Default)]
+struct Kind {
+    /// When one came last.
+    turn: usize,
+    ranking: Option<Ranking>,
+    /// What was decided when none fitted and nothing could be done, and upon which version of the snapshot.
+    refused: Option<(u64, Decision)>,
+}
+
+impl Cycle {
+    /// Decides upon a pod.
+    pub(crate) fn decide(&mut self, pod: &PodInfo, snapshot: &Snapshot) -> Decision {
+        self.turn = self.turn.wrapping_add(1);
+        // What is nominated is not like others.
+        if snapshot.nomination(&pod.key()).is_some() {
+            return schedule(pod, snapshot, self.turn);
+        }
+        let signature = Signature::of(pod);
+        let Some(kind) = self.kinds.get_mut(&signature) else {
+            self.forget_old();
+            self.kinds.insert(signature, Kind { turn: self.turn, ..Kind::default() });
+            let scan = scan(pod, snapshot.nodes_behind(&self.last), enough(snapshot.len()));
+            self.last = scan.last.map_or_else(Arc::default, Arc::clone);
+            return choose(pod, snapshot, &scan, self.turn);
+        };
+        kind.turn = self.turn;
+        if kind.ranking.is_none() {
+            self.make_room(snapshot.len());
+        }
+        self.kinds.get_mut(&signature).map_or_else(|| unreachable!("none was removed"), |kind| kind.decide(pod, snapshot))
+    }
+
+    /// Before a kind is added: those that came last stay.
+    fn forget_old(&mut self) {
+        if self.kinds.len() >= SIGNATURES {
+            let mut turns: Vec<usize> = self.kinds.values().map(|kind| kind.turn).collect();
+            let (_, median, _) = turns.select_nth_unstable(SIGNATURES / 2);
+            let median = *median;
+            self.kinds.retain(|_, kind| kind.turn > median);
+        }
+    }
+
+    /// Before a ranking of so many nodes is made: those that were used last stay.
+    fn make_room(&mut self, nodes: usize) {
+        let rankings = |kinds: &HashMap<Signature, Kind>| kinds.values().filter_map(|k| k.ranking.as_ref()).map(Ranking::len).sum::<usize>();
+        while rankings(&self.kinds) + nodes > RANKED {
+            let ranked = self.kinds.values_mut().filter(|kind| kind.ranking.is_some());
+            let Some(oldest) = ranked.min_by_key(|kind| kind.turn) else { return };
+            oldest.ranking = None;
+        }
+    }
+}
+
+impl Kind {
+    fn decide(&mut self, pod: &PodInfo, snapshot: &Snapshot) -> Decision {
+        if let Some((version, decision)) = &self.refused
+            && *version == snapshot.version()
+        {
+            return decision.clone();
+        }
+        match &mut self.ranking {
+            Some(ranking) => drop(ranking.catch_up(pod, snapshot)),
+            None => self.ranking = Some(Ranking::new(pod, snapshot)),
+        }
+        if let Some(best) = self.ranking.as_ref().and_then(|ranking| ranking.best(self.turn)) {
+            return Decision::Node(best.clone());
+        }
+        let decision = schedule(pod, snapshot, self.turn);
+        if let Decision::Unschedulable { message, refused_by, preemption: Outcome::Nowhere(_) } = &decision {
+            // The reasons of each node are in the message.
+            let preemption = Outcome::Nowhere(Vec::new());
+            let again = Decision::Unschedulable { message: message.clone(), refused_by: refused_by.clone(), preemption };
+            self.refused = Some((snapshot.version(), again));
+        }
+        decision
+    }
+}
+
+/// How many fitting nodes are enough (upstream: `numFeasibleNodesToFind`).
+fn enough(nodes: usize) -> usize {
+    let percent = 50_usize.saturating_sub(nodes / 125).max(5);
+    (nodes * percent / 100).max(AT_LEAST)
+}
+
+/// Decides by a look at every node. `turn` breaks ties between nodes of one score, so that equal nodes are used in turn.
 pub fn schedule(pod: &PodInfo, snapshot: &Snapshot, turn: usize) -> Decision {
     let key = pod.key();
     // Where room was made for the pod it goes, if it can, without a look at other nodes.
@@ -34,30 +140,53 @@ pub fn schedule(pod: &PodInfo, snapshot: &Snapshot, turn: usize) -> Decision {
             return Decision::Node(name.clone());
         }
     }
-    let mut fitting = Vec::new();
-    let mut refused = Vec::new();
-    for (name, node) in snapshot.nodes() {
-        match filters::check(pod, &key, node) {
-            Ok(()) => fitting.push((name, node.as_ref())),
-            Err((by, rejection)) => refused.push(Refused { name, node, by, rejection }),
-        }
-    }
-    if fitting.is_empty() {
-        return unschedulable(pod, snapshot, &refused, turn);
-    }
-    let name = if let [(only, _)] = fitting[..] { only } else { best(pod, &fitting, turn) };
-    Decision::Node(name.clone())
+    choose(pod, snapshot, &scan(pod, snapshot.nodes(), usize::MAX), turn)
 }
 
-fn best<'a>(pod: &PodInfo, fitting: &[(&'a Arc<str>, &NodeInfo)], turn: usize) -> &'a Arc<str> {
+/// What a look at nodes showed.
+struct Scan<'a> {
+    fitting: Vec<(&'a Arc<str>, &'a NodeInfo)>,
+    refused: Vec<Refused<'a>>,
+    last: Option<&'a Arc<str>>,
+}
+
+/// Looks at nodes until enough fit.
+fn scan<'a>(pod: &PodInfo, nodes: impl Iterator<Item = (&'a Arc<str>, &'a Arc<NodeInfo>)>, enough: usize) -> Scan<'a> {
+    let key = pod.key();
+    let mut scan = Scan { fitting: Vec::new(), refused: Vec::new(), last: None };
+    for (name, node) in nodes {
+        scan.last = Some(name);
+        match filters::check(pod, &key, node) {
+            Ok(()) => scan.fitting.push((name, node.as_ref())),
+            Err((by, rejection)) => scan.refused.push(Refused { name, node, by, rejection }),
+        }
+        if scan.fitting.len() >= enough {
+            break;
+        }
+    }
+    scan
+}
+
+fn choose(pod: &PodInfo, snapshot: &Snapshot, scan: &Scan<'_>, turn: usize) -> Decision {
+    match scan.fitting[..] {
+        [] => unschedulable(pod, snapshot, &scan.refused, turn),
+        [(only, _)] => Decision::Node(only.clone()),
+        ref fitting => {
+            let ties = best(pod, fitting);
+            Decision::Node(ties[turn % ties.len()].clone())
+        }
+    }
+}
+
+/// The nodes of the highest score.
+fn best<'a>(pod: &PodInfo, fitting: &[(&'a Arc<str>, &NodeInfo)]) -> Vec<&'a Arc<str>> {
     let nodes: Vec<&NodeInfo> = fitting.iter().map(|(_, node)| *node).collect();
     let mut totals = vec![0; nodes.len()];
     for score in scores::ALL {
         totals.iter_mut().zip(score.of_all(pod, &nodes)).for_each(|(total, score)| *total += score);
     }
     let highest = totals.iter().copied().max().unwrap_or(0);
-    let ties: Vec<_> = fitting.iter().zip(&totals).filter(|(_, t)| **t == highest).map(|((n, _), _)| *n).collect();
-    ties[turn % ties.len()]
+    fitting.iter().zip(&totals).filter(|(_, t)| **t == highest).map(|((n, _), _)| *n).collect()
 }
 
 /// Upstream: `FitError`, with what its PostFilter plug-ins add when they cannot help.
@@ -91,93 +220,5 @@ fn available<'a>(nodes: usize, reasons: impl Iterator<Item = &'a str>) -> String
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::samples::{cluster, node, pod};
-    use meta::Key;
-    use serde_json::{Value, json};
-
-    fn message(decision: Decision) -> String {
-        match decision {
-            Decision::Unschedulable { message, .. } => message,
-            Decision::Node(node) => panic!("fits on {node}"),
-        }
-    }
-
-    #[test]
-    fn the_message_counts_reasons_as_upstream_does() {
-        let tainted = json!({"taints": [{"key": "a", "effect": "NoSchedule"}]});
-        let nodes = [
-            node("n1", "1", json!({}), json!({})),
-            node("n2", "1", json!({}), json!({})),
-            node("n3", "8", json!({"unschedulable": true}), json!({})),
-            node("n4", "8", tainted, json!({})),
-        ];
-        let mut snapshot = cluster(&nodes);
-        assert_eq!(
-            message(schedule(&pod("2", json!({})), &snapshot, 0)),
-            "0/4 nodes are available: 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable, \
-             2 Insufficient cpu. no new claims to deallocate, preemption: 0/4 nodes are available: \
-             4 Preemption is not helpful for scheduling."
-        );
-        // n1 and n2 are full, not too small: another pod's end would help.
-        for n in ["n1", "n2"] {
-            snapshot.set_pod(n, &Key::new("d", n), pod("900m", json!({})));
-        }
-        let text = message(schedule(&pod("500m", json!({})), &snapshot, 0));
-        assert!(text.ends_with("2 No preemption victims found for incoming pod, 2 Preemption is not helpful for \
-             scheduling."), "{text}");
-        assert_eq!(
-            message(schedule(&pod("1", json!({})), &Snapshot::default(), 0)),
-            "no nodes available to schedule pods"
-        );
-    }
-
-    #[test]
-    fn filters_let_the_right_nodes_pass() {
-        let tainted = json!({"taints": [{"key": "a", "value": "b", "effect": "NoExecute"}]});
-        let snapshot = cluster(&[
-            node("plain", "4", json!({}), json!({"zone": "x"})),
-            node("special", "4", tainted, json!({"zone": "y", "size": "5"})),
-        ]);
-        let on = |more: Value| schedule(&pod("1", more), &snapshot, 0);
-        let tolerate = json!([{"key": "a", "operator": "Exists"}]);
-        assert_eq!(on(json!({})), Decision::Node("plain".into()));
-        assert_eq!(
-            on(json!({"nodeSelector": {"zone": "y"}, "tolerations": tolerate})),
-            Decision::Node("special".into())
-        );
-        let required = |operator: &str, value: &str| {
-            let expression = json!({"key": "size", "operator": operator, "values": [value]});
-            json!({"tolerations": tolerate, "affinity": {"nodeAffinity": {
-                "requiredDuringSchedulingIgnoredDuringExecution": {
-                    "nodeSelectorTerms": [{"matchExpressions": [expression]}]}}}})
-        };
-        assert_eq!(on(required("Gt", "4")), Decision::Node("special".into()));
-        assert!(matches!(on(required("Lt", "4")), Decision::Unschedulable { .. }));
-    }
-
-    #[test]
-    fn ports_collide_also_with_the_wildcard() {
-        let mut snapshot = cluster(&[node("n", "4", json!({}), json!({}))]);
-        let with = |ip: Option<&str>, protocol: &str| {
-            let port = json!({"containerPort": 80, "hostPort": 80, "hostIP": ip, "protocol": protocol});
-            pod("1", json!({"containers": [{"name": "c", "ports": [port]}]}))
-        };
-        snapshot.set_pod("n", &Key::new("d", "a"), with(Some("127.0.0.1"), "TCP"));
-        assert!(matches!(schedule(&with(None, "TCP"), &snapshot, 0), Decision::Unschedulable { .. }));
-        assert!(matches!(schedule(&with(Some("10.0.0.1"), "TCP"), &snapshot, 0), Decision::Node(_)));
-        assert!(matches!(schedule(&with(None, "UDP"), &snapshot, 0), Decision::Node(_)));
-    }
-
-    #[test]
-    fn pods_spread_by_free_resources() {
-        let mut snapshot = cluster(&[node("a", "4", json!({}), json!({})), node("b", "4", json!({}), json!({}))]);
-        for i in 0..6 {
-            let p = pod("500m", json!({}));
-            let Decision::Node(n) = schedule(&p, &snapshot, i) else { panic!("fits") };
-            snapshot.set_pod(&n, &Key::new("d", &i.to_string()), p);
-        }
-        assert_eq!(snapshot.nodes().map(|(_, n)| n.pods.len()).collect::<Vec<_>>(), [3, 3]);
-    }
-}
+#[path = "cycle_tests.rs"]
+mod tests;

@@ -17,13 +17,16 @@ pub mod cycle;
 pub mod filters;
 pub mod preempt;
 pub mod queue;
+mod rank;
 pub mod resources;
 mod run;
 #[cfg(test)]
 mod samples;
 pub mod scores;
 pub mod selector;
+pub mod signature;
 pub mod snapshot;
 mod state;
+mod write;
 
 pub use run::run;

@@ -1,6 +1,6 @@
 //! Which pod is next, and which pods wait for what.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use meta::Key;
@@ -35,7 +35,7 @@ enum Place {
     BackOff(Instant),
     /// Refused by these filters; after an event that helps it goes on, but not before the instant.
     Unschedulable(Vec<&'static str>, Instant),
-    /// Taken out by [`Queue::pop`] and not yet put back; the flag: an event came meanwhile.
+    /// Taken out by [`Queue::pop`] and not yet put back; events that came meanwhile.
     InFlight(Vec<Hint>),
 }
 
@@ -45,6 +45,9 @@ pub struct Queue {
     pods: HashMap<Key, Waiting>,
     active: BTreeSet<(std::cmp::Reverse<i32>, u64, Key)>,
     timers: BTreeMap<(Instant, u64), Key>,
+    /// Those that are refused, by the filters that refused them: an event costs what it helps.
+    refused: BTreeMap<Vec<&'static str>, BTreeSet<Key>>,
+    in_flight: HashSet<Key>,
     next_number: u64,
 }
 
@@ -79,6 +82,7 @@ impl Queue {
         let pod = self.pods.get_mut(&key)?;
         pod.attempts += 1;
         pod.place = Place::InFlight(Vec::new());
+        self.in_flight.insert(key.clone());
         Some(key)
     }
 
@@ -90,6 +94,8 @@ impl Queue {
         if hints.iter().any(|h| helps(*h, &refused_by)) {
             return self.wait(key, until);
         }
+        self.in_flight.remove(key);
+        self.refused.entry(refused_by.clone()).or_default().insert(key.clone());
         pod.place = Place::Unschedulable(refused_by, until);
     }
 
@@ -103,16 +109,23 @@ impl Queue {
 
     /// Takes in an event: pods that it can help are tried again, after their back-off.
     pub fn happened(&mut self, hint: Hint, now: Instant) {
-        let mut helped = Vec::new();
-        for (key, pod) in &mut self.pods {
-            match &mut pod.place {
-                Place::Unschedulable(refused_by, until) if helps(hint, refused_by) => helped.push((key.clone(), *until)),
-                Place::InFlight(hints) if !hints.contains(&hint) => hints.push(hint),
+        for key in &self.in_flight {
+            match self.pods.get_mut(key).map(|pod| &mut pod.place) {
+                Some(Place::InFlight(hints)) if !hints.contains(&hint) => hints.push(hint),
                 _ => {}
             }
         }
-        for (key, until) in helped {
-            if until > now { self.wait(&key, until) } else { self.activate(&key) }
+        let helped: Vec<_> = self.refused.keys().filter(|by| helps(hint, by)).cloned().collect();
+        for by in helped {
+            for key in self.refused.remove(&by).into_iter().flatten() {
+                match self.pods.get(&key).map(|pod| &pod.place) {
+                    Some(Place::Unschedulable(_, until)) if *until > now => {
+                        let until = *until;
+                        self.wait(&key, until);
+                    }
+                    _ => self.activate(&key),
+                }
+            }
         }
     }
 
@@ -130,11 +143,12 @@ impl Queue {
 
     /// How many pods wait in which place: (active, back-off, unschedulable), for metrics.
     pub fn counts(&self) -> (usize, usize, usize) {
-        let stuck = self.pods.values().filter(|p| matches!(p.place, Place::Unschedulable(..))).count();
+        let stuck = self.refused.values().map(BTreeSet::len).sum();
         (self.active.len(), self.timers.len(), stuck)
     }
 
     fn activate(&mut self, key: &Key) {
+        self.in_flight.remove(key);
         if let Some(pod) = self.pods.get_mut(key) {
             pod.place = Place::Active;
             self.active.insert((std::cmp::Reverse(pod.priority), pod.number, key.clone()));
@@ -142,6 +156,7 @@ impl Queue {
     }
 
     fn wait(&mut self, key: &Key, until: Instant) {
+        self.in_flight.remove(key);
         if let Some(pod) = self.pods.get_mut(key) {
             pod.place = Place::BackOff(until);
             self.timers.insert((until, pod.number), key.clone());
@@ -151,8 +166,18 @@ impl Queue {
     fn unlink(&mut self, key: &Key) {
         let Some(pod) = self.pods.get(key) else { return };
         self.active.remove(&(std::cmp::Reverse(pod.priority), pod.number, key.clone()));
-        if let Place::BackOff(until) = pod.place {
-            self.timers.remove(&(until, pod.number));
+        match &pod.place {
+            Place::Active => {}
+            Place::BackOff(until) => drop(self.timers.remove(&(*until, pod.number))),
+            Place::Unschedulable(by, _) => {
+                if let Some(keys) = self.refused.get_mut(by) {
+                    keys.remove(key);
+                    if keys.is_empty() {
+                        self.refused.remove(by);
+                    }
+                }
+            }
+            Place::InFlight(_) => drop(self.in_flight.remove(key)),
         }
     }
 }

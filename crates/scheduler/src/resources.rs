@@ -11,7 +11,7 @@ use meta::Quantity;
 const DEFAULT_REQUEST: [(&str, i64); 2] = [("cpu", 100), ("memory", 200 << 20)];
 
 /// Amounts by resource name. CPU is in thousandths, everything else in whole units.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Amounts(BTreeMap<String, i64>);
 
 impl Amounts {

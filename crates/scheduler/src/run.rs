@@ -1,20 +1,21 @@
-//! The actor: changes in, bindings out.
+//! The actor: changes in, decisions out.
+//!
+//! Decisions are made on a thread of their own, which alone knows the state: however long one takes, it keeps nobody
+//! from being served, and no lock is held meanwhile.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::thread;
 use std::time::Instant;
 
-use client::Hub;
-use client::events::{Form, Note, Recorder, Regarding};
-use jiff::Timestamp;
+use client::{Change, Hub};
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{Api, Patch, PatchParams, PostParams};
-use meta::Key;
-use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
-use crate::cycle::Decision;
-use crate::preempt::{Outcome, effects};
-use crate::state::{Attempt, Nomination, Shared};
+use crate::state::{Attempt, End, State};
+use crate::write::Writer;
 
 /// The scheduler's name in `spec.schedulerName`.
 pub const NAME: &str = "default-scheduler";
@@ -22,152 +23,153 @@ pub const NAME: &str = "default-scheduler";
 /// Bindings and status writes under way at once; further decisions wait.
 const WRITES: usize = 64;
 
-/// Schedules pods until `stop`. `host` names the machine, for events.
-pub async fn run(hub: Hub, host: String, stop: tokio_util::sync::CancellationToken) {
-    let shared = Arc::new(Shared::default());
+/// What the thread is told.
+enum News {
+    Node(Change<Node>),
+    Pod(Change<Pod>),
+    /// The writes of an attempt have ended.
+    Ended(Arc<Attempt>, End),
+    /// There is nothing more to do.
+    Stop,
+}
+
+/// Schedules pods until `stop`. `host` names the machine, for events. Panics if the thread that decides did.
+pub async fn run(hub: Hub, host: String, stop: CancellationToken) {
+    let (news, inbox) = channel();
     let (pods, nodes) = (hub.informer::<Pod>(), hub.informer::<Node>());
-    nodes.on_change({
-        let shared = shared.clone();
-        move |change| shared.node_changed(change)
-    });
-    pods.on_change({
-        let shared = shared.clone();
-        move |change| shared.pod_changed(change)
-    });
+    // A thread that is gone needs no news.
+    let (to_nodes, to_pods) = (news.clone(), news.clone());
+    nodes.on_change(move |change| drop(to_nodes.send(News::Node(change.clone()))));
+    pods.on_change(move |change| drop(to_pods.send(News::Pod(change.clone()))));
     // A decision on half of the pods would overcommit nodes.
-    tokio::join!(nodes.synced(), pods.synced());
-    let events = Recorder::new(hub.client().clone(), NAME, &format!("{NAME}-{host}"), Form::Modern);
-    let actor = Actor { shared, client: hub.client().clone(), events, writes: Arc::new(Semaphore::new(WRITES)) };
-    stop.run_until_cancelled(actor.run()).await;
+    let synced = async { tokio::join!(nodes.synced(), pods.synced()) };
+    if stop.run_until_cancelled(synced).await.is_none() {
+        return;
+    }
+    let writer = Arc::new(Writer::new(hub.client(), &host));
+    let desk = Desk { state: State::default(), under_way: 0, writer, news: news.clone(), runtime: Handle::current() };
+    let (over, ended) = tokio::sync::oneshot::channel::<()>();
+    let started = thread::Builder::new().name("scheduler".to_owned()).spawn(move || {
+        // Dropped at the end, also at one by panic.
+        let _over = over;
+        desk.work(&inbox);
+    });
+    let thread = match started {
+        Ok(thread) => thread,
+        Err(error) => return tracing::error!(%error, "no thread for the scheduler"),
+    };
+    tokio::pin!(ended);
+    if stop.run_until_cancelled(&mut ended).await.is_none() {
+        drop(news.send(News::Stop));
+        // The error is the end that is awaited.
+        drop(ended.await);
+    }
+    if let Err(panic) = thread.join() {
+        resume_unwind(panic);
+    }
 }
 
-struct Actor {
-    shared: Arc<Shared>,
-    client: kube::Client,
-    events: Recorder,
-    writes: Arc<Semaphore>,
+/// Where decisions are made.
+struct Desk {
+    state: State,
+    /// Attempts whose writes have not ended.
+    under_way: usize,
+    writer: Arc<Writer>,
+    news: Sender<News>,
+    runtime: Handle,
 }
 
-impl Actor {
-    async fn run(self) {
-        let actor = Arc::new(self);
+/// An attempt that is being carried out. Whatever becomes of that, the desk hears how it ended.
+struct UnderWay {
+    attempt: Arc<Attempt>,
+    end: End,
+    news: Sender<News>,
+}
+
+impl UnderWay {
+    async fn go(mut self, writer: Arc<Writer>) {
+        self.end = writer.carry_out(&self.attempt).await;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let end = std::mem::replace(&mut self.end, End::Failed);
+        drop(self.news.send(News::Ended(self.attempt.clone(), end)));
+    }
+}
+
+impl Desk {
+    fn work(mut self, inbox: &Receiver<News>) {
         loop {
-            // Bound first: a decision is made when it can be carried out.
-            let Ok(permit) = actor.writes.clone().acquire_owned().await else { return };
-            let (attempt, next) = actor.shared.lock().next(Instant::now());
-            let Some(attempt) = attempt else {
-                drop(permit);
-                actor.wait(next).await;
+            // All that is known counts before anything is decided.
+            match inbox.try_recv() {
+                Ok(News::Stop) | Err(TryRecvError::Disconnected) => return,
+                Ok(news) => {
+                    self.take_in(news);
+                    continue;
+                }
+                Err(TryRecvError::Empty) => {}
+            }
+            // A decision is made when it can be carried out.
+            let (attempt, next) = if self.under_way < WRITES { self.state.next(Instant::now()) } else { (None, None) };
+            if let Some(attempt) = attempt {
+                self.carry_out(attempt);
                 continue;
+            }
+            let news = match next {
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(next) => inbox.recv_timeout(next.saturating_duration_since(Instant::now())),
             };
-            let actor = actor.clone();
-            tokio::spawn(async move {
-                actor.carry_out(&attempt).await;
-                drop(permit);
-            });
-        }
-    }
-
-    async fn carry_out(&self, attempt: &Attempt) {
-        let pod = &attempt.pod.pod;
-        match &attempt.decision {
-            Decision::Node(node) => self.bind(&attempt.key, pod, node).await,
-            Decision::Unschedulable { message, preemption, .. } => {
-                // Written before victims go: on a pod that is bound it may not be.
-                self.report(pod, message, &attempt.nomination).await;
-                for displaced in &attempt.displaced {
-                    self.patch_status(displaced, json!({"nominatedNodeName": null})).await;
-                }
-                if let Outcome::Evict(candidate) = preemption {
-                    let told = effects::evict(&self.client, &self.events, pod, candidate).await;
-                    if let Err(error) = &told {
-                        tracing::debug!(pod = %attempt.key, node = %candidate.node, %error, "preemption failed");
-                    }
-                    self.shared.lock().told(attempt, told.ok());
-                    self.shared.changed.notify_one();
-                }
+            match news {
+                Ok(News::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(news) => self.take_in(news),
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    async fn wait(&self, until: Option<Instant>) {
-        match until {
-            None => self.shared.changed.notified().await,
-            Some(until) => {
-                // Either end is a reason to look again.
-                let _ = tokio::time::timeout_at(until.into(), self.shared.changed.notified()).await;
+    fn take_in(&mut self, news: News) {
+        let now = Instant::now();
+        match news {
+            News::Node(change) => self.state.node_changed(&change, now),
+            News::Pod(change) => self.state.pod_changed(&change, now),
+            News::Ended(attempt, end) => {
+                self.under_way -= 1;
+                self.state.ended(&attempt, end, now);
             }
+            News::Stop => {}
         }
     }
 
-    fn api(&self, pod: &Pod) -> Api<Pod> {
-        Api::namespaced(self.client.clone(), pod.metadata.namespace.as_deref().unwrap_or("default"))
+    fn carry_out(&mut self, attempt: Attempt) {
+        self.under_way += 1;
+        let attempt = Arc::new(attempt);
+        let under_way = UnderWay { attempt, end: End::Failed, news: self.news.clone() };
+        self.runtime.spawn(under_way.go(self.writer.clone()));
     }
+}
 
-    async fn bind(&self, key: &Key, pod: &Pod, node: &Arc<str>) {
-        let binding = json!({
-            "apiVersion": "v1", "kind": "Binding",
-            "metadata": {"name": &*key.name, "namespace": &*key.namespace, "uid": pod.metadata.uid},
-            "target": {"kind": "Node", "name": &**node},
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cycle::Decision;
+    use crate::samples::ranked;
+    use crate::state::Nomination;
+
+    #[test]
+    fn the_desk_hears_of_an_attempt_whose_task_ends_before_it_is_written() {
+        let (news, inbox) = channel();
+        let pod = ranked("p", "1", 0, 0);
+        let attempt = Arc::new(Attempt {
+            key: pod.key(),
+            pod,
+            at: Instant::now(),
+            decision: Decision::Node("n".into()),
+            nomination: Nomination::AsItIs,
+            displaced: Vec::new(),
         });
-        let (api, params) = (self.api(pod), PostParams::default());
-        let bound = api.create_subresource::<_, serde_json::Value>("binding", &key.name, &params, &binding);
-        match bound.await {
-            Ok(_) => {
-                let message = format!("Successfully assigned {}/{} to {node}", key.namespace, key.name);
-                self.record(pod, "Normal", "Scheduled", "Binding", message);
-            }
-            Err(error) => {
-                tracing::debug!(pod = %key, %node, %error, "binding failed");
-                self.shared.lock().retry(key, node, Instant::now());
-                self.shared.changed.notify_one();
-            }
-        }
-    }
-
-    /// Tells people why the pod waits: an event, and the status if it says something else.
-    async fn report(&self, pod: &Pod, message: &str, nomination: &Nomination) {
-        self.record(pod, "Warning", "FailedScheduling", "Scheduling", message.to_owned());
-        let mut status = serde_json::Map::new();
-        match nomination {
-            Nomination::AsItIs => {}
-            Nomination::Nowhere => drop(status.insert("nominatedNodeName".to_owned(), json!(null))),
-            Nomination::Node(node) => drop(status.insert("nominatedNodeName".to_owned(), json!(&**node))),
-        }
-        let conditions = pod.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
-        let scheduled = conditions.iter().find(|c| c.type_ == "PodScheduled");
-        if scheduled.is_none_or(|c| c.message.as_deref() != Some(message)) {
-            let since = scheduled.filter(|c| c.status == "False").and_then(|c| c.last_transition_time.clone());
-            let since = since.map_or_else(|| meta::time::seconds(Timestamp::now()), |t| meta::time::seconds(t.0));
-            status.insert("conditions".to_owned(), json!([{
-                "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
-                "lastProbeTime": null, "lastTransitionTime": since, "observedGeneration": pod.metadata.generation,
-            }]));
-        }
-        if !status.is_empty() {
-            self.patch_status(pod, status.into()).await;
-        }
-    }
-
-    async fn patch_status(&self, pod: &Pod, status: serde_json::Value) {
-        let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": status});
-        let name = pod.metadata.name.as_deref().unwrap_or("");
-        let written = self.api(pod).patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await;
-        if let Err(error) = written {
-            tracing::debug!(pod = name, %error, "could not write the status");
-        }
-    }
-
-    fn record(&self, pod: &Pod, type_: &'static str, reason: &str, action: &str, message: String) {
-        let regarding = pod.regarding();
-        self.events.record(Note {
-            regarding,
-            related: None,
-            type_,
-            reason: reason.to_owned(),
-            action: action.to_owned(),
-            message,
-            at: Timestamp::now(),
-        });
+        drop(UnderWay { attempt, end: End::Failed, news });
+        assert!(matches!(inbox.try_recv(), Ok(News::Ended(_, End::Failed))));
     }
 }

@@ -1,5 +1,7 @@
 //! The nodes with what runs on them, as one cycle sees them.
 
+use std::collections::VecDeque;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use imbl::OrdMap;
@@ -56,20 +58,58 @@ pub struct NodeInfo {
     pub pods: OrdMap<Key, Arc<PodInfo>>,
     /// Pods that wait for room to be made for them here. They are in no sum.
     pub nominated: OrdMap<Key, Arc<PodInfo>>,
+    /// The number of the change that made it what it is.
+    pub version: u64,
 }
 
-/// All nodes at one moment. Cheap to clone; unaffected by later changes.
-#[derive(Clone, Debug, Default)]
+/// As many changes are remembered for each node, and this many more.
+const REMEMBERED: (usize, usize) = (4, 1024);
+
+/// All nodes as they are, and which of them changed lately.
+#[derive(Debug, Default)]
 pub struct Snapshot {
     nodes: OrdMap<Arc<str>, Arc<NodeInfo>>,
     /// Where room is being made for which pod.
     nominations: OrdMap<Key, Arc<str>>,
+    /// How many changes there were.
+    version: u64,
+    /// The nodes of the last ones, oldest first.
+    changes: VecDeque<Arc<str>>,
 }
 
 impl Snapshot {
     /// Nodes that exist, in name order.
     pub fn nodes(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<NodeInfo>)> {
         self.nodes.iter().filter(|(_, info)| info.node.is_some())
+    }
+
+    /// The same, begun behind the node of this name and ended with it.
+    pub fn nodes_behind(&self, name: &str) -> impl Iterator<Item = (&Arc<str>, &Arc<NodeInfo>)> {
+        let (behind, before) = ((Excluded(name), Unbounded), (Unbounded, Included(name)));
+        let all = self.nodes.range::<_, str>(behind).chain(self.nodes.range::<_, str>(before));
+        all.filter(|(_, info)| info.node.is_some())
+    }
+
+    /// How many nodes there are, or are remembered.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether no node is known.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// How many changes there were. Nothing has changed while it has not.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The nodes that changed since there were so many changes, each as often as it did; `None` if that is not
+    /// remembered any more.
+    pub fn changed_since(&self, version: u64) -> Option<impl Iterator<Item = &Arc<str>>> {
+        let newer = usize::try_from(self.version.checked_sub(version)?).ok()?;
+        Some(self.changes.range(self.changes.len().checked_sub(newer)?..))
     }
 
     /// One node, or what is remembered of it.
@@ -105,6 +145,14 @@ impl Snapshot {
         });
     }
 
+    /// Takes in a node that changed in nothing that is looked at.
+    pub fn heard_from(&mut self, node: &Arc<Node>) {
+        let name = node.metadata.name.as_deref().unwrap_or("");
+        if let Some(info) = self.nodes.get_mut(name) {
+            Arc::make_mut(info).node = Some(node.clone());
+        }
+    }
+
     /// Takes in the end of a node; its pods are remembered until they go.
     pub fn remove_node(&mut self, name: &str) {
         self.change(&Arc::from(name), |info| info.node = None);
@@ -123,6 +171,12 @@ impl Snapshot {
     fn change(&mut self, name: &Arc<str>, change: impl FnOnce(&mut NodeInfo)) {
         let mut info = self.nodes.get(name).map(|i| NodeInfo::clone(i)).unwrap_or_default();
         change(&mut info);
+        self.version += 1;
+        info.version = self.version;
+        self.changes.push_back(name.clone());
+        if self.changes.len() > self.nodes.len() * REMEMBERED.0 + REMEMBERED.1 {
+            self.changes.pop_front();
+        }
         if info.node.is_none() && info.pods.is_empty() && info.nominated.is_empty() {
             self.nodes.remove(name);
         } else {

@@ -1,27 +1,18 @@
 //! What is known of nodes and pods, and which pod is next. The clock is handed in.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use client::Change;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use meta::Key;
-use tokio::sync::Notify;
 
-use crate::cycle::{Decision, schedule};
+use crate::cycle::{Cycle, Decision};
 use crate::preempt::{Candidate, Outcome};
 use crate::queue::{Hint, Queue};
 use crate::run::NAME;
 use crate::snapshot::{PodInfo, Snapshot};
-
-/// What handlers and cycles share. The lock is held for moments and never over an await.
-#[derive(Default)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    /// Something may be to be done.
-    pub(crate) changed: Notify,
-}
 
 #[derive(Default)]
 pub(crate) struct State {
@@ -31,7 +22,7 @@ pub(crate) struct State {
     pending: HashMap<Key, Arc<PodInfo>>,
     /// Pods whose binding is under way, and where to.
     assumed: HashMap<Key, Arc<str>>,
-    turn: usize,
+    cycle: Cycle,
 }
 
 /// What has to be written of a pod's nomination.
@@ -61,42 +52,35 @@ pub(crate) struct Attempt {
     pub(crate) displaced: Vec<Arc<Pod>>,
 }
 
-impl Shared {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes in a change of a node.
-    pub(crate) fn node_changed(&self, change: &Change<Node>) {
-        if self.lock().node_changed(change, Instant::now()) {
-            self.changed.notify_one();
-        }
-    }
-
-    /// Takes in a change of a pod.
-    pub(crate) fn pod_changed(&self, change: &Change<Pod>) {
-        self.lock().pod_changed(change, Instant::now());
-        self.changed.notify_one();
-    }
+/// How the writes of an attempt ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It could not be carried out, or nobody knows.
+    Failed,
+    /// It is written.
+    Written,
+    /// The victims were told to go, and are like this now.
+    Told(Vec<Pod>),
 }
 
 impl State {
-    /// Returns whether it may help a pod.
-    fn node_changed(&mut self, change: &Change<Node>, now: Instant) -> bool {
+    /// Takes in a change of a node.
+    pub(crate) fn node_changed(&mut self, change: &Change<Node>, now: Instant) {
         let Some(node) = &change.new else {
             let name = change.latest().metadata.name.as_deref().unwrap_or("");
             self.snapshot.remove_node(name);
-            return !self.displace(name, |_| true, now).is_empty();
+            self.displace(name, |_| true, now);
+            return;
         };
-        self.snapshot.set_node(node.clone());
-        let matters = change.old.as_ref().is_none_or(|old| matters(old, node));
-        if matters {
-            self.queue.happened(Hint::Node, now);
+        if change.old.as_ref().is_some_and(|old| !matters(old, node)) {
+            return self.snapshot.heard_from(node);
         }
-        matters
+        self.snapshot.set_node(node.clone());
+        self.queue.happened(Hint::Node, now);
     }
 
-    fn pod_changed(&mut self, change: &Change<Pod>, now: Instant) {
+    /// Takes in a change of a pod.
+    pub(crate) fn pod_changed(&mut self, change: &Change<Pod>, now: Instant) {
         let key = client::informer::key_of(change.latest().as_ref());
         match &change.new {
             Some(pod) if !terminal(pod) => self.pod_is(&key, pod, change.old.as_deref(), now),
@@ -190,8 +174,7 @@ impl State {
     fn decide(&mut self, now: Instant) -> Option<Attempt> {
         let key = self.queue.pop()?;
         let pod = self.pending.get(&key)?.clone();
-        self.turn = self.turn.wrapping_add(1);
-        let decision = schedule(&pod, &self.snapshot, self.turn);
+        let decision = self.cycle.decide(&pod, &self.snapshot);
         let mut attempt =
             Attempt { key, pod, at: now, decision, nomination: Nomination::AsItIs, displaced: Vec::new() };
         match &attempt.decision {
@@ -237,9 +220,22 @@ impl State {
         (nomination, displaced)
     }
 
+    /// Takes in how an attempt ended.
+    pub(crate) fn ended(&mut self, attempt: &Attempt, end: End, now: Instant) {
+        match (&attempt.decision, end) {
+            (Decision::Node(_), End::Written) => {}
+            (Decision::Node(node), _) => self.retry(&attempt.key, node, now),
+            (Decision::Unschedulable { preemption: Outcome::Evict(_), .. }, End::Told(victims)) => {
+                self.told(attempt, Some(victims));
+            }
+            (Decision::Unschedulable { preemption: Outcome::Evict(_), .. }, _) => self.told(attempt, None),
+            (Decision::Unschedulable { .. }, _) => {}
+        }
+    }
+
     /// The victims of an attempt have been told to go and are like this now; `None`: not all could be told. The
     /// pod waits for their end, or is tried again.
-    pub(crate) fn told(&mut self, attempt: &Attempt, victims: Option<Vec<Pod>>) {
+    fn told(&mut self, attempt: &Attempt, victims: Option<Vec<Pod>>) {
         for victim in victims.iter().flatten() {
             self.leaves(victim);
         }
@@ -269,7 +265,7 @@ impl State {
     }
 
     /// A binding failed: the node has its room back, and the pod is tried again after its back-off.
-    pub(crate) fn retry(&mut self, key: &Key, node: &Arc<str>, now: Instant) {
+    fn retry(&mut self, key: &Key, node: &Arc<str>, now: Instant) {
         if self.assumed.get(key) == Some(node) {
             self.assumed.remove(key);
             self.snapshot.remove_pod(node, key);

@@ -197,6 +197,19 @@ fn the_room_of_a_nominated_pod_that_is_deleted_and_the_end_of_its_node_help_othe
     // A node that goes takes its nominations with it.
     world.pod(None, Some(&change(&nominated, |p| p["metadata"]["name"] = "s".into())));
     let gone = Change { old: Some(node("n", "4", json!({}), json!({}))), new: None };
-    assert!(world.state.node_changed(&gone, world.now));
+    world.state.node_changed(&gone, world.now);
     assert_eq!(world.nominated("s"), None);
+}
+
+#[test]
+fn pods_of_other_schedulers_and_behind_gates_are_left_alone() {
+    let mut world = World::new();
+    let other = change(&waiting("o", "1", 0), |pod| pod["spec"]["schedulerName"] = "other".into());
+    let gated = change(&waiting("g", "1", 0), |pod| pod["spec"]["schedulingGates"] = json!([{"name": "example.com/gate"}]));
+    world.pod(None, Some(&other));
+    world.pod(None, Some(&gated));
+    assert!(world.next().is_none());
+    let open = change(&gated, |pod| pod["spec"]["schedulingGates"] = json!([]));
+    world.pod(Some(&gated), Some(&open));
+    assert_eq!(world.next().map(|attempt| attempt.key.name.to_string()).as_deref(), Some("g"));
 }

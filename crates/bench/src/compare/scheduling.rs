@@ -40,7 +40,7 @@ async fn measure(start: &Start<'_>) -> Result<Vec<f64>> {
 }
 
 /// Waits for the ServiceAccount that pods in `default` run under: a controller makes it.
-pub(super) async fn account(client: &mut Client) -> Result<()> {
+pub(crate) async fn account(client: &mut Client) -> Result<()> {
     let path = "/api/v1/namespaces/default/serviceaccounts?watch=1";
     client.watch_until(path, |event| event["object"]["metadata"]["name"] == "default").await
 }
@@ -56,7 +56,7 @@ pub fn node(name: &str) -> serde_json::Value {
 }
 
 /// It tolerates everything: nobody keeps the nodes alive.
-fn pod(number: usize) -> Vec<u8> {
+pub(crate) fn pod(number: usize) -> Vec<u8> {
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("p-{number}")},
         "spec": {

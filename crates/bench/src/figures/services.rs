@@ -98,6 +98,7 @@ impl Size {
     async fn measure(&self, config: &bridge::Config, asking: &Namespace) -> Result<(f64, f64)> {
         let proxy = services::Config {
             node: "n".to_owned(),
+            zone: String::new(),
             addresses: Vec::new(),
             cluster_range: config.cluster_range,
             service_range: config.service_range,

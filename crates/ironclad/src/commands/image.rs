@@ -44,8 +44,8 @@ fn run(matches: &ArgMatches) -> Result<()> {
             }
         }
         "pull" => {
-            let image = super::block_on(async { Embedded::new(config)?.pull(name(), None).await })??;
-            out::line(format_args!("pulled {}", label(&image)));
+            let pulled = super::block_on(async { Embedded::new(config)?.pull(name(), None).await })??;
+            out::line(format_args!("pulled {}", label(&pulled.image)));
         }
         "rm" => {
             store.remove(name(), &layers_in_use(&config)?)?;

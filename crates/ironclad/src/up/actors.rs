@@ -82,6 +82,7 @@ pub async fn start(
 fn start_proxy(options: &Options, machine: &Machine, client: kube::Client, tasks: &Tasks) -> Proxy {
     let config = network::services::Config {
         node: machine.node.clone(),
+        zone: String::new(),
         cluster_range: options.pod_network,
         service_range: options.service_network,
         addresses: vec![machine.address],
@@ -89,10 +90,10 @@ fn start_proxy(options: &Options, machine: &Machine, client: kube::Client, tasks
     };
     let events = Recorder::new(client.clone(), "kube-proxy", &machine.node, Form::Modern);
     let proxy = Proxy::new(config, events);
-    let running = proxy.clone();
+    let (running, node) = (proxy.clone(), format!("metadata.name={}", machine.node));
     tasks.keep("the service proxy", move |scope| {
         let (stop, hub) = (scope.stop().clone(), Hub::new(client.clone(), scope));
-        running.clone().run(hub.informer::<Service>(), hub.informer::<EndpointSlice>(), stop)
+        running.clone().run(hub.informer::<Service>(), hub.informer::<EndpointSlice>(), hub.selected::<Node>(&node), stop)
     });
     proxy
 }

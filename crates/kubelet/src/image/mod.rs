@@ -7,12 +7,14 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use runtime::{Error, Image};
+use runtime::{Error, Image, Pulled};
 
 use crate::agent::Agent;
 use crate::container::env::Sources;
 use crate::events::Kind;
 use crate::pod::backoff::Backoff;
+
+const _: () = assert!(runtime::limits::DOCUMENT == meta::limits::MANIFEST as u64, "limits agree");
 
 /// Why an image cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,18 +94,20 @@ async fn pull(agent: &Arc<Agent>, pod: &Pod, container: &Container, sources: &So
     let say = |kind, reason, text: &str| agent.events.container(pod, &container.name, kind, reason, text);
     say(Kind::Normal, "Pulling", &format!("Pulling image {name:?}"));
     let begun = Instant::now();
-    let Ok(_slot) = agent.pulls.acquire().await else { unreachable!("the semaphore is never closed") };
-    let alone = Instant::now();
     let mut result = Err(Error::NotFound(name.to_owned()));
     for credentials in credentials::for_image(pod, sources, name) {
         result = agent.runtime.pull(name, credentials.as_ref()).await;
-        if result.is_ok() {
-            break;
+        match &result {
+            Ok(_) => break,
+            // Who does not answer does not answer others either.
+            Err(Error::Image { reason: "RegistryUnavailable", .. }) => break,
+            Err(_) => {}
         }
     }
     match result {
-        Ok(image) => {
-            let (own, all) = (alone.elapsed().as_millis(), begun.elapsed().as_millis());
+        Ok(Pulled { image, waited }) => {
+            let all = begun.elapsed();
+            let (own, all) = (all.saturating_sub(waited).as_millis(), all.as_millis());
             say(Kind::Normal, "Pulled", &format!(
                 "Successfully pulled image {name:?} in {} ({} including waiting). Image size: {} bytes.",
                 print_millis(own), print_millis(all), image.size

@@ -140,14 +140,13 @@ impl Desk {
         Ok(())
     }
 
-    /// Has the image, then starts the container and runs its postStart hook.
+    /// Has the image, then starts the container and runs its postStart hook. Only the start itself takes a permit.
     pub async fn start(
         self, name: String, attempt: u32, sandbox: u32, sources: Result<Sources, String>, volumes: Volumes,
         history: History,
     ) -> Outcome {
         let Some(container) = spec::container(&self.pod, &name) else { return Outcome::Done };
         let agent = &self.agent;
-        let Ok(_slot) = agent.starts.acquire().await else { unreachable!("the semaphore is never closed") };
         let not = |reason: &'static str, message: String, pulled: bool| {
             if reason != "ImagePullBackOff" {
                 // Upstream prints the reason for a pull, the message for the rest.
@@ -173,6 +172,7 @@ impl Desk {
             Some(Err(refused)) => return not(refused.reason, refused.message, refused.pulled),
         };
         let parts = Parts { attempt, sandbox, image: &image, sources: &sources, volumes: &volumes };
+        let Some(Ok(permit)) = self.cancel.run_until_cancelled(agent.starts.acquire()).await else { return Outcome::Done };
         let config = match launch::container(agent, &self.pod, &container, &parts).await {
             Ok(config) => config,
             Err(error) => return not("CreateContainerConfigError", error, false),
@@ -183,6 +183,7 @@ impl Desk {
             Err(runtime::Error::Start(text)) => return not("RunContainerError", text, false),
             Err(error) => return not("CreateContainerError", error.to_string(), false),
         };
+        drop(permit);
         self.say(&name, Kind::Normal, "Created", "Container created");
         self.say(&name, Kind::Normal, "Started", "Container started");
         self.post_start(&container, &id, not).await.unwrap_or(Outcome::Started(name.clone()))

@@ -3,6 +3,7 @@
 mod api;
 mod life;
 mod runtime;
+mod stuck;
 mod serving;
 mod storage;
 

@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use jiff::Timestamp;
 use runtime::*;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// The fake.
 pub(crate) struct Fake {
@@ -19,6 +19,8 @@ pub(crate) struct Fake {
     pub(crate) configs: Mutex<Vec<ContainerConfig>>,
     /// Whether it says that it has user namespaces.
     pub(crate) user_namespaces: AtomicBool,
+    /// How many calls wait for what never comes: an image whose name begins with `hole`, the program `hang`.
+    pub(crate) stuck: watch::Sender<usize>,
 }
 
 fn now() -> i64 {
@@ -28,7 +30,20 @@ fn now() -> i64 {
 impl Fake {
     pub(crate) fn new() -> Self {
         let (pods, configs, user_namespaces) = Default::default();
-        Fake { pods, events: broadcast::Sender::new(64), configs, user_namespaces }
+        Fake { pods, events: broadcast::Sender::new(64), configs, user_namespaces, stuck: watch::Sender::new(0) }
+    }
+
+    /// Never comes back.
+    async fn hang<T>(&self) -> T {
+        struct Stuck<'a>(&'a watch::Sender<usize>);
+        impl Drop for Stuck<'_> {
+            fn drop(&mut self) {
+                self.0.send_modify(|count| *count -= 1);
+            }
+        }
+        self.stuck.send_modify(|count| *count += 1);
+        let _stuck = Stuck(&self.stuck);
+        std::future::pending().await
     }
 
     fn say(&self, uid: &str) {
@@ -142,7 +157,10 @@ impl Runtime for Fake {
         self.attach(id).await
     }
 
-    async fn exec_sync(&self, _id: &str, _command: &[String], _timeout: Duration) -> Result<Output> {
+    async fn exec_sync(&self, _id: &str, command: &[String], _timeout: Duration) -> Result<Output> {
+        if command == ["hang"] {
+            return self.hang().await;
+        }
         Ok(Output::default())
     }
 
@@ -179,14 +197,17 @@ impl Runtime for Fake {
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {
         let image = Image { id: "sha256:i".to_owned(), tags: vec![name.to_owned()], ..Image::default() };
-        Ok((name != "absent").then_some(image))
+        Ok((name != "absent" && !name.starts_with("hole")).then_some(image))
     }
 
     async fn images(&self) -> Result<Vec<Image>> {
         Ok(Vec::new())
     }
 
-    async fn pull(&self, name: &str, _credentials: Option<&Credentials>) -> Result<Image> {
+    async fn pull(&self, name: &str, _credentials: Option<&Credentials>) -> Result<Pulled> {
+        if name.starts_with("hole") {
+            return self.hang().await;
+        }
         Err(Error::Image { reason: "ErrImagePull", message: format!("{name}: no such host") })
     }
 

@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 
 use super::guard;
-use super::plan::{End, Guard, PortPlan};
+use super::plan::{Guard, PortPlan};
+use super::topology::{Targets, is_local, is_ours, is_ready};
 use super::Config;
 use crate::nft::{SCTP, TCP, UDP};
 
@@ -151,70 +152,6 @@ fn health(config: &Config, spec: &ServiceSpec, slices: &[Arc<EndpointSlice>]) ->
     let endpoints = slices.iter().filter(|s| is_ours(s)).flat_map(|s| s.endpoints.iter().flatten());
     let here = endpoints.filter(|e| is_ready(e) && is_local(config, e)).filter_map(|e| e.addresses.first());
     Some(Health { port, endpoints: here.collect::<BTreeSet<_>>().len() })
-}
-
-/// Endpoints of a port, by whether they take new connections: ready, or ending but still serving.
-#[derive(Default)]
-struct Targets {
-    ready: BTreeSet<(End, bool)>,
-    ending: BTreeSet<(End, bool)>,
-}
-
-impl Targets {
-    fn of(config: &Config, slices: &[Arc<EndpointSlice>], port: &ServicePort) -> Self {
-        let mut targets = Targets::default();
-        for slice in slices.iter().filter(|s| is_ours(s)) {
-            let named = slice.ports.iter().flatten().find(|p| {
-                p.name.as_deref().unwrap_or("") == port.name.as_deref().unwrap_or("")
-                    && p.protocol.as_deref().unwrap_or("TCP") == port.protocol.as_deref().unwrap_or("TCP")
-            });
-            let Some(number) = named.and_then(|p| u16::try_from(p.port?).ok()) else { continue };
-            for endpoint in slice.endpoints.iter().flatten() {
-                let Some(address) = endpoint.addresses.first().and_then(|a| a.parse().ok()) else { continue };
-                let target = ((address, number), is_local(config, endpoint));
-                let conditions = endpoint.conditions.as_ref();
-                if is_ready(endpoint) {
-                    targets.ready.insert(target);
-                } else if conditions.is_some_and(|c| c.serving == Some(true) && c.terminating == Some(true)) {
-                    targets.ending.insert(target);
-                }
-            }
-        }
-        targets
-    }
-
-    /// Ready ones; if there is none, those that are ending (upstream: KEP-1669).
-    fn all(&self) -> Vec<End> {
-        self.chosen(|_| true)
-    }
-
-    /// The same among those of this node.
-    fn local(&self) -> Vec<End> {
-        self.chosen(|local| local)
-    }
-
-    fn chosen(&self, wanted: impl Fn(bool) -> bool) -> Vec<End> {
-        let of = |set: &BTreeSet<(End, bool)>| -> Vec<End> {
-            let mut ends: Vec<End> = set.iter().filter(|(_, local)| wanted(*local)).map(|(end, _)| *end).collect();
-            // Two objects may name one endpoint.
-            ends.dedup();
-            ends
-        };
-        let ready = of(&self.ready);
-        if ready.is_empty() { of(&self.ending) } else { ready }
-    }
-}
-
-fn is_ours(slice: &EndpointSlice) -> bool {
-    slice.address_type == "IPv4"
-}
-
-fn is_ready(endpoint: &Endpoint) -> bool {
-    endpoint.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true)
-}
-
-fn is_local(config: &Config, endpoint: &Endpoint) -> bool {
-    endpoint.node_name.as_deref() == Some(&config.node)
 }
 
 fn protocol(name: Option<&str>) -> Option<u8> {

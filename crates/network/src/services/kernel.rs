@@ -60,6 +60,11 @@ impl Kernel {
         &self.config
     }
 
+    /// The node is in another zone from now on.
+    pub(super) fn moved(&mut self, zone: String) {
+        self.config.zone = zone;
+    }
+
     /// When something is to be tried again.
     pub(super) fn due(&self) -> Option<Instant> {
         self.failed.values().map(|failed| failed.again).min()

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use client::{Informer, Recorder};
 use ipnet::Ipv4Net;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Node, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use meta::Key;
@@ -25,6 +25,8 @@ use crate::nft;
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// The label of services that another proxy serves.
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
+/// The label that names a node's zone.
+const ZONE: &str = "topology.kubernetes.io/zone";
 /// The label of headless services, which have no rules.
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
@@ -33,6 +35,8 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 pub struct Config {
     /// This node's name.
     pub node: String,
+    /// Its zone as far as it is known; empty for none. [`Proxy::run`] follows the node's label.
+    pub zone: String,
     /// This node's addresses.
     pub addresses: Vec<IpAddr>,
     /// The cluster's pod range.
@@ -62,14 +66,17 @@ struct Dirty {
     slices: HashMap<Key, BTreeSet<Key>>,
     /// The pods of the node.
     pods: HashMap<String, PodPorts>,
+    /// Where the node is.
+    zone: String,
 }
 
 impl Proxy {
     /// A proxy that has not touched the kernel yet. What services do not get is told by the recorder.
     pub fn new(config: Config, recorder: Recorder) -> Self {
         let checks = Checks::new(&config.node, recorder.clone());
+        let dirty = Mutex::new(Dirty { zone: config.zone.clone(), ..Dirty::default() });
         let kernel = Mutex::new(Kernel::new(config, recorder));
-        Proxy(Arc::new(Shared { dirty: Mutex::default(), changed: Notify::new(), kernel, checks }))
+        Proxy(Arc::new(Shared { dirty, changed: Notify::new(), kernel, checks }))
     }
 
     /// Takes in all pods of the node with their host ports.
@@ -84,10 +91,18 @@ impl Proxy {
         self.0.changed.notify_one();
     }
 
-    /// Follows the API until `stop`. Until the first rules are in place, a service's address is refused.
-    pub async fn run(self, services: Informer<Service>, slices: Informer<EndpointSlice>, stop: CancellationToken) {
+    /// Follows the API until `stop`. Until the first rules are in place, a service's address is refused. Of `nodes` the
+    /// own one counts.
+    pub async fn run(
+        self,
+        services: Informer<Service>,
+        slices: Informer<EndpointSlice>,
+        nodes: Informer<Node>,
+        stop: CancellationToken,
+    ) {
         self.follow(&services, &slices);
-        tokio::join!(services.synced(), slices.synced());
+        self.follow_node(&services, &nodes);
+        tokio::join!(services.synced(), slices.synced(), nodes.synced());
         let work = async {
             loop {
                 self.sync(&services, &slices).await;
@@ -135,6 +150,24 @@ impl Proxy {
         });
     }
 
+    /// Another zone means other endpoints for every service.
+    fn follow_node(&self, services: &Informer<Service>, nodes: &Informer<Node>) {
+        let (shared, services) = (self.0.clone(), services.clone());
+        let name = self.0.kernel().config().node.clone();
+        nodes.on_change(move |change| {
+            if change.latest().name_any() != name {
+                return;
+            }
+            let zone = change.new.as_ref().and_then(|node| node.labels().get(ZONE)).cloned().unwrap_or_default();
+            let mut dirty = shared.lock();
+            if dirty.zone != zone {
+                dirty.zone = zone;
+                dirty.owners.extend(services.snapshot().keys().cloned().map(Owner::Service));
+                shared.changed.notify_one();
+            }
+        });
+    }
+
     /// Brings the kernel up to date; says whether all of it is. What failed is tried again after a while.
     pub async fn sync(&self, services: &Informer<Service>, slices: &Informer<EndpointSlice>) -> bool {
         let (services, slices) = (services.clone(), slices.clone());
@@ -143,7 +176,11 @@ impl Proxy {
         let done = tokio::task::spawn_blocking(move || {
             let mut kernel = shared.kernel();
             // Taken under the kernel's lock: two syncs never work off their changes in the wrong order.
-            let owners = std::mem::take(&mut shared.lock().owners);
+            let (owners, zone) = {
+                let mut dirty = shared.lock();
+                (std::mem::take(&mut dirty.owners), dirty.zone.clone())
+            };
+            kernel.moved(zone);
             let config = kernel.config().clone();
             kernel.sync(owners, |owner| shared.wanted(&config, &services, &slices, owner), |key| services.get(key))
         });

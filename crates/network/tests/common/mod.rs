@@ -107,6 +107,7 @@ impl Node {
 pub fn proxy_config(own_ports: Vec<OwnPort>) -> services::Config {
     services::Config {
         node: "n".to_owned(),
+        zone: String::new(),
         addresses: vec![IpAddr::V4(GATEWAY)],
         cluster_range: "10.244.0.0/16".parse().expect("range"),
         service_range: "10.96.0.0/12".parse().expect("range"),

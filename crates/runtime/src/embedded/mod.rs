@@ -30,6 +30,7 @@ use crate::cgroup::{self, Hierarchies};
 use crate::image::Store;
 use crate::{
     Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Features, Image, Output, Pod, PodConfig,
+    Pulled,
     Resources, Result, Runtime, Streams, Usage,
 };
 use ranges::Ranges;
@@ -237,7 +238,7 @@ impl Runtime for Embedded {
         blocking(move || inner.images.list()).await
     }
 
-    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Image> {
+    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled> {
         self.inner.images.pull(name, credentials).await
     }
 

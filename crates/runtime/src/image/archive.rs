@@ -6,9 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use super::stage::decompress;
-
-/// Largest JSON document of an image.
-const MAX_DOCUMENT: u64 = 16 << 20;
+use crate::limits;
 
 /// See the module.
 pub(super) enum Archive {
@@ -99,7 +97,10 @@ impl Archive {
     /// A JSON document as bytes.
     pub(super) fn document(&self, name: &str) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        self.stream(name)?.take(MAX_DOCUMENT).read_to_end(&mut bytes)?;
+        if self.stream(name)?.take(limits::DOCUMENT + 1).read_to_end(&mut bytes)? as u64 > limits::DOCUMENT {
+            let why = format!("{name} exceeds the limit of {} bytes", limits::DOCUMENT);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+        }
         Ok(bytes)
     }
 }

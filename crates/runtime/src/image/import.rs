@@ -12,7 +12,7 @@ use super::reference::is_digest;
 use super::stage::{self, Stage};
 use super::store::{Staged, Store};
 use super::{Reference, broken};
-use crate::{Error, Image, Result};
+use crate::{Error, Image, Result, limits};
 
 /// An image found in an archive.
 struct Found {
@@ -81,11 +81,15 @@ pub(super) fn enter(
     let file: ConfigFile =
         serde_json::from_slice(config).map_err(|e| broken(format!("the image's configuration is unreadable: {e}")))?;
     let ids = &file.rootfs.diff_ids;
+    if ids.len() > limits::LAYERS {
+        return Err(broken(format!("the image has {} layers, at most {} can be mounted", ids.len(), limits::LAYERS)));
+    }
     if ids.len() != count || !ids.iter().all(|id| is_digest(id)) {
         return Err(broken(format!("the image's configuration names {} layers, its manifest {count}", ids.len())));
     }
     entry.config = file.config;
     let have = store.read()?.layers;
+    let mut room = stage::Room::of(work.path()).map_err(|e| store.fail(&e))?;
     let mut staged: Vec<Staged> = Vec::new();
     for (index, diff_id) in ids.iter().enumerate() {
         let name = stage::layer_name(diff_id);
@@ -95,7 +99,7 @@ pub(super) fn enter(
         }
         let dir = work.path().join(&name);
         let unpacked =
-            layers.open(index).and_then(|(stream, digest)| stage::layer(stream, digest.as_deref(), diff_id, &dir));
+            layers.open(index).and_then(|(stream, digest)| stage::layer(stream, digest.as_deref(), diff_id, &dir, &mut room));
         let size = unpacked.map_err(|e| broken(format!("layer {} of the image: {e}", index + 1)))?;
         staged.push(Staged { name, dir: Some(dir), size });
     }

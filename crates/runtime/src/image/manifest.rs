@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
+
+use super::reference::is_digest;
+use crate::limits;
 
 /// What an image says about its processes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -84,11 +88,37 @@ pub(super) struct Platform {
 #[serde(default)]
 pub(super) struct Manifest {
     /// Of an index.
+    #[serde(deserialize_with = "few::<_, { limits::INDEX }>")]
     pub manifests: Vec<Descriptor>,
     /// Of an image.
     pub config: Option<Descriptor>,
     /// Of an image, lowest first.
+    #[serde(deserialize_with = "few::<_, { limits::LAYERS }>")]
     pub layers: Vec<Descriptor>,
+}
+
+/// At most so many: each takes a hundred times more memory than the two bytes of an empty one.
+fn few<'de, D: Deserializer<'de>, const MOST: usize>(input: D) -> Result<Vec<Descriptor>, D::Error> {
+    struct Few<const MOST: usize>;
+    impl<'de, const MOST: usize> Visitor<'de> for Few<MOST> {
+        type Value = Vec<Descriptor>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "a list of at most {MOST} descriptors")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(next) = input.next_element()? {
+                if list.len() == MOST {
+                    return Err(A::Error::custom(format_args!("more than {MOST} descriptors")));
+                }
+                list.push(next);
+            }
+            Ok(list)
+        }
+    }
+    input.deserialize_seq(Few::<MOST>)
 }
 
 /// One image of a docker-archive.
@@ -123,6 +153,20 @@ impl Manifest {
         if index && image { Err("it is an index and an image at once".to_owned()) } else { Ok(found) }
     }
 
+    /// The configuration, where all that the manifest names can be.
+    pub(super) fn checked(&self) -> Result<&Descriptor, String> {
+        let config = self.config.as_ref().ok_or("its manifest has no configuration")?;
+        for blob in self.layers.iter().chain([config]) {
+            if !is_digest(&blob.digest) {
+                return Err(format!("{:?} is no digest", blob.digest));
+            }
+            if blob.size < 0 {
+                return Err(format!("{} has a size of {}", blob.digest, blob.size));
+            }
+        }
+        Ok(config)
+    }
+
     /// The entry of an index for this machine; one without a platform fits every machine.
     pub(super) fn for_this_machine(&self) -> Option<&Descriptor> {
         let fits = |platform: &Platform| platform.os == "linux" && platform.architecture == architecture();
@@ -146,5 +190,32 @@ mod tests {
             assert_eq!(of(text), Err("it is an index and an image at once".to_owned()));
         }
         assert!(of("1").is_err());
+    }
+
+    #[test]
+    fn lists_have_an_end() {
+        let of = |list: &str, count: usize| format!(r#"{{"{list}": [{}]}}"#, vec!["{}"; count].join(","));
+        let parse = |text: String| Manifest::parse(text.as_bytes()).map(drop);
+        for (list, most) in [("layers", limits::LAYERS), ("manifests", limits::INDEX)] {
+            assert_eq!(parse(of(list, most)), Ok(()));
+            let error = parse(of(list, most + 1)).unwrap_err();
+            assert!(error.starts_with(&format!("more than {most} descriptors")), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_manifest_names_can_be() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let blob = |digest: &str, size: i64| Descriptor { digest: digest.to_owned(), size, ..Descriptor::default() };
+        let of = |config, layer| Manifest { config, layers: vec![layer], ..Manifest::default() };
+        assert!(of(Some(blob(&digest, 1)), blob(&digest, 0)).checked().is_ok());
+        for wrong in [
+            of(None, blob(&digest, 1)),
+            of(Some(blob("../../x", 1)), blob(&digest, 1)),
+            of(Some(blob(&digest, 1)), blob("sha256:../x", 1)),
+            of(Some(blob(&digest, 1)), blob(&digest, -1)),
+        ] {
+            assert!(wrong.checked().is_err(), "{wrong:?}");
+        }
     }
 }

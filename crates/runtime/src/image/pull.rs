@@ -1,186 +1,207 @@
 //! Images from registries.
+//!
+//! An image is fetched once for all who want it at the same time with the same credentials. Who fetches has a turn
+//! ([`Turns`](super::turns::Turns)), which ends before anything is unpacked.
 
+use std::collections::HashMap;
+use std::fmt;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
-use oci_client::client::{ClientConfig, ClientProtocol};
-use oci_client::errors::OciDistributionError;
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, Reference as Remote};
-use tokio::io::AsyncWriteExt;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use tokio::time::Instant;
 
+use super::blobs::{Blob, Order};
 use super::import::{self, Layers};
 use super::index::Entry;
-use super::manifest::{Descriptor, Manifest};
+use super::manifest::{self, Descriptor, Manifest};
 use super::reference::is_digest;
+use super::registry::{Session, Trouble};
 use super::stage::{self, Stage};
 use super::store::Store;
+use super::turns::Ear;
 use super::{Reference, broken};
-use crate::{Credentials, Error, Image, Result};
+use crate::{Error, Image, Result, limits};
 
-/// Kinds of manifests that are understood.
-const ACCEPT: [&str; 4] = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-];
-/// Layers fetched at once, as containerd.
-const PARALLEL: usize = 3;
-/// Largest configuration file.
-const MAX_CONFIG: i64 = 16 << 20;
+/// A fetched image.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pulled {
+    /// The image.
+    pub image: Image,
+    /// How long this call waited before fetching began.
+    pub waited: Duration,
+}
+
+/// Credentials for one registry.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    /// User.
+    pub username: String,
+    /// Password or token.
+    pub password: String,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// What all who wait for one image get: the image, and when fetching it began.
+pub(super) type Outcome = (Result<Image>, Instant);
+
+/// An image that is here, but not unpacked.
+struct Fetched {
+    manifest: Manifest,
+    /// What the name stands for.
+    digest: String,
+    config: Vec<u8>,
+    /// By number. Layers that the store has are not among them.
+    blobs: HashMap<usize, Arc<Blob>>,
+}
 
 impl Store {
     /// Fetches an image; layers that are here already are not fetched again.
-    pub(crate) async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Image> {
+    pub(crate) async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled> {
         let reference = Reference::parse(name)?;
-        let fetch = Fetch::new(&reference, credentials);
-        let work = Stage::new(&self.tmp()).map_err(|e| self.fail(&e))?;
-        let (manifest, digest) = fetch.manifest().await?;
-        let config = manifest.config.as_ref().ok_or_else(|| fetch.broken("its manifest has no configuration"))?;
-        if config.size > MAX_CONFIG {
-            return Err(fetch.broken("its configuration is too large"));
-        }
-        let config_file = work.path().join("config.json");
-        fetch.blob(config, &config_file).await?;
-        let config = tokio::fs::read(&config_file).await.map_err(|e| self.fail(&e))?;
-        let wanted = self.missing(&config, &manifest.layers)?;
-        let jobs = wanted.into_iter().map(|(index, layer)| {
-            let (fetch, path) = (&fetch, blob_path(work.path(), index));
-            async move { fetch.blob(&layer, &path).await }
+        let asked = Instant::now();
+        let key = (reference.to_string(), credentials.cloned());
+        let (work, _) = self.pulls().join(key, || {
+            let (store, credentials) = (self.clone(), credentials.cloned());
+            async move { store.pull_alone(reference, credentials).await }.boxed()
         });
-        futures::stream::iter(jobs).buffer_unordered(PARALLEL).try_collect::<()>().await?;
+        let (image, begun) = work.await;
+        Ok(Pulled { image: image?, waited: begun.saturating_duration_since(asked) })
+    }
+
+    async fn pull_alone(self, reference: Reference, credentials: Option<Credentials>) -> Outcome {
+        let turn = self.turns().take(&reference.domain).await;
+        let begun = Instant::now();
+        let fetch = self.fetch(&reference, credentials, turn.ear());
+        let fetched = tokio::select! {
+            fetched = fetch => fetched,
+            () = turn.gives_way() => Err(Trouble::Silent {
+                url: format!("https://{}/v2/", reference.domain),
+                why: "the registry has sent nothing for a while, and others wait".to_owned(),
+            }),
+        };
+        drop(turn);
+        let image = match fetched {
+            Ok(fetched) => self.unpack(&reference, fetched).await,
+            Err(trouble) => Err(failed(&reference, &trouble)),
+        };
+        (image, begun)
+    }
+
+    async fn fetch(
+        &self, reference: &Reference, credentials: Option<Credentials>, ear: Ear,
+    ) -> std::result::Result<Fetched, Trouble> {
+        let session = Session::new(self.clients(), self.waits(), reference, credentials.as_ref())?;
+        let name = reference.digest.as_ref().or(reference.tag.as_ref()).map_or("latest", String::as_str);
+        let (manifest, digest) = manifest(&session, name).await?;
+        let config = manifest.checked().map_err(Trouble::Wrong)?;
+        let config = verified(&config.digest, session.document(&config.digest).await?)?;
+        let wanted = self.missing(&config, &manifest.layers)?;
+        let bytes: u64 = wanted.iter().map(|(_, layer)| u64::try_from(layer.size).unwrap_or(0)).fold(0, u64::saturating_add);
+        self.has_room(bytes)?;
+        let (host, repository) = (reference.domain.clone(), reference.path.clone());
+        let order = Arc::new(Order { host, session, credentials, repository, ear });
+        let jobs = wanted.into_iter().map(|(index, layer)| {
+            let order = order.clone();
+            async move { Ok((index, self.blobs().fetch(&order, &layer).await?)) }
+        });
+        let blobs = futures::stream::iter(jobs).buffer_unordered(limits::BLOBS).try_collect().await?;
+        Ok(Fetched { manifest, digest, config, blobs })
+    }
+
+    /// Layers that the store lacks, with their numbers.
+    fn missing(
+        &self, config: &[u8], layers: &[Descriptor],
+    ) -> std::result::Result<Vec<(usize, Descriptor)>, Trouble> {
+        let file: manifest::ConfigFile = serde_json::from_slice(config)
+            .map_err(|e| Trouble::Wrong(format!("the image's configuration is unreadable: {e}")))?;
+        let have = self.read().map_err(|e| Trouble::Local(e.to_string()))?.layers;
+        let ids = &file.rootfs.diff_ids;
+        let lacks = |index: usize| ids.get(index).is_none_or(|id| !have.contains_key(&stage::layer_name(id)));
+        Ok(layers.iter().cloned().enumerate().filter(|(index, _)| lacks(*index)).collect())
+    }
+
+    /// Whether a file system that is nearly full has room for so many bytes.
+    fn has_room(&self, bytes: u64) -> std::result::Result<(), Trouble> {
+        let room = stage::Room::of(&self.tmp()).map_err(|e| Trouble::Local(e.to_string()))?;
+        if bytes <= room.bytes {
+            return Ok(());
+        }
+        Err(Trouble::Local(format!("no room: its layers have {bytes} bytes, and {} are left for images", room.bytes)))
+    }
+
+    async fn unpack(self, reference: &Reference, fetched: Fetched) -> Result<Image> {
         let entry = Entry {
             tags: if reference.digest.is_none() { reference.tagged().into_iter().collect() } else { Vec::new() },
-            digests: vec![reference.with_digest(&digest)],
+            digests: vec![reference.with_digest(&fetched.digest)],
             ..Entry::default()
         };
+        let work = Stage::new(&self.tmp()).map_err(|e| self.fail(&e))?;
         let store = self.clone();
         let unpacked = tokio::task::spawn_blocking(move || {
             let lock = store.lock()?;
-            let layers = Fetched { dir: work.path().to_path_buf(), layers: &manifest.layers };
-            let image = import::enter(&store, &work, &config, entry, &layers, manifest.layers.len())?;
+            let image = import::enter(&store, &work, &fetched.config, entry, &fetched, fetched.manifest.layers.len())?;
             drop(lock);
             Ok(image)
         });
         unpacked.await.map_err(|e| self.fail(&e))?
     }
-
-    /// Layers that the store lacks, with their numbers.
-    fn missing(&self, config: &[u8], layers: &[Descriptor]) -> Result<Vec<(usize, Descriptor)>> {
-        let file: super::manifest::ConfigFile = serde_json::from_slice(config)
-            .map_err(|e| broken(format!("the image's configuration is unreadable: {e}")))?;
-        let have = self.read()?.layers;
-        let ids = &file.rootfs.diff_ids;
-        let lacks = |index: usize| ids.get(index).is_none_or(|id| !have.contains_key(&stage::layer_name(id)));
-        Ok(layers.iter().cloned().enumerate().filter(|(index, _)| lacks(*index)).collect())
-    }
 }
 
-fn blob_path(dir: &Path, index: usize) -> PathBuf {
-    dir.join(format!("layer-{index}"))
-}
-
-struct Fetched<'a> {
-    dir: PathBuf,
-    layers: &'a [Descriptor],
-}
-
-impl Layers for Fetched<'_> {
+impl Layers for Fetched {
     fn open(&self, index: usize) -> std::io::Result<(Box<dyn Read>, Option<String>)> {
-        let file = std::fs::File::open(blob_path(&self.dir, index))?;
-        Ok((Box::new(file), self.layers.get(index).map(|layer| layer.digest.clone())))
+        // What the store had when fetching began may have been removed since.
+        let missing = || std::io::Error::new(std::io::ErrorKind::NotFound, "it was removed while the image was fetched");
+        let blob = self.blobs.get(&index).ok_or_else(missing)?;
+        Ok((Box::new(blob.reader()), self.manifest.layers.get(index).map(|layer| layer.digest.clone())))
     }
 }
 
-/// One image of one registry.
-struct Fetch {
-    name: String,
-    client: Client,
-    remote: Remote,
-    auth: RegistryAuth,
+/// The manifest for this machine, and the digest of what the name stands for.
+async fn manifest(session: &Session, name: &str) -> std::result::Result<(Manifest, String), Trouble> {
+    let bytes = document(session, name).await?;
+    let digest = stage::digest(&bytes);
+    let parse = |bytes: &[u8]| Manifest::parse(bytes).map_err(|e| Trouble::Wrong(format!("its manifest is unreadable: {e}")));
+    let manifest = parse(&bytes)?;
+    if manifest.config.is_some() {
+        return Ok((manifest, digest));
+    }
+    let entry = manifest.for_this_machine().ok_or_else(|| {
+        Trouble::Wrong(format!("no match for platform in manifest: linux/{}", manifest::architecture()))
+    })?;
+    if !is_digest(&entry.digest) {
+        return Err(Trouble::Wrong(format!("{:?} is no digest", entry.digest)));
+    }
+    let bytes = document(session, &entry.digest).await?;
+    Ok((parse(&bytes)?, digest))
 }
 
-impl Fetch {
-    fn new(reference: &Reference, credentials: Option<&Credentials>) -> Self {
-        let protocol = if reference.is_loopback() { ClientProtocol::Http } else { ClientProtocol::Https };
-        let client = Client::new(ClientConfig { protocol, ..ClientConfig::default() });
-        let (domain, path) = (reference.domain.clone(), reference.path.clone());
-        let remote = match (&reference.digest, &reference.tag) {
-            (Some(digest), _) => Remote::with_digest(domain, path, digest.clone()),
-            (None, tag) => Remote::with_tag(domain, path, tag.clone().unwrap_or_else(|| "latest".to_owned())),
-        };
-        let auth = credentials
-            .map_or(RegistryAuth::Anonymous, |c| RegistryAuth::Basic(c.username.clone(), c.password.clone()));
-        Self { name: reference.to_string(), client, remote, auth }
-    }
+/// A manifest or index; where its name is a digest it must have that.
+async fn document(session: &Session, name: &str) -> std::result::Result<Vec<u8>, Trouble> {
+    let bytes = session.manifest(name).await?;
+    if name.contains(':') { verified(name, bytes) } else { Ok(bytes) }
+}
 
-    fn broken(&self, why: &str) -> Error {
-        broken(format!("failed to pull image \"{}\": {why}", self.name))
-    }
+fn verified(wanted: &str, bytes: Vec<u8>) -> std::result::Result<Vec<u8>, Trouble> {
+    let found = stage::digest(&bytes);
+    if found == wanted { Ok(bytes) } else { Err(Trouble::Wrong(format!("a document has digest {found} instead of {wanted}"))) }
+}
 
-    fn failed(&self, error: &OciDistributionError) -> Error {
-        let reason = match error {
-            OciDistributionError::RequestError(_) => "RegistryUnavailable",
-            _ => "ErrImagePull",
-        };
-        let mut why = error.to_string();
-        let mut source = std::error::Error::source(error);
-        // The outermost text of a failed connection says only that it failed.
-        while let Some(inner) = source {
-            why = format!("{why}: {inner}");
-            source = inner.source();
-        }
-        let message = match error {
-            OciDistributionError::ImageManifestNotFoundError(_) => format!("{}: not found", self.name),
-            _ => why,
-        };
-        Error::Image { reason, message: format!("failed to pull and unpack image \"{}\": {message}", self.name) }
-    }
-
-    /// The manifest for this machine, and the digest of what the name stands for.
-    async fn manifest(&self) -> Result<(Manifest, String)> {
-        let (bytes, digest) = self.document(&self.remote).await?;
-        let mut manifest: Manifest = self.parse(&bytes)?;
-        if manifest.config.is_none() {
-            let entry = manifest.for_this_machine().ok_or_else(|| {
-                self.broken(&format!("no match for platform linux/{}", super::manifest::architecture()))
-            })?;
-            let (bytes, _) = self.document(&self.remote.clone_with_digest(entry.digest.clone())).await?;
-            manifest = self.parse(&bytes)?;
-        }
-        Ok((manifest, digest))
-    }
-
-    async fn document(&self, remote: &Remote) -> Result<(bytes::Bytes, String)> {
-        let (bytes, _) =
-            self.client.pull_manifest_raw(remote, &self.auth, &ACCEPT).await.map_err(|e| self.failed(&e))?;
-        let digest = stage::digest(&bytes);
-        match remote.digest() {
-            Some(wanted) if wanted != digest => {
-                Err(self.broken(&format!("its manifest has digest {digest} instead of {wanted}")))
-            }
-            _ => Ok((bytes, digest)),
-        }
-    }
-
-    fn parse(&self, bytes: &[u8]) -> Result<Manifest> {
-        Manifest::parse(bytes).map_err(|e| self.broken(&format!("its manifest is unreadable: {e}")))
-    }
-
-    /// A blob into a file. The registry library verifies its digest; the layer's is verified once more on unpacking.
-    async fn blob(&self, descriptor: &Descriptor, path: &Path) -> Result<()> {
-        if !is_digest(&descriptor.digest) {
-            return Err(self.broken(&format!("{:?} is no digest", descriptor.digest)));
-        }
-        let stream = self.client.pull_blob_stream(&self.remote, descriptor.digest.as_str()).await;
-        let mut stream = stream.map_err(|e| self.failed(&e))?;
-        let fail = |e: std::io::Error| self.broken(&e.to_string());
-        let mut file = tokio::fs::File::create(path).await.map_err(fail)?;
-        while let Some(chunk) = stream.next().await {
-            file.write_all(&chunk.map_err(fail)?).await.map_err(fail)?;
-        }
-        file.flush().await.map_err(fail)
+/// The words of a failed fetch. A registry that could not be reached has a reason of its own.
+fn failed(reference: &Reference, trouble: &Trouble) -> Error {
+    let what = match trouble {
+        Trouble::NotFound => format!("{reference}: not found"),
+        other => other.to_string(),
+    };
+    let message = format!("failed to pull and unpack image \"{reference}\": {what}");
+    match trouble {
+        Trouble::Silent { .. } => Error::Image { reason: "RegistryUnavailable", message },
+        _ => broken(message),
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::unpack::unpack;
+use crate::limits;
 
 /// Hexadecimal digits of a layer's name: all layers of an image must fit into one page of mount options.
 const NAME: usize = 32;
@@ -45,6 +46,58 @@ impl Drop for Stage {
     fn drop(&mut self) {
         // What stays is swept at the next start.
         let _ = crate::remove_tree(&self.0);
+    }
+}
+
+/// What an image may still take of the disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// Bytes of files.
+    pub bytes: u64,
+    /// Files, directories, links.
+    pub entries: u64,
+}
+
+impl Room {
+    /// For one image on the file system of `dir`: no more than it can do without.
+    pub(super) fn of(dir: &Path) -> io::Result<Self> {
+        let stat = nix::sys::statvfs::statvfs(dir)?;
+        let left = |free: u64, all: u64| free.saturating_sub(all / 100 * limits::RESERVE);
+        let bytes = left(stat.blocks_available(), stat.blocks()).saturating_mul(stat.fragment_size());
+        // Some file systems make inodes as they need them, and say that there are none.
+        let entries = if stat.files() == 0 { u64::MAX } else { left(stat.files_available(), stat.files()) };
+        Ok(Self { bytes: bytes.min(limits::UNPACKED), entries: entries.min(limits::ENTRIES) })
+    }
+
+    /// Takes one more entry.
+    pub(super) fn entry(&mut self) -> io::Result<()> {
+        self.entries = self.entries.checked_sub(1).ok_or_else(|| full("files"))?;
+        Ok(())
+    }
+
+    /// Copies into a file of the image.
+    pub(super) fn copy(&mut self, from: impl Read, to: &mut File) -> io::Result<u64> {
+        let copied = io::copy(&mut from.take(self.bytes.saturating_add(1)), to)?;
+        self.bytes = self.bytes.checked_sub(copied).ok_or_else(|| full("bytes"))?;
+        Ok(copied)
+    }
+}
+
+fn full(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("the image has more {what} than there is room for"))
+}
+
+/// Passes bytes on and ends with an error after so many.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(length as u64).ok_or_else(|| full("bytes"))?;
+        Ok(length)
     }
 }
 
@@ -113,15 +166,18 @@ pub(super) fn layer_name(diff_id: &str) -> String {
 }
 
 /// Unpacks a layer into `dir` and verifies its digests: of the stream, if known, and of what was in it.
-pub(super) fn layer(stream: impl Read, blob: Option<&str>, diff_id: &str, dir: &Path) -> io::Result<u64> {
+pub(super) fn layer(
+    stream: impl Read, blob: Option<&str>, diff_id: &str, dir: &Path, room: &mut Room,
+) -> io::Result<u64> {
     let wrong = |what: &str, found: &str| {
         io::Error::new(io::ErrorKind::InvalidData, format!("layer digest is {found} instead of {what}"))
     };
     fs::create_dir_all(dir)?;
     let mut outer = Digesting::new(stream);
     let bytes = {
-        let mut inner = Digesting::new(decompress(&mut outer)?);
-        let bytes = unpack(&mut inner, dir)?;
+        // Whatever a few bytes become, and also where nothing of it is a file.
+        let mut inner = Digesting::new(Bounded { inner: decompress(&mut outer)?, left: limits::UNPACKED });
+        let bytes = unpack(&mut inner, dir, room)?;
         let found = inner.finish()?;
         if found != diff_id {
             return Err(wrong(diff_id, &found));
@@ -140,4 +196,64 @@ pub(super) fn layer(stream: impl Read, blob: Option<&str>, diff_id: &str, dir: &
 /// Writes everything below a file system's directory to the disk: before a layer gets its final name.
 pub(super) fn sync(dir: &Path) -> io::Result<()> {
     Ok(nix::unistd::syncfs(File::open(dir)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tar(sizes: &[u64]) -> Vec<u8> {
+        let mut tar = tar::Builder::new(Vec::new());
+        for (at, size) in sizes.iter().enumerate() {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(*size);
+            header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            tar.append_data(&mut header, format!("d{at}/f"), io::repeat(0).take(*size)).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    fn unpacked(tar: &[u8], bytes: u64, entries: u64) -> io::Result<u64> {
+        let dir = tempfile::tempdir().unwrap();
+        layer(tar, None, &digest(tar), &dir.path().join("layer"), &mut Room { bytes, entries })
+    }
+
+    #[test]
+    fn an_image_ends_where_there_is_no_more_room() {
+        let many = tar(&[1000, 500]);
+        assert_eq!(unpacked(&many, 1500, 4).unwrap(), 1500);
+        let error = |bytes, entries| unpacked(&many, bytes, entries).unwrap_err().to_string();
+        assert!(error(1499, 4).ends_with("the image has more bytes than there is room for"));
+        assert!(error(1500, 3).ends_with("the image has more files than there is room for"), "directories count");
+    }
+
+    #[test]
+    fn holes_are_bytes() {
+        let mut header = tar::Header::new_gnu();
+        header.set_path("sparse").unwrap();
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_size(0);
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.realsize = *b"77777777777\0";
+        gnu.sparse[0].offset = *b"77777777777\0";
+        gnu.sparse[0].numbytes = *b"00000000000\0";
+        header.set_cksum();
+        let mut tar = header.as_bytes().to_vec();
+        tar.extend_from_slice(&[0; 1024]);
+        let error = unpacked(&tar, 1 << 20, 9).unwrap_err().to_string();
+        assert!(error.ends_with("the image has more bytes than there is room for"), "{error}");
+    }
+
+    #[test]
+    fn what_becomes_no_file_has_an_end_too() {
+        let mut bounded = Bounded { inner: io::repeat(0), left: 1 << 20 };
+        assert_eq!(io::copy(&mut bounded, &mut io::sink()).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        let room = Room::of(Path::new("/")).unwrap();
+        assert!(room.bytes <= limits::UNPACKED && room.entries <= limits::ENTRIES && room.entries > 0);
+    }
 }

@@ -7,17 +7,34 @@ use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::mounted;
+use super::blobs::Blobs;
+use super::flights::Flights;
 use super::index::{Entry, Index};
 use super::manifest::ImageConfig;
+use super::pull::Outcome;
+use super::registry::Clients;
 use super::stage::Stage;
-use super::{Reference, import};
-use crate::{Error, Image, Result};
+use super::turns::Turns;
+use super::{Reference, import, mounted};
+use crate::limits::Waits;
+use crate::{Credentials, Error, Image, Result};
 
 /// See the module above. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct Store {
-    dir: Arc<PathBuf>,
+    inner: Arc<Inner>,
+}
+
+/// Where the store is, and what it fetches.
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    waits: Waits,
+    clients: Clients,
+    turns: Arc<Turns>,
+    /// By name and credentials.
+    pulls: Flights<(String, Option<Credentials>), Outcome>,
+    blobs: Blobs,
 }
 
 /// An image to run.
@@ -42,10 +59,18 @@ pub(super) struct Staged {
 impl Store {
     /// Opens or makes the store in `dir`. Several processes may have it open.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
-        let store = Self { dir: Arc::new(dir.into()) };
+        Self::open_with(dir.into(), Waits::default())
+    }
+
+    /// [`Store::open`] with other times to wait for registries.
+    pub(super) fn open_with(dir: PathBuf, waits: Waits) -> Result<Self> {
+        let blobs = Blobs::new(dir.join("blobs"));
+        let (clients, turns, pulls) = (Clients::default(), Turns::new(), Flights::default());
+        let store = Self { inner: Arc::new(Inner { dir, waits, clients, turns, pulls, blobs }) };
         let make = || -> io::Result<()> {
             fs::create_dir_all(store.layers_dir())?;
             fs::create_dir_all(store.tmp())?;
+            store.inner.blobs.sweep()?;
             Stage::sweep(&store.tmp())
         };
         make().map_err(|e| store.fail(&e))?;
@@ -116,27 +141,52 @@ impl Store {
 
     /// Directory of the layers.
     pub(crate) fn layers_dir(&self) -> PathBuf {
-        self.dir.join("layers")
+        self.inner.dir.join("layers")
     }
 
     /// Directory for work in progress.
     pub(super) fn tmp(&self) -> PathBuf {
-        self.dir.join("tmp")
+        self.inner.dir.join("tmp")
+    }
+
+    /// How long it waits for registries.
+    pub(super) fn waits(&self) -> Waits {
+        self.inner.waits
+    }
+
+    /// What it speaks to registries with.
+    pub(super) fn clients(&self) -> &Clients {
+        &self.inner.clients
+    }
+
+    /// Who may fetch.
+    pub(super) fn turns(&self) -> &Arc<Turns> {
+        &self.inner.turns
+    }
+
+    /// Images that are being fetched.
+    pub(super) fn pulls(&self) -> &Flights<(String, Option<Credentials>), Outcome> {
+        &self.inner.pulls
+    }
+
+    /// Blobs that are being fetched.
+    pub(super) fn blobs(&self) -> &Blobs {
+        &self.inner.blobs
     }
 
     /// Keeps other processes from changing the store.
     pub(super) fn lock(&self) -> Result<Flock<File>> {
-        let file = File::create(self.dir.join("lock")).map_err(|e| self.fail(&e))?;
+        let file = File::create(self.inner.dir.join("lock")).map_err(|e| self.fail(&e))?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| self.fail(&e))
     }
 
     /// The index now.
     pub(super) fn read(&self) -> Result<Index> {
-        Index::read(&self.dir.join("index.json")).map_err(|e| self.fail(&e))
+        Index::read(&self.inner.dir.join("index.json")).map_err(|e| self.fail(&e))
     }
 
     fn write(&self, index: &Index) -> Result<()> {
-        index.write(&self.dir.join("index.json")).map_err(|e| self.fail(&e))
+        index.write(&self.inner.dir.join("index.json")).map_err(|e| self.fail(&e))
     }
 
     /// Gives staged layers their names and enters the image. The caller holds the lock and has synced the layers.
@@ -162,6 +212,6 @@ impl Store {
 
     /// Words a failure of the store itself.
     pub(super) fn fail(&self, error: &dyn std::fmt::Display) -> Error {
-        Error::System(format!("image store {}: {error}", self.dir.display()))
+        Error::System(format!("image store {}: {error}", self.inner.dir.display()))
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::{CString, OsStr, OsString};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -19,6 +20,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat, linkat, symlinkat};
 use tar::{Archive, Entry, EntryType};
 
+use super::stage::Room;
 use crate::root::Root;
 use crate::tree;
 
@@ -31,16 +33,34 @@ const XATTR: &str = "SCHILY.xattr.";
 const MAX_HEADERS: u64 = 1 << 20;
 
 /// A layer in the making.
-struct Target {
+struct Target<'a> {
     root: Root,
-    /// Paths that this layer itself has made: its deletions concern only the layers below.
-    made: HashSet<PathBuf>,
+    made: Made,
     bytes: u64,
+    room: &'a mut Room,
 }
 
-/// Unpacks into the empty directory `dir`; returns the bytes of all files.
-pub(super) fn unpack(stream: impl Read, dir: &Path) -> io::Result<u64> {
-    let mut target = Target { root: Root::open(dir)?, made: HashSet::new(), bytes: 0 };
+/// Paths that this layer itself has made: its deletions concern only the layers below. Of each there is a number alone:
+/// an image may have millions of names of four kilobytes.
+#[derive(Default)]
+struct Made {
+    hashes: RandomState,
+    paths: HashSet<u64>,
+}
+
+impl Made {
+    fn insert(&mut self, path: &Path) {
+        self.paths.insert(self.hashes.hash_one(path));
+    }
+
+    fn contains(&self, path: &Path) -> bool {
+        self.paths.contains(&self.hashes.hash_one(path))
+    }
+}
+
+/// Unpacks into the empty directory `dir`, within `room`; returns the bytes of all files.
+pub(super) fn unpack(stream: impl Read, dir: &Path, room: &mut Room) -> io::Result<u64> {
+    let mut target = Target { root: Root::open(dir)?, made: Made::default(), bytes: 0, room };
     let left = Rc::new(Cell::new(u64::MAX));
     let mut archive = Archive::new(Metered { stream, left: left.clone() });
     let mut entries = archive.entries()?;
@@ -100,8 +120,9 @@ fn hidden(name: &OsStr) -> io::Result<Option<&OsStr>> {
     }
 }
 
-impl Target {
+impl Target<'_> {
     fn add<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
+        self.room.entry()?;
         let Some(path) = clean(&entry.path()?)? else { return self.top(entry) };
         let (Some(name), parent) = (path.file_name(), path.parent().unwrap_or(Path::new(""))) else { return Ok(()) };
         let internal = |part: Component<'_>| part.as_os_str().as_bytes().starts_with(AUFS);
@@ -116,7 +137,7 @@ impl Target {
             return self.hide(&dir, parent, hidden);
         }
         self.create(entry, &dir, name)?;
-        self.made.insert(path.clone());
+        self.made.insert(&path);
         Ok(())
     }
 
@@ -141,8 +162,9 @@ impl Target {
             at = at.parent().unwrap_or(Path::new(""));
         };
         for path in missing.into_iter().rev() {
+            self.room.entry()?;
             make_directory(&dir, path.file_name().unwrap_or_default())?;
-            self.made.insert(path.to_path_buf());
+            self.made.insert(path);
             dir = self.resolve(path)?;
         }
         Ok(dir)
@@ -180,7 +202,7 @@ impl Target {
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
                 let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let mut file = std::fs::File::from(openat(dir, name, flags, Mode::from_bits_truncate(0o600))?);
-                self.bytes += io::copy(entry, &mut file)?;
+                self.bytes += self.room.copy(&mut *entry, &mut file)?;
             }
             EntryType::Symlink => symlinkat(&*link_of(entry)?, dir, name)?,
             EntryType::Link => return self.hard_link(&link_of(entry)?, dir, name),

@@ -5,6 +5,7 @@ mod node_name;
 mod node_ports;
 mod node_resources_fit;
 mod node_unschedulable;
+mod rules_to_come;
 mod taint_toleration;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use meta::Key;
 
 use crate::queue::Hint;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 /// Why a node is refused.
@@ -52,6 +54,8 @@ pub struct Filter {
     pub name: &'static str,
     /// The check. Pure.
     pub check: fn(&PodInfo, &NodeInfo) -> Result<(), Rejection>,
+    /// Names all of the pod that the check looks at.
+    pub reads: fn(&PodInfo, &mut Signature),
     /// Events after which a pod that this filter refused may fit.
     pub helped_by: &'static [Hint],
 }
@@ -64,6 +68,9 @@ pub static ALL: &[Filter] = &[
     node_affinity::FILTER,
     node_ports::FILTER,
     node_resources_fit::FILTER,
+    rules_to_come::POD_TOPOLOGY_SPREAD,
+    rules_to_come::INTER_POD_AFFINITY,
+    rules_to_come::DYNAMIC_RESOURCES,
 ];
 
 /// Asks all filters whether the pod may go to the node; says which refuses it.

@@ -3,9 +3,10 @@
 use super::{Filter, Rejection};
 use crate::queue::Hint;
 use crate::selector::term_matches;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const FILTER: Filter = Filter { name: "NodeAffinity", check, helped_by: &[Hint::Node] };
+pub(super) const FILTER: Filter = Filter { name: "NodeAffinity", check, reads, helped_by: &[Hint::Node] };
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     let (Some(spec), Some(node)) = (&pod.pod.spec, &node.node) else { return Ok(()) };
@@ -18,4 +19,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
         return Ok(());
     }
     Err(Rejection::hard("node(s) didn't match Pod's node affinity/selector"))
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.pod.spec.as_ref().map(|s| (&s.node_selector, &s.affinity)));
 }

@@ -2,9 +2,10 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const FILTER: Filter = Filter { name: "NodeName", check, helped_by: &[Hint::Node] };
+pub(super) const FILTER: Filter = Filter { name: "NodeName", check, reads, helped_by: &[Hint::Node] };
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     let wanted = pod.pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or("");
@@ -13,4 +14,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
         return Ok(());
     }
     Err(Rejection::hard("node(s) didn't match the requested node name"))
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.pod.spec.as_ref().map(|s| &s.node_name));
 }

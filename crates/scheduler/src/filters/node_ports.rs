@@ -2,16 +2,24 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
+use crate::signature::Signature;
 use crate::snapshot::{HostPort, NodeInfo, PodInfo};
 
-pub(super) const FILTER: Filter = Filter { name: "NodePorts", check, helped_by: &[Hint::Node, Hint::PodGone] };
+pub(super) const FILTER: Filter = Filter { name: "NodePorts", check, reads, helped_by: &[Hint::Node, Hint::PodGone] };
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
+    if pod.ports.is_empty() {
+        return Ok(());
+    }
     let taken = node.pods.values().flat_map(|p| &p.ports);
     if taken.into_iter().any(|t| pod.ports.iter().any(|p| collide(p, t))) {
         return Err(Rejection::soft("node(s) didn't have free ports for the requested pod ports"));
     }
     Ok(())
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.ports);
 }
 
 /// The wildcard address collides with every address.

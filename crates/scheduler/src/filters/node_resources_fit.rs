@@ -2,10 +2,11 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter =
-    Filter { name: "NodeResourcesFit", check, helped_by: &[Hint::Node, Hint::PodGone] };
+    Filter { name: "NodeResourcesFit", check, reads, helped_by: &[Hint::Node, Hint::PodGone] };
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     let mut reasons = Vec::new();
@@ -23,6 +24,10 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
         }
     }
     if reasons.is_empty() { Ok(()) } else { Err(Rejection { reasons, unresolvable }) }
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.requests);
 }
 
 fn short(name: &str, pod: &PodInfo, node: &NodeInfo, reasons: &mut Vec<String>, unresolvable: &mut bool) {

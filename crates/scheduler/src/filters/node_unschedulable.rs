@@ -5,9 +5,10 @@ use k8s_openapi::api::core::v1::Taint;
 use super::{Filter, Rejection};
 use crate::queue::Hint;
 use crate::selector::untolerated;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const FILTER: Filter = Filter { name: "NodeUnschedulable", check, helped_by: &[Hint::Node] };
+pub(super) const FILTER: Filter = Filter { name: "NodeUnschedulable", check, reads, helped_by: &[Hint::Node] };
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     let spec = node.node.as_ref().and_then(|n| n.spec.as_ref());
@@ -24,4 +25,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
         None => Ok(()),
         Some(_) => Err(Rejection::hard("node(s) were unschedulable")),
     }
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
 }

@@ -3,9 +3,10 @@
 use super::{Filter, Rejection};
 use crate::queue::Hint;
 use crate::selector::untolerated;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const FILTER: Filter = Filter { name: "TaintToleration", check, helped_by: &[Hint::Node] };
+pub(super) const FILTER: Filter = Filter { name: "TaintToleration", check, reads, helped_by: &[Hint::Node] };
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     let taints = node.node.as_ref().and_then(|n| n.spec.as_ref()?.taints.as_deref()).unwrap_or_default();
@@ -14,4 +15,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
         None => Ok(()),
         Some(_) => Err(Rejection::hard("node(s) had untolerated taint(s)")),
     }
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
 }

@@ -3,10 +3,11 @@
 
 use super::{MAX, Normal, Score};
 use crate::resources::Amounts;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const SCORE: Score =
-    Score { name: "NodeResourcesBalancedAllocation", weight: 1, score, normal: Normal::Done };
+    Score { name: "NodeResourcesBalancedAllocation", weight: 1, score, reads, normal: Normal::Done };
 
 fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     // A pod that asks for nothing cannot change the balance.
@@ -17,6 +18,10 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     let without = balance(&node.requested, &Amounts::default(), node);
     // Better balanced than before moves the score from 75 towards 100, worse towards 50.
     MAX / 2 + (MAX / 2 + with - without) / 2
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.requests);
 }
 
 /// 50 … 100: less when CPU and memory are used in different proportion.

@@ -1,9 +1,10 @@
 //! More free CPU and memory is better (upstream: `NodeResourcesFit`, strategy LeastAllocated).
 
 use super::{MAX, Normal, Score};
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const SCORE: Score = Score { name: "NodeResourcesFit", weight: 1, score, normal: Normal::Done };
+pub(super) const SCORE: Score = Score { name: "NodeResourcesFit", weight: 1, score, reads, normal: Normal::Done };
 
 fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     let free = |name: &str| {
@@ -13,4 +14,8 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     };
     let known: Vec<i64> = ["cpu", "memory"].into_iter().filter_map(free).collect();
     if known.is_empty() { 0 } else { known.iter().sum::<i64>() / known.len() as i64 }
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.nonzero);
 }

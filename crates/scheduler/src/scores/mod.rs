@@ -5,6 +5,7 @@ mod least_allocated;
 mod node_affinity;
 mod taint_toleration;
 
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 /// The highest normalised score.
@@ -29,6 +30,8 @@ pub struct Score {
     pub weight: i64,
     /// The raw score. Pure.
     pub score: fn(&PodInfo, &NodeInfo) -> i64,
+    /// Names all of the pod that the score looks at.
+    pub reads: fn(&PodInfo, &mut Signature),
     /// How it is normalised.
     pub normal: Normal,
 }
@@ -38,17 +41,22 @@ pub static ALL: &[Score] =
     &[taint_toleration::SCORE, node_affinity::SCORE, least_allocated::SCORE, balanced_allocation::SCORE];
 
 impl Score {
+    /// A raw score normalised and weighted, where this is the largest among the nodes that fit.
+    pub fn normalised(&self, raw: i64, largest: i64) -> i64 {
+        let normal = match self.normal {
+            Normal::Done => raw,
+            Normal::Proportional if largest > 0 => raw * MAX / largest,
+            Normal::Proportional => 0,
+            Normal::Reversed if largest > 0 => MAX - raw * MAX / largest,
+            Normal::Reversed => MAX,
+        };
+        normal * self.weight
+    }
+
     /// Normalised and weighted scores, one a node.
     pub fn of_all(&self, pod: &PodInfo, nodes: &[&NodeInfo]) -> Vec<i64> {
         let raw: Vec<i64> = nodes.iter().map(|node| (self.score)(pod, node)).collect();
         let largest = raw.iter().copied().max().unwrap_or(0);
-        let normal = |score: i64| match self.normal {
-            Normal::Done => score,
-            Normal::Proportional if largest > 0 => score * MAX / largest,
-            Normal::Proportional => 0,
-            Normal::Reversed if largest > 0 => MAX - score * MAX / largest,
-            Normal::Reversed => MAX,
-        };
-        raw.into_iter().map(|score| normal(score) * self.weight).collect()
+        raw.into_iter().map(|raw| self.normalised(raw, largest)).collect()
     }
 }

@@ -2,9 +2,10 @@
 
 use super::{Normal, Score};
 use crate::selector::term_matches;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const SCORE: Score = Score { name: "NodeAffinity", weight: 2, score, normal: Normal::Proportional };
+pub(super) const SCORE: Score = Score { name: "NodeAffinity", weight: 2, score, reads, normal: Normal::Proportional };
 
 fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     let Some(node) = &node.node else { return 0 };
@@ -12,4 +13,8 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     let preferred = affinity.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref());
     let met = preferred.unwrap_or_default().iter().filter(|p| term_matches(&p.preference, node));
     met.map(|p| i64::from(p.weight)).sum()
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&pod.pod.spec.as_ref().map(|s| &s.affinity));
 }

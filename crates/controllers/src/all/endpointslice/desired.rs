@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use meta::Key;
 
-use super::{MANAGED_BY, MANAGER, SERVICE, zone};
+use super::{MANAGED_BY, MANAGER, SERVICE, hints, zone};
 use crate::frame::World;
 use crate::{pods, services};
 
@@ -88,10 +88,12 @@ fn endpoint(pod: &Pod, service: &Service, family: &str, world: &World) -> Option
     let publish = service.spec.as_ref().and_then(|s| s.publish_not_ready_addresses).unwrap_or(false);
     let node = Some(pods::node(pod)).filter(|n| !n.is_empty());
     let zone = node.and_then(|n| world.of::<Node>().get(&Key::new("", n))).and_then(|n| zone(n)).filter(|z| !z.is_empty());
+    let ready = publish || (serving && !terminating);
     Some(Endpoint {
         addresses,
+        hints: if ready { hints::of(service, zone, node) } else { None },
         conditions: Some(EndpointConditions {
-            ready: Some(publish || (serving && !terminating)),
+            ready: Some(ready),
             serving: Some(serving),
             terminating: Some(terminating),
         }),

@@ -1,6 +1,7 @@
 //! EndpointSlice: the pods behind each Service, in slices (upstream: `k8s.io/endpointslice`).
 
 mod desired;
+mod hints;
 mod pack;
 
 use jiff::Timestamp;

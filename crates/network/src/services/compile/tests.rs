@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 fn config() -> Config {
     Config {
         node: "n1".to_owned(),
+        zone: "z1".to_owned(),
         addresses: vec![IpAddr::from([192, 0, 2, 1])],
         cluster_range: "10.244.0.0/16".parse().expect("range"),
         service_range: "10.96.0.0/12".parse().expect("range"),
