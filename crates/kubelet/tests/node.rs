@@ -50,6 +50,16 @@ fn inside(args: &[String]) {
             set.wait().expect("a signal");
             std::process::exit(if Path::new("/e/stopping").exists() { 0 } else { 4 });
         }
+        "write" => std::fs::write(&args[1], &args[2]).expect("written"),
+        // Says what it has been given, then takes two mebibytes of its own layer, and waits.
+        "fill" => {
+            let mut set = nix::sys::signal::SigSet::empty();
+            set.add(nix::sys::signal::Signal::SIGTERM);
+            set.thread_block().expect("blocked");
+            std::fs::write("/big", vec![1; 2 << 20]).expect("written");
+            println!("{} {:?}", std::env::var("GIVEN").expect("set"), std::env::var("MISSING").ok());
+            set.wait().expect("a signal");
+        }
         "touch" => drop(std::fs::write(&args[1], "").expect("written")),
         "exists" => std::process::exit(i32::from(!Path::new(&args[1]).exists())),
         "exit" => std::process::exit(args[1].parse().expect("a code")),
@@ -154,8 +164,11 @@ async fn life(fields: Value) {
         cgroup_root: format!("ironclad-test-{name}"),
         shim_exe: std::env::current_exe().expect("a path"),
     };
-    let test = tokio::spawn(scenario(config.clone(), dir.path().to_owned(), fields));
-    let result = test.await;
+    let host_users = fields["hostUsers"].clone();
+    let mut result = tokio::spawn(scenario(config.clone(), dir.path().to_owned(), fields)).await;
+    if result.is_ok() {
+        result = tokio::spawn(filling(config.clone(), dir.path().to_owned(), host_users)).await;
+    }
     let left = kubelet::volume::take_down::mounts_below(&dir.path().join("kubelet"));
     let _ = kubelet::volume::take_down::unmount(&dir.path().join("kubelet"));
     runtime::teardown(&config).expect("torn down");
@@ -220,4 +233,48 @@ async fn scenario(config: runtime::Config, dir: std::path::PathBuf, fields: Valu
     }
     assert!(!dir.join("logs/ns_p_u1").exists());
     world.stop.cancel();
+}
+
+/// A pod that reads variables out of its own file, and takes more of the disk than it may.
+async fn filling(config: runtime::Config, dir: std::path::PathBuf, host_users: Value) {
+    let world = start(Api::new(), &config, &dir);
+    let container = |name: &str, args: Value| {
+        json!({"name": name, "image": "probe:1", "imagePullPolicy": "IfNotPresent", "args": args,
+            "volumeMounts": [{"name": "e", "mountPath": "/e"}]})
+    };
+    let from = |name: &str, key: &str| {
+        let reference = json!({"volumeName": "e", "path": "env", "key": key, "optional": key != "KEY"});
+        json!({"name": name, "valueFrom": {"fileKeyRef": reference}})
+    };
+    let mut filling = container("a", json!(["fill"]));
+    filling["env"] = json!([from("GIVEN", "KEY"), from("MISSING", "NONE")]);
+    filling["resources"] = json!({"limits": {"ephemeral-storage": "1Mi"}});
+    filling["volumeMounts"][0]["readOnly"] = true.into();
+    filling["volumeMounts"][0]["recursiveReadOnly"] = "Enabled".into();
+    world.api.put(POD, json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "ns", "uid": "u2", "generation": 1},
+        "spec": {"nodeName": "n1", "restartPolicy": "Always", "volumes": [{"name": "e", "emptyDir": {}}],
+            "hostUsers": host_users, "securityContext": {"supplementalGroups": [4000], "supplementalGroupsPolicy": "Strict"},
+            "initContainers": [container("i", json!(["write", "/e/env", "# comment\nKEY='of the pod'\n"]))],
+            "containers": [filling]}}));
+    let log = dir.join("logs/ns_p_u2/a/0.log");
+    let running = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == "Running");
+    let pod = world.until(POD, "a running pod", running).await;
+    let status = &pod["status"]["containerStatuses"][0];
+    assert_eq!(status["user"]["linux"], json!({"uid": 0, "gid": 0, "supplementalGroups": [0, 4000]}));
+    assert_eq!(status["volumeMounts"][0]["recursiveReadOnly"], "Enabled");
+    while !std::fs::read_to_string(&log).is_ok_and(|text| text.ends_with("stdout F of the pod None\n")) {
+        tokio::task::yield_now().await;
+    }
+    let known = world.agent.pods.find("ns", "p").expect("known");
+    let limits = kubelet::storage::limits::Limits::of(&known).expect("a limit");
+    let usage = kubelet::storage::look(&world.agent, &known, &limits).await.expect("measured");
+    assert!(usage.containers.iter().any(|(name, bytes)| name == "a" && *bytes > 1 << 20), "{usage:?}");
+    let failed = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == "Failed");
+    let pod = world.until(POD, "the eviction", failed).await;
+    let message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ";
+    assert_eq!((&pod["status"]["reason"], &pod["status"]["message"]), (&"Evicted".into(), &message.into()));
+    assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0, "nothing starts again");
+    world.stop.cancel();
+    world.agent.pods.abort_all();
 }
