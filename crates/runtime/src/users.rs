@@ -50,6 +50,16 @@ pub(crate) fn become_root() -> nix::Result<()> {
     prctl::set_dumpable(false)
 }
 
+/// Becomes the pod's root while still among the node's users, with all rights.
+pub(crate) fn become_owner(range: IdRange) -> nix::Result<()> {
+    let (user, group) = (Uid::from_raw(range.first), Gid::from_raw(range.first));
+    prctl::set_keepcaps(true)?;
+    setgroups(&[])?;
+    setresgid(group, group, group)?;
+    setresuid(user, user, user)?;
+    keep_rights()
+}
+
 /// Makes this process act on files as the pod's root, whose they then are; its rights on the node stay. Through an
 /// id-mapped mount nobody else could make a file.
 pub(crate) fn make_files_for(range: IdRange) -> nix::Result<()> {
@@ -61,7 +71,11 @@ pub(crate) fn make_files_for(range: IdRange) -> nix::Result<()> {
     };
     set(libc::SYS_setfsgid)?;
     set(libc::SYS_setfsuid)?;
-    // The kernel takes what concerns files away from who is not root; it is still permitted.
+    keep_rights()
+}
+
+/// The kernel takes rights away from who is no longer root; they are still permitted.
+fn keep_rights() -> nix::Result<()> {
     let permitted = caps::read(None, caps::CapSet::Permitted).map_err(|_| Errno::EPERM)?;
     caps::set(None, caps::CapSet::Effective, &permitted).map_err(|_| Errno::EPERM)
 }

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +26,12 @@ async fn root_of_a_pod_is_nobody_on_the_node() {
     let all = on_node(&node, "pod");
     assert_eq!(all.len(), 1, "nothing else is left of the start");
     assert_eq!([line(&all[0], "Uid:"), line(&all[0], "Gid:")], [vec![first.to_string(); 4], vec![first.to_string(); 4]]);
+    // The kernel counts what the pod makes for an owner of its own.
+    let namespace = std::fs::File::open(format!("/proc/{}/ns/user", line(&all[0], "Pid:")[0])).unwrap();
+    let mut owner: u32 = 0;
+    // SAFETY: the request (`NS_GET_OWNER_UID`) writes one number, which outlives the call.
+    assert_eq!(unsafe { libc::ioctl(namespace.as_raw_fd(), 0xb704, &raw mut owner) }, 0);
+    assert_eq!(owner, first);
     // It is process 1, sees no other, and has the pod's names.
     assert_eq!(see(&node, &id, &["cat", "/proc/1/comm"]).await, "probe");
     assert_eq!(node.processes(&id).await, 2);

@@ -31,7 +31,7 @@ pub(super) fn make(range: IdRange, sysctls: &[(String, String)]) -> Result<File>
     match unsafe { fork() }.map_err(fail)? {
         ForkResult::Child => {
             process::close_all_but(&mut [0, 1, 2, theirs.as_raw_fd()]);
-            let _ = inside(&theirs, sysctls).or_else(|failure| say(&theirs, &Err(failure)));
+            let _ = inside(&theirs, range, sysctls).or_else(|failure| say(&theirs, &Err(failure)));
             // SAFETY: leaves without running what belongs to the parent.
             unsafe { libc::_exit(0) }
         }
@@ -45,7 +45,10 @@ pub(super) fn make(range: IdRange, sysctls: &[(String, String)]) -> Result<File>
     }
 }
 
-fn inside(door: &OwnedFd, sysctls: &[(String, String)]) -> Result<()> {
+fn inside(door: &OwnedFd, range: IdRange, sysctls: &[(String, String)]) -> Result<()> {
+    // What the kernel counts for the namespace's owner (namespaces, watches of files) is the pod's then and not the
+    // node's root's, who would run out of them for all pods.
+    users::become_owner(range).map_err(|e| Failure::system("become the owner of the user namespace", e))?;
     unshare(CloneFlags::CLONE_NEWUSER).map_err(|e| match e {
         Errno::ENOSPC => Failure::Start("make the user namespace: the kernel has no more (user.max_user_namespaces)".into()),
         e => Failure::system("make the user namespace", e),
