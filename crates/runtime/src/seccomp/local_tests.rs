@@ -77,7 +77,7 @@ fn entries_hold_where_they_say() {
     for (filter, holds) in [
         (json!({"caps": ["CAP_CHOWN"]}), true),
         (json!({"caps": ["CAP_SYS_ADMIN"]}), false),
-        (json!({"arches": [own, "s390x"]}), true),
+        (json!({"arches": [own, "x32", "s390x"]}), true),
         (json!({"arches": ["s390x"]}), false),
         (json!({"minKernel": "6.1"}), true),
         (json!({"minKernel": "6.2"}), false),

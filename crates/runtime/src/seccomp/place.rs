@@ -15,9 +15,9 @@ pub(super) struct Machine {
     pub kernel: (u32, u32),
 }
 
-/// Names of architectures in `includes` and `excludes` (Docker's).
-const NAMES: [&str; 16] = [
-    "x86", "amd64", "arm", "arm64", "loongarch64", "mips64", "mips64n32", "mipsel64", "mips3l64n32", "mipsel", "ppc",
+/// Names of architectures in `includes` and `excludes` (libseccomp's, as Docker has them).
+const NAMES: [&str; 22] = [
+    "x86", "x32", "mips", "mipsel64n32", "parisc", "parisc64", "sh", "amd64", "arm", "arm64", "loongarch64", "mips64", "mips64n32", "mipsel64", "mips3l64n32", "mipsel", "ppc",
     "ppc64", "ppc64le", "riscv64", "s390", "s390x",
 ];
 
