@@ -3,6 +3,7 @@
 mod bench;
 mod codegen;
 mod conformance;
+mod limits;
 mod oracle;
 mod test;
 mod tidy;

@@ -68,6 +68,7 @@ pub fn run(root: &Path) -> Result<()> {
         }
     }
     documents(root, &mut wrong);
+    crate::limits::check(root, &mut wrong)?;
     if wrong.is_empty() {
         println!("tidy: nothing to mend");
         return Ok(());

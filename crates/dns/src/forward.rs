@@ -4,16 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-/// How long one name server may take.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How many name servers are asked.
-const SERVERS: usize = 3;
+use crate::limits::{PATIENCE, SERVERS};
+
 /// As much of the resolver configuration is read.
 const CONFIGURATION: u64 = 64 << 10;
 

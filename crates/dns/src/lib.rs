@@ -12,6 +12,8 @@
 
 mod answer;
 mod forward;
+#[doc(hidden)]
+pub mod fuzzed;
 mod limits;
 mod queue;
 mod serve;

@@ -1,4 +1,4 @@
-//! How much each client may have of what all share. Pure but for locks.
+//! How much each client may have of what all share, and what may wait for how long. Pure but for locks.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -22,15 +22,37 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
 }
 
-/// CoreDNS as kubeadm configures it forwards 1,000 questions at once; here their sockets are those of a process that
-/// needs descriptors for much else.
+/// Datagrams that wait for their answer.
+pub(crate) const WAITING: usize = 8 << 10;
+/// TCP connections.
+pub(crate) const CONNECTIONS: usize = 1024;
+/// TCP connections of one client.
+pub(crate) const CONNECTIONS_EACH: usize = 128;
+/// Questions that wait for other name servers. (CoreDNS as kubeadm configures it: 1,000. Here their sockets are those of a
+/// process that needs descriptors for much else.)
+pub(crate) const FORWARDED: usize = 512;
+/// The same, of one client.
+pub(crate) const FORWARDED_EACH: usize = 128;
+/// How long a TCP client may be silent, take for one question, or leave an answer unread.
+pub(crate) const IDLE: Duration = Duration::from_secs(10);
+/// The longest question over UDP, in bytes: a name has 255, and what a client may add to it does not fill a packet.
+pub(crate) const QUESTION: usize = 1500;
+/// Bytes of datagrams that may wait in the socket, of all clients: some thousand questions, each counted with what the
+/// kernel keeps about it. Its default is full after 200.
+pub(crate) const BUFFER: usize = 4 << 20;
+/// How long one name server may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// How many name servers are asked.
+pub(crate) const SERVERS: usize = 3;
+
+/// Those of a server.
 pub(crate) const LIMITS: Limits = Limits {
-    waiting: 8 << 10,
-    connections: 1024,
-    connections_each: 128,
-    forwarded: 512,
-    forwarded_each: 128,
-    idle: Duration::from_secs(10),
+    waiting: WAITING,
+    connections: CONNECTIONS,
+    connections_each: CONNECTIONS_EACH,
+    forwarded: FORWARDED,
+    forwarded_each: FORWARDED_EACH,
+    idle: IDLE,
 };
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

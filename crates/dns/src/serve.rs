@@ -15,16 +15,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::answer::{Reply, reply};
 use crate::forward::Upstream;
-use crate::limits::{Connection, Connections, LIMITS, Limits, Permits};
+use crate::limits::{BUFFER, Connection, Connections, LIMITS, Limits, Permits, QUESTION};
 use crate::queue::Queue;
 use crate::world::World;
 use crate::Config;
 
-/// The longest question: a name has 255 bytes, and what a client may add to it does not fill a packet.
-const QUESTION: usize = 1500;
-/// Bytes of datagrams that may wait in the socket, of all clients: some thousand questions, each counted with what the
-/// kernel keeps about it. Its default is full after 200.
-const BUFFER: usize = 4 << 20;
 /// How long nobody is accepted after the machine refused a connection: there are no descriptors left.
 const BREATH: Duration = Duration::from_millis(100);
 

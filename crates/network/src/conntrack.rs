@@ -75,24 +75,37 @@ fn answers(socket: &Socket, mut each: impl FnMut(u16, &[u8])) -> io::Result<()> 
     loop {
         buffer.clear();
         socket.recv(&mut buffer, 0)?;
-        let mut rest = buffer.as_slice();
-        while let Some(head) = rest.first_chunk::<16>() {
-            let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize;
-            let kind = u16::from_ne_bytes([head[4], head[5]]);
-            let Some(message) = rest.get(16..length) else {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "a message from the kernel ends early"));
-            };
-            match kind {
-                ERROR => {
-                    let code = message.first_chunk::<4>().map_or(0, |c| i32::from_ne_bytes(*c));
-                    return if code == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-code)) };
-                }
-                DONE => return Ok(()),
-                kind => each(kind, message.get(4..).unwrap_or_default()),
-            }
-            rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        if messages(&buffer, &mut each)? {
+            return Ok(());
         }
     }
+}
+
+/// Reads some messages of an answer; whether they are its last.
+fn messages(mut rest: &[u8], each: &mut impl FnMut(u16, &[u8])) -> io::Result<bool> {
+    while let Some(head) = rest.first_chunk::<16>() {
+        let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let kind = u16::from_ne_bytes([head[4], head[5]]);
+        let Some(message) = rest.get(16..length) else {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message from the kernel ends early"));
+        };
+        match kind {
+            ERROR => {
+                let code = message.first_chunk::<4>().map_or(0, |c| i32::from_ne_bytes(*c));
+                return if code == 0 { Ok(true) } else { Err(io::Error::from_raw_os_error(code.wrapping_neg())) };
+            }
+            DONE => return Ok(true),
+            kind => each(kind, message.get(4..).unwrap_or_default()),
+        }
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+/// Reads bytes as an answer (for [`crate::fuzzed`]).
+pub(crate) fn decode(data: &[u8]) {
+    drop(messages(data, &mut |_, attributes| drop(parse(attributes))));
+    drop(parse(data));
 }
 
 /// A UDP flow of IPv4 from a message's attributes.

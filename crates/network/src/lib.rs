@@ -14,6 +14,8 @@
 pub mod api;
 pub mod bridge;
 mod conntrack;
+#[doc(hidden)]
+pub mod fuzzed;
 pub mod ipam;
 pub mod link;
 mod nft;

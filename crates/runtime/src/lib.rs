@@ -18,6 +18,8 @@ mod config;
 mod container;
 mod disk;
 mod embedded;
+#[doc(hidden)]
+pub mod fuzzed;
 mod image;
 pub mod limits;
 mod measure;

@@ -12,6 +12,7 @@ mod wire;
 pub(crate) use layout::{Base, Elements, Hook, Layout, Part, SharedChain, Value};
 pub(crate) use lookup::{Entry, Pool};
 pub(crate) use rule::{Rule, SCTP, TCP, UDP, Verdict};
+pub(crate) use socket::decode;
 pub(crate) use set::{Field, Says, Set};
 pub(crate) use table::{Table, remove};
 pub(crate) use wire::{Family, TableName};

@@ -88,3 +88,10 @@ fn read_errors(mut bytes: &[u8], refused: &mut Vec<(u32, io::Error)>) -> bool {
     }
     acknowledged
 }
+
+/// Reads bytes as answers (for [`crate::fuzzed`]).
+pub(crate) fn decode(data: &[u8]) {
+    let mut refused = Vec::new();
+    read_errors(data, &mut refused);
+    assert!(refused.len() <= data.len() / 20 + 1, "at most one for each message");
+}

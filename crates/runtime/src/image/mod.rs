@@ -37,3 +37,21 @@ use crate::Error;
 fn broken(message: impl Into<String>) -> Error {
     Error::Image { reason: "ErrImagePull", message: message.into() }
 }
+
+/// Reads a document as each of those that images and registries have (for [`crate::fuzzed`]).
+pub(crate) fn decode(data: &[u8]) {
+    if let Ok(manifest) = manifest::Manifest::parse(data) {
+        drop(manifest.checked().map(|config| config.size));
+        drop(manifest.for_this_machine().map(|entry| entry.digest.clone()));
+    }
+    drop(serde_json::from_slice::<manifest::ConfigFile>(data));
+    drop(serde_json::from_slice::<Vec<manifest::DockerImage>>(data));
+    registry::decode(data);
+}
+
+/// Unpacks a layer that may have a megabyte and a hundred files (for [`crate::fuzzed`]).
+pub(crate) fn unpack_small(data: &[u8], dir: &std::path::Path) {
+    let mut room = stage::Room { bytes: 1 << 20, entries: 100 };
+    // Its digest is that of nothing: what is unpacked is refused in the end.
+    drop(stage::layer(data, None, &stage::digest(b""), dir, &mut room));
+}

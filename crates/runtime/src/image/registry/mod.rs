@@ -127,6 +127,17 @@ pub(super) struct Session {
     authorization: Mutex<Option<HeaderValue>>,
 }
 
+/// Reads what may stand in an answer (for [`crate::fuzzed`]).
+pub(super) fn decode(data: &[u8]) {
+    drop(token::found(data));
+    drop(answer::said(data));
+    if let Ok(text) = std::str::from_utf8(data) {
+        drop(token::challenges(text));
+        let _ = answer::start(text);
+        drop(answer::told(text));
+    }
+}
+
 /// The host that serves a registry's name.
 fn host_of(domain: &str) -> &str {
     if domain == "docker.io" { "registry-1.docker.io" } else { domain }
