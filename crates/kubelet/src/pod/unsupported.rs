@@ -12,7 +12,7 @@ const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
 /// What forbids the pod as a whole, for good.
 pub fn pod(pod: &Pod) -> Option<Refusal> {
-    app_armor(pod).or_else(|| strict_groups(pod))
+    app_armor(pod).or_else(|| strict_groups(pod)).or_else(|| restart_of_all(pod))
 }
 
 /// A profile other than `Unconfined` is wanted (upstream: `security/apparmor/validate.go`).
@@ -41,6 +41,17 @@ fn strict_groups(pod: &Pod) -> Option<Refusal> {
     })
 }
 
+/// The end of one container is to start all of them again (upstream: `lifecycle/handlers.go`, declared features).
+fn restart_of_all(pod: &Pod) -> Option<Refusal> {
+    let rules = containers(pod).flat_map(|c| c.restart_policy_rules.unwrap_or_default());
+    let wanted = rules.into_iter().any(|rule| rule.action == "RestartAllContainers");
+    wanted.then(|| Refusal {
+        reason: "PodFeatureUnsupported".to_owned(),
+        message: "Pod was rejected: Pod requires node features that are not available: RestartAllContainersOnContainerExits"
+            .to_owned(),
+    })
+}
+
 /// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.
 pub fn sandbox(pod: &Pod) -> Result<(), String> {
     let spec = spec::of(pod);
@@ -50,6 +61,9 @@ pub fn sandbox(pod: &Pod) -> Result<(), String> {
     }
     if spec.host_users == Some(false) {
         return Err("RuntimeClass handler \"\" does not support user namespaces".to_owned());
+    }
+    if let Some(claim) = spec.resource_claims.iter().flatten().next() {
+        return Err(format!("failed to prepare dynamic resources: resource claim {:?} is not known", claim.name));
     }
     Ok(())
 }
@@ -108,6 +122,10 @@ mod tests {
         let mut annotated = spec::tests::pod(json!({"containers": [{"name": "c"}]}));
         annotated.metadata.annotations = Some([(format!("{APP_ARMOR}c"), "localhost/x".to_owned())].into());
         assert!(pod(&annotated).is_some());
+        let rule = json!({"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}});
+        let restarts = json!({"containers": [{"name": "c", "restartPolicy": "Never", "restartPolicyRules": [rule]}]});
+        let refusal = pod(&spec::tests::pod(restarts)).map(|r| r.reason);
+        assert_eq!(refusal.as_deref(), Some("PodFeatureUnsupported"));
         let strict = json!({"supplementalGroupsPolicy": "Strict"});
         assert_eq!(refused(strict, none.clone()).as_deref(), Some("SupplementalGroupsPolicyNotSupported"));
         assert_eq!(refused(json!({"supplementalGroupsPolicy": "Merge"}), none), None);
@@ -118,6 +136,8 @@ mod tests {
         let made = |spec| sandbox(&spec::tests::pod(spec)).err();
         assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
         assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("user namespaces")));
+        let claim = json!({"containers": [], "resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]});
+        assert!(made(claim).is_some_and(|e| e.contains("\"gpu\" is not known")));
         assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
         let configured = |of_pod: Value, c: Value| {
             let p = spec::tests::pod(json!({"securityContext": of_pod, "containers": [c]}));
