@@ -59,6 +59,12 @@ pub fn ephemeral_containers(pod: &Pod) -> Vec<Container> {
     list.iter().filter_map(|c| serde_json::from_value(serde_json::to_value(c).ok()?).ok()).collect()
 }
 
+/// The container that an ephemeral one is for, if it says so.
+pub fn target_container<'a>(pod: &'a Pod, name: &str) -> Option<&'a str> {
+    let own = of(pod).ephemeral_containers.iter().flatten().find(|c| c.name == name)?;
+    own.target_container_name.as_deref().filter(|target| !target.is_empty())
+}
+
 /// The container of that name, in whichever list.
 pub fn container(pod: &Pod, name: &str) -> Option<Container> {
     let mut plain = of(pod).containers.iter().chain(init_containers(pod));

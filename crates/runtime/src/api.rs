@@ -99,6 +99,10 @@ pub struct ContainerConfig {
     pub name: String,
     /// Number of this start, from 0: the restart count.
     pub attempt: u32,
+    /// The running container of the pod, by its id, whose processes this one sees and is seen by; `None`: those of the
+    /// pod, or its own alone.
+    #[serde(default)]
+    pub pid_of: Option<String>,
     /// Image id as [`Runtime::pull`] or [`Runtime::image`] returned it.
     pub image_id: String,
     /// Image as the pod names it.

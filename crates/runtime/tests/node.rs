@@ -297,6 +297,29 @@ async fn shares_the_pid_namespace() {
 }
 
 #[tokio::test]
+async fn a_container_sees_the_processes_of_the_one_that_it_is_for() {
+    let node = Node::new();
+    node.runtime.start_pod(&node.pod("pod")).await.unwrap();
+    let target = node.runtime.start_container("pod", &container("target", &["wait"])).await.unwrap();
+    let other = node.runtime.start_container("pod", &container("other", &["wait"])).await.unwrap();
+    let of_target = |name: &str| ContainerConfig { pid_of: Some(target.clone()), ..container(name, &["wait"]) };
+    let beside = node.runtime.start_container("pod", &of_target("beside")).await.unwrap();
+    // The target's process, its own, and the one that counts.
+    assert_eq!((node.processes(&beside).await, node.processes(&target).await, node.processes(&other).await), (3, 3, 2));
+    // It goes alone, and goes with its target.
+    node.runtime.stop_container(&beside, 0).await.unwrap();
+    assert!(matches!(node.state("pod", &target).await, ContainerState::Running { .. }));
+    let again = ContainerConfig { attempt: 1, ..of_target("beside") };
+    let again = node.runtime.start_container("pod", &again).await.unwrap();
+    node.runtime.stop_container(&target, 0).await.unwrap();
+    assert_eq!(node.ended("pod", &again).await.0, 137);
+    assert!(matches!(node.state("pod", &other).await, ContainerState::Running { .. }));
+    let gone = ContainerConfig { attempt: 2, ..of_target("beside") };
+    let error = node.runtime.start_container("pod", &gone).await.unwrap_err();
+    assert!(error.to_string().contains("does not run"), "{error}");
+}
+
+#[tokio::test]
 async fn privileged_and_on_the_host_network() {
     let node = Node::new();
     let pod = PodConfig { host_network: true, ..node.pod("pod") };

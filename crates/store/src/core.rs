@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
+use crate::history::History;
 use crate::{Entry, Error, Event, Expect, Op, Page, Revision, Template, Watch, Write};
 
 /// Events that a watcher may be behind before it is cut off.
@@ -18,29 +19,12 @@ const WATCH_BUFFER: usize = 16_384;
 /// compacted, however few revisions it is: history must not fill the memory.
 const HISTORY: u64 = 64 << 20;
 
-/// One key's values since the oldest readable revision, oldest first; `None` is a deletion.
-#[derive(Default)]
-struct History(Vec<(Revision, Option<Entry>)>);
-
-impl History {
-    fn current(&self) -> Option<&Entry> {
-        self.0.last().and_then(|(_, entry)| entry.as_ref())
-    }
-
-    fn at(&self, revision: Revision) -> Option<&Entry> {
-        let (_, entry) = self.0.iter().rev().find(|(r, _)| *r <= revision)?;
-        entry.as_ref()
-    }
-
-    /// Drops what no revision from `oldest` on can see; says whether anything is left.
-    fn compact(&mut self, oldest: Revision) -> bool {
-        let seen = self.0.iter().rposition(|(r, _)| *r <= oldest).unwrap_or(0);
-        self.0.drain(..seen);
-        if let [(r, None)] = self.0[..] {
-            return r > oldest;
-        }
-        true
-    }
+/// A change that is over. What it changed is in the history of its key.
+struct Past {
+    revision: Revision,
+    key: Arc<str>,
+    /// Bytes of what it replaced.
+    replaced: u32,
 }
 
 struct Watcher {
@@ -51,14 +35,14 @@ struct Watcher {
 
 struct State {
     keys: BTreeMap<Arc<str>, History>,
-    /// Every event after `oldest`, for watches that start in the past.
-    events: VecDeque<Event>,
+    /// Every change after `oldest`, for watches that start in the past.
+    changes: VecDeque<Past>,
     /// Keys whose history has more than its current value: what a compaction has to look at.
     touched: HashMap<Arc<str>, Revision>,
     revision: Revision,
     oldest: Revision,
     live_bytes: u64,
-    /// Bytes of the values that `events` have replaced.
+    /// Bytes of the values that `changes` have replaced.
     history_bytes: u64,
     watchers: Vec<Watcher>,
 }
@@ -78,10 +62,10 @@ impl Core {
     /// A core that holds these entries, all of its history before `revision` unknown.
     pub(crate) fn new(entries: Vec<Entry>, revision: Revision) -> Self {
         let live_bytes = entries.iter().map(size).sum();
-        let keys = entries.into_iter().map(|e| (e.key.clone(), History(vec![(e.modified, Some(e))]))).collect();
+        let keys = entries.into_iter().map(|e| (e.key.clone(), History::new((e.modified, Some(e))))).collect();
         Core(RwLock::new(State {
             keys,
-            events: VecDeque::new(),
+            changes: VecDeque::new(),
             touched: HashMap::new(),
             revision,
             oldest: revision,
@@ -202,8 +186,9 @@ impl Core {
         if after < state.oldest {
             return Err(Error::Compacted { asked: after, oldest: state.oldest });
         }
-        let start = state.events.partition_point(|e| e.revision <= after);
-        let past: Vec<Event> = state.events.range(start..).filter(|e| e.key.starts_with(prefix)).cloned().collect();
+        let start = state.changes.partition_point(|change| change.revision <= after);
+        let asked = state.changes.range(start..).filter(|change| change.key.starts_with(prefix));
+        let past: Vec<Event> = asked.map(|change| state.event(change)).collect();
         let (events, receiver) = mpsc::channel(WATCH_BUFFER);
         let lagged = Arc::new(AtomicBool::new(false));
         state.watchers.push(Watcher { prefix: prefix.to_owned(), events, lagged: lagged.clone() });
@@ -246,33 +231,47 @@ impl State {
         let replaced = event.previous.as_ref().map_or(0, size);
         self.live_bytes -= replaced;
         self.history_bytes += replaced;
-        let history = self.keys.entry(event.key.clone()).or_default();
-        history.0.push((event.revision, event.entry.clone()));
-        self.touched.insert(event.key.clone(), event.revision);
         self.watchers.retain(|w| w.offer(&event));
-        self.events.push_back(event);
+        let replaced = u32::try_from(replaced).unwrap_or(u32::MAX);
+        self.changes.push_back(Past { revision: event.revision, key: event.key.clone(), replaced });
+        let version = (event.revision, event.entry);
+        match self.keys.get_mut(&event.key) {
+            Some(history) => {
+                history.push(version);
+                self.touched.insert(event.key, event.revision);
+            }
+            None => drop(self.keys.insert(event.key, History::new(version))),
+        }
+    }
+
+    /// The change as watchers hear of it. All that is younger than `oldest`, and what it replaced, is still there.
+    fn event(&self, change: &Past) -> Event {
+        let history = self.keys.get(&change.key);
+        let entry = history.and_then(|h| h.at(change.revision)).cloned();
+        let previous = history.and_then(|h| h.at(change.revision.saturating_sub(1))).cloned();
+        Event { revision: change.revision, key: change.key.clone(), entry, previous }
     }
 
     fn halve_history(&mut self) {
         let (mut left, mut oldest) = (self.history_bytes, self.oldest);
-        for event in &self.events {
+        for change in &self.changes {
             if left <= HISTORY / 2 {
                 break;
             }
-            left -= event.previous.as_ref().map_or(0, size);
-            oldest = event.revision;
+            left -= u64::from(change.replaced);
+            oldest = change.revision;
         }
         self.compact(oldest);
     }
 
     fn compact(&mut self, oldest: Revision) {
         self.oldest = oldest;
-        let gone = self.events.partition_point(|e| e.revision <= oldest);
-        let freed: u64 = self.events.drain(..gone).filter_map(|e| e.previous).map(|entry| size(&entry)).sum();
+        let gone = self.changes.partition_point(|change| change.revision <= oldest);
+        let freed: u64 = self.changes.drain(..gone).map(|change| u64::from(change.replaced)).sum();
         self.history_bytes -= freed;
         // Give the memory of a burst back.
-        if self.events.capacity() > 4 * self.events.len() + 1024 {
-            self.events.shrink_to_fit();
+        if self.changes.capacity() > 4 * self.changes.len() + 1024 {
+            self.changes.shrink_to_fit();
         }
         let keys = &mut self.keys;
         self.touched.retain(|key, newest| {
@@ -341,11 +340,12 @@ mod tests {
         for _ in 0..300 {
             at = write(&core, "/large", Expect::Revision(at), LARGE);
             let state = core.read();
-            let kept: u64 = state.events.iter().filter_map(|e| e.previous.as_ref()).map(size).sum();
+            let previous = state.changes.iter().filter_map(|change| state.event(change).previous);
+            let kept: u64 = previous.map(|entry| size(&entry)).sum();
             assert_eq!(kept, state.history_bytes);
             assert!(kept <= HISTORY, "{kept} bytes of history");
             // Values of one key: the present one, and what the kept events have replaced.
-            let history: u64 = state.keys.values().flat_map(|h| &h.0).filter_map(|(_, e)| e.as_ref()).map(size).sum();
+            let history: u64 = state.keys.values().flat_map(History::entries).map(size).sum();
             assert!(history <= HISTORY + 2 * LARGE as u64, "{history} bytes by key");
         }
         assert!(core.oldest() > 100, "{}", core.oldest());

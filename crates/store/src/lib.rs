@@ -12,6 +12,7 @@
 
 mod core;
 pub mod disk;
+mod history;
 mod memory;
 #[cfg(any(test, feature = "suite"))]
 #[allow(clippy::missing_panics_doc, reason = "a test suite fails by panicking")]

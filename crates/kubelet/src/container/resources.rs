@@ -1,6 +1,7 @@
 //! Requests and limits as the kernel takes them (upstream: `cm/helpers_linux.go`, `qos/policy.go`).
 
 use k8s_openapi::api::core::v1::{Container, Pod};
+use meta::Quantity;
 use runtime::Resources;
 
 use crate::spec;
@@ -56,11 +57,17 @@ pub fn pod(pod: &Pod) -> Resources {
     let request = whole_milli(false).or_else(|| whole_milli(true)).unwrap_or_else(|| total(&requested));
     let cpu = whole_milli(true).unwrap_or_else(|| if limited(&cpu_limit) { total(&cpu_limit) } else { 0 });
     let memory = spec::amount_of_pod(pod, true, "memory").map(|q| q.value());
+    let memory = memory.unwrap_or_else(|| if limited(&bytes) { total(&bytes) } else { 0 });
+    // What the sandbox itself needs comes on top; what has no limit still has none.
+    let overhead = |name: &str| spec::of(pod).overhead.as_ref().and_then(|o| Quantity::parse(&o.get(name)?.0).ok());
+    let more_cpu = overhead("cpu").map_or(0, |q| q.milli_value());
+    let more_memory = overhead("memory").map_or(0, |q| q.value());
+    let on_top = |limit: i64, more: i64| if limit > 0 { limit.saturating_add(more) } else { 0 };
     Resources {
-        cpu_shares: shares(request),
-        cpu_quota: quota(cpu),
+        cpu_shares: shares(request.saturating_add(more_cpu)),
+        cpu_quota: quota(on_top(cpu, more_cpu)),
         cpu_period: PERIOD.unsigned_abs(),
-        memory_limit: memory.unwrap_or_else(|| if limited(&bytes) { total(&bytes) } else { 0 }),
+        memory_limit: on_top(memory, more_memory),
         ..Resources::default()
     }
 }
@@ -111,6 +118,11 @@ mod tests {
             "resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "1Mi"}}}));
         let r = self::pod(&whole);
         assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit), (512, 100_000, 1 << 20));
+        let loaded = spec::tests::pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "1m"}}}],
+            "overhead": {"cpu": "250m", "memory": "1Mi"},
+            "resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "1Mi"}}}));
+        let r = self::pod(&loaded);
+        assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit), (768, 125_000, 2 << 20));
         assert_eq!((shares(0), quota(1), cgroup_parent(&p)), (2, 1000, "burstable"));
     }
 }

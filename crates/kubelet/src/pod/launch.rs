@@ -71,10 +71,15 @@ pub async fn container(
     let hostname = hosts::hostname(pod, &agent.config.cluster_domain, &agent.config.hostname);
     let mut list = vec![("HOSTNAME".to_owned(), hostname)];
     list.extend(env.clone());
+    let pid_of = match spec::target_container(pod, &container.name) {
+        Some(target) => Some(running(agent, pod, target).await?),
+        None => None,
+    };
     let stop_signal = container.lifecycle.as_ref().and_then(|l| l.stop_signal.clone()).unwrap_or_default();
     Ok(ContainerConfig {
         name: container.name.clone(),
         attempt: parts.attempt,
+        pid_of,
         image_id: parts.image.id.clone(),
         image: container.image.clone().unwrap_or_default(),
         command: expanded(&container.command),
@@ -91,6 +96,14 @@ pub async fn container(
         stop_signal,
         labels: [(SANDBOX_LABEL.to_owned(), parts.sandbox.to_string())].into(),
     })
+}
+
+/// The id of a running container of the pod (upstream: `kuberuntime_container.go: getTargetID`).
+async fn running(agent: &Agent, pod: &Pod, name: &str) -> Result<String, String> {
+    let seen = agent.runtime.pod(spec::uid(pod)).await.map_err(|e| e.to_string())?;
+    let containers = seen.iter().flat_map(|s| &s.containers).filter(|c| c.name == name);
+    let last = containers.max_by_key(|c| c.attempt).filter(|c| super::observed::is_running(c));
+    last.map(|c| c.id.clone()).ok_or_else(|| format!("unable to find target container {name}"))
 }
 
 /// Where a container's start leaves its last words.

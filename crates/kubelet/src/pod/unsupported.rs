@@ -11,9 +11,13 @@ const NO_APP_ARMOR: &str = "Cannot enforce AppArmor: AppArmor is not enabled on 
 /// The annotation of a container's profile before there was a field, less the container's name.
 pub const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
-/// What forbids the pod as a whole, for good: an AppArmor profile other than `Unconfined` is wanted (upstream:
-/// `security/apparmor/validate.go`).
+/// What forbids the pod as a whole, for good.
 pub fn pod(pod: &Pod, features: Features) -> Option<Refusal> {
+    app_armor(pod, features).or_else(|| restart_of_all(pod))
+}
+
+/// A profile other than `Unconfined` is wanted (upstream: `security/apparmor/validate.go`).
+fn app_armor(pod: &Pod, features: Features) -> Option<Refusal> {
     if features.app_armor {
         return None;
     }
@@ -32,6 +36,17 @@ fn confined(profile: Option<&AppArmorProfile>) -> bool {
     profile.is_some_and(|p| p.type_ != "Unconfined")
 }
 
+/// The end of one container is to start all of them again (upstream: `lifecycle/handlers.go`, declared features).
+fn restart_of_all(pod: &Pod) -> Option<Refusal> {
+    let rules = containers(pod).flat_map(|c| c.restart_policy_rules.unwrap_or_default());
+    let wanted = rules.into_iter().any(|rule| rule.action == "RestartAllContainers");
+    wanted.then(|| Refusal {
+        reason: "PodFeatureUnsupported".to_owned(),
+        message: "Pod was rejected: Pod requires node features that are not available: RestartAllContainersOnContainerExits"
+            .to_owned(),
+    })
+}
+
 /// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.
 pub fn sandbox(pod: &Pod, features: Features) -> Result<(), String> {
     let spec = spec::of(pod);
@@ -42,6 +57,9 @@ pub fn sandbox(pod: &Pod, features: Features) -> Result<(), String> {
     if spec.host_users == Some(false) && !features.user_namespaces {
         // Upstream: `userns.GetOrCreateUserNamespaceMappings`.
         return Err("can't set `spec.hostUsers: false`, runtime does not support user namespaces".to_owned());
+    }
+    if let Some(claim) = spec.resource_claims.iter().flatten().next() {
+        return Err(format!("failed to prepare dynamic resources: resource claim {:?} is not known", claim.name));
     }
     Ok(())
 }
@@ -87,6 +105,10 @@ mod tests {
         let mut annotated = spec::tests::pod(json!({"containers": [{"name": "c"}]}));
         annotated.metadata.annotations = Some([(format!("{APP_ARMOR}c"), "localhost/x".to_owned())].into());
         assert!(pod(&annotated, Features::default()).is_some());
+        let rule = json!({"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}});
+        let restarts = json!({"containers": [{"name": "c", "restartPolicy": "Never", "restartPolicyRules": [rule]}]});
+        let refusal = pod(&spec::tests::pod(restarts), Features::default()).map(|r| r.reason);
+        assert_eq!(refusal.as_deref(), Some("PodFeatureUnsupported"));
     }
 
     #[test]
@@ -96,6 +118,8 @@ mod tests {
         assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
         assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("runtime does not support user namespaces")));
         assert_eq!(with(json!({"containers": [], "hostUsers": false}), true), None);
+        let claim = json!({"containers": [], "resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]});
+        assert!(made(claim).is_some_and(|e| e.contains("\"gpu\" is not known")));
         assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
         let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0], Features::default()).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});

@@ -41,6 +41,7 @@ impl Inner {
             stdin: config.stdin,
             log: record.log.clone(),
             group: record.group.clone(),
+            pid_of: config.pid_of.clone(),
         };
         match self.pods().get_mut(pod_uid) {
             Some(pod) => pod.containers.push(record),

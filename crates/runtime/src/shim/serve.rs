@@ -199,6 +199,17 @@ impl Serving {
         found.ok_or_else(|| Failure::NotFound(format!("container {id} does not run")))
     }
 
+    /// The pid namespace of a running container.
+    fn pid_namespace(&mut self, id: &str) -> Result<std::fs::File, Failure> {
+        let path = format!("/proc/{}/ns/pid", self.find(id)?.pid);
+        std::fs::File::open(&path).map_err(|e| Failure::system(path, e))
+    }
+
+    /// Whether the end of a container's first process is not the end of all of them.
+    fn shares_pids(&self, start: &Start) -> bool {
+        self.config.pid != PidNamespace::Own || start.pid_of.is_some()
+    }
+
     fn start(&mut self, start: Start) -> Result<(Reply, Option<OwnedFd>), Failure> {
         if self.stopping {
             return Err(Failure::Start("the pod is being stopped".into()));
@@ -206,7 +217,11 @@ impl Serving {
         let log = Log::open(start.log.clone()).map_err(|e| Failure::system(start.log.display(), e))?;
         let mut streams = Streams::new(&start)?;
         let dir = self.config.containers.join(&start.id);
-        let pids = PidSource::first(self.config.pid, self.pause.as_ref().map(|pause| &pause.namespace));
+        let target = start.pid_of.as_ref().map(|id| self.pid_namespace(id)).transpose()?;
+        let pids = match &target {
+            Some(target) => PidSource::Existing(target),
+            None => PidSource::first(self.config.pid, self.pause.as_ref().map(|pause| &pause.namespace)),
+        };
         let stdio = streams.take()?;
         let spawned = match &self.users {
             None => process::spawn(&dir, Program::First, &pids, stdio)?,
@@ -237,8 +252,7 @@ impl Serving {
     ) -> Result<(Reply, Option<OwnedFd>), Failure> {
         let dir = self.config.containers.join(id);
         let pid = self.find(id)?.pid;
-        let path = format!("/proc/{pid}/ns/pid");
-        let namespace = std::fs::File::open(&path).map_err(|e| Failure::system(path, e))?;
+        let namespace = self.pid_namespace(id)?;
         let mut fds = fds.into_iter();
         let stdio = match (tty, fds.next(), fds.next(), fds.next()) {
             (true, ..) => Stdio::Terminal,
@@ -254,11 +268,11 @@ impl Serving {
     fn signal(&mut self, id: &str, signal: i32) -> Result<(), Failure> {
         let signal = Signal::try_from(signal).map_err(|_| Failure::Start(format!("no such signal: {signal}")))?;
         let running = self.find(id)?;
-        let (pid, group) = (running.pid, running.start.group.clone());
+        let (pid, start) = (running.pid, running.start.clone());
         // The first process of its own pid namespace takes all others with it; elsewhere the cgroup knows them.
         let _ = kill(pid, signal);
-        if signal == Signal::SIGKILL && self.config.pid != PidNamespace::Own {
-            cgroup::kill(&self.config.hierarchies, &group);
+        if signal == Signal::SIGKILL && self.shares_pids(&start) {
+            cgroup::kill(&self.config.hierarchies, &start.group);
         }
         Ok(())
     }
@@ -301,7 +315,7 @@ impl Serving {
     }
 
     fn finish(&mut self, mut running: Running, code: i32, signal: i32) {
-        if self.config.pid != PidNamespace::Own {
+        if self.shares_pids(&running.start) {
             cgroup::kill(&self.config.hierarchies, &running.start.group);
         }
         running.drain();

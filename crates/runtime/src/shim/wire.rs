@@ -166,6 +166,9 @@ pub(crate) struct Start {
     pub log: PathBuf,
     /// Its cgroup, relative to a hierarchy.
     pub group: PathBuf,
+    /// The running container whose pid namespace it gets.
+    #[serde(default)]
+    pub pid_of: Option<String>,
 }
 
 /// The answer of a shim.

@@ -1,6 +1,7 @@
 //! The conditions that a node must meet, in upstream's order: one file each, and the list.
 
 mod node_affinity;
+mod node_declared_features;
 mod node_name;
 mod node_ports;
 mod node_resources_fit;
@@ -68,6 +69,7 @@ pub static ALL: &[Filter] = &[
     node_affinity::FILTER,
     node_ports::FILTER,
     node_resources_fit::FILTER,
+    node_declared_features::FILTER,
     rules_to_come::POD_TOPOLOGY_SPREAD,
     rules_to_come::INTER_POD_AFFINITY,
     rules_to_come::DYNAMIC_RESOURCES,
