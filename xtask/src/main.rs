@@ -4,6 +4,7 @@ mod bench;
 mod codegen;
 mod conformance;
 mod oracle;
+mod soak;
 mod test;
 mod tidy;
 mod upstream;
@@ -46,6 +47,8 @@ enum Task {
     Conformance(conformance::Options),
     /// Replays requests on upstream's kube-apiserver and on ours, and shows what differs.
     Oracle(oracle::Options),
+    /// Wears a cluster with mixed load and a fault every ten seconds.
+    Soak(soak::Options),
     /// Runs every test; installs with apt what they need and the machine lacks.
     Test,
     /// Checks layers, sizes, banned calls and documents.
@@ -67,6 +70,7 @@ fn main() -> Result<()> {
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
         Task::Oracle(options) => oracle::run(root, &options),
+        Task::Soak(options) => soak::run(root, &options),
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
         Task::Upstream { names } => upstream::run(root, &names),
