@@ -30,6 +30,7 @@ does() { local name=$1; shift; "$@" >/dev/null || fail "$name"; ok "$name"; }
 clean() {
     local code=$?
     [ $code = 0 ] || tail -20 "$data/ironclad.log" 2>/dev/null || true
+    kill ${crowd:-} 2>/dev/null || true
     "$ironclad" down --purge --data-dir "$data" >/dev/null 2>&1 || true
     umount "$data" 2>/dev/null || true
     rm -rf "$work"
@@ -126,5 +127,47 @@ within 30 is_ready || fail "not started again"
 [ -z "$(k get configmap "full-$n" --ignore-not-found -o name)" ] || fail "what was refused has appeared"
 ok "what was refused never appears"
 does "what was acknowledged is there" k get configmap after
+"$ironclad" down --purge --data-dir "$data" >/dev/null 2>&1 || true
+umount "$data"
+rmdir "$data" 2>/dev/null || true
+
+# 6. Few descriptors, and a crowd that connects everywhere and says nothing.
+(ulimit -n 300; exec "$ironclad" up --detach --data-dir "$data" --node-name n1 --demo) >"$work/out" || { cat "$work/out"; fail "up with 300 descriptors"; }
+grep -q "^Max open files  *300  *300 " "/proc/$(program)/limits" || fail "it has more descriptors: $(grep open "/proc/$(program)/limits")"
+credentials
+lease() { k get lease n1 -n kube-node-lease -o jsonpath='{.spec.renewTime}'; }
+python3 - 127.0.0.1:6443 127.0.0.1:10250 10.96.0.10:53 >"$work/crowd" <<'PY' &
+import select, socket, sys
+held = []
+for target in sys.argv[1:]:
+    host, port = target.split(":")
+    for _ in range(1000):
+        s = socket.socket()
+        s.setblocking(False)
+        s.connect_ex((host, int(port)))
+        held.append(s)
+# Those that the server does not take wait in the kernel, or are tried again by it.
+print(len(held), flush=True)
+select.select([], [], [])
+PY
+crowd=$!
+within 20 test -s "$work/crowd" || fail "no crowd"
+before=$(lease) || fail "no lease"
+does "with a crowd of 3,000 and 300 descriptors, the administrator is served" k get nodes
+renewed() { local now; now=$(lease) && [ "$now" != "$before" ]; }
+does "the node renews its lease" within 15 renewed
+k create -f - >/dev/null <<'YAML' || fail "create a pod"
+apiVersion: v1
+kind: Pod
+metadata: {name: late}
+spec: {containers: [{name: c, image: "ironclad.local/demo:v1", imagePullPolicy: IfNotPresent}]}
+YAML
+late_runs() { [ "$(k get pod late -o jsonpath='{.status.phase}')" = Running ]; }
+does "a pod starts" within 30 late_runs
+does "its logs can be read" k logs late
+is_resolved() { [ "$(dig +short +tries=1 +time=2 @10.96.0.10 kubernetes.default.svc.cluster.local)" = 10.96.0.1 ]; }
+does "and names are resolved" within 10 is_resolved
+[ "$(ls "/proc/$(program)/fd" | wc -l)" -lt 300 ] || fail "no descriptor is left"
+ok "descriptors are left"
 
 echo "faults: $passed passed, 0 failed"

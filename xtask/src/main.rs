@@ -5,6 +5,7 @@ mod codegen;
 mod conformance;
 mod limits;
 mod oracle;
+mod soak;
 mod test;
 mod tidy;
 mod upstream;
@@ -47,6 +48,8 @@ enum Task {
     Conformance(conformance::Options),
     /// Replays requests on upstream's kube-apiserver and on ours, and shows what differs.
     Oracle(oracle::Options),
+    /// Wears a cluster with mixed load and a fault every ten seconds.
+    Soak(soak::Options),
     /// Runs every test; installs with apt what they need and the machine lacks.
     Test,
     /// Checks layers, sizes, banned calls and documents.
@@ -68,6 +71,7 @@ fn main() -> Result<()> {
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
         Task::Oracle(options) => oracle::run(root, &options),
+        Task::Soak(options) => soak::run(root, &options),
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
         Task::Upstream { names } => upstream::run(root, &names),

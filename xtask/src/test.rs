@@ -33,7 +33,7 @@ const MUTATIONS: usize = 2000;
 /// others from landing; this number only goes down.
 const ALLOWED: usize = 1;
 
-/// Runs tidy, the workspace's tests, the cluster script, some of the virtual machine's tests, the oracle, and of
+/// Runs tidy, the workspace's tests, the cluster script, a short soak, some of the virtual machine's tests, the oracle, and of
 /// upstream's suite what passes.
 pub fn run(root: &Path) -> Result<()> {
     let began = Instant::now();
@@ -49,6 +49,8 @@ pub fn run(root: &Path) -> Result<()> {
     let (ironclad, kubectl) = (ironclad(root)?, kubectl(root)?);
     let script = root.join("tests/cluster/run.sh");
     succeed(Command::new("bash").arg(script).arg(ironclad).arg(kubectl))?;
+    step("a cluster that is worn: load and faults from a fresh seed");
+    crate::soak::run(root, &crate::soak::Options::short())?;
     step("what another kernel has, in a virtual machine");
     succeed(Command::new(std::env::current_exe()?).args(["vm", "--turn", "0"]).current_dir(root))?;
     judge(root, began)

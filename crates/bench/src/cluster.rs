@@ -16,10 +16,14 @@ use crate::process::{self, Usage};
 /// How long a start may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Lines of the log that are shown after a failure.
+const LOG_LINES: usize = 200;
+
 /// A cluster that runs. It ends with [`Cluster::down`], or when it is dropped.
 pub struct Cluster {
     home: TempDir,
     program: PathBuf,
+    data: PathBuf,
     /// `up` in the foreground.
     child: Option<Child>,
     ended: bool,
@@ -29,9 +33,15 @@ impl Cluster {
     /// Runs `up` with flags to its end, as `--detach` makes it come to one.
     pub fn up(program: &Path, flags: &[&str]) -> Result<Self> {
         let cluster = Self::prepare(program)?;
-        let output = cluster.command("up", flags).output()?;
-        ensure!(output.status.success(), "up failed: {}", String::from_utf8_lossy(&output.stderr));
+        cluster.launch(flags)?;
         Ok(cluster)
+    }
+
+    /// Runs `up` with flags to its end.
+    pub fn launch(&self, flags: &[&str]) -> Result<()> {
+        let output = self.command("up", flags).output()?;
+        ensure!(output.status.success(), "up failed: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// Starts `up` with flags in the foreground and does not wait.
@@ -41,33 +51,59 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn prepare(program: &Path) -> Result<Self> {
+    /// One that was not started yet.
+    pub fn prepare(program: &Path) -> Result<Self> {
         let home = TempDir::with_prefix("ironclad-bench-")?;
         // A copy of its own tells its processes from those of others.
         let copy = home.path().join("ironclad");
         std::fs::copy(program, &copy).with_context(|| format!("copy {}", program.display()))?;
-        Ok(Cluster { home, program: copy, child: None, ended: false })
+        let data = home.path().join("data");
+        Ok(Cluster { home, program: copy, data, child: None, ended: false })
+    }
+
+    /// Gives one that was not started yet another data directory.
+    pub fn move_to(&mut self, data: PathBuf) {
+        self.data = data;
+    }
+
+    /// A directory of its own, which goes with it.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Its copy of the program.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// Prints the end of the log of a cluster in the background.
+    pub fn show_log(&self) {
+        let text = std::fs::read(self.data.join("ironclad.log")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines.iter().skip(lines.len().saturating_sub(LOG_LINES)).for_each(|line| println!("log  {line}"));
     }
 
     fn command(&self, verb: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(verb).args(flags).arg("--data-dir").arg(self.data()).stdin(Stdio::null());
+        command.arg(verb).args(flags).arg("--data-dir").arg(&self.data).stdin(Stdio::null());
         command
     }
 
-    fn data(&self) -> PathBuf {
-        self.home.path().join("data")
+    /// Where it keeps everything.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// A new connection as the administrator.
     pub async fn connect(&self) -> Result<Client> {
-        let (address, tls) = kubeconfig::read(&self.data().join("admin.conf"))?;
+        let (address, tls) = kubeconfig::read(&self.data.join("admin.conf"))?;
         Client::connect(address, tls).await
     }
 
     /// Where the server is, and how to speak with it without a certificate.
     pub fn outside(&self) -> Result<(SocketAddr, Arc<rustls::ClientConfig>)> {
-        kubeconfig::outside(&self.data().join("admin.conf"))
+        kubeconfig::outside(&self.data.join("admin.conf"))
     }
 
     /// The same as soon as there is a server.

@@ -61,10 +61,8 @@ impl Client {
 
     /// Sends a prepared request and returns the length of the answer's body; an error for anything but a success.
     pub async fn send(&mut self, request: &[u8]) -> Result<usize> {
-        self.stream.write_all(request).await?;
-        self.stream.flush().await?;
-        let length = self.head().await?;
-        match length {
+        self.begin(request).await?;
+        match self.head().await? {
             Length::Bytes(length) => self.skip(length).await,
             Length::Chunks => {
                 let mut total = 0;
@@ -92,6 +90,34 @@ impl Client {
             self.more().await?;
         }
         Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// Sends a prepared request and returns the answer's status and body, whatever they are. An error: the connection
+    /// ended before the answer did.
+    pub async fn answer(&mut self, request: &[u8]) -> Result<(u16, Vec<u8>)> {
+        self.begin(request).await?;
+        let (code, length) = self.status().await?;
+        let mut body = Vec::new();
+        match length {
+            Length::Bytes(length) => self.take(length, &mut body).await?,
+            Length::Chunks => {
+                while let Some(length) = self.chunk().await? {
+                    self.take(length, &mut body).await?;
+                    self.skip(2).await?;
+                }
+                self.skip(2).await?;
+            }
+        }
+        Ok((code, body))
+    }
+
+    /// Takes bytes of a body.
+    async fn take(&mut self, length: usize, body: &mut Vec<u8>) -> Result<()> {
+        while self.buffer.len() < length {
+            self.more().await.context("in a body")?;
+        }
+        body.extend(self.buffer.drain(..length));
+        Ok(())
     }
 
     /// GETs a path and returns the length of the body.
@@ -145,8 +171,21 @@ impl Client {
         Ok(())
     }
 
-    /// Reads up to the body.
+    /// Reads up to the body; an error for anything but a success.
     async fn head(&mut self) -> Result<Length> {
+        let (code, length) = self.status().await?;
+        if !(200..300).contains(&code) {
+            // The reason, if it did not come with the head.
+            if self.buffer.is_empty() {
+                self.more().await.ok();
+            }
+            bail!("{code}: {}", String::from_utf8_lossy(&self.buffer));
+        }
+        Ok(length)
+    }
+
+    /// Reads up to the body, whatever the status is.
+    async fn status(&mut self) -> Result<(u16, Length)> {
         loop {
             let mut headers = [httparse::EMPTY_HEADER; 32];
             let mut response = httparse::Response::new(&mut headers);
@@ -161,14 +200,7 @@ impl Client {
             };
             let code = response.code.unwrap_or(0);
             self.buffer.drain(..end);
-            if !(200..300).contains(&code) {
-                // The reason, if it did not come with the head.
-                if self.buffer.is_empty() {
-                    self.more().await.ok();
-                }
-                bail!("{code}: {}", String::from_utf8_lossy(&self.buffer));
-            }
-            return Ok(length);
+            return Ok((code, length));
         }
     }
 

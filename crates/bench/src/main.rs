@@ -13,6 +13,7 @@ mod load;
 mod pki;
 mod process;
 mod report;
+mod soak;
 mod target;
 mod upstream;
 
@@ -42,6 +43,12 @@ struct Cli {
     /// Where the comparison is written.
     #[arg(long)]
     page: Option<PathBuf>,
+    /// Measures nothing: wears a cluster for so many minutes, with load and faults.
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<f64>,
+    /// Where the chance of `--soak` comes from.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     /// Measures nothing: runs this on upstream's control plane, whose kubeconfig is in `$KUBECONFIG`.
     #[arg(last = true, requires = "upstream")]
     command: Vec<OsString>,
@@ -50,6 +57,9 @@ struct Cli {
 fn main() -> Result<()> {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if let Some(minutes) = cli.soak {
+        return runtime.block_on(soak::run(&cli.ironclad, minutes, cli.seed));
+    }
     match &cli.upstream {
         Some(programs) if !cli.command.is_empty() => runtime.block_on(hold::run(programs, &cli.command)),
         Some(programs) => runtime.block_on(compare::run(&cli.ironclad, programs, &cli.names, cli.page.as_deref())),

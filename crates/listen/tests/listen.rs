@@ -1,12 +1,15 @@
-//! Over loopback: crowds, bodies that nobody reads, HEAD.
+//! Over loopback: crowds, bodies that nobody reads, clients that stop in the middle, HEAD.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use auth::pki::{Leaf, Pki, tls};
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Frame;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -14,13 +17,34 @@ use listen::{Door, Line, Service};
 use rustls::pki_types::{CertificateDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 use transport::Body;
 
-/// Reads no body: `/refused` is too large for it, `/read` it reads to its end.
-struct Plain;
+/// Reads no body: `/refused` is too large for it, `/read` it reads to its end. `/endless` is an answer without end; when it
+/// is given up, that is told.
+struct Plain(Arc<Notify>);
+
+/// An answer without end.
+struct Endless(Arc<Notify>);
+
+impl http_body::Body for Endless {
+    type Data = Bytes;
+    type Error = transport::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, transport::Error>>> {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 64 << 10])))))
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
 
 impl Service for Plain {
     type Peer = ();
@@ -36,6 +60,7 @@ impl Service for Plain {
                 let bytes = request.into_body().collect().await.expect("body").to_bytes();
                 return Response::new(transport::full(bytes.len().to_string()));
             }
+            "/endless" => return Response::new(Body::new(Endless(self.0.clone()))),
             _ => StatusCode::OK,
         };
         let mut response = Response::new(transport::full("a word"));
@@ -48,6 +73,8 @@ struct Bench {
     address: SocketAddr,
     admin: Arc<rustls::ClientConfig>,
     nobody: Arc<rustls::ClientConfig>,
+    /// An answer without end was given up.
+    given_up: Arc<Notify>,
     _directory: tempfile::TempDir,
 }
 
@@ -60,14 +87,15 @@ impl Bench {
         let address = listener.local_addr().expect("address");
         let tls = tls::server_config(&pki, Leaf::api_server("localhost", "cluster.local", &[loopback])).expect("certificate");
         let door = Door { listener, tls, most, grace: Duration::ZERO };
-        tokio::spawn(listen::serve(door, Arc::new(Plain), CancellationToken::new()));
+        let given_up = Arc::new(Notify::new());
+        tokio::spawn(listen::serve(door, Arc::new(Plain(given_up.clone())), CancellationToken::new()));
         let admin = tls::client_config(&pki, Leaf::admin()).expect("certificate");
         let mut roots = rustls::RootCertStore::empty();
         roots.add(pki.cluster().certificate().clone()).expect("authority");
         let builder = rustls::ClientConfig::builder_with_provider(tls::provider());
         let builder = builder.with_safe_default_protocol_versions().expect("versions");
         let nobody = Arc::new(builder.with_root_certificates(roots).with_no_client_auth());
-        Bench { address, admin, nobody, _directory: directory }
+        Bench { address, admin, nobody, given_up, _directory: directory }
     }
 
     async fn connect(&self, config: &Arc<rustls::ClientConfig>, protocol: &str) -> TlsStream<TcpStream> {
@@ -166,5 +194,73 @@ async fn a_crowd_of_strangers_locks_nobody_out() {
     for friend in &mut friends {
         friend.ready().await.expect("is still there");
         assert_eq!(friend.send_request(request(Method::GET, "/", 0)).await.expect("answers").status(), StatusCode::OK);
+    }
+}
+
+/// Says a part of something as the administrator, after so many requests that were answered, and returns after how many
+/// seconds the connection is ended.
+async fn ends_after(requests: usize, said: &str) -> u64 {
+    let bench = Bench::new(100).await;
+    let mut stream = bench.connect(&bench.admin, "http/1.1").await;
+    for _ in 0..requests {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("writes");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"a word") {
+            assert!(stream.read_buf(&mut answer).await.expect("answers") > 0);
+        }
+    }
+    stream.write_all(said.as_bytes()).await.expect("writes");
+    stream.flush().await.expect("writes");
+    // From here on nothing happens but that time passes.
+    tokio::time::pause();
+    let began = Instant::now();
+    // The end may be told, or just happen.
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+    began.elapsed().as_secs()
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_loses_the_connection() {
+    assert!((30..=64).contains(&ends_after(0, "").await));
+}
+
+#[tokio::test]
+async fn whoever_says_nothing_more_loses_the_connection_later() {
+    assert!((85..=100).contains(&ends_after(1, "").await));
+}
+
+#[tokio::test]
+async fn whoever_stops_in_the_middle_of_a_head_loses_the_connection() {
+    assert!((30..=64).contains(&ends_after(0, "GET / HTTP/1.1\r\nhost: ").await));
+}
+
+#[tokio::test]
+async fn whoever_stops_in_the_middle_of_the_next_head_loses_the_connection() {
+    assert!((30..=64).contains(&ends_after(2, "GET / HTT").await));
+}
+
+#[tokio::test]
+async fn whoever_does_not_take_an_answer_loses_it_and_the_connection() {
+    for protocol in ["http/1.1", "h2"] {
+        let bench = Bench::new(100).await;
+        let stream = bench.connect(&bench.admin, protocol).await;
+        let response = if protocol == "h2" {
+            let (mut client, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("speaks HTTP");
+            tokio::spawn(connection);
+            client.send_request(request(Method::GET, &format!("https://{}/endless", bench.address), 0)).await
+        } else {
+            let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.expect("speaks HTTP");
+            tokio::spawn(connection);
+            client.send_request(request(Method::GET, "/endless", 0)).await
+        };
+        // The answer has begun, and nobody reads on.
+        let response = response.expect("answers");
+        tokio::time::pause();
+        let began = Instant::now();
+        bench.given_up.notified().await;
+        let after = began.elapsed().as_secs();
+        assert!((25..=60).contains(&after), "{protocol}: {after} s");
+        tokio::time::resume();
+        drop(response);
     }
 }

@@ -69,6 +69,7 @@ impl Bridge {
         let index = links.bridge(BRIDGE, ipam.gateway(), 32).await?;
         // The node itself must find a way to a service's address before the rules can translate it.
         links.route(config.service_range, index, None).await?;
+        links.check()?;
         sysctl::set(&config.directory.join(sysctl::SAVED))?;
         let known = |(uid, address): (String, Ipv4Addr)| {
             let (ports, since) = read_ports(&ports_path(&config.directory, &uid));
@@ -103,7 +104,8 @@ impl Bridge {
         sysctl::set_link(link)?;
         self.links.address(index, self.ipam.gateway(), 32).await?;
         self.links.up(index).await?;
-        self.links.route(Ipv4Net::from(pod), index, None).await
+        self.links.route(Ipv4Net::from(pod), index, None).await?;
+        self.links.check()
     }
 
     /// The gateway's address: what pods see of the node.
@@ -142,10 +144,12 @@ impl PodNetwork for Bridge {
             links.address(index, address, 32).await?;
             links.up(index).await?;
             links.route(Ipv4Net::from(gateway), index, None).await?;
-            links.route(Ipv4Net::default(), index, Some(gateway)).await
+            links.route(Ipv4Net::default(), index, Some(gateway)).await?;
+            links.check()
         })
         .await?;
         let index = self.links.index(&host_link).await?;
+        self.links.check()?;
         let index = index.ok_or_else(|| Error::System(format!("link {host_link} did not arrive")))?;
         self.connect(&host_link, index, address).await?;
         let path = ports_path(&self.directory, pod_uid);
@@ -160,6 +164,7 @@ impl PodNetwork for Bridge {
     async fn detach(&self, pod_uid: &str) -> Result<()> {
         if let Some(address) = self.ipam.of(pod_uid) {
             self.links.remove(&veth_name(address)).await?;
+            self.links.check()?;
             self.pins.change(vec![(pod_uid.into(), None)]).await?;
             self.ipam.give_back(pod_uid)?;
         }
@@ -192,6 +197,7 @@ pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory:
             removed.push(format!("route unreachable {range}"));
         }
     }
+    links.check()?;
     removed.extend(pins::remove()?);
     removed.extend(sysctl::restore(&directory.join(sysctl::SAVED))?);
     match std::fs::remove_dir_all(directory) {

@@ -4,23 +4,37 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, setns};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use tokio::task::JoinHandle;
 
 use crate::api::{Error, Result};
 
 /// A netlink connection in the network namespace of the thread that made it. Its task ends with it.
 pub struct Links {
-    handle: Handle,
-    task: tokio::task::JoinHandle<()>,
+    line: Mutex<Line>,
 }
 
-impl Drop for Links {
+/// One connection, and the task that carries what is said over it.
+struct Line {
+    handle: Handle,
+    task: JoinHandle<()>,
+}
+
+impl Line {
+    fn open() -> Result<Self> {
+        let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| failed("open netlink", e))?;
+        Ok(Line { handle, task: tokio::spawn(connection) })
+    }
+}
+
+impl Drop for Line {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -29,13 +43,35 @@ impl Drop for Links {
 impl Links {
     /// Connects. Must be called inside a tokio runtime.
     pub fn connect() -> Result<Self> {
-        let (connection, handle, _) = rtnetlink::new_connection().map_err(|e| failed("open netlink", e))?;
-        Ok(Links { handle, task: tokio::spawn(connection) })
+        Ok(Links { line: Mutex::new(Line::open()?) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn handle(&self) -> Handle {
+        self.lock().handle.clone()
+    }
+
+    /// Asked after work that must not be believed blindly: where the task has ended meanwhile (a panic, a broken
+    /// socket), questions that were on their way look as if they had been answered. There is a new connection then, and
+    /// an error: the work has to be done again. To be called in the namespace of the connection.
+    pub fn check(&self) -> Result<()> {
+        let mut line = self.lock();
+        if !line.task.is_finished() {
+            return Ok(());
+        }
+        let end = (&mut line.task).now_or_never();
+        let why = end.and_then(|end| end.err()).map_or_else(|| "it has ended".to_owned(), |error| error.to_string());
+        tracing::error!(error = why, "a netlink connection is made anew");
+        *line = Line::open()?;
+        Err(failed("netlink", why))
     }
 
     /// A link's index, if it exists.
     pub async fn index(&self, name: &str) -> Result<Option<u32>> {
-        let mut found = self.handle.link().get().match_name(name.to_owned()).execute();
+        let mut found = self.handle().link().get().match_name(name.to_owned()).execute();
         match found.try_next().await {
             Ok(link) => Ok(link.map(|l| l.header.index)),
             Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ENODEV => Ok(None),
@@ -46,7 +82,7 @@ impl Links {
     /// Names of all links.
     pub async fn names(&self) -> Result<Vec<String>> {
         let links: Vec<LinkMessage> =
-            self.handle.link().get().execute().try_collect().await.map_err(|e| failed("list links", e))?;
+            self.handle().link().get().execute().try_collect().await.map_err(|e| failed("list links", e))?;
         let name = |l: LinkMessage| {
             l.attributes.into_iter().find_map(|a| if let LinkAttribute::IfName(n) = a { Some(n) } else { None })
         };
@@ -56,7 +92,7 @@ impl Links {
     /// Makes a bridge with an address, if it is not there, and brings it up. Returns its index.
     pub async fn bridge(&self, name: &str, address: Ipv4Addr, prefix: u8) -> Result<u32> {
         if self.index(name).await?.is_none() {
-            let made = self.handle.link().add(LinkBridge::new(name).build()).execute().await;
+            let made = self.handle().link().add(LinkBridge::new(name).build()).execute().await;
             made.map_err(|e| failed(format!("create bridge {name}"), e))?;
         }
         let index = self.require(name).await?;
@@ -67,14 +103,14 @@ impl Links {
 
     /// Gives a link an address; no error if it has it.
     pub async fn address(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
-        let added = self.handle.address().add(index, IpAddr::V4(address), prefix).replace().execute().await;
+        let added = self.handle().address().add(index, IpAddr::V4(address), prefix).replace().execute().await;
         added.map_err(|e| failed(format!("add address {address}/{prefix}"), e))
     }
 
     /// Brings a link up.
     pub async fn up(&self, index: u32) -> Result<()> {
         let up = LinkUnspec::new_with_index(index).up().build();
-        self.handle.link().change(up).execute().await.map_err(|e| failed("bring link up", e))
+        self.handle().link().change(up).execute().await.map_err(|e| failed("bring link up", e))
     }
 
     /// Takes a link out of the bridge that it is a port of; no error if it is none. It answers for the bridge's
@@ -91,31 +127,31 @@ impl Links {
         // Said once, the bridge keeps it whatever ports come and go.
         for link in [bridge, index] {
             let change = LinkUnspec::new_with_index(link).address(own.clone()).build();
-            self.handle.link().change(change).execute().await.map_err(|e| failed("set the hardware address", e))?;
+            self.handle().link().change(change).execute().await.map_err(|e| failed("set the hardware address", e))?;
         }
         let out = LinkUnspec::new_with_index(index).nocontroller().build();
-        self.handle.link().change(out).execute().await.map_err(|e| failed("take link out of its bridge", e))
+        self.handle().link().change(out).execute().await.map_err(|e| failed("take link out of its bridge", e))
     }
 
     async fn message(&self, index: u32) -> Result<LinkMessage> {
-        let found = self.handle.link().get().match_index(index).execute().try_next().await;
+        let found = self.handle().link().get().match_index(index).execute().try_next().await;
         found.map_err(|e| failed("look up a link", e))?.ok_or_else(|| Error::System("a link is gone".to_owned()))
     }
 
     /// Makes a pair of links here, and moves the peer into another namespace.
     pub async fn veth(&self, name: &str, peer: &str, peer_namespace: &File) -> Result<()> {
-        let made = self.handle.link().add(LinkVeth::new(name, peer).build()).execute().await;
+        let made = self.handle().link().add(LinkVeth::new(name, peer).build()).execute().await;
         made.map_err(|e| failed(format!("create veth {name}"), e))?;
         let index = self.require(peer).await?;
         let fd = peer_namespace.as_raw_fd();
         let moved = LinkUnspec::new_with_index(index).setns_by_fd(fd).build();
-        self.handle.link().change(moved).execute().await.map_err(|e| failed(format!("move veth {peer}"), e))
+        self.handle().link().change(moved).execute().await.map_err(|e| failed(format!("move veth {peer}"), e))
     }
 
     /// Removes a link; no error if it is not there.
     pub async fn remove(&self, name: &str) -> Result<bool> {
         let Some(index) = self.index(name).await? else { return Ok(false) };
-        self.handle.link().del(index).execute().await.map_err(|e| failed(format!("remove link {name}"), e))?;
+        self.handle().link().del(index).execute().await.map_err(|e| failed(format!("remove link {name}"), e))?;
         Ok(true)
     }
 
@@ -128,19 +164,19 @@ impl Links {
             Some(gateway) => route.gateway(gateway),
             None => route.scope(RouteScope::Link),
         };
-        let added = self.handle.route().add(route.build()).replace().execute().await;
+        let added = self.handle().route().add(route.build()).replace().execute().await;
         added.map_err(|e| failed(format!("add route to {destination}"), e))
     }
 
     /// Packets to the destination that no narrower route takes go nowhere.
     pub async fn unreachable(&self, destination: Ipv4Net) -> Result<()> {
-        let added = self.handle.route().add(unreachable_route(destination)).replace().execute().await;
+        let added = self.handle().route().add(unreachable_route(destination)).replace().execute().await;
         added.map_err(|e| failed(format!("add unreachable route to {destination}"), e))
     }
 
     /// Removes the unreachable route; says whether there was one.
     pub async fn remove_unreachable(&self, destination: Ipv4Net) -> Result<bool> {
-        match self.handle.route().del(unreachable_route(destination)).execute().await {
+        match self.handle().route().del(unreachable_route(destination)).execute().await {
             Ok(()) => Ok(true),
             Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ESRCH => Ok(false),
             Err(e) => Err(failed(format!("remove route to {destination}"), e)),
@@ -183,4 +219,25 @@ fn unreachable_route(destination: Ipv4Net) -> rtnetlink::packet_route::route::Ro
 
 pub(crate) fn failed(operation: impl std::fmt::Display, error: impl std::fmt::Display) -> Error {
     Error::System(format!("{operation}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_whose_task_has_ended_is_told_and_made_anew() {
+        let links = Links::connect().expect("connects");
+        assert!(links.index("lo").await.expect("answers").is_some());
+        links.check().expect("nothing has ended");
+        links.lock().task.abort();
+        while !links.lock().task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        // Whatever this says, it is not to be believed.
+        let _ = links.index("lo").await;
+        assert!(links.check().is_err());
+        assert!(links.index("lo").await.expect("answers").is_some());
+        links.check().expect("there is a new one");
+    }
 }

@@ -167,6 +167,10 @@ impl Registry {
         &*self.store
     }
 
+    pub(crate) fn shared_store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
     pub(crate) fn plugins(&self) -> &[Arc<dyn Plugin>] {
         &self.plugins
     }

@@ -216,3 +216,24 @@ async fn who_may_not_hears_it_before_a_body_is_read() {
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("connection: close"), "{answer}");
 }
+
+#[tokio::test]
+async fn whoever_stops_in_the_middle_of_a_body_hears_that_it_is_late() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let kit = Kit::new(directory.path()).await;
+    let address = kit.listen(0).await;
+    let mut stream = connect(&kit, address, "http/1.1").await;
+    let head = "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                content-length: 1000\r\n\r\n{\"kind\":";
+    stream.write_all(head.as_bytes()).await.expect("writes");
+    stream.flush().await.expect("writes");
+    // From here on nothing happens but that time passes.
+    tokio::time::pause();
+    let (began, mut answer) = (tokio::time::Instant::now(), Vec::new());
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        assert!(stream.read_buf(&mut answer).await.expect("answers") > 0);
+    }
+    let (answer, took) = (String::from_utf8_lossy(&answer), began.elapsed().as_secs());
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!((5..=40).contains(&took), "{took} s");
+}

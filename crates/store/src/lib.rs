@@ -14,9 +14,8 @@ mod core;
 pub mod disk;
 mod history;
 mod memory;
-#[cfg(any(test, feature = "suite"))]
-#[allow(clippy::missing_panics_doc, reason = "a test suite fails by panicking")]
-pub mod suite;
+#[cfg(test)]
+mod suite;
 
 pub use disk::Disk;
 pub use memory::Memory;

@@ -111,7 +111,38 @@ pub(crate) fn take(
     Ok(taken)
 }
 
-/// Gives back what an object holds no longer.
-pub(crate) fn release(all: &[Arc<dyn Reservation>], kind: &Descriptor, old: &Object, new: Option<&Object>) {
-    all.iter().filter(|one| one.concerns(kind)).for_each(|one| one.release(old, new));
+/// What follows from a commit for those who hold something: it is kept, and what is held no longer given back, if it
+/// happens; what was taken for it is given back if it does not.
+pub(crate) struct Settlement {
+    all: Vec<Arc<dyn Reservation>>,
+    taken: Vec<Taken>,
+    old: Option<Object>,
+    new: Option<Object>,
+}
+
+impl Settlement {
+    /// Of a commit that makes `new` (`None`: nothing) out of `old`. `None`: objects of the kind hold nothing.
+    pub fn new(
+        all: &[Arc<dyn Reservation>],
+        kind: &Descriptor,
+        taken: Vec<Taken>,
+        old: Option<&Object>,
+        new: Option<&Object>,
+    ) -> Option<Self> {
+        let all: Vec<_> = all.iter().filter(|one| one.concerns(kind)).cloned().collect();
+        let some = !all.is_empty();
+        some.then(|| Settlement { all, taken, old: old.cloned(), new: new.cloned() })
+    }
+
+    /// The commit happened.
+    pub fn settle(self) {
+        let Settlement { all, taken, old, new } = self;
+        // What a removed object asked for last is given back with the rest.
+        if new.is_some() {
+            taken.into_iter().for_each(Taken::keep);
+        }
+        if let Some(old) = old {
+            all.iter().for_each(|one| one.release(&old, new.as_ref()));
+        }
+    }
 }

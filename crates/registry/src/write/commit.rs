@@ -10,6 +10,7 @@ use crate::api::Call;
 use crate::error::from_store;
 use crate::kind::Kind;
 use crate::registry::Registry;
+use crate::reservation::Settlement;
 
 /// How a conditional write ended.
 pub(crate) enum Outcome {
@@ -23,11 +24,31 @@ impl Registry {
     /// One conditional write.
     pub(crate) async fn commit(&self, kind: &Kind, key: Arc<str>, expect: Expect, op: Op) -> Result<Outcome, Status> {
         let durability = if kind.descriptor.lazy { Durability::Lazy } else { Durability::Sync };
-        match self.store().commit(Write { key, expect, op, durability }).await {
-            Ok((revision, entry)) => Ok(Outcome::Done(entry, revision)),
-            Err(store::Error::Unexpected(now)) => Ok(Outcome::Changed(now)),
-            Err(error) => Err(from_store(error)),
-        }
+        outcome(self.store().commit(Write { key, expect, op, durability }).await)
+    }
+
+    /// One conditional write, and what follows from it for those who hold something. A write that is on its way happens
+    /// also when nobody waits for it any more (a client has hung up), and so does what follows.
+    pub(crate) async fn commit_settled(
+        &self,
+        kind: &Kind,
+        key: Arc<str>,
+        expect: Expect,
+        op: Op,
+        settlement: Option<Settlement>,
+    ) -> Result<Outcome, Status> {
+        let Some(settlement) = settlement else { return self.commit(kind, key, expect, op).await };
+        let durability = if kind.descriptor.lazy { Durability::Lazy } else { Durability::Sync };
+        let store = self.shared_store();
+        let work = async move {
+            let done = store.commit(Write { key, expect, op, durability }).await;
+            if done.is_ok() {
+                settlement.settle();
+            }
+            done
+        };
+        let done = tokio::spawn(work).await;
+        outcome(done.map_err(|_| Status::internal("the write was broken off".to_owned()))?)
     }
 
     /// What a key has now.
@@ -55,6 +76,14 @@ impl Registry {
             plugin.validate(request, self).await?;
         }
         Ok(())
+    }
+}
+
+fn outcome(done: Result<(u64, Entry), store::Error>) -> Result<Outcome, Status> {
+    match done {
+        Ok((revision, entry)) => Ok(Outcome::Done(entry, revision)),
+        Err(store::Error::Unexpected(now)) => Ok(Outcome::Changed(now)),
+        Err(error) => Err(from_store(error)),
     }
 }
 

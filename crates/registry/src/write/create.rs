@@ -14,7 +14,7 @@ use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
 use crate::kind::Kind;
 use crate::registry::Registry;
-use crate::reservation::{self, Taken};
+use crate::reservation::{self, Settlement, Taken};
 
 /// Names tried for a `generateName` (as upstream).
 const NAMES: usize = 8;
@@ -132,11 +132,9 @@ impl Registry {
         }
         let template = kind.template(&object)?;
         check_size(&template, 0)?;
-        match self.commit(kind, key, Expect::Absent, Op::Put(template)).await? {
-            Outcome::Done(entry, _) => {
-                taken.into_iter().for_each(Taken::keep);
-                kind.encoded(entry)
-            }
+        let settlement = Settlement::new(self.reservations(), &kind.descriptor, taken, None, Some(&object));
+        match self.commit_settled(kind, key, Expect::Absent, Op::Put(template), settlement).await? {
+            Outcome::Done(entry, _) => kind.encoded(entry),
             Outcome::Changed(now) => {
                 let there = now.and_then(|entry| kind.object(&entry).ok());
                 Err(exists(kind, &object, there.as_ref()))

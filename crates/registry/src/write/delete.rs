@@ -14,7 +14,8 @@ use super::{lifecycle, namespace};
 use crate::api::{Call, DeleteOptions, Deleted, Propagation};
 use crate::kind::Kind;
 use crate::registry::Registry;
-use crate::{reservation, splice};
+use crate::reservation::Settlement;
+use crate::splice;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -114,15 +115,22 @@ impl Registry {
                 Outcome::Done(after, revision) => Ok(Err((Some(after), Some(revision)))),
                 Outcome::Changed(now) => Ok(Err((now, None))),
             },
-            Verdict::Remove => match self.commit(kind, key, expect, Op::Delete).await? {
+            Verdict::Remove => match self.remove(kind, key, expect, &old).await? {
                 Outcome::Done(before, revision) => {
-                    reservation::release(self.reservations(), &kind.descriptor, &old, None);
                     let value = splice::with_revision(&before.value, revision);
                     done(kind.encoded(Entry { value, modified: revision, ..before })?, true)
                 }
                 Outcome::Changed(now) => Ok(Err((now, None))),
             },
         }
+    }
+}
+
+impl Registry {
+    /// Removes an object, and gives back what it held.
+    async fn remove(&self, kind: &Kind, key: Arc<str>, expect: Expect, old: &Object) -> Result<Outcome, Status> {
+        let settlement = Settlement::new(self.reservations(), &kind.descriptor, Vec::new(), Some(old), None);
+        self.commit_settled(kind, key, expect, Op::Delete, settlement).await
     }
 }
 

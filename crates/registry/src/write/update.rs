@@ -17,7 +17,7 @@ use crate::apply::{self, Writer};
 use crate::kind::Kind;
 use crate::long;
 use crate::registry::Registry;
-use crate::reservation::{self, Taken};
+use crate::reservation::{self, Settlement};
 
 /// A checked change.
 enum Step {
@@ -152,15 +152,11 @@ impl Registry {
             Step::Same | Step::Remove => Op::Delete,
         };
         let removes = matches!(op, Op::Delete);
-        match self.commit(kind, key.clone(), Expect::Revision(entry.modified), op).await? {
+        let left = (!removes).then_some(&new);
+        let settlement = Settlement::new(self.reservations(), &kind.descriptor, taken, Some(old), left);
+        match self.commit_settled(kind, key.clone(), Expect::Revision(entry.modified), op, settlement).await? {
             Outcome::Changed(now) => Ok(Err(now)),
             Outcome::Done(after, _) => {
-                // What a removed object asked for last is given back with the rest.
-                if !removes {
-                    taken.into_iter().for_each(Taken::keep);
-                }
-                let left = (!removes).then_some(&new);
-                reservation::release(self.reservations(), &kind.descriptor, old, left);
                 let object: Arc<Encoded> =
                     if removes { kind.encode(new.key(), entry.modified, &new) } else { kind.encoded(after)? };
                 written(object).map(Ok)

@@ -3,11 +3,13 @@
 mod applies;
 mod deletes;
 mod deletes_raced;
+mod hangs_up;
 mod kit;
 mod lists;
 mod patches;
 mod random;
 mod restarts;
+mod simulation;
 mod special;
 mod watches;
 mod work;

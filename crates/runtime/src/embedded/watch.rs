@@ -1,6 +1,10 @@
 //! Following the shims: ends of containers, ends of shims.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
 
 use super::connection::Connection;
 use super::records::ContainerRecord;
@@ -10,6 +14,8 @@ use crate::{ContainerState, Result, cgroup, clock};
 
 /// Exit code of a container whose end nobody saw, as containerd gives it.
 const UNKNOWN: i32 = 255;
+/// Before a follower that panicked begins anew.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes over what an earlier process of the runtime left running.
 pub(super) fn adopt(inner: &Arc<Inner>) {
@@ -28,33 +34,47 @@ pub(super) fn adopt(inner: &Arc<Inner>) {
 
 /// Follows one sandbox until its shim ends.
 pub(super) fn pod(inner: &Arc<Inner>, uid: &str) -> Result<()> {
-    let mut connection = Connection::open(&inner.config.shim(uid))?;
+    let mut connection = Some(Connection::open(&inner.config.shim(uid))?);
     let (inner, uid) = (inner.clone(), uid.to_owned());
     let sandbox = inner.sandbox(&uid);
     tokio::spawn(async move {
-        loop {
-            let result = follow(&inner, &uid, &connection).await;
-            tracing::debug!(pod = uid, error = ?result.err(), "pod process no longer followed");
-            // A later sandbox of the same pod has a follower of its own.
-            if inner.sandbox(&uid) != sandbox {
-                return;
-            }
-            match Connection::open(&inner.config.shim(&uid)) {
-                // It lives, and had only given up on a slow listener.
-                Ok(again) => connection = again,
-                Err(_) => break,
-            }
-        }
-        let (shared, gone) = (inner.clone(), uid.clone());
-        // Where it was stopped on purpose, the end has been recorded already and this finds nothing to do.
-        let _ = blocking(move || {
-            shared.lost_sandbox(&gone, sandbox);
-            Ok(())
-        })
-        .await;
-        inner.tell(&uid, "");
+        let name = uid.clone();
+        let attend = move || attend(inner.clone(), uid.clone(), sandbox, connection.take());
+        again_after_panics(&name, attend).await;
     });
     Ok(())
+}
+
+/// Does the work, and all of it again where it panics: who follows a pod must not end before the pod does, or its ends
+/// would be nobody's.
+async fn again_after_panics<W: Future<Output = ()>>(pod: &str, mut work: impl FnMut() -> W) {
+    while let Err(panic) = AssertUnwindSafe(work()).catch_unwind().await {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+        tracing::error!(pod, error = text.unwrap_or("unknown"), "who follows a pod's process panicked, and follows anew");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Follows a sandbox, at first over this connection, to its end.
+async fn attend(inner: Arc<Inner>, uid: String, sandbox: Option<i64>, mut connection: Option<Connection>) {
+    loop {
+        // Where it lives, it had only given up on a slow listener.
+        let Ok(open) = connection.take().map_or_else(|| Connection::open(&inner.config.shim(&uid)), Ok) else { break };
+        let result = follow(&inner, &uid, &open).await;
+        tracing::debug!(pod = uid, error = ?result.err(), "pod process no longer followed");
+        // A later sandbox of the same pod has a follower of its own.
+        if inner.sandbox(&uid) != sandbox {
+            return;
+        }
+    }
+    let (shared, gone) = (inner.clone(), uid.clone());
+    // Where it was stopped on purpose, the end has been recorded already and this finds nothing to do.
+    let _ = blocking(move || {
+        shared.lost_sandbox(&gone, sandbox);
+        Ok(())
+    })
+    .await;
+    inner.tell(&uid, "");
 }
 
 async fn follow(inner: &Arc<Inner>, uid: &str, connection: &Connection) -> Result<()> {
@@ -141,5 +161,22 @@ fn close(inner: &Inner, container: &mut ContainerRecord, message: &str) {
     if let Err(error) = container.write_state(&inner.config, state.clone()) {
         tracing::warn!(container = container.id, %error, "the end of a container is known in memory only");
         container.state = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_follower_that_panics_follows_anew() {
+        let mut times = 0;
+        again_after_panics("a", || {
+            times += 1;
+            let n = times;
+            async move { assert!(n >= 3, "at the {n}. time") }
+        })
+        .await;
+        assert_eq!(times, 3);
     }
 }

@@ -16,8 +16,6 @@ mod legacy;
 mod medium;
 mod recover;
 mod segment;
-#[cfg(any(test, feature = "suite"))]
-#[allow(clippy::missing_panics_doc, reason = "tests fail by panicking")]
 pub mod simulation;
 mod snapshot;
 mod thread;

@@ -1,12 +1,16 @@
-//! A disk that fails as disks do, from a seed: the same seed fails the same way.
+//! A disk that fails as disks do, from a seed: the same seed fails the same way. For tests alone, of this crate and of
+//! those above it; built always, since another set of features would have all of them built twice. The linker leaves it
+//! out of the program.
 
 mod disk;
+mod engine;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod tests;
 
 pub use disk::{Crash, Faults, SimulatedDisk};
+pub use engine::Engine;
 
 use std::sync::Arc;
 

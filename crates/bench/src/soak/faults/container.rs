@@ -1,0 +1,24 @@
+//! A container's process is killed: the container is started again.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+use rand::rngs::StdRng;
+
+use super::{Fault, any, signal};
+use crate::soak::scene::Scene;
+use crate::soak::usage;
+
+pub(super) const FAULT: Fault =
+    Fault { name: "kill of a container", weight: 2, kills: false, strike: |scene, rng| Box::pin(strike(scene, rng)) };
+
+async fn strike(scene: Arc<Scene>, mut rng: StdRng) -> Result<String> {
+    let mut servers = usage::in_pods(&scene)?;
+    servers.retain(|process| process.words.iter().any(|word| word == "demo-server"));
+    let Some(process) = any(&mut rng, servers) else { return Ok("there was none".to_owned()) };
+    let uid = process.pod.unwrap_or_default();
+    scene.killed(&uid);
+    let gone = signal(process.pid, Signal::SIGKILL).is_err();
+    Ok(format!("process {} of pod {uid}{}", process.pid, if gone { ", which had ended" } else { "" }))
+}
