@@ -126,6 +126,7 @@ fn kinds_of_pods() -> Vec<Arc<PodInfo>> {
         json!({"tolerations": [{"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}]}),
         json!({"overhead": {"memory": "1Gi"}}),
         json!({"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}),
+        json!({"containers": [{"name": "c", "restartPolicyRules": [{"action": "RestartAllContainers"}]}]}),
         json!({"resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]}),
         prefer("a", 10),
         prefer("b", 10),

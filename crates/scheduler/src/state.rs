@@ -296,8 +296,8 @@ fn waits_for_us(pod: &Pod) -> bool {
 
 /// Whether a change of a node is one that filters look at; heartbeats are not.
 fn matters(old: &Node, new: &Node) -> bool {
-    let allocatable = |n: &Node| n.status.as_ref().and_then(|s| s.allocatable.clone());
-    old.spec != new.spec || old.metadata.labels != new.metadata.labels || allocatable(old) != allocatable(new)
+    let said = |n: &Node| n.status.as_ref().map(|s| (s.allocatable.clone(), s.declared_features.clone()));
+    old.spec != new.spec || old.metadata.labels != new.metadata.labels || said(old) != said(new)
 }
 
 #[cfg(test)]

@@ -47,7 +47,9 @@ pub(super) fn start(place: &Path, users: Option<&File>) -> Result<Pause> {
         Some(users) => process::leave_behind(|number| inside(place, users, number, &report))?,
     };
     drop(report);
-    process::told(errors).inspect_err(|_| drop(pid.map(|pid| waitpid(pid, None))))?;
+    process::told(errors).inspect_err(|_| {
+        let _ = pid.map(|pid| waitpid(pid, None));
+    })?;
     let pid = pid.ok_or_else(|| Failure::Start("the first process of the pod ended at once".into()))?;
     let path = format!("/proc/{pid}/ns/pid");
     let namespace = File::open(&path).map_err(|e| Failure::system(path, e))?;

@@ -136,7 +136,9 @@ pub(super) fn spawn(dir: &Path, program: Program<'_>, namespace: &PidSource<'_>,
     enter_pid_namespace(&own)?;
     let ForkResult::Parent { child } = forked.map_err(fail)? else { unreachable!("the child does not come here") };
     drop((report, stdio));
-    let user = told(errors).inspect_err(|_| drop(waitpid(child, None)))?;
+    let user = told(errors).inspect_err(|_| {
+        let _ = waitpid(child, None);
+    })?;
     Ok(Spawned { pid: child, terminal: terminal.map(Terminal::receive).transpose()?.flatten(), user })
 }
 

@@ -2,23 +2,31 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
+use crate::signature::Signature;
 use crate::snapshot::{NodeInfo, PodInfo};
 
-pub(super) const FILTER: Filter = Filter { name: "NodeDeclaredFeatures", check, helped_by: &[Hint::Node] };
+pub(super) const FILTER: Filter = Filter { name: "NodeDeclaredFeatures", check, reads, helped_by: &[Hint::Node] };
 
 /// The end of one container can start all of them again.
 const RESTART_ALL: &str = "RestartAllContainersOnContainerExits";
 
 fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
-    let Some(spec) = &pod.pod.spec else { return Ok(()) };
-    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
-    let restarts = containers.any(|c| c.restart_policy_rules.iter().flatten().any(|rule| rule.action == "RestartAllContainers"));
     let status = node.node.as_ref().and_then(|n| n.status.as_ref());
     let declared = status.and_then(|s| s.declared_features.as_deref()).unwrap_or_default();
-    if restarts && !declared.iter().any(|feature| feature == RESTART_ALL) {
+    if restarts(pod) && !declared.iter().any(|feature| feature == RESTART_ALL) {
         return Err(Rejection::hard("node(s) didn't match Pod's required features"));
     }
     Ok(())
+}
+
+fn reads(pod: &PodInfo, signature: &mut Signature) {
+    signature.add(&restarts(pod));
+}
+
+fn restarts(pod: &PodInfo) -> bool {
+    let Some(spec) = &pod.pod.spec else { return false };
+    let mut containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    containers.any(|c| c.restart_policy_rules.iter().flatten().any(|rule| rule.action == "RestartAllContainers"))
 }
 
 #[cfg(test)]
