@@ -49,6 +49,8 @@ pub const PULLS: usize = 32;
 pub const PULLS_EACH: usize = 4;
 /// Layers of an image that are fetched at the same time (containerd: `max_concurrent_downloads`).
 pub const BLOBS: usize = 3;
+/// Images that are unpacked at the same time.
+pub const UNPACKING: usize = 2;
 /// Where all [`PULLS`] are taken, who has heard nothing for so long gives way.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the beginning of a blob is kept for another try.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::archive::Archive;
 use super::index::Entry;
-use super::manifest::{ConfigFile, Descriptor, DockerImage, Manifest};
+use super::manifest::{ConfigFile, Descriptor, DockerImage, ImageConfig, Manifest};
 use super::reference::is_digest;
 use super::stage::{self, Stage};
 use super::store::{Staged, Store};
@@ -78,6 +78,34 @@ pub(super) fn enter(
     layers: &dyn Layers,
     count: usize,
 ) -> Result<Image> {
+    let (process, staged) = unpack(store, work, config, layers, count)?;
+    entry.config = process;
+    store.commit(&stage::digest(config), entry, staged)
+}
+
+/// The same without the lock, which is held only at the end: unpacking takes long. A layer that was there may be removed
+/// meanwhile.
+pub(super) fn enter_apart(
+    store: &Store, config: &[u8], entry: &Entry, layers: &dyn Layers, count: usize,
+) -> Result<Image> {
+    loop {
+        let work = Stage::new(&store.tmp()).map_err(|e| store.fail(&e))?;
+        let (process, staged) = unpack(store, &work, config, layers, count)?;
+        let lock = store.lock()?;
+        let have = store.read()?.layers;
+        let made = |name: &String| staged.iter().any(|layer| layer.name == *name && layer.dir.is_some());
+        if staged.iter().all(|layer| made(&layer.name) || have.contains_key(&layer.name)) {
+            let entry = Entry { config: process, ..entry.clone() };
+            let image = store.commit(&stage::digest(config), entry, staged);
+            drop(lock);
+            return image;
+        }
+    }
+}
+
+fn unpack(
+    store: &Store, work: &Stage, config: &[u8], layers: &dyn Layers, count: usize,
+) -> Result<(ImageConfig, Vec<Staged>)> {
     let file: ConfigFile =
         serde_json::from_slice(config).map_err(|e| broken(format!("the image's configuration is unreadable: {e}")))?;
     let ids = &file.rootfs.diff_ids;
@@ -87,7 +115,6 @@ pub(super) fn enter(
     if ids.len() != count || !ids.iter().all(|id| is_digest(id)) {
         return Err(broken(format!("the image's configuration names {} layers, its manifest {count}", ids.len())));
     }
-    entry.config = file.config;
     let have = store.read()?.layers;
     let mut room = stage::Room::of(work.path()).map_err(|e| store.fail(&e))?;
     let mut staged: Vec<Staged> = Vec::new();
@@ -106,7 +133,7 @@ pub(super) fn enter(
     if staged.iter().any(|layer| layer.dir.is_some()) {
         stage::sync(work.path()).map_err(|e| store.fail(&e))?;
     }
-    store.commit(&stage::digest(config), entry, staged)
+    Ok((file.config, staged))
 }
 
 struct InArchive<'a> {

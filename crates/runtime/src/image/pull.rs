@@ -18,7 +18,7 @@ use super::index::Entry;
 use super::manifest::{self, Descriptor, Manifest};
 use super::reference::is_digest;
 use super::registry::{Session, Trouble};
-use super::stage::{self, Stage};
+use super::stage;
 use super::store::Store;
 use super::turns::Ear;
 use super::{Reference, broken};
@@ -142,13 +142,17 @@ impl Store {
             digests: vec![reference.with_digest(&fetched.digest)],
             ..Entry::default()
         };
-        let work = Stage::new(&self.tmp()).map_err(|e| self.fail(&e))?;
+        let base = fetched.blobs.keys().min().and_then(|index| fetched.manifest.layers.get(*index));
+        let place = match base {
+            Some(layer) => Some(self.unpacking().place(&layer.digest).await),
+            None => None,
+        };
         let store = self.clone();
+        // What was begun is done, also when nobody waits for it any more: with its place.
         let unpacked = tokio::task::spawn_blocking(move || {
-            let lock = store.lock()?;
-            let image = import::enter(&store, &work, &fetched.config, entry, &fetched, fetched.manifest.layers.len())?;
-            drop(lock);
-            Ok(image)
+            let image = import::enter_apart(&store, &fetched.config, &entry, &fetched, fetched.manifest.layers.len());
+            drop(place);
+            image
         });
         unpacked.await.map_err(|e| self.fail(&e))?
     }

@@ -49,37 +49,73 @@ impl Drop for Stage {
     }
 }
 
+/// Bytes and entries after which the file system is looked at again: others fill it, too.
+const STEP: u64 = 16 << 20;
+/// See [`STEP`].
+const ENTRIES: u64 = 1024;
+
 /// What an image may still take of the disk.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Room {
     /// Bytes of files.
     pub bytes: u64,
     /// Files, directories, links.
     pub entries: u64,
+    /// A directory of the file system.
+    dir: PathBuf,
+    /// What was taken since it was looked at.
+    unseen: (u64, u64),
 }
 
 impl Room {
     /// For one image on the file system of `dir`: no more than it can do without.
     pub(super) fn of(dir: &Path) -> io::Result<Self> {
-        let stat = nix::sys::statvfs::statvfs(dir)?;
+        let mut room = Self::at_most(dir, limits::UNPACKED, limits::ENTRIES);
+        room.look()?;
+        Ok(room)
+    }
+
+    /// So much, or what there is.
+    pub(super) fn at_most(dir: &Path, bytes: u64, entries: u64) -> Self {
+        Self { bytes, entries, dir: dir.to_owned(), unseen: (0, 0) }
+    }
+
+    fn look(&mut self) -> io::Result<()> {
+        let stat = nix::sys::statvfs::statvfs(&self.dir)?;
         let left = |free: u64, all: u64| free.saturating_sub(all / 100 * limits::RESERVE);
-        let bytes = left(stat.blocks_available(), stat.blocks()).saturating_mul(stat.fragment_size());
+        self.bytes = self.bytes.min(left(stat.blocks_available(), stat.blocks()).saturating_mul(stat.fragment_size()));
         // Some file systems make inodes as they need them, and say that there are none.
-        let entries = if stat.files() == 0 { u64::MAX } else { left(stat.files_available(), stat.files()) };
-        Ok(Self { bytes: bytes.min(limits::UNPACKED), entries: entries.min(limits::ENTRIES) })
+        if stat.files() > 0 {
+            self.entries = self.entries.min(left(stat.files_available(), stat.files()));
+        }
+        self.unseen = (0, 0);
+        Ok(())
+    }
+
+    fn took(&mut self, bytes: u64, entries: u64) -> io::Result<()> {
+        self.bytes = self.bytes.checked_sub(bytes).ok_or_else(|| full("bytes"))?;
+        self.entries = self.entries.checked_sub(entries).ok_or_else(|| full("files"))?;
+        self.unseen = (self.unseen.0 + bytes, self.unseen.1 + entries);
+        if self.unseen.0 >= STEP || self.unseen.1 >= ENTRIES { self.look() } else { Ok(()) }
     }
 
     /// Takes one more entry.
     pub(super) fn entry(&mut self) -> io::Result<()> {
-        self.entries = self.entries.checked_sub(1).ok_or_else(|| full("files"))?;
-        Ok(())
+        self.took(0, 1)
     }
 
     /// Copies into a file of the image.
-    pub(super) fn copy(&mut self, from: impl Read, to: &mut File) -> io::Result<u64> {
-        let copied = io::copy(&mut from.take(self.bytes.saturating_add(1)), to)?;
-        self.bytes = self.bytes.checked_sub(copied).ok_or_else(|| full("bytes"))?;
-        Ok(copied)
+    pub(super) fn copy(&mut self, mut from: impl Read, to: &mut File) -> io::Result<u64> {
+        let mut all = 0;
+        loop {
+            let step = self.bytes.saturating_add(1).min(STEP);
+            let copied = io::copy(&mut from.by_ref().take(step), to)?;
+            self.took(copied, 0)?;
+            all += copied;
+            if copied < step {
+                return Ok(all);
+            }
+        }
     }
 }
 
@@ -217,7 +253,7 @@ mod tests {
 
     fn unpacked(tar: &[u8], bytes: u64, entries: u64) -> io::Result<u64> {
         let dir = tempfile::tempdir().unwrap();
-        layer(tar, None, &digest(tar), &dir.path().join("layer"), &mut Room { bytes, entries })
+        layer(tar, None, &digest(tar), &dir.path().join("layer"), &mut Room::at_most(dir.path(), bytes, entries))
     }
 
     #[test]
@@ -229,8 +265,8 @@ mod tests {
         assert!(error(1500, 3).ends_with("the image has more files than there is room for"), "directories count");
     }
 
-    #[test]
-    fn holes_are_bytes() {
+    /// A file of eight gigabytes, all of it a hole.
+    fn hole() -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_path("sparse").unwrap();
         header.set_mode(0o644);
@@ -245,8 +281,35 @@ mod tests {
         header.set_cksum();
         let mut tar = header.as_bytes().to_vec();
         tar.extend_from_slice(&[0; 1024]);
-        let error = unpacked(&tar, 1 << 20, 9).unwrap_err().to_string();
+        tar
+    }
+
+    #[test]
+    fn holes_are_bytes() {
+        let error = unpacked(&hole(), 1 << 20, 9).unwrap_err().to_string();
         assert!(error.ends_with("the image has more bytes than there is room for"), "{error}");
+    }
+
+    /// Whoever fills the file system while an image is unpacked: the image has known of more room than there is.
+    #[test]
+    fn a_part_of_the_file_system_stays_free() {
+        let full = std::thread::spawn(|| {
+            use nix::mount::{MsFlags, mount};
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64m")).unwrap();
+            let mut room = Room::at_most(dir.path(), 1 << 40, 9);
+            let hole = hole();
+            let error = layer(&hole[..], None, &digest(&hole), &dir.path().join("layer"), &mut room).unwrap_err();
+            let free = nix::sys::statvfs::statvfs(dir.path()).unwrap();
+            nix::mount::umount(dir.path()).unwrap();
+            (error.to_string(), free.blocks_available() * 100 / free.blocks())
+        });
+        let (error, free) = full.join().unwrap();
+        assert!(error.ends_with("the image has more bytes than there is room for"), "{error}");
+        assert!((limits::RESERVE - 1..=limits::RESERVE).contains(&free), "{free} per cent are free");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::pull::Outcome;
 use super::registry::Clients;
 use super::stage::Stage;
 use super::turns::Turns;
+use super::unpacking::Unpacking;
 use super::{Reference, import, mounted};
 use crate::limits::Waits;
 use crate::{Credentials, Error, Image, Result};
@@ -35,6 +36,7 @@ struct Inner {
     /// By name and credentials.
     pulls: Flights<(String, Option<Credentials>), Outcome>,
     blobs: Blobs,
+    unpacking: Unpacking,
 }
 
 /// An image to run.
@@ -66,7 +68,8 @@ impl Store {
     pub(super) fn open_with(dir: PathBuf, waits: Waits) -> Result<Self> {
         let blobs = Blobs::new(dir.join("blobs"));
         let (clients, turns, pulls) = (Clients::default(), Turns::new(), Flights::default());
-        let store = Self { inner: Arc::new(Inner { dir, waits, clients, turns, pulls, blobs }) };
+        let unpacking = Unpacking::new();
+        let store = Self { inner: Arc::new(Inner { dir, waits, clients, turns, pulls, blobs, unpacking }) };
         let make = || -> io::Result<()> {
             fs::create_dir_all(store.layers_dir())?;
             fs::create_dir_all(store.tmp())?;
@@ -172,6 +175,11 @@ impl Store {
     /// Blobs that are being fetched.
     pub(super) fn blobs(&self) -> &Blobs {
         &self.inner.blobs
+    }
+
+    /// Who may unpack.
+    pub(super) fn unpacking(&self) -> &Unpacking {
+        &self.inner.unpacking
     }
 
     /// Keeps other processes from changing the store.
