@@ -5,6 +5,7 @@ mod common;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, TcpListener, TcpStream};
 
+use client::Informer;
 use common::{
     GATEWAY, Namespace, Node, ask, ask_briefly, cluster_ip, created, in_namespace, serve, serve_address, service, slice,
 };
@@ -12,6 +13,7 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::api::{Error, HostPort, OwnPort, PodNetwork, Protocol};
 use network::link::Links;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// The slice with all its endpoints on a node.
 fn on(node: &str, mut slice: EndpointSlice) -> EndpointSlice {
@@ -320,4 +322,48 @@ async fn health(port: u16) -> String {
         text
     };
     tokio::task::spawn_blocking(ask).await.expect("ran")
+}
+
+#[test]
+fn connections_stay_in_the_zone_of_the_node_also_when_that_changes() {
+    let dir = tempfile::tempdir().expect("dir");
+    in_namespace(async || {
+        let node = Node::open(dir.path(), Vec::new()).await;
+        let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
+        let near = node.net.attach("a", &a.0, &[]).await.expect("attach")[0];
+        let far = node.net.attach("b", &b.0, &[]).await.expect("attach")[0];
+        serve(&a, "a", near);
+        serve(&b, "b", far);
+        let mut both = slice("web", &[near, far], 8080);
+        for (endpoint, zone) in both.endpoints.iter_mut().flatten().zip(["z1", "z2"]) {
+            endpoint.hints = serde_json::from_value(json!({"forZones": [{"name": zone}]})).ok();
+        }
+        let nodes = Informer::<k8s_openapi::api::core::v1::Node>::detached();
+        let is_in = |zone: &str| {
+            let labels = json!({"topology.kubernetes.io/zone": zone});
+            nodes.apply(serde_json::from_value(json!({"metadata": {"name": "n", "labels": labels}})).expect("a node"));
+        };
+        // Twenty connections: a coin does not fall on one side so often.
+        let only = async |name: &'static str| {
+            let asking = async {
+                let mut row = 0;
+                while row < 20 {
+                    let answer = tokio::task::spawn_blocking(|| ask("10.96.0.7:80")).await.expect("ran");
+                    row = if answer.as_deref() == Ok(name) { row + 1 } else { 0 };
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(30), asking).await.expect("all to one");
+        };
+        let stop = CancellationToken::new();
+        is_in("z1");
+        let running = node.proxy.clone().run(node.services.clone(), node.slices.clone(), nodes.clone(), stop.clone());
+        let running = tokio::spawn(running);
+        node.services.apply(cluster_ip("web", "10.96.0.7", json!({})));
+        node.slices.apply(both);
+        only("a").await;
+        is_in("z2");
+        only("b").await;
+        stop.cancel();
+        running.await.expect("ended");
+    });
 }

@@ -22,6 +22,7 @@ use super::samples::PORT;
 use super::walk::Leaf;
 
 /// What became of an object.
+#[derive(PartialEq)]
 pub struct Answer {
     /// The part that was walked, as it would be stored; `None`: it was refused at once.
     pub object: Option<Value>,

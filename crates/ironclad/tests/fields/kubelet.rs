@@ -12,7 +12,7 @@ use kubelet::container::env::Sources;
 use kubelet::image::History;
 use kubelet::pod::observed::{Memory, Observed};
 use kubelet::pod::work::{Desk, Outcome};
-use kubelet::pod::{admit, decide, last_words, sources, unsupported};
+use kubelet::pod::{admit, decide, hooks, last_words, sources, unsupported};
 use kubelet::probe::timer::Timer;
 use kubelet::probe::{Sort, check};
 use kubelet::status::{self, Input};
@@ -56,7 +56,15 @@ impl Kubelet {
             resolv_conf: dir.join("resolv.conf"),
         };
         let agent = kubelet::agent(config, hub, own.clone(), own);
-        agent.node.synced().await;
+        // Everything that there is has been seen before anybody decides.
+        let linked = meta::Key::new("default", "linked");
+        let (mut nodes, mut services) = (agent.node.revision(), agent.services.revision());
+        while agent.node.snapshot().is_empty() {
+            nodes.changed().await.expect("is followed");
+        }
+        while agent.services.get(&linked).is_none() {
+            services.changed().await.expect("is followed");
+        }
         let port = answer(machine.clone()).await;
         Kubelet { agent, machine, node, sources: objects(), port }
     }
@@ -92,6 +100,11 @@ impl Kubelet {
             }
             said.push(format!("{started:?} {}", clock.read()));
             let id = format!("id-{name}");
+            let hooks = container.lifecycle.iter().flat_map(|l| [&l.post_start, &l.pre_stop]).flatten();
+            for hook in hooks.filter(|hook| hook.tcp_socket.is_some()) {
+                // How it went is told by an event alone.
+                said.push(format!("{:?}", hooks::run(&self.agent, &pod, &container, &id, hook).await));
+            }
             let probes = [
                 (Sort::Liveness, &container.liveness_probe),
                 (Sort::Readiness, &container.readiness_probe),
@@ -99,7 +112,10 @@ impl Kubelet {
             ];
             for (sort, probe) in probes {
                 let Some(probe) = probe else { continue };
-                said.push(format!("{:?}", check::check(&self.agent, &pod, &container, &id, probe).await));
+                let outcome = format!("{:?}", check::check(&self.agent, &pod, &container, &id, probe).await);
+                // Nobody here speaks HTTP/2: what matters is whether somebody was asked.
+                let asked = probe.grpc.is_some() && !outcome.contains("failed to connect");
+                said.push(if asked { "asked in HTTP/2".to_owned() } else { outcome });
                 if probe.exec.is_some() {
                     self.tries(&pod, &container, sort, probe).await;
                 }
@@ -297,6 +313,9 @@ fn versionless(line: &str) -> String {
     })
 }
 
+/// The first byte of a TLS connection.
+const TLS: u8 = 0x16;
+
 /// Answers everybody at the loopback address, and takes down what was asked.
 async fn answer(machine: Machine) -> u16 {
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("binds");
@@ -308,7 +327,12 @@ async fn answer(machine: Machine) -> u16 {
                 let mut bytes = [0; 4096];
                 let read = stream.read(&mut bytes).await.unwrap_or(0);
                 let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-                notes.note(if text.starts_with("GET") { text } else { format!("asked in {:?}", bytes[0]) });
+                // Who only connects does not wait for us: that tells from the outcome.
+                if text.starts_with("GET") {
+                    notes.note(text);
+                } else if bytes[0] == TLS {
+                    notes.note("asked over TLS".to_owned());
+                }
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
             });
         }
