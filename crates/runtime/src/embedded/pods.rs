@@ -36,9 +36,7 @@ impl Inner {
             old.created_at = record.created_at;
         }
         if let Err(error) = self.spawn_shim(&config.uid).await {
-            let (inner, uid) = (self.clone(), config.uid.clone());
-            blocking(move || inner.clean_pod(&uid)).await?;
-            return Err(error);
+            return self.give_up(&config.uid, error).await;
         }
         let shown = {
             let mut pods = self.pods();
@@ -48,9 +46,19 @@ impl Inner {
             pods.insert(config.uid.clone(), record);
             shown
         };
-        watch::pod(self, &config.uid)?;
+        // It may have ended as soon as it was there: nobody would ever notice.
+        if let Err(error) = watch::pod(self, &config.uid) {
+            return self.give_up(&config.uid, error).await;
+        }
         self.tell(&config.uid, "");
         Ok(shown)
+    }
+
+    /// Removes what there is of a sandbox that could not be started.
+    async fn give_up(self: &Arc<Self>, uid: &str, why: Error) -> Result<Pod> {
+        let (inner, uid) = (self.clone(), uid.to_owned());
+        blocking(move || inner.clean_pod(&uid)).await?;
+        Err(why)
     }
 
     fn prepare_pod(&self, config: PodConfig) -> Result<PodRecord> {
