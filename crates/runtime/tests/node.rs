@@ -361,6 +361,20 @@ async fn a_lost_shim_ends_its_pod() {
     assert_eq!((code, node.runtime.pod("pod").await.unwrap().unwrap().containers.len()), (0, 2));
 }
 
+#[tokio::test]
+async fn a_shim_that_ends_as_soon_as_it_serves_is_no_sandbox() {
+    let node = Node::new();
+    let dir = node.config.run.join("pods/p");
+    std::fs::create_dir_all(&dir).unwrap();
+    std::fs::write(dir.join("short-lived"), "").unwrap();
+    node.runtime.start_pod(&node.pod("p")).await.expect_err("nobody serves");
+    let left = node.runtime.pod("p").await.unwrap();
+    assert!(left.is_none_or(|pod| !pod.ready), "it is not ready");
+    // The same attempt again: it gets a shim that lives.
+    let id = node.start("p", container("again", &["exit", "0"])).await;
+    assert_eq!(node.ended("p", &id).await.0, 0);
+}
+
 /// Not a promise of speed: it prints, and fails only where something waits that should not.
 #[tokio::test]
 async fn starts_fast_and_stays_small() {

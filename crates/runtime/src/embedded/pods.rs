@@ -36,18 +36,14 @@ impl Inner {
         let (inner, wanted) = (self.clone(), config.clone());
         let record = match blocking(move || inner.prepare_pod(wanted)).await {
             Ok(record) => record,
-            Err(error) => {
-                self.undo(config).await?;
-                return Err(error);
-            }
+            Err(error) => return self.give_up(config, error).await,
         };
         if let Some(old) = self.pods().get_mut(&config.uid) {
             // Who still follows the old sandbox must not clean up in the new one.
             old.created_at = record.created_at;
         }
         if let Err(error) = self.spawn_shim(&config.uid).await {
-            self.undo(config).await?;
-            return Err(error);
+            return self.give_up(config, error).await;
         }
         let shown = {
             let mut pods = self.pods();
@@ -57,20 +53,24 @@ impl Inner {
             pods.insert(config.uid.clone(), record);
             shown
         };
-        watch::pod(self, &config.uid)?;
+        // It may have ended as soon as it was there: nobody would ever notice.
+        if let Err(error) = watch::pod(self, &config.uid) {
+            return self.give_up(config, error).await;
+        }
         self.tell(&config.uid, "");
         Ok(shown)
     }
 
     /// After a failed start: an earlier sandbox of the pod is still known, anything else of it is not.
-    async fn undo(self: &Arc<Self>, config: &PodConfig) -> Result<()> {
+    async fn give_up(self: &Arc<Self>, config: &PodConfig, why: Error) -> Result<Pod> {
         let (inner, config) = (self.clone(), config.clone());
         blocking(move || {
             inner.clean_pod(&config.uid)?;
             let known = inner.pods().contains_key(&config.uid);
             if known { Ok(()) } else { inner.forget(&config) }
         })
-        .await
+        .await?;
+        Err(why)
     }
 
     /// Removes the record and the cgroup of a pod, and frees its ids.

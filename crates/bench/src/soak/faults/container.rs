@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 
-use super::{Fault, any, signal};
+use super::{Fault, any, may_die, signal};
 use crate::soak::scene::Scene;
 use crate::soak::usage;
 
@@ -15,7 +15,8 @@ pub(super) const FAULT: Fault =
 
 async fn strike(scene: Arc<Scene>, mut rng: StdRng) -> Result<String> {
     let mut servers = usage::in_pods(&scene)?;
-    servers.retain(|process| process.words.iter().any(|word| word == "demo-server"));
+    let may_die = |process: &usage::Process| process.pod.as_ref().is_some_and(|uid| may_die(&scene, uid));
+    servers.retain(|process| process.words.iter().any(|word| word == "demo-server") && may_die(process));
     let Some(process) = any(&mut rng, servers) else { return Ok("there was none".to_owned()) };
     let uid = process.pod.unwrap_or_default();
     scene.killed(&uid);

@@ -33,6 +33,10 @@ pub struct Fault {
 
 static ALL: &[Fault] = &[program::FAULT, shim::FAULT, container::FAULT, disk::FAULT, stop::FAULT, flood::FAULT];
 
+/// A pod is killed no more often than this: with each time it waits longer before it is started again, at last five
+/// minutes, and what is tried here is what follows from a kill.
+const KILLS: u64 = 4;
+
 /// Until `/readyz` is ok and a write is acknowledged.
 const BACK: Duration = Duration::from_secs(60);
 
@@ -103,6 +107,11 @@ async fn back(scene: &Arc<Scene>, mut writer: Writer) -> Result<()> {
 
 fn signal(pid: i32, signal: Signal) -> Result<()> {
     Ok(kill(Pid::from_raw(pid), signal)?)
+}
+
+/// Whether one more kill of a pod shows something.
+fn may_die(scene: &Scene, uid: &str) -> bool {
+    scene.kills(uid) < KILLS
 }
 
 /// One of these.

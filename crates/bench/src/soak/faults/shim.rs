@@ -6,7 +6,7 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 use rand::rngs::StdRng;
 
-use super::{Fault, any, signal};
+use super::{Fault, any, may_die, signal};
 use crate::soak::scene::Scene;
 use crate::soak::usage;
 
@@ -14,7 +14,9 @@ pub(super) const FAULT: Fault =
     Fault { name: "kill of a shim", weight: 2, kills: false, strike: |scene, rng| Box::pin(strike(scene, rng)) };
 
 async fn strike(scene: Arc<Scene>, mut rng: StdRng) -> Result<String> {
-    let Some((pid, uid)) = any(&mut rng, usage::shims(&scene)?) else { return Ok("there was none".to_owned()) };
+    let mut shims = usage::shims(&scene)?;
+    shims.retain(|(_, uid)| may_die(&scene, uid));
+    let Some((pid, uid)) = any(&mut rng, shims) else { return Ok("there was none".to_owned()) };
     scene.killed(&uid);
     // It may have ended just now, with its pod.
     let gone = signal(pid, Signal::SIGKILL).is_err();
