@@ -18,7 +18,7 @@ use kubelet::probe::{Sort, check};
 use kubelet::status::{self, Input};
 use kubelet::volume::{self, Volumes, take_down};
 use kubelet::{Agent, spec};
-use runtime::{ContainerState, PodConfig};
+use runtime::{ContainerState, PodConfig, Runtime as _};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
@@ -73,7 +73,7 @@ impl Kubelet {
     pub async fn plan(&self, pod: &Pod) -> (String, Vec<String>) {
         let pod = Arc::new(pod.clone());
         let (mut said, mut refused) = (Vec::new(), Vec::new());
-        let admitted = admit::admit(&pod, &[], Some(&self.node));
+        let admitted = admit::admit(&pod, &[], Some(&self.node), self.machine.features());
         refused.extend(admitted.iter().map(|r| r.message.clone()));
         said.push(format!("{admitted:?} {:?}", sources::references(&pod)));
         let desk = Desk { agent: self.agent.clone(), pod: pod.clone(), cancel: CancellationToken::new() };
@@ -88,7 +88,7 @@ impl Kubelet {
             }
         };
         if let Outcome::SandboxFailed = desk.clone().sandbox(0).await {
-            refused.extend(unsupported::sandbox(&pod).err());
+            refused.extend(unsupported::sandbox(&pod, self.machine.features()).err());
         }
         for container in containers(&pod) {
             let name = container.name.clone();
@@ -255,6 +255,7 @@ fn observed(pod: &Pod, state: &ContainerState, passed: Option<bool>) -> Observed
             state: state.clone(),
             log_path: PathBuf::new(),
             resources: runtime::Resources::default(),
+            user: None,
             labels: BTreeMap::new(),
         });
     }
@@ -274,7 +275,7 @@ fn status_of(pod: &Pod, observed: &Observed, now: Timestamp) -> String {
         messages.insert(seen.id.clone(), last_words::of(pod, container.as_ref(), &seen, dir.path()));
     }
     let input = Input {
-        observed, waiting: &BTreeMap::new(), messages: &messages, pod_ips: &[], host_ips: &[], resize: &[], ending: false, now,
+        observed, waiting: &BTreeMap::new(), messages: &messages, pod_ips: &[], host_ips: &[], resize: &[], recursive_read_only: true, ending: false, now,
     };
     format!("{:?}", status::compute(pod, &input))
 }

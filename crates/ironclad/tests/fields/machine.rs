@@ -10,8 +10,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use network::{HostPort, PodNetwork};
 use runtime::{
-    Container, ContainerConfig, ContainerState, Credentials, Error, Event, ExecConfig, Image, Output, Pod, PodConfig, Resources, Result, Runtime,
-    Streams, Usage,
+    Container, ContainerConfig, ContainerState, Credentials, Error, Event, ExecConfig, Features, Image, Output, Pod,
+    PodConfig, Pulled, Resources, Result, Runtime, Streams, Usage,
 };
 
 /// What was asked, in order.
@@ -59,6 +59,7 @@ fn running(config: &ContainerConfig) -> Container {
         state: ContainerState::Running { started_at: 0 },
         log_path: std::path::PathBuf::new(),
         resources: config.resources.clone(),
+        user: None,
         labels: config.labels.clone(),
     }
 }
@@ -140,7 +141,12 @@ impl Runtime for Machine {
         Ok(Usage::default())
     }
 
-    async fn mount_image(&self, image_id: &str, _target: &Path) -> Result<()> {
+    fn features(&self) -> Features {
+        // Everything but AppArmor, which a machine may lack: then it is refused.
+        Features { recursive_read_only_mounts: true, user_namespaces: true, app_armor: false }
+    }
+
+    async fn mount_image(&self, _pod_uid: &str, image_id: &str, _target: &Path) -> Result<()> {
         self.notes.note(format!("mount image {image_id}"));
         Ok(())
     }
@@ -153,11 +159,14 @@ impl Runtime for Machine {
         Ok(Vec::new())
     }
 
-    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Image> {
+    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled> {
         self.notes.note(format!("pull {name} with {credentials:?}"));
         match credentials {
             Some(_) => nothing(),
-            None => Ok(Image { id: format!("sha256:{name}"), uid: Some(0), ..Image::default() }),
+            None => {
+                let image = Image { id: format!("sha256:{name}"), uid: Some(0), ..Image::default() };
+                Ok(Pulled { image, waited: Duration::ZERO })
+            }
         }
     }
 
