@@ -169,5 +169,20 @@ is_resolved() { [ "$(dig +short +tries=1 +time=2 @10.96.0.10 kubernetes.default.
 does "and names are resolved" within 10 is_resolved
 [ "$(ls "/proc/$(program)/fd" | wc -l)" -lt 300 ] || fail "no descriptor is left"
 ok "descriptors are left"
+kill $crowd
+
+# 7. What became of the demo does not matter to a program that is started again.
+k scale deployment demo --replicas=4 >/dev/null
+four() { [ "$(k get deployment demo -o jsonpath='{.status.availableReplicas}')" = 4 ]; }
+does "the demo is scaled" within 30 four
+kill -9 "$(program)"
+is_up() {
+    local pid lock
+    pid=$(program) && lock=$(readlink "/proc/$pid/fd/"* | grep -m1 'ironclad.lock$') || return 1
+    grep -q "\"pid\":$pid,.*\"ready\":true" "${lock%ironclad.lock}settings.json"
+}
+does "and the program, killed, is up again" within 30 is_up
+[ "$(k get deployment demo -o jsonpath='{.spec.replicas}')" = 4 ] || fail "the demo has another size"
+ok "the demo has the size that it was given"
 
 echo "faults: $passed passed, 0 failed"

@@ -64,12 +64,13 @@ pub fn container() -> Value {
 }
 
 async fn serves(api: &mut Api, name: &str, life: Duration) -> Result<()> {
+    let full_before = api.scene.full();
     create(api, name, json!({"containers": [container()], "terminationGracePeriodSeconds": 2})).await?;
     until(api, name, "ready", is_ready).await?;
-    answers(api, name).await?;
+    answers(api, name, full_before).await?;
     api.scene.pause(life).await;
     until(api, name, "ready again", is_ready).await?;
-    answers(api, name).await
+    answers(api, name, full_before).await
 }
 
 /// A pod whose work ends.
@@ -106,11 +107,11 @@ async fn until(api: &mut Api, name: &str, what: &str, is_it: impl Fn(&Value) -> 
 }
 
 /// The pod answers at its address with its name, and was not restarted more often than it was killed.
-async fn answers(api: &mut Api, name: &str) -> Result<()> {
+async fn answers(api: &mut Api, name: &str, full_before: u64) -> Result<()> {
     let (began, path) = (Instant::now(), format!("{PODS}/{name}"));
     loop {
         let Ok(pod) = api.get(&path).await? else { bail!("it is not there") };
-        check_restarts(&api.scene, &pod)?;
+        check_restarts(&api.scene, &pod, full_before)?;
         match answer(&pod).await {
             Ok(()) => return Ok(()),
             Err(error) if began.elapsed() > ANSWERS => return Err(error.context(format!("{}", pod["status"]))),
@@ -119,9 +120,9 @@ async fn answers(api: &mut Api, name: &str) -> Result<()> {
     }
 }
 
-/// Restarts have a reason.
-pub fn check_restarts(scene: &Scene, pod: &Value) -> Result<()> {
-    let kills = scene.kills(pod["metadata"]["uid"].as_str().unwrap_or_default());
+/// Restarts have a reason: kills, and a disk that was full since the pod was made, before which it was so often.
+pub fn check_restarts(scene: &Scene, pod: &Value, full_before: u64) -> Result<()> {
+    let kills = scene.kills(pod["metadata"]["uid"].as_str().unwrap_or_default()) + scene.full() - full_before;
     let restarts = pod["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0);
     ensure!(restarts <= kills, "restarted {restarts} times, killed {kills} times: {}", pod["status"]);
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,8 @@ pub struct Scene {
     wrong: Mutex<Vec<String>>,
     /// How often something in a pod was killed, by its uid.
     kills: Mutex<HashMap<String, u64>>,
+    /// How often the disk was full.
+    full: AtomicU64,
 }
 
 impl Scene {
@@ -60,6 +62,7 @@ impl Scene {
             resting: AtomicUsize::new(0),
             wrong: Mutex::default(),
             kills: Mutex::default(),
+            full: AtomicU64::new(0),
         }
     }
 
@@ -125,6 +128,15 @@ impl Scene {
     /// Something in this pod is killed: it may be restarted once more.
     pub fn killed(&self, uid: &str) {
         *self.kills.lock().unwrap_or_else(PoisonError::into_inner).entry(uid.to_owned()).or_default() += 1;
+    }
+
+    /// The disk is full: a container that was to start then may have failed, and counts as one that ended.
+    pub fn filled(&self) {
+        self.full.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn full(&self) -> u64 {
+        self.full.load(Ordering::Relaxed)
     }
 
     pub fn kills(&self, uid: &str) -> u64 {

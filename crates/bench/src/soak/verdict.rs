@@ -58,7 +58,7 @@ async fn pods_answer(scene: &Scene, api: &mut Api) -> Result<usize> {
     let list = api.get("/api/v1/pods").await?.ok().context("the list is refused")?;
     let pods = list["items"].as_array().cloned().unwrap_or_default();
     for pod in &pods {
-        pods::check_restarts(scene, pod).with_context(|| format!("pod {}", pod["metadata"]["name"]))?;
+        pods::check_restarts(scene, pod, 0).with_context(|| format!("pod {}", pod["metadata"]["name"]))?;
         patiently(|| pods::answer(pod)).await.with_context(|| format!("pod {}", pod["metadata"]["name"]))?;
     }
     let service = api.get("/api/v1/namespaces/default/services/demo").await?.ok().context("no service demo")?;

@@ -41,7 +41,9 @@ pub async fn deploy(api: &Api, actors: &Actors, machine: &Machine, progress: &mu
     let notify = changed.clone();
     deployments.on_change(move |_| notify.notify_one());
     let key = Key::new("default", NAME);
-    let available = |d: &Deployment| d.status.as_ref().and_then(|s| s.available_replicas) == Some(REPLICAS);
+    // One that is there already may have been scaled.
+    let wanted = |d: &Deployment| d.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
+    let available = |d: &Deployment| d.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0) >= wanted(d);
     let ready = async {
         while !deployments.get(&key).is_some_and(|d| available(&d)) {
             changed.notified().await;

@@ -113,7 +113,8 @@ async fn run(options: Options) -> Result<()> {
     let work = async {
         actors.node_ready().await?;
         progress.done(&format!("node {} is Ready", machine.node));
-        if options.demo {
+        // What became of the demo since is its owner's business, and no reason to end.
+        if options.demo && !supervise::is_again() {
             demo::deploy(&api, &actors, &machine, &mut progress).await?;
         }
         progress.ready(&options, &machine);

@@ -22,6 +22,8 @@ pub const COMMAND: &str = "supervise";
 pub const ARGUMENTS: &str = "IRONCLAD_COMMAND";
 /// Tells the program who supervises it, by process number.
 const SUPERVISOR: &str = "IRONCLAD_SUPERVISOR";
+/// Tells the program that the cluster has been up before.
+const AGAIN: &str = "IRONCLAD_AGAIN";
 /// What the program tells it with that it is up.
 const UP: Signal = Signal::SIGUSR1;
 /// Before the program is started again: the first time, and at the most.
@@ -54,6 +56,11 @@ pub fn wait_until_up(dirs: &Dirs) -> Result<bool> {
 /// The supervisor of this process, if it has one.
 pub fn of_this_process() -> Option<u32> {
     std::env::var(SUPERVISOR).ok()?.parse().ok()
+}
+
+/// Whether this process takes the place of one that was up and has ended by a fault.
+pub fn is_again() -> bool {
+    std::env::var_os(AGAIN).is_some()
 }
 
 /// The supervisor that is at work for a cluster, whether or not the program runs just now.
@@ -112,7 +119,7 @@ impl Supervisor {
         // Opened anew each time: the program may have put the old one aside.
         command.stdin(Stdio::null()).stderr(self.file()?);
         if self.is_up {
-            command.stdout(Stdio::null());
+            command.stdout(Stdio::null()).env(AGAIN, "1");
         }
         // What is blocked here would be blocked there: it could not be told to end.
         let signals = self.signals;

@@ -24,6 +24,7 @@ async fn strike(scene: Arc<Scene>, mut rng: StdRng) -> Result<String> {
     let stays = Duration::from_millis(rng.random_range(STAYS));
     let name = format!("large{}", scene.ledger.number());
     let mut writer = Writer::new(&scene, &name, 5, Some(LARGE), rng);
+    scene.filled();
     let filler = scene.disk.fill()?;
     let (mut writes, mut refused) = (0, None);
     // Other refusals than the server's own are a matter of the writer's requests.
