@@ -74,9 +74,9 @@ fn judge(root: &Path, began: Instant) -> Result<()> {
     succeed(Command::new(&ourselves).args(["conformance", "--green", &left.to_string()]).current_dir(root))
 }
 
-/// The program, built as tests build it.
+/// The program, built as tests build it: with the features that the whole workspace asks for, or all would be built twice.
 pub fn ironclad(root: &Path) -> Result<PathBuf> {
-    succeed(Command::new("cargo").args(["build", "-p", "ironclad"]).current_dir(root))?;
+    succeed(Command::new("cargo").args(["build", "--workspace", "--bin", "ironclad"]).current_dir(root))?;
     binary(root, "debug", "ironclad")
 }
 
