@@ -119,8 +119,12 @@ pub fn decide(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
     plan
 }
 
-/// After a failure, what may fail again at once waits a little.
+/// After a failure, what may fail again at once waits a little; after a panic, everything.
 fn pause(observed: &Observed, now: Timestamp, plan: &mut Plan) {
+    if let Some(at) = observed.memory.halt.filter(|at| now < *at) {
+        plan.steps.clear();
+        plan.wake(at);
+    }
     if let Some(at) = observed.memory.retry.filter(|at| now < *at) {
         plan.steps.retain(|step| !matches!(step, Step::Stop { .. } | Step::Clean { .. } | Step::TearDown));
         plan.wake(at);

@@ -7,6 +7,8 @@ use serde_json::json;
 
 use super::decide::{Plan, Step, decide};
 use super::observed::{Job, Memory, Observed, SANDBOX_LABEL};
+use super::outcome;
+use super::work::Outcome;
 use crate::spec::tests::pod;
 
 fn at(second: i64) -> Timestamp {
@@ -245,4 +247,43 @@ fn between_the_end_and_the_start_of_a_replacement_nothing_is_told() {
     o.memory.busy.insert(Job::Start, 0);
     stopped(&mut o);
     assert!(!replacing(&o), "its replacement runs");
+}
+
+#[test]
+fn whatever_fails_is_not_tried_again_at_once() {
+    let mut leaving = app("Always");
+    leaving.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(100)));
+    leaving.metadata.deletion_grace_period_seconds = Some(0);
+    let failed = || Outcome::Failed("no space left".to_owned());
+    let not_started = || {
+        let (container, reason, message) = ("a".to_owned(), "CreateContainerError", "no space left".to_owned());
+        Outcome::NotStarted { container, reason, message, pulled: false }
+    };
+    let mut bare = Observed::default();
+    let mut mounted = Observed::default();
+    mounted.memory.mounted = true;
+    let mut down = observed(vec![]);
+    (down.memory.torn_down, down.sandbox) = (true, None);
+    bare.memory.admitted = true;
+    let two = vec![ended("a", 0, 1, 1), ended("a", 1, 1, 2), running("a", 2), running("b", 0)];
+    let cases = [
+        ("mount", app("Always"), bare, Job::Mount, Outcome::MountFailed),
+        ("sandbox0", app("Always"), mounted, Job::Sandbox, Outcome::SandboxFailed),
+        ("+a0", app("Always"), observed(vec![]), Job::Start, not_started()),
+        ("clean:a0", app("Always"), observed(two), Job::Clean, failed()),
+        ("-a/1", leaving.clone(), observed(vec![running("a", 0)]), Job::Stop("a0".to_owned()), failed()),
+        ("teardown", leaving.clone(), observed(vec![]), Job::TearDown, failed()),
+        ("delete", leaving, down, Job::Delete, failed()),
+    ];
+    for (step, pod, mut o, job, outcome) in cases {
+        let (now, mut halted) = (at(110), o.clone());
+        assert_eq!(short(&decide(&pod, &o, now)), step);
+        o.memory.busy.insert(job.clone(), 0);
+        outcome::remember(&mut o.memory, &job, &outcome, now);
+        let plan = decide(&pod, &o, now);
+        assert!(!short(&plan).contains(step) && plan.wake_at.is_some_and(|at| at > now), "{step}: {}, {:?}", short(&plan), plan.wake_at);
+        halted.memory.halt = Some(at(112));
+        let plan = decide(&pod, &halted, now);
+        assert_eq!((short(&plan).as_str(), plan.wake_at), ("", Some(at(112))), "after a panic");
+    }
 }

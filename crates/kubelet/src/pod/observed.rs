@@ -58,6 +58,8 @@ pub struct Memory {
     pub evicted: Option<String>,
     /// A job failed; when to try again.
     pub retry: Option<Timestamp>,
+    /// A job panicked: nothing begins before that.
+    pub halt: Option<Timestamp>,
 }
 
 /// What a worker remembers of one container.

@@ -86,10 +86,8 @@ impl Desk {
     pub async fn mount(self, sources: Result<Sources, String>) -> Outcome {
         let dir = self.dir();
         let agent = &self.agent;
-        if let Err(error) = std::fs::create_dir_all(&dir) {
-            return Outcome::Failed(format!("{}: {error}", dir.display()));
-        }
-        let made = match sources {
+        let there = std::fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()));
+        let made = match there.and(sources) {
             Ok(sources) => {
                 let facts = agent.facts(&self.pod);
                 volume::set_up_all(&self.pod, &dir, &sources, &facts, &agent.tokens).await.map_err(|e| e.to_string())

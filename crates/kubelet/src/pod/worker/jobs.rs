@@ -25,7 +25,7 @@ impl Worker {
                 tracing::error!(pod = %spec::title(&self.pod), %error, "a job panicked");
                 self.memory.busy.clear();
                 self.memory.starting = None;
-                self.memory.retry = Some(now + RETRY);
+                self.memory.halt = Some(now + RETRY);
                 return;
             }
         };
