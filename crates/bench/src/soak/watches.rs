@@ -2,6 +2,7 @@
 //! that it is too late (410) and lists again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -137,7 +138,7 @@ impl Seen {
         let mut wrong = Vec::new();
         for (from, to) in &self.whole {
             // The list's own revision came with the list.
-            for (revision, write) in books.written.range(from + 1..=*to) {
+            for (revision, write) in books.written.range((Bound::Excluded(*from), Bound::Included(*to))) {
                 if self.events.get(revision) != Some(write) {
                     wrong.push(format!("{write:?} at {revision} was seen as {:?}", self.events.get(revision)));
                 }
