@@ -27,6 +27,8 @@ pub const ENTRIES: u64 = 4 << 20;
 /// The part of a file system, in hundredths, that an image must leave free, bytes and inodes (upstream's
 /// `evictionHard`: `nodefs.available<10%`).
 pub const RESERVE: u64 = 10;
+/// But not more than this, in bytes: enough for the store, and large disks are used.
+pub const RESERVE_BYTES: u64 = 1 << 30;
 
 /// The longest until a connection is there, TLS included (containerd: 30 s for TCP).
 pub const CONNECT: Duration = Duration::from_secs(30);

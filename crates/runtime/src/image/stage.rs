@@ -82,11 +82,13 @@ impl Room {
 
     fn look(&mut self) -> io::Result<()> {
         let stat = nix::sys::statvfs::statvfs(&self.dir)?;
-        let left = |free: u64, all: u64| free.saturating_sub(all / 100 * limits::RESERVE);
-        self.bytes = self.bytes.min(left(stat.blocks_available(), stat.blocks()).saturating_mul(stat.fragment_size()));
+        let part = |all: u64| all / 100 * limits::RESERVE;
+        let bytes = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+        let reserve = part(bytes(stat.blocks())).min(limits::RESERVE_BYTES);
+        self.bytes = self.bytes.min(bytes(stat.blocks_available()).saturating_sub(reserve));
         // Some file systems make inodes as they need them, and say that there are none.
         if stat.files() > 0 {
-            self.entries = self.entries.min(left(stat.files_available(), stat.files()));
+            self.entries = self.entries.min(stat.files_available().saturating_sub(part(stat.files())));
         }
         self.unseen = (0, 0);
         Ok(())

@@ -142,7 +142,8 @@ impl Writer {
             Ok(()) => self.core.publish(staged),
             Err(error) => {
                 self.pending.truncate(before);
-                answers.iter_mut().filter(|(_, r)| r.is_ok()).for_each(|(_, r)| *r = Err(error.clone()));
+                // Also those that were found to be in the way of others of this batch: nobody may hear what those wrote.
+                answers.iter_mut().for_each(|(_, answer)| *answer = Err(error.clone()));
             }
         }
         if self.pending.len() > FRAME_HEADER && self.deadline.is_none() {
