@@ -263,7 +263,7 @@ fn whatever_fails_is_not_tried_again_at_once() {
     let mut mounted = Observed::default();
     mounted.memory.mounted = true;
     let mut down = observed(vec![]);
-    (down.memory.torn_down, down.sandbox) = (true, None);
+    (down.memory.torn_down, down.memory.written, down.sandbox) = (true, true, None);
     bare.memory.admitted = true;
     let two = vec![ended("a", 0, 1, 1), ended("a", 1, 1, 2), running("a", 2), running("b", 0)];
     let cases = [
