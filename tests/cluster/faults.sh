@@ -72,7 +72,7 @@ ok "nobody else can reach what is in the data directory"
 
 # 3. What is looked at.
 credentials
-for check in etcd watch-cache informer-sync tasks; do
+for check in etcd watch-cache informer-sync start tasks; do
     health 'readyz?verbose' | grep -qx "\[+\]$check ok" || { health 'readyz?verbose'; fail "no check $check"; }
 done
 ok "/readyz looks at store, caches, informers and tasks"

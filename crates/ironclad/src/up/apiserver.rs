@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use auth::authn::x509::Certificates;
@@ -36,11 +37,13 @@ pub struct Api {
     /// The cluster's keys.
     pub pki: Arc<Pki>,
     tasks: Tasks,
+    /// Whether all else has begun.
+    started: Arc<AtomicBool>,
     /// Told when the listener has ended, after the stop.
     listening: oneshot::Receiver<()>,
 }
 
-/// Starts it; it answers when this returns. It is ready when these actors are.
+/// Starts it; it answers when this returns. It is ready when these actors are, and all has begun ([`Api::started`]).
 pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progress: &mut Progress) -> Result<Api> {
     let pki_dir = options.dirs.data.join("pki");
     let store_dir = options.dirs.data.join("store");
@@ -52,7 +55,11 @@ pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progres
     progress.done("store");
 
     let tasks = Tasks::new(CancellationToken::new());
-    let server = assemble(options, machine, &pki, &store, &tasks, actors).await?;
+    let started = Arc::new(AtomicBool::new(false));
+    let begun = started.clone();
+    let start = move || if begun.load(Ordering::Relaxed) { Ok(()) } else { Err("not everything has begun".to_owned()) };
+    let checks = |registry: &Arc<Registry>| checks(registry, &tasks, actors, Arc::new(start));
+    let server = assemble(options, machine, &pki, &store, &tasks, checks).await?;
     let listening = listen(options, machine, &server, &pki, &tasks).await?;
     let server_url = format!("https://{}:{}", machine.address, options.port);
     let kubeconfig = Kubeconfig { path: options.dirs.kubeconfig(), server: server_url, pki: pki.clone() };
@@ -61,7 +68,7 @@ pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progres
         kubeconfig.clone().keep_fresh(renew_at, scope.stop().clone())
     });
     progress.done(&format!("API server on port {}", options.port));
-    Ok(Api { server, pki, tasks, listening })
+    Ok(Api { server, pki, tasks, started, listening })
 }
 
 async fn assemble(
@@ -70,7 +77,7 @@ async fn assemble(
     pki: &Arc<Pki>,
     store: &Arc<dyn Store>,
     tasks: &Tasks,
-    actors: &Tasks,
+    checks: impl FnOnce(&Arc<Registry>) -> Vec<Check>,
 ) -> Result<Server> {
     let authorization = Arc::new(Authorization::default());
     let plugins = admission::plugins::all(&admission::plugins::Context { authorization: authorization.clone() });
@@ -81,7 +88,7 @@ async fn assemble(
     let lookup = Arc::new(Objects(registry.clone()));
     let authentication = Arc::new(Authentication::new(certificates, tokens.clone(), lookup));
     policy::follow(&registry, &authorization, tasks).await?;
-    let checks = checks(&registry, tasks, actors);
+    let checks = checks(&registry);
     let server = Server::new(Parts {
         registry,
         authentication,
@@ -99,7 +106,7 @@ async fn assemble(
 
 /// What `/livez` and `/readyz` look at, under upstream's names where it has them. A fault that another start may mend
 /// is one of life.
-fn checks(registry: &Arc<Registry>, tasks: &Tasks, actors: &Tasks) -> Vec<Check> {
+fn checks(registry: &Arc<Registry>, tasks: &Tasks, actors: &Tasks, start: Probe) -> Vec<Check> {
     let check = |name: &str, vital, probe: Probe| Check { name: name.to_owned(), probe, vital };
     let (store, cache) = (registry.clone(), registry.clone());
     let (tasks, actors, synced) = (tasks.clone(), actors.clone(), actors.clone());
@@ -107,6 +114,9 @@ fn checks(registry: &Arc<Registry>, tasks: &Tasks, actors: &Tasks) -> Vec<Check>
         check("etcd", true, Arc::new(move || store.check_store())),
         check("watch-cache", true, Arc::new(move || cache.check_cache())),
         check("informer-sync", false, Arc::new(move || synced.check_probes())),
+        // Upstream's hooks after the start: roles, namespaces and priority classes; here the pod network, too, where
+        // the server's own address may be.
+        check("start", false, start),
         check("tasks", false, Arc::new(move || tasks.check().and_then(|()| actors.check()))),
     ]
 }
@@ -135,6 +145,11 @@ async fn listen(
 }
 
 impl Api {
+    /// Roles, first objects, network and actors have begun.
+    pub fn started(&self) {
+        self.started.store(true, Ordering::Relaxed);
+    }
+
     /// A client that acts as this user, in the process.
     pub fn client(&self, user: User) -> kube::Client {
         client::connect::in_process(self.server.transport_as(user))

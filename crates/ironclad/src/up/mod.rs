@@ -110,6 +110,7 @@ async fn run(options: Options) -> Result<()> {
     bootstrap::apply(&api, &options).await.context("write the first objects")?;
     progress.done("roles, namespaces and priority classes");
     let actors = actors::start(&options, &machine, &api, &tasks, &mut progress).await?;
+    api.started();
     let work = async {
         actors.node_ready().await?;
         progress.done(&format!("node {} is Ready", machine.node));
