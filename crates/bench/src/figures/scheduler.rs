@@ -74,7 +74,9 @@ async fn waiting(target: &Target) -> Result<f64> {
     account(&mut client).await?;
     let mut many = load::connect(target, CLIENTS).await?;
     load::run(&mut many, PODS, pod).await?;
-    drop(many);
+    drop((many, client));
+    // The watch of the account has not ended on the first one.
+    let mut client = target.connect().await?;
     let own = own_node(&mut client).await?;
     for (attempt, seconds) in BACK_OFF[..BACK_OFF.len() - 1].iter().enumerate() {
         tokio::time::sleep(Duration::from_secs(*seconds) + TRIED).await;
