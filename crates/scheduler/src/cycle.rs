@@ -75,7 +75,8 @@ impl Cycle {
         if kind.ranking.is_none() {
             self.make_room(snapshot.len());
         }
-        self.kinds.get_mut(&signature).map_or_else(|| unreachable!("none was removed"), |kind| kind.decide(pod, snapshot))
+        let Some(kind) = self.kinds.get_mut(&signature) else { unreachable!("none was removed") };
+        kind.decide(pod, snapshot)
     }
 
     /// Before a kind is added: those that came last stay.
@@ -90,10 +91,10 @@ impl Cycle {
 
     /// Before a ranking of so many nodes is made: those that were used last stay.
     fn make_room(&mut self, nodes: usize) {
-        let rankings = |kinds: &HashMap<Signature, Kind>| kinds.values().filter_map(|k| k.ranking.as_ref()).map(Ranking::len).sum::<usize>();
-        while rankings(&self.kinds) + nodes > RANKED {
-            let ranked = self.kinds.values_mut().filter(|kind| kind.ranking.is_some());
-            let Some(oldest) = ranked.min_by_key(|kind| kind.turn) else { return };
+        let ranked = |kind: &Kind| kind.ranking.as_ref().map_or(0, Ranking::len);
+        while self.kinds.values().map(ranked).sum::<usize>() + nodes > RANKED {
+            let with = self.kinds.values_mut().filter(|kind| kind.ranking.is_some());
+            let Some(oldest) = with.min_by_key(|kind| kind.turn) else { return };
             oldest.ranking = None;
         }
     }

@@ -13,6 +13,7 @@
 //!
 //! Must not know: the store, containers, how nodes run pods.
 
+mod attempt;
 pub mod cycle;
 pub mod filters;
 pub mod preempt;

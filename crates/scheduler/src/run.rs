@@ -14,7 +14,8 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::state::{Attempt, End, State};
+use crate::attempt::{Attempt, End};
+use crate::state::State;
 use crate::write::Writer;
 
 /// The scheduler's name in `spec.schedulerName`.
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
     use crate::cycle::Decision;
     use crate::samples::ranked;
-    use crate::state::Nomination;
+    use crate::attempt::Nomination;
 
     #[test]
     fn the_desk_hears_of_an_attempt_whose_task_ends_before_it_is_written() {

@@ -8,6 +8,7 @@ use client::Change;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use meta::Key;
 
+use crate::attempt::{Attempt, End, Nomination};
 use crate::cycle::{Cycle, Decision};
 use crate::preempt::{Candidate, Outcome};
 use crate::queue::{Hint, Queue};
@@ -23,44 +24,6 @@ pub(crate) struct State {
     /// Pods whose binding is under way, and where to.
     assumed: HashMap<Key, Arc<str>>,
     cycle: Cycle,
-}
-
-/// What has to be written of a pod's nomination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Nomination {
-    /// Nothing.
-    AsItIs,
-    /// That there is none.
-    Nowhere,
-    /// That it is for this node.
-    Node(Arc<str>),
-}
-
-/// A pod upon which was decided; to be carried out.
-pub(crate) struct Attempt {
-    /// The pod's name.
-    pub(crate) key: Key,
-    /// The pod.
-    pub(crate) pod: Arc<PodInfo>,
-    /// When it was decided.
-    pub(crate) at: Instant,
-    /// What is to be done.
-    pub(crate) decision: Decision,
-    /// What is to be written of its nomination.
-    pub(crate) nomination: Nomination,
-    /// Pods of a lower priority that are no longer nominated for its node.
-    pub(crate) displaced: Vec<Arc<Pod>>,
-}
-
-/// How the writes of an attempt ended.
-#[derive(Debug)]
-pub(crate) enum End {
-    /// It could not be carried out, or nobody knows.
-    Failed,
-    /// It is written.
-    Written,
-    /// The victims were told to go, and are like this now.
-    Told(Vec<Pod>),
 }
 
 impl State {

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::cycle::Decision;
 use crate::preempt::{Outcome, effects};
 use crate::run::NAME;
-use crate::state::{Attempt, End, Nomination};
+use crate::attempt::{Attempt, End, Nomination};
 
 /// Writes to the API server.
 pub(crate) struct Writer {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use meta::Key;
 
 use crate::queue::Hint;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 /// Why a node is refused.
@@ -56,7 +56,7 @@ pub struct Filter {
     /// The check. Pure.
     pub check: fn(&PodInfo, &NodeInfo) -> Result<(), Rejection>,
     /// Names all of the pod that the check looks at.
-    pub reads: fn(&PodInfo, &mut Signature),
+    pub reads: fn(&PodInfo, &mut Parts),
     /// Events after which a pod that this filter refused may fit.
     pub helped_by: &'static [Hint],
 }

@@ -3,7 +3,7 @@
 use super::{Filter, Rejection};
 use crate::queue::Hint;
 use crate::selector::term_matches;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter = Filter { name: "NodeAffinity", check, reads, helped_by: &[Hint::Node] };
@@ -21,6 +21,6 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     Err(Rejection::hard("node(s) didn't match Pod's node affinity/selector"))
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.pod.spec.as_ref().map(|s| (&s.node_selector, &s.affinity)));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.pod.spec.as_ref().map(|s| (&s.node_selector, &s.affinity)));
 }

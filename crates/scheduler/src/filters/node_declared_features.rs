@@ -2,7 +2,7 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter = Filter { name: "NodeDeclaredFeatures", check, reads, helped_by: &[Hint::Node] };
@@ -19,8 +19,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&restarts(pod));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&restarts(pod));
 }
 
 fn restarts(pod: &PodInfo) -> bool {

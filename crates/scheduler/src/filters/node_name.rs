@@ -2,7 +2,7 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter = Filter { name: "NodeName", check, reads, helped_by: &[Hint::Node] };
@@ -16,6 +16,6 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     Err(Rejection::hard("node(s) didn't match the requested node name"))
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.pod.spec.as_ref().map(|s| &s.node_name));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.pod.spec.as_ref().map(|s| &s.node_name));
 }

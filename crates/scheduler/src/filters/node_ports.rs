@@ -2,7 +2,7 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{HostPort, NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter = Filter { name: "NodePorts", check, reads, helped_by: &[Hint::Node, Hint::PodGone] };
@@ -18,8 +18,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.ports);
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.ports);
 }
 
 /// The wildcard address collides with every address.

@@ -2,7 +2,7 @@
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter =
@@ -26,8 +26,8 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     if reasons.is_empty() { Ok(()) } else { Err(Rejection { reasons, unresolvable }) }
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.requests);
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.requests);
 }
 
 fn short(name: &str, pod: &PodInfo, node: &NodeInfo, reasons: &mut Vec<String>, unresolvable: &mut bool) {

@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Taint;
 use super::{Filter, Rejection};
 use crate::queue::Hint;
 use crate::selector::untolerated;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter = Filter { name: "NodeUnschedulable", check, reads, helped_by: &[Hint::Node] };
@@ -27,6 +27,6 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     }
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
 }

@@ -8,15 +8,15 @@ use crate::snapshot::{NodeInfo, PodInfo};
 
 /// Pods that the pod must be, or must not be, beside.
 pub(super) const INTER_POD_AFFINITY: Filter =
-    Filter { name: "InterPodAffinity", check: |pod, _| refuse(affinity(pod)), reads: |pod, signature| signature.add(&affinity(pod)), helped_by: &[] };
+    Filter { name: "InterPodAffinity", check: |pod, _| refuse(affinity(pod)), reads: |pod, parts| parts.add(&affinity(pod)), helped_by: &[] };
 
 /// How even its like must be spread.
 pub(super) const POD_TOPOLOGY_SPREAD: Filter =
-    Filter { name: "PodTopologySpread", check: |pod, _| refuse(spread(pod)), reads: |pod, signature| signature.add(&spread(pod)), helped_by: &[] };
+    Filter { name: "PodTopologySpread", check: |pod, _| refuse(spread(pod)), reads: |pod, parts| parts.add(&spread(pod)), helped_by: &[] };
 
 /// Devices that it must have.
 pub(super) const DYNAMIC_RESOURCES: Filter =
-    Filter { name: "DynamicResources", check: |pod, _: &NodeInfo| refuse(claims(pod)), reads: |pod, signature| signature.add(&claims(pod)), helped_by: &[] };
+    Filter { name: "DynamicResources", check: |pod, _: &NodeInfo| refuse(claims(pod)), reads: |pod, parts| parts.add(&claims(pod)), helped_by: &[] };
 
 fn refuse(field: Option<&'static str>) -> Result<(), Rejection> {
     match field {

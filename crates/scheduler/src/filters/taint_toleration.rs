@@ -3,7 +3,7 @@
 use super::{Filter, Rejection};
 use crate::queue::Hint;
 use crate::selector::untolerated;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const FILTER: Filter = Filter { name: "TaintToleration", check, reads, helped_by: &[Hint::Node] };
@@ -17,6 +17,6 @@ fn check(pod: &PodInfo, node: &NodeInfo) -> Result<(), Rejection> {
     }
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
 }

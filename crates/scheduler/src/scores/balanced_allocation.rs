@@ -3,7 +3,7 @@
 
 use super::{MAX, Normal, Score};
 use crate::resources::Amounts;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const SCORE: Score =
@@ -20,8 +20,8 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     MAX / 2 + (MAX / 2 + with - without) / 2
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.requests);
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.requests);
 }
 
 /// 50 … 100: less when CPU and memory are used in different proportion.

@@ -1,7 +1,7 @@
 //! More free CPU and memory is better (upstream: `NodeResourcesFit`, strategy LeastAllocated).
 
 use super::{MAX, Normal, Score};
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const SCORE: Score = Score { name: "NodeResourcesFit", weight: 1, score, reads, normal: Normal::Done };
@@ -16,6 +16,6 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     if known.is_empty() { 0 } else { known.iter().sum::<i64>() / known.len() as i64 }
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.nonzero);
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.nonzero);
 }

@@ -5,7 +5,7 @@ mod least_allocated;
 mod node_affinity;
 mod taint_toleration;
 
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 /// The highest normalised score.
@@ -31,7 +31,7 @@ pub struct Score {
     /// The raw score. Pure.
     pub score: fn(&PodInfo, &NodeInfo) -> i64,
     /// Names all of the pod that the score looks at.
-    pub reads: fn(&PodInfo, &mut Signature),
+    pub reads: fn(&PodInfo, &mut Parts),
     /// How it is normalised.
     pub normal: Normal,
 }

@@ -2,7 +2,7 @@
 
 use super::{Normal, Score};
 use crate::selector::term_matches;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const SCORE: Score = Score { name: "NodeAffinity", weight: 2, score, reads, normal: Normal::Proportional };
@@ -15,6 +15,6 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     met.map(|p| i64::from(p.weight)).sum()
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.pod.spec.as_ref().map(|s| &s.affinity));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.pod.spec.as_ref().map(|s| &s.affinity));
 }

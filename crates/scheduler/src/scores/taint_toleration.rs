@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::Toleration;
 
 use super::{Normal, Score};
 use crate::selector::tolerates;
-use crate::signature::Signature;
+use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 
 pub(super) const SCORE: Score = Score { name: "TaintToleration", weight: 3, score, reads, normal: Normal::Reversed };
@@ -18,6 +18,6 @@ fn score(pod: &PodInfo, node: &NodeInfo) -> i64 {
     bad.count() as i64
 }
 
-fn reads(pod: &PodInfo, signature: &mut Signature) {
-    signature.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
+fn reads(pod: &PodInfo, parts: &mut Parts) {
+    parts.add(&pod.pod.spec.as_ref().map(|s| &s.tolerations));
 }
