@@ -11,8 +11,6 @@ use anyhow::{Context, Result};
 const CRATES: &[&str] = &["meta", "listen", "server", "dns", "runtime"];
 /// One limit, said twice.
 const SAME: &[(&str, &str)] = &[
-    ("meta::HEADER_TIMEOUT", "listen::HEAD"),
-    ("meta::IDLE_TIMEOUT", "listen::IDLE"),
     ("meta::MANIFEST", "runtime::DOCUMENT"),
 ];
 const TABLE: &str = "docs/limits.md";

@@ -39,10 +39,6 @@ pub const LABEL: usize = 63;
 /// The longest DNS subdomain, in bytes: names of most objects.
 pub const SUBDOMAIN: usize = 253;
 
-/// The longest continue token, field selector or label selector that is looked at, in bytes: a request's head is no
-/// longer.
-pub const HEAD: usize = 1 << 20;
-
 /// The largest object that is stored, in bytes of JSON: what is read can be sent back. (Upstream's etcd stops at
 /// 1.5 MiB of protobuf.)
 pub const OBJECT: usize = BODY;
@@ -59,12 +55,6 @@ pub const WARNINGS: usize = 4096;
 
 /// The beginning of a warning, in characters (upstream: `truncateItemRunes`).
 pub const WARNING: usize = 256;
-
-/// Time for the head of a request to come (upstream: `ReadHeaderTimeout`).
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(32);
-
-/// Time that a connection may be idle (upstream: `IdleTimeout`).
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The largest manifest, index or configuration of an image, in bytes (containerd and registries: 4 MiB). What else
 /// registries and images are held to stands in `runtime::limits`: the runtime knows no other crate.
