@@ -14,7 +14,7 @@ spec:
     volumeMounts: [{name: keep, mountPath: /keep}]
   - name: much
     image: "$image"
-    command: [sh, -c, "i=0; while [ \$i -lt 300 ]; do i=\$((i+1)); echo line \$i; head -c 99990 /dev/zero | tr '\\\\0' x; echo; done; while :; do echo tick; sleep 1; done"]
+    command: [sh, -c, "echo begun; until [ -e /tmp/go ]; do sleep 0.1; done; i=0; while [ \$i -lt 300 ]; do i=\$((i+1)); echo line \$i; head -c 99990 /dev/zero | tr '\\\\0' x; echo; done; while :; do echo tick; sleep 1; done"]
   volumes: [{name: keep, emptyDir: {medium: Memory}}]
 ---
 apiVersion: v1
@@ -74,6 +74,10 @@ ok "the end of the log is the last message"
 rotated() { ls "$data"/logs/default_talkative_*/much/0.log.2* ; }
 timeout 60 "$kubectl" logs -f talkative -c much > "$data/followed" 2>/dev/null &
 follower=$!
+follows() { grep -q begun "$data/followed"; }
+# Nothing is written before it is followed: what was rotated away by then nobody would be shown.
+does "a log is followed from its beginning" within 20 follows
+k exec talkative -c much -- touch /tmp/go
 does "a long log is rotated" within 40 rotated
 goes_on() { tail -n 1 "$data/followed" | grep -q tick; }
 does "and following goes on" within 20 goes_on

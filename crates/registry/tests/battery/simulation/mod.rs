@@ -29,7 +29,7 @@ use clients::{Client, RESOURCES, Shared, fresh, short};
 use crate::kit::{call, scope, value};
 
 /// Seeds tried by an ordinary run, other ones each time. `IRONCLAD_SIMULATIONS` asks for more, `IRONCLAD_SEED` for one.
-const RUNS: u64 = 500;
+const RUNS: u64 = 2000;
 const LIVES: usize = 4;
 const CLIENTS: usize = 3;
 /// More times than a registry on a disk that works needs to answer all.
