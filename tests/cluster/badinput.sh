@@ -11,13 +11,12 @@ fi
 ip link set lo up
 
 work=$(mktemp -d)
+export HOME=$work
 chmod 755 "$work"
 # Where others than root can read it too.
 install -m 755 "$1" "$work/ironclad"
 ironclad=$work/ironclad data=$work/data small=$work/small
-passed=0
-ok() { passed=$((passed + 1)); echo "ok   $*"; }
-fail() { echo "FAIL $*" >&2; exit 1; }
+source "$(dirname "$0")/../functions.sh"
 up() { "$ironclad" up --detach --data-dir "$1" --node-name n1 "${@:2}"; }
 k() { "$ironclad" kubectl --kubeconfig "$data/admin.conf" "$@"; }
 clean() {
@@ -45,6 +44,37 @@ refused "wrong value" '"x" .*--apiserver-bind-port' "$ironclad" up --apiserver-b
 refused "networks that overlap" 'overlap: choose others' up "$data" --pod-network-cidr 10.96.0.0/16
 refused "not root" 'run it as root' setpriv --reuid 65534 --clear-groups "$ironclad" up --data-dir "$data"
 refused "not root, down" 'run it as root' setpriv --reuid 65534 --clear-groups "$ironclad" down --data-dir "$data"
+for address in ::1 0.0.0.0 127.0.0.1 224.0.0.1 198.51.100.7; do
+    refused "the address $address" "$address .*--apiserver-advertise-address" up "$data" --apiserver-advertise-address $address
+done
+refused "loopback addresses for pods" '127.1.0.0/16 has loopback addresses: .*--pod-network-cidr' up "$data" --pod-network-cidr 127.1.0.0/16
+refused "multicast addresses for services" 'has multicast addresses: .*--service-cidr' up "$data" --service-cidr 224.0.0.0/8
+ip link add d0 type bridge && ip address add 10.97.1.2/24 dev d0
+refused "a range that the machine is in" '10.96.0.0/12 is in use by the link d0 with the address 10.97.1.2: .*--service-cidr 10.112.0.0/12' up "$data"
+ip link del d0
+refused "one port for two" 'both have port 7000' up "$data" --apiserver-bind-port 7000 --kubelet-port 7000
+refused "ports that are none" 'service-node-port-range.*ports as in' up "$data" --service-node-port-range 9-1
+refused "rights that are none" 'write-kubeconfig-mode.*octal' up "$data" --write-kubeconfig-mode rw
+for kind in DGRAM STREAM; do
+    python3 -c "import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_$kind)
+s.bind(('0.0.0.0', 53))
+$([ $kind = DGRAM ] || echo 's.listen()')
+print('bound', flush=True)
+sys.stdin.read()" < <(sleep 60) >"$work/bound" &
+    dns=$!
+    until [ -s "$work/bound" ]; do read -rt 0.05 <> <(:) || true; done
+    refused "port 53 taken by $kind" "port 53 of the pods' gateway 10.244.0.1: it is in use by python3 \(process $dns\)" up "$data"
+    kill $dns
+    wait $dns 2>/dev/null || true
+    rm "$work/bound"
+done
+mkdir -p /run/netns
+touch "/run/netns/ironclad-$$"
+mount --bind /proc/self/ns/net "/run/netns/ironclad-$$"
+refused "no cgroups in sight" "nsenter --net=/run/netns/ironclad-$$ ironclad" ip netns exec "ironclad-$$" "$ironclad" up --data-dir "$data"
+umount "/run/netns/ironclad-$$"
+rm "/run/netns/ironclad-$$"
 grep -v overlay /proc/filesystems >"$work/filesystems"
 mount --bind "$work/filesystems" /proc/filesystems
 refused "a kernel without overlayfs" 'modprobe overlay' up "$data"

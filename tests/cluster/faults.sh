@@ -14,19 +14,9 @@ ip link set lo up
 ironclad=$1
 work=$(mktemp -d)
 data=$work/data
-passed=0
-ok() { passed=$((passed + 1)); echo "ok   $*"; }
-fail() { echo "FAIL $*" >&2; exit 1; }
+export HOME=$work
+source "$(dirname "$0")/../functions.sh"
 k() { "$ironclad" kubectl --kubeconfig "$data/admin.conf" "$@"; }
-# within SECONDS COMMAND...: repeats it until it succeeds.
-within() {
-    local end=$((SECONDS + $1)); shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || { "$@" || true; return 1; }
-        read -rt 0.1 <> <(:) || true
-    done
-}
-does() { local name=$1; shift; "$@" >/dev/null || fail "$name"; ok "$name"; }
 clean() {
     local code=$?
     [ $code = 0 ] || tail -20 "$data/ironclad.log" 2>/dev/null || true
@@ -89,6 +79,12 @@ ok "killed and started again by its supervisor"
 grep -q "Ironclad has ended (signal: 9 (SIGKILL)) and is started again" "$data/ironclad.log" || fail "the log does not say so"
 ok "the log says so"
 does "what was stored is there" k get configmap one
+# A new start would be refused because of this; who was up goes on.
+ip link add late type bridge && ip address add 10.97.1.2/24 dev late
+kill -9 "$(program)"
+within 30 is_ready || fail "not started again beside a link that has come since"
+ip link del late
+ok "also beside a link that has an address of its ranges since"
 refused=$("$ironclad" up --detach --data-dir "$data" --node-name n1 2>&1) && fail "a second cluster came up"
 grep -q "already running\|being started again" <<<"$refused" || fail "$refused"
 ok "no second one comes up beside it"
@@ -132,7 +128,7 @@ umount "$data"
 rmdir "$data" 2>/dev/null || true
 
 # 6. Few descriptors, and a crowd that connects everywhere and says nothing.
-(ulimit -n 300; exec "$ironclad" up --detach --data-dir "$data" --node-name n1 --demo) >"$work/out" || { cat "$work/out"; fail "up with 300 descriptors"; }
+(ulimit -n 300; exec "$ironclad" up --detach --data-dir "$data" --node-name n1 --demo --eviction-hard 'memory.available<100Mi') >"$work/out" || { cat "$work/out"; fail "up with 300 descriptors"; }
 grep -q "^Max open files  *300  *300 " "/proc/$(program)/limits" || fail "it has more descriptors: $(grep open "/proc/$(program)/limits")"
 credentials
 lease() { k get lease n1 -n kube-node-lease -o jsonpath='{.spec.renewTime}'; }

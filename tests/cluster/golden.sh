@@ -4,13 +4,14 @@
 #
 # golden/reading.list: each line is run by both on the same objects, and again if it differs only because an
 # age has changed meanwhile. golden/changing.list: each tool works in a namespace of its own, line by line.
-# A line is a shell command, in which `kubectl` is the tool under test, and
+# A line is a shell command in the folder of the files, which $URL has, too; `kubectl` is the tool under test, and
 # `watch_kubectl` the same for a second and a half. `@ ` before it: bring about, do not compare.
 set -uo pipefail
 
 here=$(realpath "$(dirname "$0")")/golden
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+server=
+trap 'kill $server; rm -rf "$work"' EXIT
 read -ra upstream <<<"$2"
 read -ra ours <<<"$1"
 same=0 different=0
@@ -54,6 +55,16 @@ differs() {
 }
 
 cp -r "$here/files" "$work/files"
+python3 -c "
+import functools, http.server
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory='$work/files')
+server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)
+print(server.server_port, flush=True)
+server.serve_forever()" >"$work/port" 2>/dev/null &
+server=$!
+until [ -s "$work/port" ]; do read -rt 0.05 <> <(:) || true; done
+URL=http://127.0.0.1:$(cat "$work/port")
+export URL
 for n in 1 2; do
     sed "s/^  name: .*@.*/&/" "$KUBECONFIG" >"$work/config-$n"
     KUBECONFIG=$work/config-$n "${upstream[@]}" create namespace golden-$n >/dev/null || exit 1

@@ -15,34 +15,14 @@ ip link set lo up
 
 ironclad=$1 kubectl=$2
 data=$(mktemp -d)
+# What `up` does to the kubeconfig of who starts it, it does here.
+export HOME=$IRONCLAD_IMAGES
 export KUBECONFIG=$data/admin.conf
-passed=0
+source "$(dirname "$0")/../functions.sh"
 
 k() { "$kubectl" "$@"; }
-ok() { passed=$((passed + 1)); echo "ok   $*"; }
-fail() { echo "FAIL $*" >&2; exit 1; }
-# says NAME PATTERN COMMAND...: the command's output, whatever its exit code, has the pattern.
-says() {
-    local name=$1 pattern=$2 output; shift 2
-    output=$("$@" 2>&1) || true
-    grep -Eq -- "$pattern" <<<"$output" || { echo "$output" >&2; fail "$name"; }
-    ok "$name"
-}
-# does NAME COMMAND...: the command succeeds.
-does() {
-    local name=$1; shift
-    "$@" >/dev/null || fail "$name"
-    ok "$name"
-}
-up() { "$ironclad" up --detach --data-dir "$data" --node-name n1 "$@"; }
-# Repeats a command until it succeeds, for at most so many seconds.
-within() {
-    local end=$((SECONDS + $1)); shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || { "$@" || true; return 1; }
-        read -rt 0.1 <> <(:) || true
-    done
-}
+# A disk that others fill is no reason to evict anything here.
+up() { "$ironclad" up --detach --data-dir "$data" --node-name n1 --eviction-hard 'memory.available<100Mi' "$@"; }
 clean() {
     local code=$?
     if [ $code -ne 0 ]; then
@@ -80,6 +60,19 @@ says "a cluster address answers" '^demo-' curl -sf -m 5 "http://$cluster/"
 says "DNS over UDP" "^$cluster\$" dig +short +tries=1 @10.96.0.10 demo.default.svc.cluster.local
 says "DNS over TCP" "^$cluster\$" dig +short +tries=1 +tcp @10.96.0.10 demo.default.svc.cluster.local
 
+# A Corefile is in force as soon as it is written; one that is wrong changes nothing.
+corefile() { k -n kube-system create configmap coredns --from-literal=Corefile="$1" --dry-run=client -o yaml | k apply -f -; }
+named() { [ "$(dig +short +tries=1 @10.96.0.10 hello.test)" = 192.0.2.9 ]; }
+refused() { k -n kube-system get events | grep -q "Corefile:2 - .*Unknown directive 'nonsense'"; }
+again() { [ "$(dig +short +tries=1 @10.96.0.10 demo.default.svc.cluster.local)" = "$cluster" ]; }
+does "a Corefile is written" corefile $'. {\n hosts {\n 192.0.2.9 hello.test\n }\n}\n'
+does "it is in force" within 10 named
+does "a wrong one is written" corefile $'. {\n nonsense\n}\n'
+does "an event says which line is wrong" within 10 refused
+does "the last good one stays in force" named
+does "it is deleted" k -n kube-system delete configmap coredns
+does "the built-in one is in force again" within 10 again
+
 does "scaled to five" k scale deployment demo --replicas=5
 does "five are there" k rollout status deployment demo --timeout=30s
 does "scaled to three" k scale deployment demo --replicas=3
@@ -108,11 +101,14 @@ says "apply again" 'configmap/settings unchanged' k apply -f "$manifest"
 says "patch" 'configmap/settings patched' k patch configmap settings --type=merge -p '{"data":{"colour":"green"}}'
 says "apply repairs" 'configmap/settings configured' k apply -f "$manifest"
 [ "$(k get configmap settings -o jsonpath='{.data.colour}')" = blue ] || fail "apply did not repair"
+here=$(dirname "$0")
+source "$here/turns.sh"
 sed -i 's/settings/Bad_Name/' "$manifest"
 says "a bad name is refused in upstream's words" 'is invalid: metadata.name: Invalid value' k create -f "$manifest"
 says "not found" 'Error from server \(NotFound\): pods "none" not found' k get pods/none
 
-here=$(dirname "$0")
+source "$here/shown.sh"
+source "$here/system.sh"
 source "$here/workload.sh"
 source "$here/streams.sh"
 source "$here/pods.sh"
@@ -142,7 +138,9 @@ does "a namespace" k create namespace n
 does "with content" k create configmap c -n n --from-literal=a=b
 does "is deleted with it" k delete namespace n --timeout=60s
 
-says "down lists what it removed" '^removed' "$ironclad" down --purge --data-dir "$data"
+source "$here/beside.sh"
+says "down lists what it removed" '^removed link ' "$ironclad" down -v --purge --data-dir "$data"
+beside_alone
 says "a second down is no error" 'Nothing to do' "$ironclad" down --purge --data-dir "$data"
 [ "$(ip -o link | wc -l)" = 1 ] || fail "links are left: $(ip -o link)"
 [ -z "$(nft list tables)" ] || fail "nftables tables are left"
@@ -153,4 +151,5 @@ says "a second down is no error" 'Nothing to do' "$ironclad" down --purge --data
 ok "nothing is left on the machine"
 bash "$here/badinput.sh" "$ironclad"
 bash "$here/faults.sh" "$ironclad"
+bash "$here/firststeps.sh" "$ironclad"
 echo "cluster: $passed passed, 0 failed"

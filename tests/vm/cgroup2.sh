@@ -43,6 +43,14 @@ group=$(find /sys/fs/cgroup -type d -path '*burstable*' -name "*${id##*/}*")
 [ "$(cat "$(dirname "$group")/memory.max")" = 67108864 ] || fail "the pod's group has no limit: $(dirname "$group")"
 ok "the container's group lies below its pod's and its class's"
 
+# The class has what its pods request together, all pods together have the machine's memory and leave others processes.
+class=$(dirname "$(dirname "$group")")
+[ "$(cat "$class/cpu.weight")" = 35 ] || fail "burstable has weight $(cat "$class/cpu.weight")"
+[ "$(cat "$(dirname "$class")/besteffort/cpu.weight")" = 1 ] || fail "best effort has weight $(cat "$(dirname "$class")/besteffort/cpu.weight")"
+[ "$(cat "$(dirname "$class")/memory.max")" = "$(($(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo) * 1024))" ] || fail "all pods have $(cat "$(dirname "$class")/memory.max")"
+[ "$(cat "$(dirname "$class")/pids.max")" -gt 1000 ] || fail "all pods have no limit of processes"
+ok "the groups above the pods' have what is theirs"
+
 before=$(groups)
 [ "$before" -gt 0 ] || fail "no groups were found"
 does "down" down

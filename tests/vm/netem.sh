@@ -38,7 +38,7 @@ link=$(ip -o route get "$address" | grep -o 'dev [^ ]*' | cut -d' ' -f2)
 tc qdisc add dev "$link" root netem delay 100ms loss 5%
 pid=$(pgrep -f 'httpd -f -p 80')
 nsenter -t "$pid" -n tc qdisc add dev eth0 root netem delay 100ms loss 5%
-says "the delay is there" 'time=[0-9]{3,}' k exec near -- ping -c 3 -W 5 "$address"
+says "the delay is there" 'time=[0-9]{3,}' k exec near -- ping -c 10 -W 5 "$address"
 
 cluster=$(k get service far -o 'jsonpath={.spec.clusterIP}')
 reached() {

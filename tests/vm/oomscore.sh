@@ -45,6 +45,7 @@ says "best effort: 1000" '^1000$' of besteffort
 says "burstable: by what it asks for" "^$((1000 - 1000 * 64 * 1024 * 1024 / memory))\$" of burstable
 scores=$(for pid in $(pgrep -x ironclad-shim); do cat "/proc/$pid/oom_score_adj"; done | sort | uniq -c | xargs)
 says "each pod's shim: -998" '^[4-9][0-9]* -998$' echo "$scores"
+says "the program itself: -999" '^-999$' cat "/proc/$(pgrep -f '^/proc/self/exe up' | head -1)/oom_score_adj"
 # What is started in a container later does not have its shim's score.
 says "exec has its container's score" '^1000$' k exec besteffort -- sh -c 'cat /proc/self/oom_score_adj'
 does "down" down

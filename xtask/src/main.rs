@@ -1,13 +1,16 @@
 //! Development tasks: `cargo xtask NAME`. Each is one file here and one variant below.
 
 mod bench;
+mod clients;
 mod codegen;
 mod conformance;
+mod kills;
 mod limits;
 mod oracle;
 mod soak;
 mod test;
 mod tidy;
+mod upgrade;
 mod upstream;
 mod vm;
 
@@ -38,6 +41,8 @@ enum Task {
         #[arg(long)]
         upstream: bool,
     },
+    /// Runs suites with the clients of Go, Python, JavaScript and Java against a live cluster.
+    Clients(clients::Options),
     /// Writes the schema tables from upstream's published specification.
     Codegen {
         /// Only check that the committed files are fresh.
@@ -46,6 +51,8 @@ enum Task {
     },
     /// Runs upstream's end-to-end suite, on a cluster of ours or on any other.
     Conformance(conformance::Options),
+    /// Kills the program, shims and whole pods at random moments as pods start, run and stop.
+    Kills(kills::Options),
     /// Replays requests on upstream's kube-apiserver and on ours, and shows what differs.
     Oracle(oracle::Options),
     /// Wears a cluster with mixed load and a fault every ten seconds.
@@ -54,6 +61,8 @@ enum Task {
     Test,
     /// Checks layers, sizes, banned calls and documents.
     Tidy,
+    /// Takes over a cluster that the binary of the last closed issue has started, and tries the way back.
+    Upgrade,
     /// Builds upstream's own programs from their Go modules, and prints where they are.
     Upstream {
         /// Which ones; all when none is named.
@@ -68,12 +77,15 @@ fn main() -> Result<()> {
     match Cli::parse().task {
         Task::Bench { names, upstream: true, .. } => bench::compare(root, &names),
         Task::Bench { names, json, .. } => bench::run(root, &names, json),
+        Task::Clients(options) => clients::run(root, &options),
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
+        Task::Kills(options) => kills::run(root, &options),
         Task::Oracle(options) => oracle::run(root, &options),
         Task::Soak(options) => soak::run(root, &options),
         Task::Test => test::run(root),
         Task::Tidy => tidy::run(root),
+        Task::Upgrade => upgrade::run(root),
         Task::Upstream { names } => upstream::run(root, &names),
         Task::Vm(options) => vm::run(root, &options),
     }

@@ -13,12 +13,16 @@ const FILE: usize = 400;
 /// Lines of a function.
 const FUNCTION: usize = 100;
 
+/// Bytes of the release binary, where there is one: 48 MB.
+const BINARY: u64 = 48_000_000;
+
 /// Which of our crates each crate may use. A crate that is not here is new: give it its place.
 const LAYERS: &[(&str, &[&str])] = &[
     ("tasks", &[]),
     ("meta", &[]),
     ("schema", &["meta"]),
-    ("kinds", &["meta", "schema"]),
+    ("pod", &["meta"]),
+    ("kinds", &["meta", "schema", "pod"]),
     ("store", &[]),
     ("transport", &["meta"]),
     ("listen", &["transport"]),
@@ -27,13 +31,13 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("registry", &["tasks", "meta", "schema", "kinds", "store", "admission"]),
     ("server", &["tasks", "meta", "schema", "kinds", "store", "registry", "auth", "admission", "transport", "listen"]),
     ("client", &["tasks", "meta", "transport"]),
-    ("controllers", &["tasks", "meta", "client", "transport"]),
-    ("scheduler", &["meta", "client"]),
+    ("controllers", &["tasks", "meta", "pod", "client", "transport"]),
+    ("scheduler", &["meta", "pod", "client"]),
     ("runtime", &[]),
     ("network", &["meta", "client"]),
     ("dns", &["meta", "client"]),
-    ("kubelet", &["tasks", "meta", "client", "transport", "listen", "auth", "runtime", "network"]),
-    ("kubectl", &["meta", "schema", "client", "transport"]),
+    ("kubelet", &["tasks", "meta", "pod", "client", "transport", "listen", "auth", "runtime", "network"]),
+    ("kubectl", &["meta", "pod", "schema", "client", "transport"]),
     ("bench", &["client", "network"]),
     ("xtask", &[]),
 ];
@@ -69,6 +73,7 @@ pub fn run(root: &Path) -> Result<()> {
     }
     documents(root, &mut wrong);
     crate::limits::check(root, &mut wrong)?;
+    wrong.extend(binary(root));
     if wrong.is_empty() {
         println!("tidy: nothing to mend");
         return Ok(());
@@ -176,10 +181,42 @@ fn documents(root: &Path, wrong: &mut Vec<String>) {
     }
 }
 
+/// The size of the release binary, if it has been built.
+fn binary(root: &Path) -> Option<String> {
+    let path = crate::test::binary(root, "release", "ironclad").ok()?;
+    over_budget(&path, std::fs::metadata(&path).ok()?.len())
+}
+
+fn over_budget(path: &Path, bytes: u64) -> Option<String> {
+    let megabytes = |bytes| bytes as f64 / 1e6;
+    (bytes > BINARY).then(|| {
+        format!(
+            "{}: {:.1} MB, {:.1} more than the {:.0} that the binary may have: it is fetched and kept on every machine",
+            path.display(),
+            megabytes(bytes),
+            megabytes(bytes - BINARY),
+            megabytes(BINARY)
+        )
+    })
+}
+
 /// All Rust sources that people wrote.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("git").args(["ls-files", "-z", "--", "*.rs"]).current_dir(root).output()?;
     let list = String::from_utf8(output.stdout)?;
     let files = list.split('\0').filter(|name| !name.is_empty()).map(|name| root.join(name));
     Ok(files.filter(|path| path.is_file()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binary_over_its_budget_is_told_by_how_much() {
+        let told = |bytes| over_budget(Path::new("ironclad"), bytes);
+        assert_eq!(told(BINARY), None);
+        let words = told(BINARY + 3_500_000).expect("too large");
+        assert!(words.starts_with("ironclad: 51.5 MB, 3.5 more than the 48 that"), "{words}");
+    }
 }

@@ -51,6 +51,13 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Starts `up` with flags once more, in the foreground of whoever waits for it. It logs where one in the background
+    /// does.
+    pub fn spawn(&self, flags: &[&str]) -> Result<Child> {
+        let log = std::fs::File::options().append(true).create(true).open(self.data.join("ironclad.log"))?;
+        Ok(self.command("up", flags).stdout(Stdio::null()).stderr(log).spawn()?)
+    }
+
     /// One that was not started yet.
     pub fn prepare(program: &Path) -> Result<Self> {
         let home = TempDir::with_prefix("ironclad-bench-")?;
@@ -87,6 +94,8 @@ impl Cluster {
     fn command(&self, verb: &str, flags: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.arg(verb).args(flags).arg("--data-dir").arg(&self.data).stdin(Stdio::null());
+        // The kubeconfig of whoever measures is none of its.
+        command.env("HOME", self.home.path());
         command
     }
 

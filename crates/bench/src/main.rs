@@ -8,6 +8,7 @@ mod compare;
 mod figures;
 mod hold;
 mod https;
+mod kills;
 mod kubeconfig;
 mod load;
 mod pki;
@@ -46,7 +47,10 @@ struct Cli {
     /// Measures nothing: wears a cluster for so many minutes, with load and faults.
     #[arg(long, value_name = "MINUTES")]
     soak: Option<f64>,
-    /// Where the chance of `--soak` comes from.
+    /// Measures nothing: kills the program, shims and whole pods so many times as pods start, run and stop.
+    #[arg(long, value_name = "ROUNDS")]
+    kills: Option<usize>,
+    /// Where the chance of `--soak` and `--kills` comes from.
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Measures nothing: runs this on upstream's control plane, whose kubeconfig is in `$KUBECONFIG`.
@@ -59,6 +63,9 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     if let Some(minutes) = cli.soak {
         return runtime.block_on(soak::run(&cli.ironclad, minutes, cli.seed));
+    }
+    if let Some(rounds) = cli.kills {
+        return runtime.block_on(kills::run(&cli.ironclad, rounds, cli.seed));
     }
     match &cli.upstream {
         Some(programs) if !cli.command.is_empty() => runtime.block_on(hold::run(programs, &cli.command)),

@@ -3,6 +3,7 @@
 //! Equal events become one with a count, many similar ones become one "combined" event, and one object
 //! cannot cause more than a trickle (upstream: `client-go/tools/record/events_cache.go`).
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -49,6 +50,8 @@ pub struct Note {
     pub message: String,
     /// When it happened.
     pub at: Timestamp,
+    /// Figures for machines, as annotations of the event.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Anything that can be pointed at by an event.
@@ -107,6 +110,7 @@ impl Recorder {
             action: String::new(),
             message: message.into(),
             at: Timestamp::now(),
+            annotations: BTreeMap::new(),
         });
     }
 }
@@ -180,8 +184,9 @@ impl Writer {
         let namespace = regarding.namespace.clone().filter(|n| !n.is_empty()).unwrap_or("default".to_owned());
         let name = format!("{}.{:x}", regarding.name.as_deref().unwrap_or(""), note.at.as_nanosecond());
         let core = self.form == Form::Core;
+        let annotations = Some(note.annotations.clone()).filter(|annotations| !annotations.is_empty());
         Event {
-            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), annotations, ..ObjectMeta::default() },
             involved_object: regarding.clone(),
             related: note.related.clone(),
             reason: Some(note.reason.clone()),

@@ -39,7 +39,8 @@ fn parse<T: DeserializeOwned>(line: &str) -> serde_json::Result<WatchEvent<T>> {
     let line = &*without_managed_fields(line);
     serde_json::from_str(line).or_else(|error| {
         let mut event: Value = serde_json::from_str(line)?;
-        if drop_nulls(&mut event) { serde_json::from_value(event) } else { Err(error) }
+        // As text once more: to read every type out of a tree as well would make each of them twice as much program.
+        if drop_nulls(&mut event) { serde_json::from_str(&event.to_string()) } else { Err(error) }
     })
 }
 

@@ -4,14 +4,15 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kube::Api;
+use k8s_openapi::NamespaceResourceScope;
+use kube::{Api, Resource};
 use tasks::Tasks;
 use tokio_util::sync::CancellationToken;
 
 use crate::informer::{Informer, Kind};
 use crate::watch;
 
-/// Informers by kind and field selection, whatever their kind.
+/// Informers by kind, namespace and field selection, whatever their kind.
 type Informers = HashMap<(TypeId, String), Box<dyn Any + Send>>;
 
 /// All informers of one process, made on demand and shared.
@@ -50,13 +51,23 @@ impl Hub {
 
     /// The same for a field selection, for example `spec.nodeName=n1`; empty for all.
     pub fn selected<K: Kind>(&self, fields: &str) -> Informer<K> {
+        self.of(Api::all(self.client.clone()), "", fields)
+    }
+
+    /// The informer of one object alone: whoever may read this one needs no right to the others.
+    pub fn named<K: Kind + Resource<Scope = NamespaceResourceScope>>(&self, namespace: &str, name: &str) -> Informer<K> {
+        self.of(Api::namespaced(self.client.clone(), namespace), namespace, &format!("metadata.name={name}"))
+    }
+
+    fn of<K: Kind>(&self, api: Api<K>, namespace: &str, fields: &str) -> Informer<K> {
+        let key = (TypeId::of::<K>(), format!("{namespace}/{fields}"));
         let mut informers = self.informers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = informers.get(&(TypeId::of::<K>(), fields.to_owned()));
+        let known = informers.get(&key);
         if let Some(informer) = known.and_then(|any| any.downcast_ref::<Informer<K>>()) {
             return informer.clone();
         }
         let informer = Informer::new();
-        let (of, api, selection) = (informer.clone(), Api::all(self.client.clone()), fields.to_owned());
+        let (of, selection) = (informer.clone(), fields.to_owned());
         self.tasks.keep(format!("the watch of {}", K::plural(&())), move |_| {
             watch::typed(of.clone(), api.clone(), selection.clone())
         });
@@ -65,7 +76,7 @@ impl Hub {
             true => Ok(()),
             false => Err(format!("{} have not been listed yet", K::plural(&()))),
         });
-        informers.insert((TypeId::of::<K>(), fields.to_owned()), Box::new(informer.clone()));
+        informers.insert(key, Box::new(informer.clone()));
         informer
     }
 }

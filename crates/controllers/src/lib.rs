@@ -13,13 +13,14 @@ pub mod all;
 pub mod frame;
 mod namespaces;
 mod owners;
-mod pods;
 mod run;
 mod selectors;
 mod services;
 #[cfg(test)]
 mod sim;
 pub mod workers;
+
+use pod::life as pods;
 
 pub use all::ALL;
 pub use run::{Config, Handle, READER, identity, run};

@@ -23,7 +23,7 @@ fn authorization() -> Authorization {
 fn user(name: &str) -> User {
     match auth::identity::split_service_account(name) {
         Some((namespace, account)) => auth::identity::service_account(namespace, account),
-        None => User { name: name.to_owned(), groups: vec!["system:authenticated".to_owned()], ..User::default() },
+        None => User::new(name, &["system:authenticated"]),
     }
 }
 
@@ -67,4 +67,9 @@ fn the_shared_reader_may_watch_what_controllers_watch() {
     let wrong: Vec<String> =
         watches.flat_map(|w| refused(&authorization, READER, &w.group, &w.resource, &["list", "watch"])).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_namespaces_that_come_back_are_those_that_a_cluster_starts_with() {
+    assert_eq!(controllers::workers::system_namespaces::NAMES, bootstrap::NAMESPACES);
 }

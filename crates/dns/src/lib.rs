@@ -4,27 +4,40 @@
 //!
 //! Invariants:
 //! - [`zone::answer`] is pure: a question and the services give records;
-//! - names outside of the cluster's domain go to the machine's own name servers, unchanged;
-//! - names inside never leave the machine;
+//! - what is done with a question is what the Corefile says: all that it says, or it is refused as a whole;
+//! - names inside of the cluster never leave the machine unless the Corefile says so;
 //! - who asks about the cluster waits for nobody who asks about the rest of the world or holds connections open.
 //!
 //! Must not know: the store, how packets reach the server.
 
-mod answer;
-mod forward;
+mod batch;
+mod corefile;
 #[doc(hidden)]
 pub mod fuzzed;
+mod http;
+#[cfg(test)]
+mod kit;
 mod limits;
+mod live;
+mod message;
+mod metrics;
+mod names;
+mod packets;
+mod plan;
 mod queue;
+mod respond;
 mod serve;
+mod step;
+mod steps;
 pub mod world;
 pub mod zone;
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use client::Hub;
-use k8s_openapi::api::core::v1::Service;
+use client::{Hub, Informer, Recorder};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use tokio_util::sync::CancellationToken;
 
@@ -41,9 +54,52 @@ pub struct Config {
     pub resolv_conf: PathBuf,
 }
 
+/// What the server follows.
+pub struct Sources {
+    /// All services.
+    pub services: Informer<Service>,
+    /// All endpoint slices.
+    pub slices: Informer<EndpointSlice>,
+    /// All namespaces.
+    pub namespaces: Informer<Namespace>,
+    /// The ConfigMap with the Corefile, and no other.
+    pub maps: Informer<ConfigMap>,
+    /// The ConfigMap with what it imports.
+    pub custom: Informer<ConfigMap>,
+    /// Makes the informer of all pods, if a Corefile asks for it.
+    pub pods: Box<dyn Fn() -> Informer<Pod> + Send + Sync>,
+}
+
+impl Sources {
+    /// Those of a hub.
+    pub fn of(hub: Hub) -> Self {
+        Sources {
+            services: hub.informer(),
+            slices: hub.informer(),
+            namespaces: hub.informer(),
+            maps: hub.named(live::NAMESPACE, live::NAME),
+            custom: hub.named(live::NAMESPACE, live::CUSTOM),
+            pods: Box::new(move || hub.informer()),
+        }
+    }
+}
+
 /// Serves until `stop`. An error means that the address could not be had, or that serving ended by itself.
-pub async fn run(hub: Hub, config: Config, stop: CancellationToken) -> std::io::Result<()> {
-    let world = world::World::follow(&hub.informer::<Service>(), &hub.informer::<EndpointSlice>());
-    let server = serve::Server::bind(config, world).await?;
-    stop.run_until_cancelled(server.run()).await.map_or(Ok(()), Err)
+pub async fn run(sources: Sources, config: Config, events: Recorder, stop: CancellationToken) -> std::io::Result<()> {
+    let Sources { services, slices, namespaces, maps, custom, pods } = sources;
+    let world = world::World::follow(&services, &slices, &namespaces);
+    // Pods are followed from the first Corefile on that asks for them.
+    let once = std::sync::Once::new();
+    let environment = steps::Environment {
+        world,
+        synced: Arc::new(move || services.is_synced() && slices.is_synced() && namespaces.is_synced()),
+        pods: Arc::new(move |world| once.call_once(|| world.follow_pods(&pods()))),
+        address: IpAddr::V4(config.address),
+        port: config.port,
+        resolv_conf: config.resolv_conf,
+        upstream_port: 53,
+        metrics: Arc::default(),
+    };
+    let live = live::Live::start(environment, config.domain, events).await?;
+    stop.run_until_cancelled(live.follow(&maps, &custom)).await.map_or(Ok(()), Err)
 }

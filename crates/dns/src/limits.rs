@@ -40,10 +40,54 @@ pub(crate) const QUESTION: usize = 1500;
 /// Bytes of datagrams that may wait in the socket, of all clients: some thousand questions, each counted with what the
 /// kernel keeps about it. Its default is full after 200.
 pub(crate) const BUFFER: usize = 4 << 20;
-/// How long one name server may take.
+/// How long one name server may take, if the Corefile does not say it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
-/// How many name servers are asked.
-pub(crate) const SERVERS: usize = 3;
+/// How long all name servers of one question may take (CoreDNS: 5 s).
+pub(crate) const FORWARDING: Duration = Duration::from_secs(5);
+/// Name servers that one directive may name (CoreDNS: 15).
+pub(crate) const SERVERS: usize = 15;
+/// As much of the machine's resolver configuration is read.
+pub(crate) const RESOLVER: u64 = 64 << 10;
+/// How many answers may ask for each other to be complete: names that stand for names.
+pub(crate) const DEPTH: u8 = 8;
+/// How many answers one question may ask for, all together.
+pub(crate) const LOOKUPS: usize = 32;
+/// How many names may stand for each other within the cluster (CoreDNS: 10).
+pub(crate) const ALIASES: usize = 10;
+/// Words of a Corefile, with what it imports.
+pub(crate) const WORDS: usize = 100_000;
+/// Server blocks of a Corefile.
+pub(crate) const BLOCKS: usize = 256;
+/// Ports of a Corefile, and as many for probes and metrics.
+pub(crate) const PORTS: usize = 16;
+/// Answers kept as bytes, of each port.
+pub(crate) const PACKETS: usize = 4096;
+/// Bytes of the longest of them, and of the longest question.
+pub(crate) const PACKET: usize = 1500;
+/// Records of answers with several records that are kept ready.
+pub(crate) const MEMO: usize = 16 << 10;
+/// Counts of zones and types.
+pub(crate) const SERIES: usize = 1024;
+/// Connections to one port for probes and metrics.
+pub(crate) const WATCHERS: usize = 16;
+/// Bytes of a request there.
+pub(crate) const HEAD: usize = 4 << 10;
+/// Rules of one `rewrite` or `template`.
+pub(crate) const RULES: usize = 1024;
+/// Bytes of a regular expression (CoreDNS: 10,000).
+pub(crate) const PATTERN: usize = 10_000;
+/// Bytes of a regular expression made ready.
+pub(crate) const PATTERN_COMPILED: usize = 256 << 10;
+/// Regular expressions of a Corefile.
+pub(crate) const PATTERNS: usize = 256;
+/// Bytes that one template may make.
+pub(crate) const TEMPLATE: usize = 4 << 10;
+/// Addresses in `hosts`.
+pub(crate) const HOSTS: usize = 100_000;
+/// Answers that one `cache` keeps of either sort, unless the Corefile says less (CoreDNS: 10,000).
+pub(crate) const CACHED: usize = 10_000;
+/// Bytes of the answers that one `cache` keeps of either sort.
+pub(crate) const CACHED_BYTES: usize = 16 << 20;
 
 /// Those of a server.
 pub(crate) const LIMITS: Limits = Limits {

@@ -13,12 +13,10 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::answer::{Reply, reply};
-use crate::forward::Upstream;
-use crate::limits::{BUFFER, Connection, Connections, LIMITS, Limits, Permits, QUESTION};
+use crate::batch::{Batch, send};
+use crate::limits::{BUFFER, Connection, Connections, Limits, Permits};
 use crate::queue::Queue;
-use crate::world::World;
-use crate::Config;
+use crate::respond::{Reply, Slot, reply};
 
 /// How long nobody is accepted after the machine refused a connection: there are no descriptors left.
 const BREATH: Duration = Duration::from_millis(100);
@@ -32,44 +30,38 @@ pub(crate) struct Server {
 }
 
 struct Shared {
-    domain: String,
-    world: World,
-    upstream: Upstream,
+    slot: Slot,
     forwarded: Arc<Permits>,
     connections: Arc<Connections>,
     idle: Duration,
 }
 
 impl Server {
-    pub(crate) async fn bind(config: Config, world: World) -> io::Result<Self> {
-        let upstream = Upstream::new(config.resolv_conf, IpAddr::V4(config.address));
-        Self::limited((config.address, config.port).into(), config.domain, world, upstream, LIMITS).await
-    }
-
-    async fn limited(
-        address: SocketAddr,
-        domain: String,
-        world: World,
-        upstream: Upstream,
-        limits: Limits,
-    ) -> io::Result<Self> {
+    /// Listens at an address, and answers what the slot says. Questions that wait for others share places with those of
+    /// other ports.
+    pub(crate) async fn bind(address: SocketAddr, slot: Slot, forwarded: Arc<Permits>, limits: Limits) -> io::Result<Self> {
         let udp = Arc::new(UdpSocket::bind(address).await?);
         if let Err(error) = setsockopt(&udp, sockopt::RcvBufForce, &BUFFER) {
             tracing::debug!(%error, "the cluster DNS has the machine's default for datagrams that wait");
         }
         // With port 0 TCP follows UDP.
         let tcp = TcpListener::bind((address.ip(), udp.local_addr()?.port())).await?;
-        let forwarded = Permits::new(limits.forwarded, limits.forwarded_each);
         let connections = Connections::new(limits.connections, limits.connections_each);
-        let shared = Shared { domain, world, upstream, forwarded, connections, idle: limits.idle };
+        let shared = Shared { slot, forwarded, connections, idle: limits.idle };
         Ok(Server { shared: Arc::new(shared), udp, tcp, limits })
+    }
+
+    /// Where it listens.
+    #[cfg(test)]
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.udp.local_addr()
     }
 
     /// Serves until it is dropped, and everything under way with it. It returns only when something is broken.
     pub(crate) async fn run(self) -> io::Error {
         let queue = Arc::new(Queue::new(self.limits.waiting));
         let mut tasks = JoinSet::new();
-        tasks.spawn(receive(self.udp.clone(), queue.clone()));
+        tasks.spawn(receive(self.udp.clone(), queue.clone(), self.shared.slot.clone()));
         tasks.spawn(datagrams(self.udp, queue, self.shared.clone()));
         tasks.spawn(streams(self.tcp, self.shared));
         // None of them ends but by a panic.
@@ -78,14 +70,31 @@ impl Server {
     }
 }
 
-/// Takes datagrams off the socket, which has room for few, and for all clients alike.
-async fn receive(udp: Arc<UdpSocket>, queue: Arc<Queue>) {
-    let mut datagram = [0; QUESTION];
+/// Takes datagrams off the socket, which has room for few, and for all clients alike. What was answered before is answered
+/// at once: that takes less time than to wait. The rest waits for its client's turn.
+async fn receive(udp: Arc<UdpSocket>, queue: Arc<Queue>, slot: Slot) {
+    let (mut batch, mut answers): (_, Vec<(SocketAddr, Vec<u8>)>) = (Batch::new(), Vec::new());
     loop {
         // An error belongs to an earlier answer that nobody took.
-        if let Ok((length, client)) = udp.recv_from(&mut datagram).await {
-            queue.push(client, &datagram[..length]);
+        if batch.receive(&udp).await.is_err() {
+            continue;
         }
+        let mut ready = 0;
+        for (client, datagram, within) in batch.datagrams() {
+            if ready == answers.len() {
+                answers.push((client, Vec::new()));
+            }
+            let (to, answer) = &mut answers[ready];
+            if within && slot.again(datagram, answer) {
+                *to = client;
+                ready += 1;
+            } else {
+                queue.push(client, datagram);
+            }
+        }
+        send(&udp, &answers[..ready]);
+        // Answering never waits for anything: others on this thread get their turn here.
+        tokio::task::consume_budget().await;
     }
 }
 
@@ -97,21 +106,16 @@ async fn datagrams(udp: Arc<UdpSocket>, queue: Arc<Queue>, shared: Arc<Shared>) 
             Some(_) = waiting.join_next() => continue,
             next = queue.pop() => next,
         };
-        let answer = match reply(&shared.world, &shared.domain, &question, false) {
+        let answer = match reply(&shared.slot, &shared.forwarded, &question, false, client.ip()).await {
             Reply::Silence => continue,
             Reply::Answer(answer) => answer,
-            Reply::Elsewhere(failure) => match shared.forwarded.take(client.ip()) {
-                None => failure,
-                Some(permit) => {
-                    let (shared, udp) = (shared.clone(), udp.clone());
-                    waiting.spawn(async move {
-                        let answer = shared.upstream.ask(&question, false).await.unwrap_or(failure);
-                        let _ = udp.try_send_to(&answer, client);
-                        drop(permit);
-                    });
-                    continue;
-                }
-            },
+            Reply::Waiting(answer) => {
+                let udp = udp.clone();
+                waiting.spawn(async move {
+                    let _ = udp.try_send_to(&answer.await, client);
+                });
+                continue;
+            }
         };
         let _ = udp.try_send_to(&answer, client);
         // Answering never waits for anything: others on this thread get their turn here.
@@ -166,13 +170,10 @@ impl Shared {
         loop {
             let question = timeout(self.idle, read(&mut stream)).await??;
             place.heard();
-            let answer = match reply(&self.world, &self.domain, &question, true) {
+            let answer = match reply(&self.slot, &self.forwarded, &question, true, client).await {
                 Reply::Silence => return Ok(()),
                 Reply::Answer(answer) => answer,
-                Reply::Elsewhere(failure) => match self.forwarded.take(client) {
-                    None => failure,
-                    Some(_permit) => self.upstream.ask(&question, true).await.unwrap_or(failure),
-                },
+                Reply::Waiting(answer) => answer.await,
             };
             let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
             timeout(self.idle, stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat())).await??;

@@ -1,18 +1,32 @@
-//! Questions and answers of the cluster's domain, as the specification
-//! (`kubernetes/dns`, schema version 1.1.0) has them. Pure.
+//! Questions and answers of the cluster's domain, as the specification (`kubernetes/dns`, schema version 1.1.0) and
+//! CoreDNS' `kubernetes` plug-in have them. Pure.
+//!
+//! Where CoreDNS contradicts the standards, the standards win, so that nobody who keeps a denial denies too much
+//! (RFC 2308, RFC 8020): a name with something below it exists (`_tcp.<service>`, `dns.<domain>`), and whether a name
+//! exists does not depend on the type that is asked for (TXT, SOA).
 
-use std::net::Ipv4Addr;
+use std::collections::HashSet;
+use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Service, ServicePort};
+use k8s_openapi::api::core::v1::Service;
 use meta::Key;
+use meta::selector::Labels;
 
-use crate::world::{Endpoint, State, cluster_ip, dashed};
+use crate::world::State;
+
+mod reverse;
+mod service;
+
+pub(crate) use reverse::address;
+
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// IPv4 addresses.
     A,
+    /// IPv6 addresses.
+    Aaaa,
     /// Ports and hosts.
     Srv,
     /// Names of addresses.
@@ -21,7 +35,11 @@ pub enum Kind {
     Txt,
     /// The zone's own record.
     Soa,
-    /// Anything else, which no name here has: AAAA above all, as the cluster has IPv4 addresses.
+    /// The zone's servers.
+    Ns,
+    /// The name that a name stands for.
+    Cname,
+    /// Anything else, which no name here has.
     Other,
 }
 
@@ -37,14 +55,18 @@ pub struct Record {
 /// The content of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Data {
-    /// An address.
-    A(Ipv4Addr),
+    /// An address of either family.
+    Address(IpAddr),
     /// Another name.
     Cname(String),
-    /// A port at a host.
-    Srv(u16, String),
+    /// Weight, port and host.
+    Srv(u16, u16, String),
     /// The name of an address.
     Ptr(String),
+    /// A server of the zone.
+    Ns(String),
+    /// The zone's own record.
+    Soa,
     /// A text.
     Txt(String),
 }
@@ -54,44 +76,123 @@ pub enum Data {
 pub enum Answer {
     /// The name exists. Records may be none: it has no record of that kind. The second list goes along (SRV: addresses).
     Found(Vec<Record>, Vec<Record>),
+    /// The name is another's; addresses of the kind that was asked for are there.
+    Alias(String),
     /// The name does not exist.
     NoSuchName,
     /// Not ours.
     Elsewhere,
 }
 
+/// Which pods have a name of the form `10-244-0-5.<namespace>.pod`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pods {
+    /// None.
+    Disabled,
+    /// Every address in a namespace that there is.
+    Insecure,
+    /// Those that are there.
+    Verified,
+}
+
+/// What a server answers of the cluster (CoreDNS: options of the directive `kubernetes`).
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Zones, without a dot at either end; the first that is no reverse zone is the cluster's domain.
+    pub zones: Vec<String>,
+    /// Seconds for which an answer, or the absence of a name, may be kept.
+    pub ttl: u32,
+    /// Names of pods.
+    pub pods: Pods,
+    /// An endpoint without a host name has its pod's name instead of its address.
+    pub pod_names: bool,
+    /// The only namespaces that there are, if there are any here.
+    pub namespaces: HashSet<String>,
+    /// Only namespaces with such labels.
+    pub namespace_labels: Option<Labels>,
+    /// Only services with such labels.
+    pub labels: Option<Labels>,
+    /// A service with a cluster address and no ready endpoint does not exist.
+    pub ignore_empty: bool,
+    /// Endpoints are known.
+    pub endpoints: bool,
+    /// Where the server listens.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Options {
+    /// As kubeadm configures CoreDNS, but for the time that answers may be kept.
+    pub fn of(domain: &str) -> Self {
+        Options {
+            zones: [domain, "in-addr.arpa", "ip6.arpa"].map(str::to_owned).to_vec(),
+            ttl: 5,
+            pods: Pods::Insecure,
+            pod_names: false,
+            namespaces: HashSet::new(),
+            namespace_labels: None,
+            labels: None,
+            ignore_empty: false,
+            endpoints: true,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// The most special of the zones that a name is in.
+    pub fn zone(&self, name: &str) -> Option<&str> {
+        self.zones.iter().filter(|zone| within(name, zone)).max_by_key(|zone| zone.len()).map(String::as_str)
+    }
+
+    /// The cluster's domain.
+    pub fn domain(&self) -> &str {
+        self.zones.iter().find(|zone| !reverse::is_zone(zone)).map_or("", String::as_str)
+    }
+}
+
+/// Whether a name is that zone, or in it. Neither has a final dot.
+pub fn within(name: &str, zone: &str) -> bool {
+    zone.is_empty() || name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
 /// Answers a question. `name` is in lower case, without a final dot.
-pub fn answer(state: &State, domain: &str, name: &str, kind: Kind) -> Answer {
-    if let Some(address) = reverse(name) {
-        return pointer(state, domain, name, address, kind);
+pub fn answer(state: &State, options: &Options, name: &str, kind: Kind) -> Answer {
+    let Some(zone) = options.zone(name) else { return Answer::Elsewhere };
+    let asked = Asked { state, options, zone, name, kind };
+    let rest = name[..name.len() - zone.len()].trim_end_matches('.');
+    if rest.is_empty() {
+        return asked.apex();
     }
-    let Some(rest) = name.strip_suffix(domain).map(|r| r.trim_end_matches('.')) else { return Answer::Elsewhere };
-    if !rest.is_empty() && !name.ends_with(&format!(".{domain}")) {
-        return Answer::Elsewhere;
+    if reverse::is_zone(zone) {
+        return asked.pointer();
     }
-    let mut labels: Vec<&str> = rest.split('.').filter(|l| !l.is_empty()).collect();
+    let mut labels: Vec<&str> = rest.split('.').collect();
     labels.reverse();
-    let asked = Asked { state, domain, name, kind };
     match labels[..] {
-        // The domain itself and the two branches exist, but have no records.
-        [] | ["svc" | "pod"] => Answer::Found(Vec::new(), Vec::new()),
+        // The two branches exist, but have no records.
+        ["svc" | "pod"] => Answer::nothing(),
+        ["dns"] => Answer::nothing(),
+        ["dns", "ns"] => asked.server(),
         ["dns-version"] => asked.only(Kind::Txt, Data::Txt("1.1.0".to_owned())),
-        ["svc", namespace] | ["pod", namespace] if state.has_namespace(namespace) => {
-            Answer::Found(Vec::new(), Vec::new())
-        }
+        ["svc" | "pod", namespace, ..] if !asked.exposed(namespace) => Answer::NoSuchName,
+        ["svc" | "pod", _] => Answer::nothing(),
         ["svc", namespace, service] => asked.service(namespace, service),
-        ["svc", namespace, service, protocol, port] if protocol.starts_with('_') && port.starts_with('_') => {
-            asked.port(namespace, service, &protocol[1..], &port[1..])
-        }
         ["svc", namespace, service, host] => asked.endpoint(namespace, service, host),
-        ["pod", namespace, pod] => asked.pod(namespace, pod),
+        ["svc", namespace, service, protocol, port] => asked.port(namespace, service, bare(protocol), bare(port)),
+        ["pod", namespace, pod] | ["pod", namespace, pod, _] | ["pod", namespace, pod, _, _] => asked.pod(namespace, pod),
         _ => Answer::NoSuchName,
+    }
+}
+
+impl Answer {
+    /// The name exists, and has nothing of the kind.
+    fn nothing() -> Self {
+        Answer::Found(Vec::new(), Vec::new())
     }
 }
 
 struct Asked<'a> {
     state: &'a State,
-    domain: &'a str,
+    options: &'a Options,
+    zone: &'a str,
     name: &'a str,
     kind: Kind,
 }
@@ -106,137 +207,98 @@ impl Asked<'_> {
         Record { name: self.name.to_owned(), data }
     }
 
-    fn service(&self, namespace: &str, name: &str) -> Answer {
-        let Some(service) = self.state.service(namespace, name) else { return Answer::NoSuchName };
-        if let Some(target) = external_name(service) {
-            // The client follows: the other name is not ours.
-            return Answer::Found(vec![self.record(Data::Cname(target))], Vec::new());
-        }
-        if let Some(address) = cluster_ip(service) {
-            return match self.kind {
-                Kind::Srv => self.ports_of(service, |_, _| true),
-                _ => self.only(Kind::A, Data::A(address)),
-            };
-        }
-        let endpoints = self.state.endpoints(&Key::new(namespace, name));
-        if endpoints.is_empty() {
-            return Answer::NoSuchName;
-        }
-        match self.kind {
-            Kind::A => {
-                let records = endpoints.iter().map(|e| self.record(Data::A(e.address)));
-                Answer::Found(records.collect(), Vec::new())
+    /// The addresses of the kind that is asked for.
+    fn addresses(&self, all: impl IntoIterator<Item = IpAddr>) -> Vec<Record> {
+        let mut wanted: Vec<IpAddr> = Vec::new();
+        for address in all.into_iter().filter(|a| of_kind(*a, self.kind)) {
+            if !wanted.contains(&address) {
+                wanted.push(address);
             }
-            Kind::Srv => self.ports_at(namespace, name, &endpoints, |_, _| true),
-            _ => Answer::Found(Vec::new(), Vec::new()),
         }
+        wanted.into_iter().map(|a| self.record(Data::Address(a))).collect()
     }
 
-    fn port(&self, namespace: &str, name: &str, protocol: &str, port: &str) -> Answer {
-        let Some(service) = self.state.service(namespace, name) else { return Answer::NoSuchName };
-        let wanted = |p: &str, n: &str| p == protocol && n == port;
-        let found = if cluster_ip(service).is_some() {
-            self.ports_of(service, wanted)
-        } else {
-            self.ports_at(namespace, name, &self.state.endpoints(&Key::new(namespace, name)), wanted)
+    fn exposed(&self, name: &str) -> bool {
+        let only = &self.options.namespaces;
+        let Some(namespace) = self.state.namespace(name).filter(|_| only.is_empty() || only.contains(name)) else {
+            return false;
         };
-        match found {
-            Answer::Found(records, _) if records.is_empty() => Answer::NoSuchName,
-            Answer::Found(..) if self.kind != Kind::Srv => Answer::Found(Vec::new(), Vec::new()),
-            other => other,
-        }
+        let labels = namespace.metadata.labels.as_ref();
+        let wanted = self.options.namespace_labels.as_ref();
+        wanted.is_none_or(|wanted| wanted.matches(|key| labels?.get(key).map(String::as_str)))
     }
 
-    fn ports_of(&self, service: &Service, wanted: impl Fn(&str, &str) -> bool) -> Answer {
-        let host = self.service_name(&client::informer::key_of(service));
-        let ports = service.spec.iter().flat_map(|s| s.ports.iter().flatten());
-        let records: Vec<Record> = ports
-            .filter(|p| wanted(&protocol(p), p.name.as_deref().unwrap_or("")))
-            .filter_map(|p| Some(self.record(Data::Srv(u16::try_from(p.port).ok()?, host.clone()))))
-            .collect();
-        let address = cluster_ip(service).map(|ip| Record { name: host, data: Data::A(ip) });
-        Answer::Found(records, address.into_iter().collect())
+    fn find(&self, namespace: &str, name: &str) -> Option<&Service> {
+        let service = self.state.service(namespace, name)?;
+        let labels = service.metadata.labels.as_ref();
+        let wanted = self.options.labels.as_ref();
+        let shown = wanted.is_none_or(|wanted| wanted.matches(|key| labels?.get(key).map(String::as_str)));
+        shown.then_some(service)
     }
 
-    fn ports_at(
-        &self,
-        namespace: &str,
-        name: &str,
-        endpoints: &[Endpoint],
-        wanted: impl Fn(&str, &str) -> bool,
-    ) -> Answer {
-        let service = self.service_name(&Key::new(namespace, name));
-        let (mut records, mut addresses) = (Vec::new(), Vec::new());
-        for endpoint in endpoints {
-            let host = format!("{}.{service}", endpoint.host);
-            for (_, _, number) in endpoint.ports.iter().filter(|(n, p, _)| wanted(p, n)) {
-                records.push(self.record(Data::Srv(*number, host.clone())));
+    fn apex(&self) -> Answer {
+        match self.kind {
+            Kind::Soa => Answer::Found(vec![self.record(Data::Soa)], Vec::new()),
+            Kind::Ns => {
+                let servers = self.servers();
+                let mut names: Vec<&String> = servers.iter().map(|(name, _)| name).collect();
+                names.dedup();
+                let records = names.into_iter().map(|name| self.record(Data::Ns(name.clone()))).collect();
+                let address = |(name, address): &(String, IpAddr)| Record { name: name.clone(), data: Data::Address(*address) };
+                Answer::Found(records, servers.iter().map(address).collect())
             }
-            addresses.push(Record { name: host, data: Data::A(endpoint.address) });
-        }
-        Answer::Found(records, addresses)
-    }
-
-    fn endpoint(&self, namespace: &str, service: &str, host: &str) -> Answer {
-        let key = Key::new(namespace, service);
-        if self.state.service(namespace, service).is_none_or(|s| cluster_ip(s).is_some()) {
-            return Answer::NoSuchName;
-        }
-        let mut found: Vec<Record> = Vec::new();
-        for endpoint in self.state.endpoints(&key).into_iter().filter(|e| e.host == host || dashed(e.address) == host) {
-            found.push(self.record(Data::A(endpoint.address)));
-        }
-        match (found.is_empty(), self.kind) {
-            (true, _) => Answer::NoSuchName,
-            (false, Kind::A) => Answer::Found(found, Vec::new()),
-            (false, _) => Answer::Found(Vec::new(), Vec::new()),
+            _ => Answer::nothing(),
         }
     }
 
-    /// `10-244-0-5.<namespace>.pod`: the address is in the name (CoreDNS: `pods insecure`, as kubeadm sets it).
+    /// `ns.dns.<domain>`.
+    fn server(&self) -> Answer {
+        Answer::Found(self.addresses(self.servers().into_iter().map(|(_, address)| address)), Vec::new())
+    }
+
+    /// The services that stand for this server, or its own addresses if there are none.
+    fn servers(&self) -> Vec<(String, IpAddr)> {
+        let own = &self.options.addresses;
+        let mut found = Vec::new();
+        for key in own.iter().flat_map(|address| self.state.by_endpoint(*address)) {
+            let Some(service) = self.state.service(&key.namespace, &key.name) else { continue };
+            found.extend(crate::world::cluster_ips(service).map(|ip| (self.service_name(key), ip)));
+        }
+        if found.is_empty() {
+            found = own.iter().map(|address| (format!("ns.dns.{}", self.zone), *address)).collect();
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    /// `10-244-0-5.<namespace>.pod`: the address is in the name.
     fn pod(&self, namespace: &str, pod: &str) -> Answer {
-        match pod.replace('-', ".").parse() {
-            Ok(address) if self.state.has_namespace(namespace) => self.only(Kind::A, Data::A(address)),
-            _ => Answer::NoSuchName,
+        let four = pod.matches('-').count() == 3 && !pod.contains("--");
+        let address: Option<IpAddr> = pod.replace('-', if four { "." } else { ":" }).parse().ok();
+        let there = |address: &IpAddr| match self.options.pods {
+            Pods::Disabled => false,
+            Pods::Insecure => true,
+            Pods::Verified => self.state.has_pod(namespace, *address),
+        };
+        match address.filter(there) {
+            Some(address) => Answer::Found(self.addresses([address]), Vec::new()),
+            None => Answer::NoSuchName,
         }
     }
 
     fn service_name(&self, key: &Key) -> String {
-        format!("{}.{}.svc.{}", key.name, key.namespace, self.domain)
+        format!("{}.{}.svc.{}", key.name, key.namespace, self.options.domain())
     }
 }
 
-fn pointer(state: &State, domain: &str, name: &str, address: Ipv4Addr, kind: Kind) -> Answer {
-    let mut names = Vec::new();
-    if let Some(key) = state.by_address(address) {
-        names.push(format!("{}.{}.svc.{domain}", key.name, key.namespace));
-    }
-    for key in state.by_endpoint(address) {
-        for endpoint in state.endpoints(key).into_iter().filter(|e| e.address == address) {
-            names.push(format!("{}.{}.{}.svc.{domain}", endpoint.host, key.name, key.namespace));
-        }
-    }
-    if names.is_empty() {
-        // The address may be known to the machine's name servers.
-        return Answer::Elsewhere;
-    }
-    let record = |target| Record { name: name.to_owned(), data: Data::Ptr(target) };
-    let records = if kind == Kind::Ptr { names.into_iter().map(record).collect() } else { Vec::new() };
-    Answer::Found(records, Vec::new())
+fn of_kind(address: IpAddr, kind: Kind) -> bool {
+    matches!((address, kind), (IpAddr::V4(_), Kind::A) | (IpAddr::V6(_), Kind::Aaaa))
 }
 
-fn reverse(name: &str) -> Option<Ipv4Addr> {
-    let labels: Vec<&str> = name.strip_suffix(".in-addr.arpa")?.split('.').rev().collect();
-    labels.join(".").parse().ok()
-}
-
-fn external_name(service: &Service) -> Option<String> {
-    let spec = service.spec.as_ref().filter(|s| s.type_.as_deref() == Some("ExternalName"))?;
-    Some(spec.external_name.as_deref()?.trim_end_matches('.').to_owned())
-}
-
-fn protocol(port: &ServicePort) -> String {
-    port.protocol.as_deref().unwrap_or("TCP").to_ascii_lowercase()
+/// `_http` is `http`.
+fn bare(label: &str) -> &str {
+    label.strip_prefix('_').unwrap_or(label)
 }
 
 #[cfg(test)]

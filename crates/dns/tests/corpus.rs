@@ -1,4 +1,4 @@
-//! The kept corpus of the fuzz target for questions to the cluster DNS.
+//! The kept corpora of the fuzz targets for questions to the cluster DNS, and for its Corefile.
 
 #[macro_use]
 #[path = "../../../fuzz/kept.rs"]
@@ -6,4 +6,4 @@ mod kept;
 
 use dns::fuzzed;
 
-corpus!(dns);
+corpus!(dns, corefile);

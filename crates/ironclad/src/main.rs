@@ -3,8 +3,11 @@
 //! The binary links the two arms, the API server and the actors, and is their only meeting point
 //! beside the tests. It also answers to the name `kubectl`.
 
+mod clusters;
 mod commands;
 mod dirs;
+mod durable;
+mod home;
 mod out;
 mod up;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use meta::{Gvk, Gvr};
 
 use crate::rules::Rules;
+use crate::scale::Scale;
 
 /// The verbs of a resource, named as discovery names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,5 +173,11 @@ impl Descriptor {
     /// The subresource of that name.
     pub fn subresource(&self, name: &str) -> Option<&Subresource> {
         self.subresources.iter().find(|s| s.name == name)
+    }
+
+    /// Who makes the table of what is at a path of it: the kind itself, unless there are objects of another one.
+    pub fn printer(&self, subresource: &str) -> Arc<dyn Rules> {
+        let other = self.subresource(subresource).and_then(|subresource| subresource.gvk);
+        if other.is_some_and(|(_, _, kind)| kind == "Scale") { Arc::new(Scale) } else { self.rules.clone() }
     }
 }

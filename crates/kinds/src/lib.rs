@@ -14,6 +14,7 @@ pub mod kinds;
 pub mod podspec;
 pub mod print;
 pub mod rules;
+mod scale;
 pub mod tree;
 pub mod validate;
 pub mod view;

@@ -130,6 +130,11 @@ pub trait Rules: Send + Sync + 'static {
         None
     }
 
+    /// Why the object of a name cannot be deleted, if it cannot. A deletion of all that is selected does not ask.
+    fn undeletable(&self, _name: &str) -> Option<&'static str> {
+        None
+    }
+
     /// What deletion does to dependents when the client does not say: `true` orphans them.
     fn orphans_by_default(&self) -> bool {
         false

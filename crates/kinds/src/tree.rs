@@ -84,10 +84,17 @@ pub fn is_zero(value: &Value) -> bool {
 }
 
 /// Upstream's semantic equality: what is absent equals what is null, empty or false, and quantities are
-/// not looked at closer (they were made canonical when they were decoded).
-pub fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
-    equal("", a, b, |_, v| !v.is_number() && is_zero(v))
+/// not looked at closer (they were made canonical when they were decoded). `name` is that of the field: in a map of
+/// texts every text is something.
+pub fn same(name: &str, a: Option<&Value>, b: Option<&Value>) -> bool {
+    equal(name, a, b, |name, v| !v.is_number() && is_zero(v) || is_no_divisor(name, v))
 }
+
+/// The fields that are maps of texts.
+const MAPS: [&str; 11] = [
+    "annotations", "binaryData", "data", "deprecatedTopology", "labels", "matchLabels", "nodeSelector", "options", "selector",
+    "userAnnotations", "volumeAttributes",
+];
 
 /// Structs of a pod's specification that are no pointers in upstream: an empty one is like none.
 const EMBEDDED: [&str; 5] = ["resources", "preference", "podAffinityTerm", "metadata", "spec"];
@@ -99,18 +106,27 @@ pub fn same_pointers(a: Option<&Value>, b: Option<&Value>) -> bool {
         Value::Null => true,
         Value::Array(items) => items.is_empty(),
         Value::Object(fields) => fields.is_empty() && EMBEDDED.contains(&name),
-        _ => false,
+        value => is_no_divisor(name, value),
     })
+}
+
+/// A divisor of nothing is what is printed when there is none.
+fn is_no_divisor(name: &str, value: &Value) -> bool {
+    name == "divisor" && value == "0"
 }
 
 /// `nothing` says whether the value of a field is like none.
 fn equal(name: &str, a: Option<&Value>, b: Option<&Value>, nothing: fn(&str, &Value) -> bool) -> bool {
+    let of_texts = MAPS.contains(&name);
     let same = |name: &str, a: Option<&Value>, b: Option<&Value>| equal(name, a, b, nothing);
     match (a.filter(|v| !nothing(name, v)), b.filter(|v| !nothing(name, v))) {
         (None, None) => true,
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
-            let added = |(k, v): (&String, &Value)| a.contains_key(k) || same(k, None, Some(v));
-            a.iter().all(|(k, v)| same(k, Some(v), b.get(k))) && b.iter().all(added)
+            let entry = |k: &String, v: &Value, other: Option<&Value>| match v {
+                Value::String(_) if of_texts => Some(v) == other,
+                _ => same(k, Some(v), other),
+            };
+            a.iter().all(|(k, v)| entry(k, v, b.get(k))) && b.iter().all(|(k, v)| a.contains_key(k) || entry(k, v, None))
         }
         (Some(Value::Array(a)), Some(Value::Array(b))) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same("", Some(a), Some(b)))
@@ -121,7 +137,8 @@ fn equal(name: &str, a: Option<&Value>, b: Option<&Value>, nothing: fn(&str, &Va
 
 /// Whether both objects have the same value at a path.
 pub fn same_at(new: &Object, old: &Object, path: &str) -> bool {
-    same(new.at(path), old.at(path))
+    let name = path.rsplit('.').next().unwrap_or(path);
+    same(name, new.at(path), old.at(path))
 }
 
 #[cfg(test)]
@@ -131,13 +148,52 @@ mod tests {
 
     #[test]
     fn sameness_ignores_what_is_empty() {
-        assert!(same(Some(&json!({"a": 1, "b": [], "c": {"d": null}})), Some(&json!({"a": 1, "c": {}}))));
-        assert!(!same(Some(&json!({"a": 0})), Some(&json!({}))));
-        assert!(!same(Some(&json!([1, 2])), Some(&json!([2, 1]))));
+        assert!(same("", Some(&json!({"a": 1, "b": [], "c": {"d": null}})), Some(&json!({"a": 1, "c": {}}))));
+        assert!(!same("", Some(&json!({"a": 0})), Some(&json!({}))));
+        assert!(!same("", Some(&json!([1, 2])), Some(&json!([2, 1]))));
         let (flag, none) = (json!({"x": 1, "a": false, "b": []}), json!({"x": 1}));
-        assert!(same(Some(&flag), Some(&none)) && !same_pointers(Some(&flag), Some(&none)));
+        assert!(same("", Some(&flag), Some(&none)) && !same_pointers(Some(&flag), Some(&none)));
         assert!(same_pointers(Some(&json!({"x": 1, "a": null, "b": [], "resources": {}})), Some(&none)));
         assert!(!same_pointers(Some(&json!({"x": 1, "namespaceSelector": {}})), Some(&none)));
+        assert!(same_pointers(Some(&json!({"x": 1, "divisor": "0"})), Some(&none)));
+        assert!(!same_pointers(Some(&json!({"x": 1, "divisor": "1"})), Some(&none)));
+    }
+
+    #[test]
+    fn an_empty_text_is_something_in_a_map() {
+        let object = |v| Object::from_value(v).unwrap_or_default();
+        let new = object(json!({"metadata": {"annotations": {"a": ""}}, "spec": {"nodeSelector": {"a": "", "b": "c"}, "host": ""}}));
+        let old = object(json!({"metadata": {"annotations": {}}, "spec": {"nodeSelector": {"b": "c"}}}));
+        for path in ["metadata.annotations", "metadata", "spec", "spec.nodeSelector"] {
+            assert!(!same_at(&new, &old, path) && !same_at(&old, &new, path) && same_at(&new, &new, path), "{path}");
+        }
+        assert!(same_at(&new, &old, "spec.host"));
+    }
+
+    /// Every map of texts is on the list.
+    #[test]
+    fn the_maps_are_known() {
+        let mut seen = std::collections::HashSet::new();
+        let mut maps = std::collections::BTreeSet::new();
+        let kinds = crate::all();
+        let mut left: Vec<&schema::Type> = kinds.iter().map(|kind| kind.schema.root()).collect();
+        while let Some(t) = left.pop() {
+            if !seen.insert(std::ptr::from_ref(t)) {
+                continue;
+            }
+            for field in &t.fields {
+                match &field.shape.kind {
+                    schema::Kind::Map { value, .. } if matches!(value.kind, schema::Kind::String | schema::Kind::Bytes) => {
+                        maps.insert(&*field.name);
+                    }
+                    schema::Kind::List { item: inner, .. } | schema::Kind::Map { value: inner, .. } => left.extend(inner.fields()),
+                    _ => left.extend(field.shape.fields()),
+                }
+            }
+        }
+        // What is sent and not kept.
+        maps.remove("stringData");
+        assert_eq!(maps.into_iter().collect::<Vec<_>>(), MAPS);
     }
 
     #[test]

@@ -153,7 +153,7 @@ pub fn refused(error: &clap::Error, root: &Command, arguments: &[String]) -> Res
             format!("flag needs an argument: {flag}\n{usage}")
         }
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
-            let short = command.get_arguments().find(|a| a.get_long() == Some(&long)).and_then(Arg::get_short);
+            let short = command.get_arguments().chain(root.get_arguments()).find(|a| a.get_long() == Some(&long)).and_then(Arg::get_short);
             let name = short.map_or(format!("--{long}"), |short| format!("-{short}, --{long}"));
             let (wrong, why) = (text(ContextKind::InvalidValue), error.source().map_or(String::new(), |s| s.to_string()));
             format!("invalid argument \"{wrong}\" for \"{name}\" flag: {why}\n{usage}")

@@ -11,6 +11,7 @@ mod commands;
 mod describe;
 mod discovery;
 mod failure;
+mod fetch;
 mod flags;
 mod manifest;
 mod pods;

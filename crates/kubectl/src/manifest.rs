@@ -1,4 +1,4 @@
-//! Documents from files, directories, standard input.
+//! Documents from files, directories, URLs, standard input.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::discovery::Resource;
 use crate::failure::Failure;
+use crate::fetch;
 use crate::session::Session;
 
 /// One document and where it comes from.
@@ -56,17 +57,29 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
 }
 
+/// Where documents come from.
+enum Source {
+    Stdin,
+    File(PathBuf),
+    Url(String),
+}
+
 /// Reads everything that `-f` names, with what could not be read in its place; `List` documents are opened.
 /// Fails if a name leads nowhere: then nothing is to be done for the others either. With `validate`, a document
 /// that is no object ends its file.
-pub fn read(names: &[String], recursive: bool, validate: bool) -> Result<Vec<Result<Document, Failure>>, Failure> {
+pub async fn read(
+    names: &[String],
+    recursive: bool,
+    validate: bool,
+) -> Result<Vec<Result<Document, Failure>>, Failure> {
     let mut sources = Vec::new();
     let mut failures = Vec::new();
     for name in names {
         match name.as_str() {
-            "-" => sources.push(None),
+            "-" => sources.push(Source::Stdin),
+            name if fetch::is_url(name) => sources.push(Source::Url(name.to_owned())),
             name => match files(Path::new(name), recursive, sources.is_empty()) {
-                Ok(found) => sources.extend(found.into_iter().map(Some)),
+                Ok(found) => sources.extend(found.into_iter().map(Source::File)),
                 Err(failure) => failures.push(failure),
             },
         }
@@ -74,13 +87,21 @@ pub fn read(names: &[String], recursive: bool, validate: bool) -> Result<Vec<Res
     Failure::collect(failures)?;
     let mut out = Vec::new();
     for source in sources {
-        let (name, content) = match &source {
-            None => ("STDIN".to_owned(), stdin()),
-            Some(path) => (path.display().to_string(), std::fs::read_to_string(path)),
+        let (name, content) = match source {
+            Source::Stdin => ("STDIN".to_owned(), stdin().map_err(|e| unreadable("STDIN", &e))),
+            Source::File(path) => {
+                let name = path.display().to_string();
+                let content = std::fs::read_to_string(path).map_err(|e| unreadable(&name, &e));
+                (name, content)
+            }
+            Source::Url(url) => {
+                let content = fetch::read(&url).await;
+                (url, content)
+            }
         };
         match content {
             Ok(content) => documents(&name, &content, validate, &mut out),
-            Err(error) => out.push(Err(unreadable(&name, &error))),
+            Err(failure) => out.push(Err(failure)),
         }
     }
     Ok(out)

@@ -80,8 +80,8 @@ pub async fn all_of(session: &Session, object: &Value, doing: &str) -> Result<Ve
     Ok(found)
 }
 
-/// The pod itself, or a pod of a workload: one that is ready before others.
-pub async fn first_of(session: &Session, object: Value, doing: &str) -> Result<Value, Failure> {
+/// The pod itself, or a pod of a workload: one that is ready before others. `told`: that there are others is said.
+pub async fn first_of(session: &Session, object: Value, doing: &str, told: bool) -> Result<Value, Failure> {
     if object["kind"] == "Pod" {
         return Ok(object);
     }
@@ -89,7 +89,7 @@ pub async fn first_of(session: &Session, object: Value, doing: &str) -> Result<V
     if found.is_empty() {
         return Err(Failure::message("timed out waiting for the condition"));
     }
-    if found.len() > 1 {
+    if told && found.len() > 1 {
         eprintln!("Found {} pods, using pod/{}", found.len(), found[0]["metadata"]["name"].as_str().unwrap_or(""));
     }
     Ok(found.swap_remove(0))

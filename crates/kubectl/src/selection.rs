@@ -125,7 +125,7 @@ pub async fn of_command(session: &Session, matches: &ArgMatches, words: &[String
         ));
     }
     let mut out = Vec::new();
-    for document in manifest::read(&files, flags::on(matches, "recursive"), false)? {
+    for document in manifest::read(&files, flags::on(matches, "recursive"), false).await? {
         let document = document?;
         let (resource, namespace) = document.place(session).await?;
         let name = Some(document.name().to_owned());

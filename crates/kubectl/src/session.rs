@@ -1,12 +1,13 @@
 //! The connection of one command: where the cluster is, as whom, and in which namespace.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use http::Request;
+use http::{HeaderName, HeaderValue, Request};
 use http_body_util::BodyExt;
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -235,7 +236,7 @@ async fn config(matches: &ArgMatches, local: Option<&Path>) -> Result<Config, Fa
     let fail = |e: kube::config::KubeconfigError| Failure::message(e.to_string());
     let kubeconfig = match flags::value(matches, "kubeconfig") {
         Some(path) => Some(read(Path::new(path))?),
-        None => match Kubeconfig::from_env().map_err(fail)? {
+        None => match from_env()? {
             Some(kubeconfig) => Some(kubeconfig),
             None => match fallback(local) {
                 Some(path) => Some(read(&path)?),
@@ -246,6 +247,7 @@ async fn config(matches: &ArgMatches, local: Option<&Path>) -> Result<Config, Fa
     let mut config = match kubeconfig {
         Some(kubeconfig) => {
             missing(matches, &kubeconfig)?;
+            impersonated(matches, &kubeconfig)?;
             Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(fail)?
         }
         None => Config::incluster().map_err(|_| {
@@ -266,6 +268,7 @@ async fn config(matches: &ArgMatches, local: Option<&Path>) -> Result<Config, Fa
     if !groups.is_empty() {
         config.auth_info.impersonate_groups = Some(groups);
     }
+    config.headers.extend(impersonation(matches)?);
     if let Some(limit) = request_timeout(matches)? {
         config.read_timeout = Some(limit);
         config.connect_timeout = Some(limit);
@@ -287,6 +290,38 @@ fn request_timeout(matches: &ArgMatches) -> Result<Option<Duration>, Failure> {
         ))
     })?;
     Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
+}
+
+/// Who acts as somebody says as whom.
+fn impersonated(matches: &ArgMatches, file: &Kubeconfig) -> Result<(), Failure> {
+    let more = ["as-group", "as-uid", "as-user-extra"].iter().any(|flag| !flags::values(matches, flag).is_empty());
+    if !more || flags::value(matches, "as").is_some() {
+        return Ok(());
+    }
+    let context = flags::value(matches, "context").or(file.current_context.as_deref());
+    let context = file.contexts.iter().find(|c| Some(c.name.as_str()) == context).and_then(|c| c.context.as_ref());
+    let user = flags::value(matches, "user").or(context.and_then(|context| context.user.as_deref())).unwrap_or_default();
+    Err(Failure::message(format!("requesting uid, groups or user-extra for {user} without impersonating a user")))
+}
+
+/// What the client has no names for (upstream: `transport.NewImpersonatingRoundTripper`).
+fn impersonation(matches: &ArgMatches) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+    let header = |name: &str, value: &str| {
+        let name = HeaderName::try_from(name).map_err(|e| Failure::message(e.to_string()))?;
+        Ok((name, HeaderValue::from_str(value).map_err(|e| Failure::message(e.to_string()))?))
+    };
+    let uid = flags::value(matches, "as-uid").map(|uid| header("impersonate-uid", uid));
+    let extra = flags::values(matches, "as-user-extra");
+    let extra = extra.iter().filter_map(|pair| pair.split_once('='));
+    let extra = extra.map(|(key, value)| header(&format!("impersonate-extra-{}", in_header(key)), value));
+    uid.into_iter().chain(extra).collect()
+}
+
+/// A key as the name of a header: what cannot stand there, and a percent sign, is escaped.
+fn in_header(key: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"!#$&'*+-.^_`|~".contains(&b);
+    let escaped = |b: u8| if is_plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    key.bytes().map(escaped).collect()
 }
 
 /// Names in the flags that the file does not have, in upstream's words.
@@ -314,10 +349,42 @@ fn read(path: &Path) -> Result<Kubeconfig, Failure> {
     if !path.exists() {
         return Err(Failure::message(format!("stat {}: no such file or directory", path.display())));
     }
+    readable(path)?;
     Kubeconfig::read_from(path).map_err(|e| Failure::message(e.to_string()))
 }
 
+/// The files of `KUBECONFIG`, as one; those that are not there are left out, unless none is.
+fn from_env() -> Result<Option<Kubeconfig>, Failure> {
+    let value = std::env::var_os("KUBECONFIG").unwrap_or_default();
+    let named: Vec<PathBuf> = std::env::split_paths(&value).filter(|path| !path.as_os_str().is_empty()).collect();
+    let there: Vec<&PathBuf> = named.iter().filter(|path| path.exists()).collect();
+    let files = if there.is_empty() { named.iter().take(1).collect() } else { there };
+    let merge = |all: Option<Kubeconfig>, path: &PathBuf| match all {
+        None => read(path).map(Some),
+        Some(all) => all.merge(read(path)?).map(Some).map_err(|e| Failure::message(e.to_string())),
+    };
+    files.into_iter().try_fold(None, merge)
+}
+
+/// Who may not read a file is told so, and what to do where it is the one that `up` has written.
+fn readable(path: &Path) -> Result<(), Failure> {
+    match std::fs::File::open(path) {
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            let is_ours = path.file_name().is_some_and(|name| name == "admin.conf");
+            let advice = "; run this as root (sudo), or have the cluster started with --write-kubeconfig-mode 644";
+            Err(Failure::message(format!(
+                "error loading config file \"{path}\": open {path}: permission denied{}",
+                if is_ours { advice } else { "" },
+                path = path.display()
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// This machine's cluster for who may read its file; else the user's own file.
 fn fallback(local: Option<&Path>) -> Option<PathBuf> {
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
-    local.map(Path::to_path_buf).into_iter().chain(home).find(|path| path.exists())
+    let all: Vec<PathBuf> = local.map(Path::to_path_buf).into_iter().chain(home).filter(|path| path.exists()).collect();
+    all.iter().find(|path| readable(path).is_ok()).or(all.first()).cloned()
 }

@@ -20,37 +20,7 @@ pub fn whole(text: &str) -> Result<i64, String> {
 
 /// `time.ParseDuration` (`1h30m`, `10s`, `500ms`), in seconds.
 pub fn duration(text: &str) -> Result<f64, String> {
-    let wrong = || format!("time: invalid duration \"{text}\"");
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
-    };
-    if rest == "0" {
-        return Ok(0.0);
-    }
-    if rest.is_empty() {
-        return Err(wrong());
-    }
-    let mut total = 0.0;
-    while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
-        rest = &rest[end..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        total += number
-            * match &rest[..end] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" | "μs" => 1e-6,
-                "ns" => 1e-9,
-                "" => return Err(format!("time: missing unit in duration \"{text}\"")),
-                unit => return Err(format!("time: unknown unit \"{unit}\" in duration \"{text}\"")),
-            };
-        rest = &rest[end..];
-    }
-    Ok(sign * total)
+    meta::duration::parse(text).map(|nanos| nanos as f64 / 1e9)
 }
 
 #[cfg(test)]

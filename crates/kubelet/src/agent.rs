@@ -9,15 +9,21 @@ use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use meta::Key;
 use network::PodNetwork;
 use runtime::Runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::config::Config;
 use crate::container::dns::{self, Resolver};
 use crate::container::fields::Facts;
 use crate::events::Recorder;
+use crate::image::Pulls;
+use crate::image::gc::Collector;
 use crate::objects::Objects;
 use crate::pods::Pods;
+use crate::pressure::Pressure;
+use crate::probe::tally::Tally;
 use crate::spec;
+use crate::usage::rates::Rates;
+use crate::usage::sizes::Sizes;
 use crate::volume::token::Tokens;
 
 /// Containers that are being started at the same time, on the whole node.
@@ -43,6 +49,20 @@ pub struct Agent {
     pub objects: Objects,
     /// ServiceAccount tokens.
     pub tokens: Tokens,
+    /// What is known of images that were pulled.
+    pub pulls: Arc<Pulls>,
+    /// What is known of images over time.
+    pub images: tokio::sync::Mutex<Collector>,
+    /// How probes ended.
+    pub probed: Tally,
+    /// How fast counters grow that somebody asks for.
+    pub rates: Rates,
+    /// Sizes of pods on the disk that somebody asks for.
+    pub sizes: Sizes,
+    /// What the node runs short of.
+    pub pressure: Pressure,
+    /// Wakes who writes the node's status.
+    pub news: Arc<Notify>,
     /// The workers.
     pub pods: Pods,
     /// Bounds starts: the work of making containers alone. Nobody waits for anything outside of this machine, or for
@@ -60,6 +80,13 @@ impl Agent {
             node: hub.selected(&format!("metadata.name={}", config.node_name)),
             objects: Objects::new(client.clone()),
             tokens: Tokens::new(client.clone()),
+            pulls: Pulls::new(&config.data_dir),
+            images: Default::default(),
+            probed: Tally::default(),
+            rates: Rates::default(),
+            sizes: Sizes::default(),
+            pressure: Pressure::default(),
+            news: Arc::default(),
             pods: Pods::default(),
             starts: Semaphore::new(STARTS),
             config,

@@ -4,6 +4,10 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::image::gc;
+use crate::image::provider::Providers;
+use crate::pressure::Policy;
+
 /// Settings of one node agent.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -35,6 +39,12 @@ pub struct Config {
     pub pod_cidr: String,
     /// The machine's resolver configuration.
     pub resolv_conf: PathBuf,
+    /// When images go that nobody uses.
+    pub image_gc: gc::Policy,
+    /// When pods go for what the node runs short of.
+    pub pressure: Policy,
+    /// Programs that know credentials for registries.
+    pub credential_providers: Providers,
 }
 
 impl Config {

@@ -14,6 +14,7 @@
 pub mod agent;
 pub mod config;
 pub mod container;
+mod durable;
 pub mod events;
 pub mod image;
 pub mod log;
@@ -21,11 +22,13 @@ pub mod node;
 pub mod objects;
 pub mod pod;
 pub mod pods;
+pub mod pressure;
 pub mod probe;
 pub mod server;
 pub mod spec;
 pub mod status;
 pub mod storage;
+pub mod usage;
 pub mod volume;
 
 use std::sync::Arc;
@@ -52,17 +55,27 @@ pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, 
     let own = agent.clone();
     tasks.keep("the node's lease", move |_| node::lease::run(own.clone()));
     let own = agent.clone();
+    tasks.keep("the groups of pods", move |_| node::groups::run(own.clone()));
+    let own = agent.clone();
     tasks.keep("the rotation of container logs", move |_| log::rotate::run(own.clone()));
     let own = agent.clone();
     tasks.keep("the measuring of pods' storage", move |_| storage::run(own.clone()));
+    let own = agent.clone();
+    tasks.keep("the watch over what the node has left", move |_| pressure::run(own.clone()));
+    let own = agent.clone();
+    tasks.keep("the collection of unused images", move |_| image::gc::run(own.clone()));
     if let Some(serving) = serving {
         tasks.vital("the node agent's server", server::serve(agent.clone(), serving, stop.clone()));
     }
+    // Before the first pull begins.
+    agent.pulls.settle(&*agent.runtime).await;
     let pods = hub.selected::<Pod>(&format!("spec.nodeName={}", agent.config.node_name));
     pods::supervise(&agent, &pods, tasks);
     let orphans = agent.clone();
     tasks.aside("the search for orphaned pods", async move {
         pods.synced().await;
+        // Set already if this is not the first try.
+        let _ = orphans.pods.listed.set(());
         pods::remove_orphans(&orphans).await;
     });
     // However this ends, no worker may go on without what is above.

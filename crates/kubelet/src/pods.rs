@@ -11,10 +11,11 @@ use client::{Change, Informer};
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Pod;
 use tasks::Tasks;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SetOnce, watch};
 use tokio::task::JoinSet;
 
 use crate::agent::Agent;
+use crate::pod::eviction::Eviction;
 use crate::pod::work;
 use crate::pod::worker::Worker;
 use crate::spec;
@@ -31,8 +32,10 @@ pub struct Link {
     pub stale: AtomicBool,
     /// The pod waits for room on the node.
     pub deferred: AtomicBool,
+    /// The node has taken the pod in.
+    pub admitted: AtomicBool,
     /// Why the node ends the pod for good.
-    evicted: Mutex<Option<String>>,
+    evicted: Mutex<Option<Eviction>>,
     /// Wakes the worker.
     pub notify: Notify,
 }
@@ -40,6 +43,8 @@ pub struct Link {
 impl Link {
     fn new(pod: Arc<Pod>) -> Self {
         Link {
+            // An earlier agent did.
+            admitted: AtomicBool::new(spec::status(&pod).start_time.is_some()),
             pod: Mutex::new(pod),
             gone: AtomicBool::new(false),
             stale: AtomicBool::new(false),
@@ -55,15 +60,15 @@ impl Link {
     }
 
     /// Why the node ends the pod for good, if it does.
-    pub fn evicted(&self) -> Option<String> {
+    pub fn evicted(&self) -> Option<Eviction> {
         self.evicted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Ends the pod for good, for the first reason that is given. Whether this was it.
-    pub fn evict(&self, message: &str) -> bool {
+    pub fn evict(&self, eviction: Eviction) -> bool {
         let mut evicted = self.evicted.lock().unwrap_or_else(PoisonError::into_inner);
         let first = evicted.is_none();
-        evicted.get_or_insert_with(|| message.to_owned());
+        evicted.get_or_insert(eviction);
         self.notify.notify_one();
         first
     }
@@ -78,8 +83,13 @@ impl Link {
 /// All workers, by uid of their pod.
 #[derive(Default)]
 pub struct Pods {
+    /// Told when a pod comes or goes, when its spec changes, or when it has ended.
+    pub changed: watch::Sender<()>,
+    /// Set when all pods that the API had at the start have a worker.
+    pub listed: SetOnce<()>,
     links: Mutex<HashMap<String, Arc<Link>>>,
     tasks: Mutex<JoinSet<()>>,
+    admission: Mutex<()>,
 }
 
 impl Pods {
@@ -109,9 +119,40 @@ impl Pods {
     }
 
     /// Ends a pod for good. Whether nobody has before.
-    pub fn evict(&self, uid: &str, message: &str) -> bool {
+    pub fn evict(&self, uid: &str, eviction: Eviction) -> bool {
         let link = self.lock().get(uid).cloned();
-        link.is_some_and(|link| link.evict(message))
+        link.is_some_and(|link| link.evict(eviction))
+    }
+
+    /// Whether a pod has been told to go.
+    pub fn is_evicted(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|link| link.evicted().is_some())
+    }
+
+    /// The pods that take something of the node and have not been told to go.
+    pub fn active(&self) -> Vec<Arc<Pod>> {
+        self.taken_in(|link| link.evicted().is_none() && !spec::is_terminal(&link.pod()))
+    }
+
+    /// Waits until nothing of a pod runs any more.
+    pub async fn ended(&self, uid: &str) {
+        let mut changes = self.changed.subscribe();
+        while self.lock().get(uid).is_some_and(|link| !spec::is_terminal(&link.pod())) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Those of the pods that the node has taken in and the API still has.
+    pub fn taken_in(&self, wanted: impl Fn(&Link) -> bool) -> Vec<Arc<Pod>> {
+        let there = |l: &&Arc<Link>| l.admitted.load(Ordering::Acquire) && !l.gone.load(Ordering::Acquire);
+        self.lock().values().filter(there).filter(|link| wanted(link)).map(|l| l.pod()).collect()
+    }
+
+    /// Held while it is decided whether a pod is taken in: of two that want the same, one gets it.
+    pub fn admission(&self) -> MutexGuard<'_, ()> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends all workers; the pods go on.
@@ -163,6 +204,14 @@ pub fn supervise(agent: &Arc<Agent>, informer: &Informer<Pod>, tasks: &Tasks) {
 }
 
 fn take(agent: &Arc<Agent>, change: &Change<Pod>) {
+    attend(agent, change);
+    let counts = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|p| (p.metadata.generation, spec::is_terminal(p)));
+    if counts(&change.old) != counts(&change.new) {
+        agent.pods.changed.send_replace(());
+    }
+}
+
+fn attend(agent: &Arc<Agent>, change: &Change<Pod>) {
     let uid = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|p| spec::uid(p).to_owned());
     let (old, new) = (uid(&change.old), uid(&change.new));
     if let Some(old) = change.old.as_ref().filter(|_| old != new)
@@ -200,6 +249,8 @@ async fn keep_working(agent: Arc<Agent>, link: Arc<Link>) {
         }
     }
     agent.pods.lock().remove(spec::uid(&link.pod()));
+    agent.probed.forget(spec::uid(&link.pod()));
+    agent.pods.changed.send_replace(());
     // Its resources are free for those who wait for some.
     agent.pods.room();
 }

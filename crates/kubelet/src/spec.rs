@@ -6,6 +6,9 @@ use meta::Quantity;
 static NO_SPEC: std::sync::LazyLock<PodSpec> = std::sync::LazyLock::new(PodSpec::default);
 static NO_STATUS: std::sync::LazyLock<PodStatus> = std::sync::LazyLock::new(PodStatus::default);
 
+/// From this priority on a pod is the system's (upstream: `SystemCriticalPriority`).
+const SYSTEM_CRITICAL: i32 = 2_000_000_000;
+
 /// When a container is started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Restart {
@@ -74,6 +77,13 @@ pub fn container(pod: &Pod, name: &str) -> Option<Container> {
 /// Whether an init container is one that keeps running beside the others.
 pub fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
+}
+
+/// Whether it stays when the node is short of something, and others go for it (upstream: `IsCriticalPod`). Its priority
+/// alone says so: upstream's static pods are critical as well, but their annotations are what anybody who creates a pod
+/// can write.
+pub fn is_critical(pod: &Pod) -> bool {
+    of(pod).priority.is_some_and(|priority| priority >= SYSTEM_CRITICAL)
 }
 
 /// Whether the pod shares the network of its node.
@@ -148,6 +158,16 @@ pub(crate) mod tests {
             "spec": spec,
         }))
         .expect("a pod")
+    }
+
+    #[test]
+    fn nobody_makes_a_pod_critical_by_writing_so() {
+        let mut pod = pod(serde_json::json!({"containers": [], "priority": 1_999_999_999}));
+        let written = [("kubernetes.io/config.source", "file"), ("kubernetes.io/config.mirror", "x")];
+        pod.metadata.annotations = Some(written.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        assert!(!is_critical(&pod));
+        pod.spec.as_mut().expect("spec").priority = Some(2_000_000_000);
+        assert!(is_critical(&pod));
     }
 
     #[test]

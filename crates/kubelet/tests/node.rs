@@ -45,6 +45,9 @@ fn inside(args: &[String]) {
             let root = map.split_whitespace().nth(1).expect("a number");
             let whose = if root == "0" { "the node's" } else { "its own" };
             let read = std::fs::read_to_string("/c/k").expect("file");
+            assert_eq!(std::fs::read_to_string("/part").expect("a part"), read);
+            std::fs::write("/c/below/file", "").expect("a volume below the other");
+            assert!(std::fs::write("/c/file", "").is_err(), "that one is read-only");
             println!("{} {read}, {whose} users", std::env::var("GREETING").expect("set"));
             std::fs::write("/dev/termination-log", "last words").expect("written");
             set.wait().expect("a signal");
@@ -108,10 +111,13 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         port: 10250,
         max_pods: 110,
         version: "v1.36.3".to_owned(),
+        pressure: kubelet::pressure::Policy { thresholds: Vec::new(), ..Default::default() },
         labels: Default::default(),
         taints: Vec::new(),
         pod_cidr: String::new(),
         resolv_conf: "/etc/resolv.conf".into(),
+        image_gc: Default::default(),
+        credential_providers: Default::default(),
     };
     let agent = kubelet::agent(settings, &hub, Arc::new(runtime), Arc::new(NoNetwork));
     tokio::spawn(kubelet::run(agent.clone(), hub, None, stop.clone()));
@@ -144,13 +150,15 @@ fn pod() -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "p", "namespace": "ns", "uid": "u1", "generation": 1},
         "spec": {"nodeName": "n1", "restartPolicy": "Always", "terminationGracePeriodSeconds": 10,
-            "volumes": [{"name": "e", "emptyDir": {"medium": "Memory"}}, {"name": "c", "configMap": {"name": "cm"}}],
+            "volumes": [{"name": "e", "emptyDir": {"medium": "Memory"}}, {"name": "c", "configMap": {"name": "cm"}},
+                {"name": "n", "emptyDir": {}}],
             "initContainers": [{"name": "i", "image": "probe:1", "imagePullPolicy": "IfNotPresent", "args": ["exit", "0"]}],
             "containers": [{"name": "a", "image": "probe:1", "imagePullPolicy": "IfNotPresent", "args": ["wait"],
                 "env": [{"name": "GREETING", "value": "hello"}],
                 "lifecycle": {"postStart": probe("touch", "/e/ready"), "preStop": probe("touch", "/e/stopping")},
                 "readinessProbe": ready,
-                "volumeMounts": [{"name": "e", "mountPath": "/e", "subPath": "part"}, {"name": "c", "mountPath": "/c"}]}]}})
+                "volumeMounts": [{"name": "e", "mountPath": "/e", "subPath": "part"}, {"name": "c", "mountPath": "/c"},
+                    {"name": "c", "mountPath": "/part", "subPath": "k"}, {"name": "n", "mountPath": "/c/below"}]}]}})
 }
 
 /// With these fields added to the pod's spec.
@@ -209,7 +217,16 @@ async fn scenario(config: runtime::Config, dir: std::path::PathBuf, fields: Valu
     let id_now = world.api.get(POD).expect("pod")["status"]["containerStatuses"][0]["containerID"].clone();
     assert_eq!(id, id_now);
 
-    // A container that is killed comes back, and its end is told.
+    // A container that is killed comes back, and its end is told. What it has a part of was exchanged meanwhile.
+    world.api.put("/api/v1/namespaces/ns/configmaps/cm", json!({"apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": "cm", "namespace": "ns"}, "data": {"k": "moon"}}));
+    let file = dir.join("kubelet/pods/u1/volumes/kubernetes.io~configmap/c/k");
+    let written = async {
+        while std::fs::read(&file).expect("a file") != b"moon" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written).await.expect("the new content");
     let hex = id.as_str().expect("an id").trim_start_matches("ironclad://").to_owned();
     world.agent.runtime.stop_container(&hex, 1).await.expect("stopped");
     let restarted = |o: Option<&Value>| o.is_some_and(|o| o["status"]["containerStatuses"][0]["restartCount"] == 1);
@@ -217,6 +234,8 @@ async fn scenario(config: runtime::Config, dir: std::path::PathBuf, fields: Valu
     let last = &pod["status"]["containerStatuses"][0]["lastState"]["terminated"];
     assert_eq!((&last["exitCode"], &last["message"]), (&4.into(), &"last words".into()));
     world.until(POD, "a ready pod", is_ready).await;
+    let log = std::fs::read_to_string(dir.join("logs/ns_p_u1/a/1.log")).expect("a log");
+    assert!(log.ends_with(&format!("stdout F hello moon, {whose} users\n")), "{log}");
 
     // Deletion: the hook comes before the signal, and nothing is left.
     let mut deleted = world.api.get(POD).expect("pod");
@@ -269,7 +288,7 @@ async fn filling(config: runtime::Config, dir: std::path::PathBuf, host_users: V
     let known = world.agent.pods.find("ns", "p").expect("known");
     let limits = kubelet::storage::limits::Limits::of(&known).expect("a limit");
     let usage = kubelet::storage::look(&world.agent, &known, &limits).await.expect("measured");
-    assert!(usage.containers.iter().any(|(name, bytes)| name == "a" && *bytes > 1 << 20), "{usage:?}");
+    assert!(usage.layers.iter().any(|(name, size)| name == "a" && size.bytes > 1 << 20), "{usage:?}");
     let failed = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == "Failed");
     let pod = world.until(POD, "the eviction", failed).await;
     let message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ";

@@ -29,6 +29,8 @@ pub struct Answer {
     begun: Begun,
     /// Whether the client may be late in taking it.
     timed: bool,
+    /// It was asked for before.
+    asked: bool,
     parts: u8,
 }
 
@@ -41,21 +43,21 @@ impl Begun {
 
     /// Makes an answer of the response: without a body to HEAD, and with a word on the connection's end where the rest of
     /// the request is not going to be read.
-    pub fn answer(self, mut response: Response<Body>, method: &Method, version: Version, unread: &Unread) -> Response<Answer> {
+    pub fn answer(self, mut response: Response<Body>, method: &Method, version: Version, unread: Option<&Unread>) -> Response<Answer> {
         let timed = response.extensions().get::<Endless>().is_none();
-        if unread.is_much() && version <= Version::HTTP_11 {
+        if unread.is_some_and(Unread::is_much) && version <= Version::HTTP_11 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if *method == Method::HEAD {
             if let Some(length) = response.body().size_hint().exact().filter(|length| *length > 0) {
                 response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
             }
-            return response.map(|_| Answer { inner: None, begun: self, timed: false, parts: 0 });
+            return response.map(|_| Answer { inner: None, begun: self, timed: false, asked: false, parts: 0 });
         }
         if timed {
             self.line.offer(self.number);
         }
-        response.map(|body| Answer { inner: Some(body), begun: self, timed, parts: 0 })
+        response.map(|body| Answer { inner: Some(body), begun: self, timed, asked: false, parts: 0 })
     }
 }
 
@@ -71,7 +73,8 @@ impl http_body::Body for Answer {
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let this = &mut *self;
-        if this.timed {
+        // The first time follows at once upon the offer of the answer.
+        if this.timed && std::mem::replace(&mut this.asked, true) {
             this.begun.line.offer(this.begun.number);
         }
         let Some(inner) = &mut this.inner else { return Poll::Ready(None) };
@@ -111,7 +114,7 @@ mod tests {
         let begun = Begun::new(line.clone());
         assert!(line.seen(0).idle.is_none());
         let response = Response::new(transport::full("twelve bytes"));
-        let answer = begun.answer(response, &Method::HEAD, Version::HTTP_2, &Unread::default());
+        let answer = begun.answer(response, &Method::HEAD, Version::HTTP_2, None);
         assert_eq!(answer.headers()[CONTENT_LENGTH], "12");
         assert!(answer.body().is_end_stream());
         assert!(answer.collect().await.expect("well").to_bytes().is_empty());

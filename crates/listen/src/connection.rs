@@ -72,7 +72,7 @@ async fn talk<S: Service>(
         async move {
             let (request, unread) = Received::wrap(request, &line);
             let response = service.answer(request, peer, line).await;
-            Ok::<_, Infallible>(begun.answer(response, &method, version, &unread))
+            Ok::<_, Infallible>(begun.answer(response, &method, version, unread.as_deref()))
         }
     });
     let builder = builder();

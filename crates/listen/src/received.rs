@@ -42,17 +42,17 @@ pub struct Received {
 }
 
 impl Received {
-    /// Takes a request apart from its connection.
-    pub fn wrap(request: Request<Incoming>, line: &Arc<Line>) -> (Request<Body>, Arc<Unread>) {
-        let unread = Arc::new(Unread::default());
+    /// Takes a request apart from its connection; with how much of its body is unread, if it has one.
+    pub fn wrap(request: Request<Incoming>, line: &Arc<Line>) -> (Request<Body>, Option<Arc<Unread>>) {
         if request.body().is_end_stream() {
-            return (request.map(|_| transport::empty()), unread);
+            return (request.map(|_| transport::empty()), None);
         }
+        let unread = Arc::new(Unread::default());
         let waits = continues(request.headers());
         let left = if waits { WAITS } else { request.body().size_hint().lower() };
         unread.left.store(left, Ordering::Relaxed);
         let (counted, line) = (unread.clone(), line.clone());
-        (request.map(|inner| Body::new(Received { inner: Some(inner), unread: counted, line, waits })), unread)
+        (request.map(|inner| Body::new(Received { inner: Some(inner), unread: counted, line, waits })), Some(unread))
     }
 }
 

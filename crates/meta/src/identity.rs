@@ -1,12 +1,18 @@
 //! Who asks, and for what.
 
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 use crate::selector::Fields;
 
-/// An authenticated caller (upstream: `user.Info`).
+/// An authenticated caller. Cheap to clone: every request carries one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct User {
+pub struct User(Arc<Info>);
+
+/// What is known of a caller (upstream: `user.Info`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Info {
     /// Name, for example `system:node:n1`.
     pub name: String,
     /// Unique id, or empty.
@@ -20,12 +26,33 @@ pub struct User {
 impl User {
     /// A caller of that name and those groups.
     pub fn new(name: &str, groups: &[&str]) -> Self {
-        User { name: name.to_owned(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..User::default() }
+        Info { name: name.to_owned(), groups: groups.iter().map(|g| (*g).to_owned()).collect(), ..Info::default() }.into()
     }
 
     /// Whether the caller belongs to the group.
     pub fn in_group(&self, group: &str) -> bool {
         self.groups.iter().any(|g| g == group)
+    }
+}
+
+impl From<Info> for User {
+    fn from(info: Info) -> Self {
+        User(Arc::new(info))
+    }
+}
+
+impl Deref for User {
+    type Target = Info;
+
+    fn deref(&self) -> &Info {
+        &self.0
+    }
+}
+
+impl DerefMut for User {
+    /// Others who have the same caller keep it as it was.
+    fn deref_mut(&mut self) -> &mut Info {
+        Arc::make_mut(&mut self.0)
     }
 }
 

@@ -10,6 +10,7 @@
 //!
 //! Must not know: kinds, schemas, HTTP, the store.
 
+pub mod duration;
 pub mod encoded;
 pub mod field;
 pub mod identity;
@@ -24,7 +25,7 @@ pub mod text;
 pub mod time;
 
 pub use encoded::{Encoded, Facts};
-pub use identity::{Attributes, User};
+pub use identity::{Attributes, Info, User};
 pub use names::{Gvk, Gvr, Key};
 pub use object::Object;
 pub use quantity::Quantity;

@@ -30,6 +30,10 @@ pub const PATCH_OPERATIONS: usize = 10_000;
 /// Bytes that the `copy` operations of one JSON patch may add (upstream: `JSONPatchMaxCopyBytes`).
 pub const PATCH_COPIED: usize = 3 << 20;
 
+/// The most bytes that all keys and values of the annotations of an object may have together (upstream:
+/// `TotalAnnotationSizeLimitB`).
+pub const ANNOTATIONS: usize = 256 << 10;
+
 /// The longest field manager, in bytes (upstream: `FieldManagerMaxLength`).
 pub const MANAGER: usize = 128;
 

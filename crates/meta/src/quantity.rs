@@ -74,7 +74,9 @@ impl Quantity {
         if fraction.contains('.') {
             return Err(ParseError::Form);
         }
-        if whole.is_empty() && fraction.is_empty() {
+        // Nothing is zero, where upstream takes its short way; on the long one it is no number.
+        let long = format == Format::BinarySi && factor_num > 1 << 40 || factor_den > NANO;
+        if whole.is_empty() && fraction.is_empty() && long {
             return Err(ParseError::Number);
         }
         let fraction = &fraction[..fraction.len().min(18)];
@@ -102,12 +104,12 @@ impl Quantity {
         Ok(if looks_canonical(text) { text.to_owned() } else { parsed.to_string() })
     }
 
-    /// Whole units, rounded up.
+    /// Whole units, rounded away from zero.
     pub fn value(&self) -> i64 {
         self.ceil_div(NANO)
     }
 
-    /// Thousandths, rounded up.
+    /// Thousandths, rounded away from zero.
     pub fn milli_value(&self) -> i64 {
         self.ceil_div(NANO / 1000)
     }
@@ -140,7 +142,8 @@ impl Quantity {
     }
 
     fn ceil_div(&self, unit: i128) -> i64 {
-        let up = self.nano.div_euclid(unit) + i128::from(self.nano.rem_euclid(unit) != 0);
+        // Away from zero.
+        let up = self.nano / unit + (self.nano % unit).signum();
         up.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64
     }
 }
@@ -253,12 +256,14 @@ mod tests {
             ("0.5Gi", "512Mi"), ("2000", "2k"), ("1e3", "1e3"), ("0Mi", "0"), ("-1", "-1"), ("100Mi", "100Mi"),
             ("1.1Ki", "1126400m"), ("512", "512"), (".5", "500m"), ("5.", "5"),
             ("1e-09", "1e-9"), ("1e-40", "1e-9"), ("+5", "5"), ("007", "7"), ("0e99", "0"),
+            // Upstream takes what has no digits for nothing.
+            ("e3", "0"), (".", "0"), ("M", "0"), ("-", "0"),
         ] {
             assert_eq!(Quantity::parse(text).map(|q| q.to_string()), Ok(want.to_owned()), "{text}");
         }
         use ParseError::{Form, Number, Suffix};
         for (bad, why) in
-            [("", Form), ("x", Form), ("1.2.3", Form), ("1KiB", Form), ("1 Mi", Form), ("e3", Number), (".", Number), ("8Gi-", Suffix)]
+            [("", Form), ("x", Form), ("1.2.3", Form), ("1KiB", Form), ("1 Mi", Form), ("Pi", Number), ("e-10", Number), ("8Gi-", Suffix)]
         {
             assert_eq!(Quantity::parse(bad).err(), Some(why), "{bad:?}");
         }

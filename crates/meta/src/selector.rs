@@ -73,10 +73,16 @@ impl Labels {
         while !parser.rest.is_empty() {
             requirements.push(parser.requirement()?);
             parser.skip_space();
-            if !parser.rest.is_empty() && !parser.eat(",") {
+            if parser.rest.is_empty() {
+                break;
+            }
+            if !parser.eat(",") {
                 return Err(parser.unexpected("',' or 'end of string'"));
             }
             parser.skip_space();
+            if parser.rest.is_empty() || parser.rest.starts_with(['=', '(', ')', ',', '<', '>']) || parser.rest.starts_with("!=") {
+                return Err(ParseError(format!("found '{}', expected: identifier after ','", parser.found())));
+            }
         }
         Ok(Labels { requirements, nothing: false })
     }
@@ -173,13 +179,17 @@ impl<'a> Parser<'a> {
         word
     }
 
-    fn unexpected(&self, expected: &str) -> ParseError {
+    /// What comes next, as messages show it.
+    fn found(&self) -> String {
         let special = |c: &char| "=!(),<>".contains(*c);
-        let found: String = match self.rest.chars().next().filter(special) {
+        match self.rest.chars().next().filter(special) {
             Some(c) => c.to_string(),
             None => self.rest.chars().take_while(|c| !c.is_whitespace() && !special(c)).collect(),
-        };
-        ParseError(format!("unable to parse requirement: found '{found}', expected: {expected}"))
+        }
+    }
+
+    fn unexpected(&self, expected: &str) -> ParseError {
+        ParseError(format!("unable to parse requirement: found '{}', expected: {expected}", self.found()))
     }
 
     fn checked(field: &str, value: &str, wrong: Vec<String>) -> Result<(), ParseError> {
@@ -268,7 +278,9 @@ impl Fields {
     /// Reads `metadata.name=a,status.phase!=Running`; `\`, `,` and `=` are escaped by `\`.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
         let mut terms = Vec::new();
-        for term in split_unescaped(text) {
+        let mut parts = split_unescaped(text);
+        parts.sort_unstable();
+        for term in parts {
             if term.is_empty() {
                 continue;
             }
@@ -279,8 +291,11 @@ impl Fields {
             let Some((at, op, want)) = split else {
                 return Err(ParseError(format!("invalid selector: '{text}'; can't understand '{term}'")));
             };
-            let value = &term[at + op.len()..];
-            terms.push((term[..at].to_owned(), unescape(value)?, want));
+            let (field, value) = (&term[..at], unescape(&term[at + op.len()..])?);
+            // Nothing that is nothing says nothing.
+            if !field.is_empty() || !value.is_empty() {
+                terms.push((field.to_owned(), value, want));
+            }
         }
         Ok(Fields { terms })
     }

@@ -17,13 +17,10 @@ use ipnet::Ipv4Net;
 use crate::api::{Error, HostPort, OwnPort, PodNetwork, PodPorts, Result};
 use crate::ipam::Ipam;
 use crate::link::{Links, failed, inside};
+use crate::names::Names;
 use crate::pins::{self, Pin, Pins};
 use crate::sysctl;
 
-/// The bridge's name: it has the gateway's address and no ports.
-pub const BRIDGE: &str = "ironclad0";
-/// First letters of the node's ends of the veth pairs.
-pub const VETH_PREFIX: &str = "icv";
 /// The pod's end.
 const POD_LINK: &str = "eth0";
 
@@ -32,6 +29,8 @@ const POD_LINK: &str = "eth0";
 pub struct Config {
     /// Where addresses are kept.
     pub directory: PathBuf,
+    /// What the cluster's things are called on the machine.
+    pub names: Names,
     /// This node's part of the pod range.
     pub pod_range: Ipv4Net,
     /// The whole cluster's pod range.
@@ -48,6 +47,7 @@ pub type HostPortsChanged = Box<dyn Fn(&HashMap<String, PodPorts>) + Send + Sync
 /// The network of this node.
 pub struct Bridge {
     links: Links,
+    names: Names,
     ipam: Ipam,
     /// The bridge's.
     index: u32,
@@ -66,19 +66,19 @@ impl Bridge {
         // A stray packet to an address of ours that nobody has must not leave the machine.
         links.unreachable(config.cluster_range).await?;
         links.unreachable(config.service_range).await?;
-        let index = links.bridge(BRIDGE, ipam.gateway(), 32).await?;
+        let index = links.bridge(&config.names.bridge, ipam.gateway(), 32).await?;
         // The node itself must find a way to a service's address before the rules can translate it.
         links.route(config.service_range, index, None).await?;
         links.check()?;
-        sysctl::set(&config.directory.join(sysctl::SAVED))?;
+        sysctl::set(&config.directory.join(sysctl::SAVED), &config.names.bridge)?;
         let known = |(uid, address): (String, Ipv4Addr)| {
             let (ports, since) = read_ports(&ports_path(&config.directory, &uid));
             (uid, PodPorts { address, ports, since })
         };
         let pods = Mutex::new(ipam.all().into_iter().map(known).collect());
-        let own_ports = config.own_ports.clone();
-        let pins = Pins::new();
-        let bridge = Bridge { links, ipam, index, pins, directory: config.directory.clone(), own_ports, pods, changed };
+        let (names, own_ports) = (config.names.clone(), config.own_ports.clone());
+        let (directory, pins) = (config.directory.clone(), Pins::new(&names));
+        let bridge = Bridge { links, names, ipam, index, pins, directory, own_ports, pods, changed };
         bridge.take_over().await?;
         // Pods that run already keep their host ports.
         bridge.remember(|_| ());
@@ -89,14 +89,34 @@ impl Bridge {
     async fn take_over(&self) -> Result<()> {
         let mut pins = Vec::new();
         for (uid, address) in self.ipam.all() {
-            let link = veth_name(address);
+            let link = self.names.link(address);
             if let Some(index) = self.links.index(&link).await? {
                 self.links.unplug(index, self.index).await?;
                 self.connect(&link, index, address).await?;
                 pins.push((uid.into(), Some(Pin { link, address })));
             }
         }
+        // Now that each pod has a route of its own: the range was the bridge's, and who has no pod is nowhere.
+        self.links.keep_prefix(self.index, self.ipam.gateway(), 32).await?;
         self.pins.change(pins).await
+    }
+
+    /// Whether the pod's link is the other end of the node's. Where it is not (an earlier sandbox of the pod had it, or
+    /// an earlier process ended half-way), the node's end is removed.
+    async fn is_joined(&self, host_link: &str, netns: &Path) -> Result<bool> {
+        let Some(index) = self.links.index(host_link).await? else {
+            self.links.check()?;
+            return Ok(false);
+        };
+        let peer = inside(netns, async move |links: Links| {
+            let peer = links.peer(POD_LINK).await?;
+            links.check().map(|()| peer)
+        });
+        if peer.await? == Some(index) {
+            return Ok(true);
+        }
+        self.links.remove(host_link).await?;
+        self.links.check().map(|()| false)
     }
 
     /// The node's end of a pod's pair: the gateway on it, and the way to the pod.
@@ -128,16 +148,18 @@ impl PodNetwork for Bridge {
             return Err(Error::OwnPort { port: *host_port, protocol: *protocol });
         }
         let address = self.ipam.take(pod_uid)?;
-        let (host_link, gateway) = (veth_name(address), self.ipam.gateway());
+        let (host_link, gateway) = (self.names.link(address), self.ipam.gateway());
         // Before anything can be sent.
         self.pins.change(vec![(pod_uid.into(), Some(Pin { link: host_link.clone(), address }))]).await?;
         let home = File::open("/proc/thread-self/ns/net").map_err(|e| failed("open the network namespace", e))?;
+        let joined = self.is_joined(&host_link, netns).await?;
         let name = host_link.clone();
         inside(netns, async move |links: Links| {
             if let Some(loopback) = links.index("lo").await? {
                 links.up(loopback).await?;
             }
-            if links.index(POD_LINK).await?.is_none() {
+            if !joined {
+                links.remove(POD_LINK).await?;
                 links.veth(POD_LINK, &name, &home).await?;
             }
             let index = links.index(POD_LINK).await?.ok_or(Error::NotReady)?;
@@ -163,7 +185,7 @@ impl PodNetwork for Bridge {
 
     async fn detach(&self, pod_uid: &str) -> Result<()> {
         if let Some(address) = self.ipam.of(pod_uid) {
-            self.links.remove(&veth_name(address)).await?;
+            self.links.remove(&self.names.link(address)).await?;
             self.links.check()?;
             self.pins.change(vec![(pod_uid.into(), None)]).await?;
             self.ipam.give_back(pod_uid)?;
@@ -183,25 +205,42 @@ impl PodNetwork for Bridge {
     }
 }
 
+/// What is to be removed of a network that nobody serves any more.
+pub struct Remains<'a> {
+    /// What its things are called on the machine.
+    pub names: &'a Names,
+    /// Ranges of pods and services that are nobody else's.
+    pub ranges: &'a [Ipv4Net],
+    /// Where addresses are kept.
+    pub directory: &'a Path,
+    /// The same of another network on the machine, which needs what settings of the kernel they share; it sets them
+    /// back when it goes.
+    pub heir: Option<&'a Path>,
+}
+
 /// Removes links, routes and addresses; returns what it removed, in words.
-pub async fn teardown(cluster_range: Ipv4Net, service_range: Ipv4Net, directory: &Path) -> Result<Vec<String>> {
-    let links = Links::connect()?;
+pub async fn teardown(remains: &Remains<'_>) -> Result<Vec<String>> {
+    let (links, names, directory) = (Links::connect()?, remains.names, remains.directory);
     let mut removed = Vec::new();
     for name in links.names().await? {
-        if (name == BRIDGE || name.starts_with(VETH_PREFIX)) && links.remove(&name).await? {
+        if (name == names.bridge || name.starts_with(&names.links)) && links.remove(&name).await? {
             removed.push(format!("link {name}"));
         }
     }
-    for range in [cluster_range, service_range] {
+    for &range in remains.ranges {
         if links.remove_unreachable(range).await? {
             removed.push(format!("route unreachable {range}"));
         }
     }
     links.check()?;
-    removed.extend(pins::remove()?);
-    removed.extend(sysctl::restore(&directory.join(sysctl::SAVED))?);
+    removed.extend(pins::remove(names)?);
+    let saved = directory.join(sysctl::SAVED);
+    if let Some(heir) = remains.heir {
+        sysctl::hand_over(&saved, &heir.join(sysctl::SAVED))?;
+    }
+    removed.extend(sysctl::restore(&saved)?);
     match std::fs::remove_dir_all(directory) {
-        Ok(()) => removed.push(format!("addresses in {}", directory.display())),
+        Ok(()) => removed.push(format!("directory {}", directory.display())),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
         Err(e) => return Err(failed(format!("remove {}", directory.display()), e)),
     }
@@ -234,19 +273,26 @@ fn write_ports(path: &Path, ports: &[HostPort]) -> Result<()> {
     }
 }
 
-/// The node's end of a pod's pair: its address in hexadecimal, which is unique on the node.
-fn veth_name(address: Ipv4Addr) -> String {
-    format!("{VETH_PREFIX}{:08x}", u32::from(address))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Protocol;
 
     #[test]
-    fn link_names_fit_the_kernel() {
-        let name = veth_name(Ipv4Addr::new(10, 244, 255, 254));
-        assert_eq!(name, "icv0af4fffe");
-        assert!(name.len() < libc::IFNAMSIZ);
+    fn recorded_addresses_and_ports_mean_what_they_meant() {
+        const POD: &str = "fb8861c1-41e4-438f-a833-7478c033b1e5";
+        let recorded = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/version0"));
+        let dir = tempfile::tempdir().expect("directory");
+        for entry in std::fs::read_dir(recorded).expect("is read") {
+            let entry = entry.expect("is read");
+            std::fs::copy(entry.path(), dir.path().join(entry.file_name())).expect("is copied");
+        }
+        let ipam = Ipam::open(dir.path(), "10.244.0.0/24".parse().expect("range")).expect("opens");
+        assert_eq!(ipam.all(), [(POD.to_owned(), Ipv4Addr::new(10, 244, 0, 2))]);
+        assert_eq!(ipam.take(POD).expect("has one"), Ipv4Addr::new(10, 244, 0, 2));
+        assert_eq!(ipam.take("other").expect("free"), Ipv4Addr::new(10, 244, 0, 3));
+        let port = |host_ip, protocol| HostPort { host_ip, host_port: 8080, container_port: 80, protocol };
+        let all = [port(None, Protocol::Udp), port(Some("127.0.0.1".parse().expect("address")), Protocol::Tcp)];
+        assert_eq!(read_ports(&ports_path(dir.path(), POD)).0, all);
     }
 }

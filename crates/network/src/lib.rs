@@ -7,6 +7,7 @@
 //!   earlier one left, and running pods notice nothing;
 //! - a packet of a pod passes the node, with the pod's own address or not at all;
 //! - no packet to a pod or service address that nobody has leaves the machine;
+//! - whatever it makes on the machine has a name of its cluster's own;
 //! - threads of the async runtime never change their network namespace.
 //!
 //! Must not know: containers, the store.
@@ -18,6 +19,7 @@ mod conntrack;
 pub mod fuzzed;
 pub mod ipam;
 pub mod link;
+mod names;
 mod nft;
 mod pins;
 pub mod services;
@@ -25,4 +27,5 @@ mod sysctl;
 
 pub use api::{HostPort, OwnPort, PodNetwork, PodPorts, Protocol};
 pub use bridge::Bridge;
+pub use names::Names;
 pub use services::Proxy;

@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures::{FutureExt, TryStreamExt};
 use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, setns};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::packet_route::route::{RouteScope, RouteType};
-use rtnetlink::{Handle, LinkBridge, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::task::JoinHandle;
 
 use crate::api::{Error, Result};
@@ -107,6 +107,17 @@ impl Links {
         added.map_err(|e| failed(format!("add address {address}/{prefix}"), e))
     }
 
+    /// Takes from a link what it has of an address with another prefix, and the route to that range with it.
+    pub async fn keep_prefix(&self, index: u32, address: Ipv4Addr, prefix: u8) -> Result<()> {
+        let what = || format!("keep of {address} the prefix /{prefix} alone");
+        let found = self.handle().address().get().set_link_index_filter(index).set_address_filter(address.into());
+        let found: Vec<_> = found.execute().try_collect().await.map_err(|e| failed(what(), e))?;
+        for other in found.into_iter().filter(|other| other.header.prefix_len != prefix) {
+            self.handle().address().del(other).execute().await.map_err(|e| failed(what(), e))?;
+        }
+        Ok(())
+    }
+
     /// Brings a link up.
     pub async fn up(&self, index: u32) -> Result<()> {
         let up = LinkUnspec::new_with_index(index).up().build();
@@ -138,21 +149,30 @@ impl Links {
         found.map_err(|e| failed("look up a link", e))?.ok_or_else(|| Error::System("a link is gone".to_owned()))
     }
 
-    /// Makes a pair of links here, and moves the peer into another namespace.
+    /// Makes a pair of links, one here and its peer in another namespace, in one step: there is never half of it.
     pub async fn veth(&self, name: &str, peer: &str, peer_namespace: &File) -> Result<()> {
-        let made = self.handle().link().add(LinkVeth::new(name, peer).build()).execute().await;
-        made.map_err(|e| failed(format!("create veth {name}"), e))?;
-        let index = self.require(peer).await?;
-        let fd = peer_namespace.as_raw_fd();
-        let moved = LinkUnspec::new_with_index(index).setns_by_fd(fd).build();
-        self.handle().link().change(moved).execute().await.map_err(|e| failed(format!("move veth {peer}"), e))
+        let there = LinkMessageBuilder::<LinkUnspec>::new().name(peer.to_owned());
+        let there = there.setns_by_fd(peer_namespace.as_raw_fd()).build();
+        let pair = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth).name(name.to_owned());
+        let pair = pair.set_info_data(InfoData::Veth(InfoVeth::Peer(there))).build();
+        self.handle().link().add(pair).execute().await.map_err(|e| failed(format!("create veth {name} and {peer}"), e))
+    }
+
+    /// The index that the other end of a pair has in its own namespace; none if there is no such link.
+    pub async fn peer(&self, name: &str) -> Result<Option<u32>> {
+        let Some(index) = self.index(name).await? else { return Ok(None) };
+        let link = self.message(index).await?;
+        Ok(link.attributes.into_iter().find_map(|a| if let LinkAttribute::Link(peer) = a { Some(peer) } else { None }))
     }
 
     /// Removes a link; no error if it is not there.
     pub async fn remove(&self, name: &str) -> Result<bool> {
         let Some(index) = self.index(name).await? else { return Ok(false) };
-        self.handle().link().del(index).execute().await.map_err(|e| failed(format!("remove link {name}"), e))?;
-        Ok(true)
+        match self.handle().link().del(index).execute().await {
+            // The end of its peer's namespace has taken it along.
+            Err(rtnetlink::Error::NetlinkError(e)) if e.raw_code() == -libc::ENODEV => Ok(false),
+            removed => removed.map(|()| true).map_err(|e| failed(format!("remove link {name}"), e)),
+        }
     }
 
     /// Adds or replaces a route to `destination` over a link; without a gateway the destination is on the link.

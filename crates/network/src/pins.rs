@@ -7,14 +7,12 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::Result;
-use crate::bridge::VETH_PREFIX;
 use crate::link::failed;
+use crate::names::Names;
 use crate::nft::{
     self, Base, Elements, Family, Field, Hook, Layout, Part, Rule, Says, Set, SharedChain, TableName, Value, Verdict,
 };
 
-/// The tables, which are there as long as there are pods, whatever becomes of the services.
-const NAME: &str = "ironclad-pods";
 /// Links with the addresses that may come by them.
 const SENDERS: &str = "senders";
 
@@ -28,22 +26,29 @@ pub(crate) struct Pin {
     pub(crate) address: Ipv4Addr,
 }
 
-/// The table of a family.
-struct Senders<const FAMILY: u8>;
+/// The table of a family, which is there as long as there are pods, whatever becomes of the services.
+struct Senders<const FAMILY: u8>(Names);
+
+fn family(number: u8) -> Family {
+    if number == ARP { Family::Arp } else { Family::Ipv4 }
+}
 
 impl<const FAMILY: u8> Layout for Senders<FAMILY> {
-    const TABLE: TableName = TableName { family: if FAMILY == ARP { Family::Arp } else { Family::Ipv4 }, name: NAME };
     /// A pod's uid.
     type Owner = Arc<str>;
     type Plan = Pin;
     type Shared = ();
+
+    fn table(&self) -> TableName {
+        self.0.pods(family(FAMILY))
+    }
 
     fn base(&self) -> Base {
         let set = Set::new(&[Field::Link, Field::Address], Says::Nothing);
         // The sender's address in the packet; -300: before connections are tracked.
         let (offset, chain, priority) = if FAMILY == ARP { (14, "input", 0) } else { (12, "prerouting", -300) };
         let rules = vec![
-            Rule::new().came_by(VETH_PREFIX, false).then(&Verdict::Accept),
+            Rule::new().came_by(&self.0.links, false).then(&Verdict::Accept),
             Rule::new().sender_in(SENDERS, offset).then(&Verdict::Accept),
             Rule::new().then(&Verdict::Drop),
         ];
@@ -76,8 +81,9 @@ struct Tables {
 
 impl Pins {
     /// None yet. The first change replaces what an earlier process left.
-    pub(crate) fn new() -> Self {
-        Pins(Arc::new(Mutex::new(Tables { packets: nft::Table::new(Senders), arp: nft::Table::new(Senders) })))
+    pub(crate) fn new(names: &Names) -> Self {
+        let (packets, arp) = (nft::Table::new(Senders(names.clone())), nft::Table::new(Senders(names.clone())));
+        Pins(Arc::new(Mutex::new(Tables { packets, arp })))
     }
 
     /// Pins or unpins pods, by uid.
@@ -101,11 +107,12 @@ impl Pins {
 }
 
 /// Removes the tables; says in words what was removed.
-pub(crate) fn remove() -> Result<Vec<String>> {
+pub(crate) fn remove(names: &Names) -> Result<Vec<String>> {
     let mut removed = Vec::new();
-    for (table, words) in [(Senders::<PACKETS>::TABLE, "ip"), (Senders::<ARP>::TABLE, "arp")] {
+    for (table, words) in [(names.pods(family(PACKETS)), "ip"), (names.pods(family(ARP)), "arp")] {
+        let name = table.name.clone();
         if nft::remove(table).map_err(|e| failed("remove the nftables table", e))? {
-            removed.push(format!("nftables table {words} {NAME}"));
+            removed.push(format!("nftables table {words} {name}"));
         }
     }
     Ok(removed)

@@ -7,10 +7,10 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 use network::api::PodNetwork;
-use network::bridge::{BRIDGE, Bridge, teardown};
+use network::bridge::Bridge;
 use network::link::Links;
 
-use common::{Namespace, bridge_config, in_namespace};
+use common::{Namespace, bridge_config, in_namespace, names, teardown};
 
 #[test]
 fn pods_reach_each_other_and_nothing_is_left() {
@@ -38,10 +38,51 @@ fn pods_reach_each_other_and_nothing_is_left() {
         net.detach("a").await.expect("twice is no error");
         drop(net);
         let c = bridge_config(dir.path(), Vec::new());
-        let removed = teardown(c.cluster_range, c.service_range, &c.directory).await.expect("teardown");
-        assert!(removed.iter().any(|r| r.contains(BRIDGE)), "{removed:?}");
+        let removed = teardown(&c).await;
+        assert!(removed.iter().any(|r| r.contains(&names().bridge)), "{removed:?}");
         assert_eq!(Links::connect().expect("netlink").names().await.expect("names"), ["lo"]);
-        assert!(teardown(c.cluster_range, c.service_range, &c.directory).await.expect("again").is_empty());
+        assert!(teardown(&c).await.is_empty());
+    });
+}
+
+#[test]
+fn a_link_that_is_half_there_or_leads_elsewhere_is_made_anew() {
+    let dir = tempfile::tempdir().expect("dir");
+    in_namespace(async || {
+        let (a, b) = (Namespace::new(dir.path().join("a")), Namespace::new(dir.path().join("b")));
+        let open = async || Bridge::open(&bridge_config(dir.path(), Vec::new()), Box::new(|_| {})).await.expect("opens");
+        let net = open().await;
+        net.attach("a", &a.0, &[]).await.expect("attach");
+        let ip_b = net.attach("b", &b.0, &[]).await.expect("attach")[0];
+
+        // The pod has another sandbox, and the old one still holds its namespace.
+        let new = Namespace::new(dir.path().join("new"));
+        assert_eq!(net.attach("b", &new.0, &[]).await.expect("attach"), [ip_b]);
+        talk(&a, &new, ip_b);
+
+        // An earlier process had the address, and came no further.
+        let IpAddr::V4(address) = ip_b else { panic!("IPv4") };
+        let host_link = names().link(address);
+        assert!(Links::connect().expect("netlink").remove(&host_link).await.expect("removed"));
+        let net = { drop(net); open().await };
+        assert_eq!(net.attach("b", &new.0, &[]).await.expect("attach"), [ip_b]);
+        talk(&a, &new, ip_b);
+
+        // It had made both links in the pod, and moved none.
+        assert!(Links::connect().expect("netlink").remove(&host_link).await.expect("removed"));
+        let name = host_link.clone();
+        network::link::inside(&new.0, async move |links: Links| {
+            let here = std::fs::File::open("/proc/thread-self/ns/net").expect("namespace");
+            links.veth("eth0", &name, &here).await
+        })
+        .await
+        .expect("made");
+        assert_eq!(net.attach("b", &new.0, &[]).await.expect("attach"), [ip_b]);
+        talk(&a, &new, ip_b);
+        drop(net);
+        let c = bridge_config(dir.path(), Vec::new());
+        teardown(&c).await;
+        assert_eq!(Links::connect().expect("netlink").names().await.expect("names"), ["lo"]);
     });
 }
 

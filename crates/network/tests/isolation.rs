@@ -6,9 +6,9 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use common::{GATEWAY, Namespace, Node, ask, bridge_config, cluster_ip, in_namespace, serve, serve_address, slice};
+use common::{GATEWAY, Namespace, Node, ask, bridge_config, cluster_ip, in_namespace, names, serve, serve_address, slice, teardown};
 use network::api::PodNetwork;
-use network::bridge::{BRIDGE, Bridge, VETH_PREFIX, teardown};
+use network::bridge::Bridge;
 use network::link::{Links, inside};
 use rtnetlink::{LinkBridge, LinkUnspec};
 use serde_json::json;
@@ -71,7 +71,7 @@ fn a_pod_sends_with_its_own_address_alone() {
         assert!(is_lost(&d, other));
         let known = std::process::Command::new("ip").args(["-4", "neigh", "show"]).output().expect("ip");
         let known = String::from_utf8_lossy(&known.stdout).into_owned();
-        let entry = format!("{other} dev {VETH_PREFIX}{:08x} ", u32::from(ip_d));
+        let entry = format!("{other} dev {} ", names().link(ip_d));
         assert!(known.contains(&ip_b.to_string()) && !known.contains(&entry), "{known}");
         // The same after a restart of the node agent, and its own address still serves.
         drop(node);
@@ -111,7 +111,7 @@ fn there_is_no_way_around_the_node() {
         assert_eq!(asked, Ok(ip_c.to_string()));
         // The node does not listen to what pods say of routers.
         let links = Links::connect().expect("netlink").names().await.expect("names");
-        let pods: Vec<_> = links.iter().filter(|name| name.starts_with(VETH_PREFIX)).collect();
+        let pods: Vec<_> = links.iter().filter(|name| name.starts_with(&names().links)).collect();
         assert_eq!(pods.len(), 3);
         for link in pods {
             let setting = |of: &str| std::fs::read_to_string(format!("/proc/sys/net/{of}")).expect("a setting");
@@ -130,13 +130,13 @@ async fn attach_as_before(directory: &std::path::Path, pod: &Namespace, uid: &st
     let (connection, handle, _) = rtnetlink::new_connection().expect("netlink");
     tokio::spawn(connection);
     let links = Links::connect().expect("netlink");
-    if links.index(BRIDGE).await.expect("index").is_none() {
-        handle.link().add(LinkBridge::new(BRIDGE).build()).execute().await.expect("a bridge");
+    if links.index(&names().bridge).await.expect("index").is_none() {
+        handle.link().add(LinkBridge::new(&names().bridge).build()).execute().await.expect("a bridge");
     }
-    let bridge = links.index(BRIDGE).await.expect("index").expect("bridge");
+    let bridge = links.index(&names().bridge).await.expect("index").expect("bridge");
     links.address(bridge, GATEWAY, 24).await.expect("address");
     links.up(bridge).await.expect("up");
-    let name = format!("{VETH_PREFIX}{:08x}", u32::from(address));
+    let name = names().link(address);
     let (home, link) = (std::fs::File::open("/proc/thread-self/ns/net").expect("namespace"), name.clone());
     let work = async move |links: Links| {
         links.veth("eth0", &link, &home).await?;
@@ -170,6 +170,7 @@ fn pods_of_an_earlier_version_stay_connected_and_are_pinned() {
         let started = std::time::Instant::now();
         assert_eq!(asking(&a, format!("{ip_b}:8080")), Ok(ip_a.to_string()), "pod to pod");
         assert_eq!(ask(&format!("{ip_b}:8080")), Ok(GATEWAY.to_string()), "node to pod");
+        assert!(ask("10.244.0.200:8080").is_err(), "nobody has that address");
         assert!(started.elapsed() < Duration::from_secs(1), "nobody had to be looked for: {:?}", started.elapsed());
         node.services.apply(cluster_ip("web", "10.96.0.1", json!({})));
         node.slices.apply(slice("web", &[ip_b.into()], 8080));
@@ -185,9 +186,10 @@ fn pods_of_an_earlier_version_stay_connected_and_are_pinned() {
         drop(node);
         let config = bridge_config(dir.path(), Vec::new());
         drop(Bridge::open(&config, Box::new(|_| {})).await.expect("opens again"));
-        let removed = teardown(config.cluster_range, config.service_range, &config.directory).await.expect("teardown");
-        for table in ["nftables table ip ironclad-pods", "nftables table arp ironclad-pods"] {
-            assert!(removed.iter().any(|what| what == table), "{removed:?}");
+        let removed = teardown(&config).await;
+        for family in ["ip", "arp"] {
+            let table = format!("nftables table {family} {}-pods", names().table);
+            assert!(removed.contains(&table), "{removed:?}");
         }
         assert_eq!(Links::connect().expect("netlink").names().await.expect("names"), ["lo"]);
     });

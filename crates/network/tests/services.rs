@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
-use common::{Namespace, Node, ask, in_namespace, serve, serve_datagrams, service, slice};
+use common::{Namespace, Node, ask, in_namespace, names, serve, serve_datagrams, service, slice};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::api::{HostPort, PodNetwork, Protocol};
 use network::services::teardown;
@@ -105,7 +105,7 @@ fn services_lead_to_endpoints() {
         assert_eq!(ask("10.244.0.1:9999").as_deref(), Ok("a"));
         assert_eq!(ask("10.96.0.10:80").as_deref(), Ok("b"));
 
-        assert_eq!(teardown().expect("teardown").len(), 1);
-        assert_eq!(teardown().expect("again").len(), 0);
+        assert_eq!(teardown(&names()).expect("teardown").len(), 1);
+        assert_eq!(teardown(&names()).expect("again").len(), 0);
     });
 }

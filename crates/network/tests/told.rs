@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use client::events::Form;
 use client::{Informer, Recorder};
-use common::{Namespace, Node, ask, cluster_ip, created, in_namespace, proxy_config, serve, slice};
+use common::{Namespace, Node, ask, cluster_ip, created, in_namespace, names, proxy_config, serve, slice};
 use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -88,7 +88,7 @@ fn what_the_kernel_refuses_of_one_service_hurts_no_other_and_is_tried_again() {
         put("first", "10.96.0.7");
         served("10.96.0.7:80").await;
         // Somebody else takes the key of a service that is to come.
-        let element = "element ip ironclad services { 10.96.0.9 . tcp . 80";
+        let element = format!("element ip {} services {{ 10.96.0.9 . tcp . 80", names().table);
         nft(&format!("add {element} : drop }}"));
         put("before", "10.96.0.8");
         put("refused", "10.96.0.9");

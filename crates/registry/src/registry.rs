@@ -338,6 +338,10 @@ impl Registry {
     /// Deletes an object, or marks it for deletion.
     pub async fn delete(&self, call: &Call, options: DeleteOptions) -> Result<Deleted, Status> {
         let kind = self.target(&call.attributes)?;
+        let name = &*call.attributes.name;
+        if let Some(why) = kind.descriptor.rules.undeletable(name) {
+            return Err(Status::forbidden(kind.group(), kind.resource(), name, why));
+        }
         self.delete_object(call, &kind, options).await
     }
 

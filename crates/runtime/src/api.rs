@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{Credentials, Pulled, Security};
+use crate::{Credentials, Error, Pulled, Result, Security, Size, Space};
 
 /// What is needed to make a pod's sandbox: its namespaces and its parent cgroup.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize, PartialEq)]
@@ -232,6 +232,8 @@ pub struct Image {
     pub uid: Option<u32>,
     /// User name of its configuration, if not numeric.
     pub username: String,
+    /// It came from a file of this machine and cannot be fetched again: it goes only when somebody says so.
+    pub pinned: bool,
 }
 
 /// A program to run in a running container.
@@ -279,13 +281,25 @@ pub struct Event {
     pub container_id: String,
 }
 
-/// Usage of one container or pod.
+/// Usage of one container, of one pod, or of all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time since start, nanoseconds.
     pub cpu_nanos: u64,
-    /// Working set, bytes.
+    /// Working set, bytes: all but what the kernel would give back first.
     pub memory_bytes: u64,
+    /// Everything that is accounted for, bytes.
+    pub memory_total: u64,
+    /// Anonymous memory, bytes.
+    pub memory_anonymous: u64,
+    /// Page cache, bytes.
+    pub memory_cache: u64,
+    /// Page faults since start.
+    pub page_faults: u64,
+    /// Those that read from a disk.
+    pub major_page_faults: u64,
+    /// Processes and threads.
+    pub processes: u64,
 }
 
 /// What not every runtime, or not every kernel, can do.
@@ -298,37 +312,6 @@ pub struct Features {
     /// [`Security::app_armor`] other than none.
     pub app_armor: bool,
 }
-
-/// Why the runtime refused or failed.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Error {
-    /// No such pod, container or image.
-    #[error("{0} not found")]
-    NotFound(String),
-    /// An image could not be had; `reason` is what the kubelet reports (`ErrImagePull`, `InvalidImageName` …).
-    #[error("{message}")]
-    Image {
-        /// CamelCase.
-        reason: &'static str,
-        /// For people.
-        message: String,
-    },
-    /// The container's configuration cannot work (`CreateContainerConfigError`).
-    #[error("{0}")]
-    Config(String),
-    /// The container could not be made or started (`CreateContainerError`, `RunContainerError`).
-    #[error("{0}")]
-    Start(String),
-    /// It took too long.
-    #[error("{0}")]
-    Timeout(String),
-    /// Anything else: the operation and what the system said.
-    #[error("{0}")]
-    System(String),
-}
-
-/// Result of a runtime call.
-pub type Result<T> = std::result::Result<T, Error>;
 
 /// What every runtime does.
 #[async_trait]
@@ -360,6 +343,10 @@ pub trait Runtime: Send + Sync + 'static {
     async fn update_pod(&self, uid: &str, _resources: &Resources) -> Result<()> {
         Err(Error::System(format!("this runtime cannot change the limits of pod {uid}")))
     }
+    /// Gives the cgroup of all pods (the empty name), or one that pods name as their parent, what it may use.
+    async fn update_group(&self, name: &str, _resources: &Resources) -> Result<()> {
+        Err(Error::System(format!("this runtime cannot change the limits of the group {name:?}")))
+    }
     /// Starts a program in a running container.
     async fn exec(&self, id: &str, config: &ExecConfig) -> Result<Streams>;
     /// Runs a program to its end, or until the time is up ([`Error::Timeout`]).
@@ -372,8 +359,16 @@ pub trait Runtime: Send + Sync + 'static {
     fn events(&self) -> BoxStream<'static, Event>;
     /// Usage of a container.
     async fn usage(&self, id: &str) -> Result<Usage>;
-    /// Bytes on the disk of a container's own layer; more than `enough` is not measured to its end.
-    async fn storage(&self, id: &str, _enough: u64) -> Result<u64> {
+    /// Usage of a whole pod.
+    async fn pod_usage(&self, uid: &str) -> Result<Usage> {
+        Err(Error::System(format!("this runtime cannot measure pod {uid}")))
+    }
+    /// Usage of all pods together.
+    async fn usage_of_all(&self) -> Result<Usage> {
+        Err(Error::System("this runtime cannot measure its pods".to_owned()))
+    }
+    /// The size of a container's own layer; more bytes than `enough` are not measured to their end.
+    async fn storage(&self, id: &str, _enough: u64) -> Result<Size> {
         Err(Error::System(format!("this runtime cannot measure the storage of container {id}")))
     }
     /// Mounts an image's files read-only on a directory of the node, for a pod that has been started and with its ids.
@@ -388,6 +383,10 @@ pub trait Runtime: Send + Sync + 'static {
     /// Fetches an image from its registry, once for all who ask at the same time. Who drops the call asks no more. A
     /// registry that does not answer is an [`Error::Image`] with the reason `RegistryUnavailable`.
     async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled>;
+    /// The disk that images and the layers of containers are on.
+    async fn image_disk(&self) -> Result<Space> {
+        Err(Error::System("this runtime cannot measure the disk of its images".to_owned()))
+    }
     /// Removes a name, or with an id the image. Files go when nothing refers to them any more.
     async fn remove_image(&self, name: &str) -> Result<()>;
 }

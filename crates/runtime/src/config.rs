@@ -32,6 +32,11 @@ impl Config {
         self.root.join("images")
     }
 
+    /// What the node's owner says about registries: `certs.d`, beside [`Config::root`].
+    pub fn registries(&self) -> PathBuf {
+        self.root.with_file_name("certs.d")
+    }
+
     /// Directories of all pods.
     pub(crate) fn pods(&self) -> PathBuf {
         self.root.join("pods")

@@ -18,12 +18,20 @@ pub const REDIRECTS: usize = 10;
 pub const HEADERS: usize = 100;
 /// Layers of an image: more cannot be mounted (containerd says the same of "some runtimes").
 pub const LAYERS: usize = 128;
+/// Places of an image that each of its containers has a copy of (`VOLUME`).
+pub const VOLUMES: usize = 128;
 /// Entries of an index.
 pub const INDEX: usize = 1024;
+/// How deep indexes may lie in indexes; and the documents that are read to find the image for this machine.
+pub const NESTED: usize = 4;
+/// See [`NESTED`].
+pub const DOCUMENTS: usize = 64;
 /// What all layers of an image may be when they are unpacked, in bytes, however much room there is.
 pub const UNPACKED: u64 = 256 << 30;
 /// Files, directories and links of an image.
 pub const ENTRIES: u64 = 4 << 20;
+/// Looks into the layers of an image for directories that the layers above do not name.
+pub const LOOKS: u64 = 64 << 20;
 /// The part of a file system, in hundredths, that an image must leave free, bytes and inodes (upstream's
 /// `evictionHard`: `nodefs.available<10%`).
 pub const RESERVE: u64 = 10;

@@ -22,16 +22,33 @@ const MAX_DEPTH: usize = 256;
 /// Files with several names of which is remembered that they have been counted; of more, each name counts.
 const MAX_LINKED: usize = 1 << 20;
 
-/// Bytes on the disk of everything at `path`, a file or a directory; 0 when nothing is there. Stops as soon as they are
-/// more than `enough`. Blocks: for the threads that may.
-pub fn tree_usage(path: &Path, enough: u64) -> io::Result<u64> {
+/// What files take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// Files and directories, each once whatever names it has.
+    pub files: u64,
+}
+
+impl Size {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Size) -> Size {
+        Size { bytes: self.bytes.saturating_add(other.bytes), files: self.files.saturating_add(other.files) }
+    }
+}
+
+/// The size of everything at `path`, a file or a directory; nothing when nothing is there. Stops as soon as there are
+/// more bytes than `enough`. Blocks: for the threads that may.
+pub fn tree_usage(path: &Path, enough: u64) -> io::Result<Size> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let place = match open(path, flags, Mode::empty()) {
-        Err(Errno::ENOENT) => return Ok(0),
+        Err(Errno::ENOENT) => return Ok(Size::default()),
         other => other?,
     };
     let stat = fstat(&place)?;
-    let mut walk = Walk { device: stat.st_dev, enough, total: 0, linked: HashSet::new() };
+    let mut walk = Walk { device: stat.st_dev, enough, total: Size::default(), linked: HashSet::new() };
     walk.count(&stat);
     if is_directory(&stat) {
         walk.run(list(&place, c".")?)?;
@@ -48,7 +65,7 @@ struct Level {
 struct Walk {
     device: libc::dev_t,
     enough: u64,
-    total: u64,
+    total: Size,
     linked: HashSet<libc::ino_t>,
 }
 
@@ -56,7 +73,7 @@ impl Walk {
     fn run(&mut self, top: Level) -> nix::Result<()> {
         let mut open = vec![top];
         while let Some(level) = open.last_mut() {
-            if self.total > self.enough {
+            if self.total.bytes > self.enough {
                 return Ok(());
             }
             let Some(entry) = level.entries.next() else {
@@ -86,7 +103,7 @@ impl Walk {
                 other => other?,
             };
             if open.len() >= MAX_DEPTH {
-                self.total = u64::MAX;
+                self.total.bytes = u64::MAX;
                 return Ok(());
             }
             open.push(next);
@@ -100,7 +117,7 @@ impl Walk {
             return;
         }
         let bytes = u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(BLOCK);
-        self.total = self.total.saturating_add(bytes);
+        self.total = self.total.plus(Size { bytes, files: 1 });
     }
 }
 
@@ -123,7 +140,7 @@ mod tests {
     use std::fs;
 
     fn usage(path: &Path) -> u64 {
-        tree_usage(path, u64::MAX).unwrap()
+        tree_usage(path, u64::MAX).unwrap().bytes
     }
 
     #[test]
@@ -140,7 +157,8 @@ mod tests {
         std::os::unix::fs::symlink(dir.path(), top.join("out")).unwrap();
         fs::File::create(top.join("sparse")).unwrap().set_len(1 << 30).unwrap();
         assert!(usage(&top) - full < 65536, "the same file, links, and what is not written count nothing");
-        assert!(tree_usage(&top, 4096).unwrap() < 1 << 21);
+        assert!(tree_usage(&top, 4096).unwrap().bytes < 1 << 21);
+        assert_eq!(tree_usage(&top, u64::MAX).unwrap().files, 6, "top, a, b, file once, out, sparse");
         assert_eq!(usage(&dir.path().join("none")), 0);
         assert!(usage(&dir.path().join("outside")) >= 1 << 20);
     }

@@ -5,7 +5,7 @@
 //! descriptor and used by descriptor: between look and use nothing can be exchanged.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
 
 /// How often a look-up is tried again that a rename somewhere on the machine has disturbed (`EAGAIN`).
 const TRIES: u32 = 128;
@@ -78,6 +78,21 @@ impl Root {
     /// Opens what is at `path` as a place (`O_PATH`); where nothing is, it is made, with the directories above it
     /// and what dangling links on the way point to. The umask applies to `mode`.
     pub fn make(&self, path: &Path, kind: Kind, mode: u32) -> nix::Result<OwnedFd> {
+        self.make_with(path, kind, mode, |_, _| Ok(()))
+    }
+
+    /// [`Root::make`] of a directory; each one that is made has exactly this mode, whatever the umask is.
+    pub fn make_directories(&self, path: &Path, mode: u32) -> nix::Result<OwnedFd> {
+        self.make_with(path, Kind::Directory, mode & 0o777, |parent, name| {
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            fchmod(openat(parent, name, flags, Mode::empty())?, Mode::from_bits_truncate(mode))
+        })
+    }
+
+    /// `made` is called with the parent and the name of everything that is made.
+    fn make_with(
+        &self, path: &Path, kind: Kind, mode: u32, made: impl Fn(&OwnedFd, &OsStr) -> nix::Result<()>,
+    ) -> nix::Result<OwnedFd> {
         match self.find(path, OFlag::O_PATH) {
             Err(Errno::ENOENT) => {}
             other => return other,
@@ -96,7 +111,10 @@ impl Root {
             }
             let parent = self.find(&done, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
             match create(&parent, &name, if todo.is_empty() { kind } else { Kind::Directory }, mode) {
-                Ok(()) => done = next,
+                Ok(()) => {
+                    made(&parent, &name)?;
+                    done = next;
+                }
                 Err(Errno::EEXIST) => {
                     links += 1;
                     if links > MAX_LINKS {
@@ -131,6 +149,34 @@ impl Root {
         Ok(if absolute { PathBuf::from(".") } else { done })
     }
 
+    /// The path at which something is that stands at `path`, or would: without links and dots, as far as it is there. Good
+    /// for nothing but comparing: what is there may be exchanged.
+    pub(crate) fn resolved(&self, path: &Path) -> PathBuf {
+        let (mut todo, mut done, mut links) = (parts(path), PathBuf::from("/"), 0);
+        while let Some(name) = todo.pop_front() {
+            if name == ".." {
+                done.pop();
+                continue;
+            }
+            let next = done.join(&name);
+            let here = next.strip_prefix("/").unwrap_or(&next);
+            let place = self.resolve(here, OFlag::O_PATH | OFlag::O_NOFOLLOW, self.resolve);
+            // What is no link has no text.
+            match place.and_then(|place| readlinkat(place, "")) {
+                Ok(target) if links < MAX_LINKS => {
+                    links += 1;
+                    let target = PathBuf::from(target);
+                    parts(&target).into_iter().rev().for_each(|part| todo.push_front(part));
+                    if target.is_absolute() {
+                        done = PathBuf::from("/");
+                    }
+                }
+                _ => done = next,
+            }
+        }
+        done
+    }
+
     /// Reads a regular file of at most `limit` bytes. Anything else that could block or never end is an error.
     pub fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
         let file = self.find(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
@@ -160,6 +206,19 @@ impl AsFd for Root {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.dir.as_fd()
     }
+}
+
+/// An absolute path without dots, by its text alone (Go: `filepath.Clean`).
+pub fn absolute(path: &Path) -> PathBuf {
+    let mut out = PathBuf::from("/");
+    for part in path.components() {
+        match part {
+            Component::Normal(name) => out.push(name),
+            Component::ParentDir => drop(out.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    out
 }
 
 fn parts(path: &Path) -> VecDeque<OsString> {
@@ -253,6 +312,38 @@ mod tests {
         assert_eq!(root.make(Path::new("/etc/passwd/x"), Kind::File, 0o644).unwrap_err(), Errno::ENOTDIR);
         let strict = Root::strict(&top).unwrap();
         assert_eq!(strict.make(Path::new("etc/out/b"), Kind::File, 0o644).unwrap_err(), Errno::EXDEV);
+    }
+
+    #[test]
+    fn a_path_is_told_without_links_as_far_as_it_is_there() {
+        let (_dir, top) = tree();
+        for (target, link) in [("/etc", "var"), ("../../etc/./passwd", "etc/up"), ("none/deep", "loose"), ("loop", "loop")] {
+            symlink(target, top.join(link)).unwrap();
+        }
+        let root = Root::open(&top).unwrap();
+        for (path, expected) in [
+            ("/var", "/etc"), ("var/x/y", "/etc/x/y"), ("/etc/up", "/etc/passwd"), ("loose/../a", "/none/a"), ("//etc/.", "/etc"),
+            ("/etc/passwd/x", "/etc/passwd/x"), ("../../var/..", "/"), ("", "/"), ("/loop/x", "/loop/x"), ("/new", "/new"),
+        ] {
+            assert_eq!(root.resolved(Path::new(path)), Path::new(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_directory_that_is_made_has_the_mode_and_no_other() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_dir, top) = tree();
+        symlink("gone/far", top.join("link")).unwrap();
+        fs::set_permissions(top.join("etc"), fs::Permissions::from_mode(0o711)).unwrap();
+        let root = Root::strict(&top).unwrap();
+        for path in ["a/b/c", "etc/deep/er", "link/x"] {
+            root.make_directories(Path::new(path), 0o3777).unwrap();
+        }
+        let mode = |path: &str| fs::metadata(top.join(path)).unwrap().permissions().mode() & 0o7777;
+        for path in ["a", "a/b", "a/b/c", "etc/deep", "etc/deep/er", "gone", "gone/far", "gone/far/x"] {
+            assert_eq!(mode(path), 0o3777, "{path}");
+        }
+        assert_eq!(mode("etc"), 0o711, "it was there");
     }
 
     #[test]

@@ -203,7 +203,7 @@ async fn what_a_container_writes_is_measured() {
     let mut config = container("main", &["wait"]);
     config.mounts = vec![volume(&outside, "/volume")];
     let id = node.start("pod", config).await;
-    let measured = async || node.runtime.storage(&id, u64::MAX).await.expect("measured");
+    let measured = async || node.runtime.storage(&id, u64::MAX).await.expect("measured").bytes;
     let before = measured().await;
     let text = "x".repeat(24 << 10);
     for path in ["/one", "/two", "/volume/three", "/dev/shm/four"] {

@@ -24,7 +24,6 @@ mod run;
 #[cfg(test)]
 mod samples;
 pub mod scores;
-pub mod selector;
 pub mod signature;
 pub mod snapshot;
 mod state;

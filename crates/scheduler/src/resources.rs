@@ -1,14 +1,19 @@
 //! What pods ask for and nodes have.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Text;
 use meta::Quantity;
+use meta::quantity::Format;
+use pod::{Side, Spec, resources};
 
 /// Requests of a container that names none, for scoring only (upstream: `DefaultMilliCPURequest`,
 /// `DefaultMemoryRequest`): 100m and 200 MiB.
-const DEFAULT_REQUEST: [(&str, i64); 2] = [("cpu", 100), ("memory", 200 << 20)];
+static DEFAULT_REQUEST: LazyLock<[(&str, Quantity); 2]> = LazyLock::new(|| {
+    [("cpu", Quantity::from_milli(100, Format::DecimalSi)), ("memory", Quantity::from_units(200 << 20, Format::BinarySi))]
+});
 
 /// Amounts by resource name. CPU is in thousandths, everything else in whole units.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -40,58 +45,33 @@ impl Amounts {
             *self.0.entry(name.clone()).or_default() += amount * times;
         }
     }
+}
 
-    /// Raises each amount to at least the other's.
-    pub fn raise(&mut self, other: &Amounts) {
-        for (name, amount) in &other.0 {
-            let mine = self.0.entry(name.clone()).or_default();
-            *mine = (*mine).max(*amount);
-        }
-    }
-
-    fn or_default_requests(mut self) -> Self {
-        for (name, amount) in DEFAULT_REQUEST {
-            if self.get(name) == 0 {
-                self.0.insert(name.to_owned(), amount);
-            }
-        }
-        self
+impl From<pod::Amounts> for Amounts {
+    fn from(amounts: pod::Amounts) -> Self {
+        let unit = |name: &str, q: Quantity| if name == "cpu" { q.milli_value() } else { q.value() };
+        Amounts(amounts.into_iter().map(|(name, q)| { let amount = unit(&name, q); (name, amount) }).collect())
     }
 }
 
-/// What a pod asks for (upstream: `component-helpers/resource.PodRequests`): the sum of its containers and
-/// sidecars, or what its init containers need one after the other if that is more, plus its overhead.
+/// What a pod asks for.
 pub fn requests(pod: &Pod) -> Amounts {
-    sum(pod, |c| Amounts::read(c.resources.as_ref().and_then(|r| r.requests.as_ref())))
+    pod.spec.as_ref().map(|spec| resources::total(spec, Side::Requests).into()).unwrap_or_default()
 }
 
 /// The same with defaults for containers that name nothing: what scores work with.
 pub fn nonzero_requests(pod: &Pod) -> Amounts {
-    sum(pod, |c| Amounts::read(c.resources.as_ref().and_then(|r| r.requests.as_ref())).or_default_requests())
-}
-
-fn sum(pod: &Pod, of: impl Fn(&Container) -> Amounts) -> Amounts {
     let Some(spec) = &pod.spec else { return Amounts::default() };
-    let mut total = Amounts::default();
-    spec.containers.iter().for_each(|c| total.add(&of(c), 1));
-    let (mut sidecars, mut initial) = (Amounts::default(), Amounts::default());
-    for container in spec.init_containers.iter().flatten() {
-        let needs = of(container);
-        if container.restart_policy.as_deref() == Some("Always") {
-            total.add(&needs, 1);
-            sidecars.add(&needs, 1);
-            initial.raise(&sidecars);
-        } else {
-            let mut together = sidecars.clone();
-            together.add(&needs, 1);
-            initial.raise(&together);
+    let of = |_, container: &Container| {
+        let mut named = PodSpec::of(container, Side::Requests);
+        for (name, amount) in &*DEFAULT_REQUEST {
+            if named.get(*name).is_none_or(Quantity::is_zero) {
+                named.insert((*name).to_owned(), *amount);
+            }
         }
-    }
-    total.raise(&initial);
-    let pod_level = Amounts::read(spec.resources.as_ref().and_then(|r| r.requests.as_ref()));
-    total.0.extend(pod_level.0);
-    total.add(&Amounts::read(spec.overhead.as_ref()), 1);
-    total
+        named
+    };
+    resources::whole(spec, Side::Requests, resources::together(spec, of)).into()
 }
 
 #[cfg(test)]

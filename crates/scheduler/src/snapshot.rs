@@ -204,15 +204,7 @@ impl NodeInfo {
 }
 
 fn host_ports(pod: &Pod) -> Vec<HostPort> {
-    let Some(spec) = &pod.spec else { return Vec::new() };
-    let sidecars =
-        spec.init_containers.iter().flatten().filter(|c| c.restart_policy.as_deref() == Some("Always"));
-    let ports = spec.containers.iter().chain(sidecars).flat_map(|c| c.ports.iter().flatten());
-    let text = |t: &Option<String>, default: &str| match t.as_deref() {
-        None | Some("") => default.to_owned(),
-        Some(t) => t.to_owned(),
-    };
-    ports
-        .filter_map(|p| Some((text(&p.host_ip, "0.0.0.0"), text(&p.protocol, "TCP"), p.host_port.filter(|h| *h > 0)?)))
-        .collect()
+    let named = |address: &str| if address.is_empty() { "0.0.0.0" } else { address }.to_owned();
+    let ports = pod.spec.iter().flat_map(pod::ports::on_host);
+    ports.map(|port| (named(port.host_ip), port.protocol.to_owned(), port.host_port)).collect()
 }

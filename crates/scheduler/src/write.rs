@@ -118,6 +118,7 @@ impl Writer {
             action: action.to_owned(),
             message,
             at: Timestamp::now(),
+            annotations: Default::default(),
         });
     }
 }

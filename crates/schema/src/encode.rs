@@ -282,7 +282,7 @@ fn float(out: &mut Vec<u8>, value: f64) {
     let written = if size != 0.0 && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
         match text.split_once("e-") {
-            Some((digits, exponent)) => write!(out, "{digits}e-{exponent:0>2}"),
+            Some((digits, exponent)) => write!(out, "{digits}e-{exponent}"),
             None => write!(out, "{}", text.replace('e', "e+")),
         }
     } else {

@@ -29,6 +29,7 @@ use bytes::Bytes;
 use meta::{Gvk, Object};
 use serde_json::Value;
 
+pub use encode::plain as go_json;
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v2_proto, openapi_v3};
 pub use foreign::foreign;
 pub use merge_patch::merge as merge_patch;

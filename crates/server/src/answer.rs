@@ -11,6 +11,7 @@ use serde_json::Value;
 use transport::{Body, full};
 
 use crate::negotiate::{Format, not_acceptable};
+use crate::pretty::Printable;
 
 /// A whole body of a media type.
 pub fn bytes(code: StatusCode, media: &'static str, body: impl Into<Bytes>) -> Response<Body> {
@@ -42,13 +43,21 @@ pub fn page_not_found() -> Response<Body> {
 
 /// JSON that is no API object of a kind with a schema: discovery, version.
 pub fn json(code: StatusCode, body: &Value) -> Response<Body> {
-    bytes(code, "application/json", body.to_string())
+    json_line(code, body.to_string().into())
+}
+
+/// JSON of the API: it ends with a line break, as what Go's encoder writes.
+fn json_line(code: StatusCode, json: Bytes) -> Response<Body> {
+    let mut response = bytes(code, Format::Json.media_type(), "");
+    *response.body_mut() = transport::line(json);
+    response.extensions_mut().insert(Printable);
+    response
 }
 
 /// An object whose JSON is there already, in the form asked for.
 pub fn encoded(code: StatusCode, format: Format, json: Bytes) -> Result<Response<Body>, Status> {
     let body = match format {
-        Format::Json => json,
+        Format::Json => return Ok(json_line(code, json)),
         Format::Yaml => yaml(&json)?,
         Format::Protobuf => protobuf(&json)?,
     };
@@ -93,7 +102,7 @@ pub fn protobuf(json: &[u8]) -> Result<Bytes, Status> {
 pub fn status(format: Format, status: &Status) -> Response<Body> {
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = status_json(status);
-    let mut response = encoded(code, format, json.clone()).unwrap_or_else(|_| bytes(code, "application/json", json));
+    let mut response = encoded(code, format, json.clone()).unwrap_or_else(|_| json_line(code, json));
     warn(&mut response, &status.warnings);
     if status.retry_after > 0 {
         response.headers_mut().insert(RETRY_AFTER, status.retry_after.into());

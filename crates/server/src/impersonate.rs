@@ -1,7 +1,7 @@
 //! Acting as somebody else, for those who may (upstream: `endpoints/filters/impersonation`).
 
 use http::HeaderMap;
-use meta::{Attributes, Status, User};
+use meta::{Attributes, Info, Status, User};
 use percent_encoding::percent_decode_str;
 
 use auth::Authorization;
@@ -27,7 +27,7 @@ fn wanted(headers: &HeaderMap) -> Result<Option<User>, Status> {
         return Ok(None);
     }
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-    let mut user = User { name: text(USER), uid: text(UID), ..User::default() };
+    let mut user = User::from(Info { name: text(USER), uid: text(UID), ..Info::default() });
     user.groups = headers.get_all(GROUP).iter().filter_map(|v| v.to_str().ok().map(str::to_owned)).collect();
     for (name, value) in headers {
         if let (Some(key), Ok(value)) = (name.as_str().strip_prefix(EXTRA), value.to_str()) {
@@ -72,7 +72,8 @@ fn permissions(caller: &User, wanted: &User) -> Vec<Attributes> {
 fn complete(mut user: User) -> User {
     if user.groups.is_empty() {
         if let Some((namespace, name)) = identity::split_service_account(&user.name) {
-            user.groups = identity::service_account(namespace, name).groups;
+            let groups = identity::service_account(namespace, name).groups.clone();
+            user.groups = groups;
         }
     }
     let always = if user.name == ANONYMOUS { UNAUTHENTICATED } else { AUTHENTICATED };

@@ -13,6 +13,7 @@
 //! Must not know: the store, the behaviour of any kind.
 
 mod answer;
+mod conditional;
 mod connect;
 mod decode;
 mod discovery;
@@ -23,17 +24,21 @@ mod limits;
 mod list;
 mod listen;
 pub mod lookup;
+mod media;
 mod metrics;
 mod negotiate;
 mod options;
 mod paths;
 mod pipeline;
 pub mod policy;
+mod pretty;
 mod query;
 mod reviews;
 mod route;
 mod server;
 mod shape;
+#[cfg(test)]
+mod values;
 mod verbs;
 mod watch;
 

@@ -18,6 +18,9 @@ use transport::Error;
 /// small enough that a list of any size needs little memory, and that others need not wait for it.
 const CHUNK: usize = 64 * 1024;
 
+/// What a list ends with; the line break is Go's encoder's.
+const END: &[u8] = b"]}\n";
+
 /// Bodies from this size on are compressed, if the client accepts it (upstream: `responsewriters`).
 pub const GZIP_FROM: u64 = 128 * 1024;
 
@@ -80,7 +83,7 @@ impl ListBody {
             (brace.len() + rest.len()) as u64
         };
         let commas = list.items.len().saturating_sub(1) as u64;
-        let left = head.len() as u64 + list.items.iter().map(length).sum::<u64>() + commas + 2;
+        let left = head.len() as u64 + list.items.iter().map(length).sum::<u64>() + commas + END.len() as u64;
         ListBody { head: head.into(), items: list.items, next: 0, trim, left }
     }
 
@@ -105,8 +108,8 @@ impl ListBody {
             out.extend_from_slice(rest);
             self.next += 1;
         }
-        if self.next == self.items.len() && out.len() as u64 + 2 == self.left {
-            out.extend_from_slice(b"]}");
+        if self.next == self.items.len() && out.len() as u64 + END.len() as u64 == self.left {
+            out.extend_from_slice(END);
         }
         self.left -= out.len() as u64;
         out.freeze()

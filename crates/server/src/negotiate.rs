@@ -1,9 +1,13 @@
 //! Which form a client wants its answer in, and which form its body has
 //! (upstream: `apiserver/pkg/endpoints/handlers/negotiation`).
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use std::borrow::Cow;
+
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 use meta::{Reason, Status};
+
+use crate::media;
 
 /// A serialization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -59,7 +63,7 @@ impl Format {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Clause<'a> {
     /// `application/json`, `application/*`, `*/*`.
-    pub media: &'a str,
+    pub media: Cow<'a, str>,
     /// `as`, `g`, `v` and the like.
     pub parameters: Vec<(&'a str, &'a str)>,
     quality: f32,
@@ -70,28 +74,60 @@ impl Clause<'_> {
     pub fn parameter(&self, name: &str) -> &str {
         self.parameters.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v)
     }
+
+    fn goes_before(&self, other: &Clause<'_>) -> bool {
+        let parts = |clause: &Clause<'_>| clause.media.split_once('/').map(|(kind, sub)| (kind == "*", sub == "*")).unwrap_or_default();
+        let ((any_kind, any_sub), (other_kind, other_sub)) = (parts(self), parts(other));
+        self.quality > other.quality || !any_kind && other_kind || !any_sub && other_sub
+    }
 }
 
-/// The alternatives, the preferred one first.
+/// The alternatives, the preferred one first, as upstream's library puts them (`goautoneg`): what is said exactly goes
+/// before what is not, also where it is liked less.
 pub fn clauses(accept: &str) -> Vec<Clause<'_>> {
-    let mut clauses: Vec<Clause<'_>> = accept.split(',').map(clause).filter(|c| !c.media.is_empty()).collect();
-    let wildcards = |c: &Clause<'_>| c.media.matches('*').count();
-    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality).then_with(|| wildcards(a).cmp(&wildcards(b))));
+    let mut clauses: Vec<Clause<'_>> = Vec::new();
+    for clause in accept.split(',').filter_map(clause) {
+        let before = clauses.iter().rposition(|other| !clause.goes_before(other)).map_or(0, |at| at + 1);
+        clauses.insert(before, clause);
+    }
     clauses
 }
 
-fn clause(text: &str) -> Clause<'_> {
-    let mut parts = text.split(';').map(str::trim);
-    let media = parts.next().unwrap_or_default();
+fn clause(text: &str) -> Option<Clause<'_>> {
+    let mut parts = text.trim_matches(' ').split(';');
+    let whole = parts.next().unwrap_or_default();
+    let media = match whole.split_once('/') {
+        None | Some((_, "")) if whole.trim_end_matches('/').trim_matches(' ') == "*" => Cow::Borrowed("*/*"),
+        None | Some((_, "")) => return None,
+        Some((_, sub)) if sub.find('/').is_some_and(|at| at + 1 < sub.len()) => return None,
+        Some((kind, sub)) => {
+            let (kind, sub) = (kind.trim_matches(' '), sub.trim_end_matches('/').trim_matches(' '));
+            if whole.len() == kind.len() + 1 + sub.len() { Cow::Borrowed(whole) } else { Cow::Owned(format!("{kind}/{sub}")) }
+        }
+    };
     let mut clause = Clause { media, parameters: Vec::new(), quality: 1.0 };
-    for (name, value) in parts.filter_map(|p| p.split_once('=')) {
-        let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+    for (name, value) in parts.filter_map(|part| part.split_once('=')).filter(|(_, value)| !value.is_empty()) {
+        let (name, value) = (name.trim_matches(' '), value.strip_suffix('=').unwrap_or(value));
         match name {
-            "q" => clause.quality = value.parse().unwrap_or(1.0),
-            _ => clause.parameters.push((name, value)),
+            _ if value.contains('=') => {}
+            "q" => clause.quality = value.parse().unwrap_or(0.0),
+            _ => {
+                clause.parameters.retain(|(known, _)| *known != name);
+                clause.parameters.push((name, value.trim_matches(' ')));
+            }
         }
     }
-    clause
+    Some(clause)
+}
+
+/// Whether the client takes a compressed answer.
+pub fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let value = headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(',').any(|coding| {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let quality = parameters.split(';').find_map(|p| p.trim().strip_prefix("q=")).map_or(1.0, |q| q.parse().unwrap_or(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && quality > 0.0
+    })
 }
 
 /// The best form for an answer of the API. With `shapes` tables and metadata may be asked for.
@@ -102,7 +138,7 @@ pub fn output(headers: &HeaderMap, shapes: bool) -> Result<Output, Status> {
     }
     let clauses = clauses(accept);
     clauses.iter().find_map(|c| acceptable(c, shapes)).ok_or_else(|| {
-        if clauses.iter().any(|c| formats(c.media).next().is_some()) { not_acceptable() } else { none_available("") }
+        if clauses.iter().any(|c| formats(&c.media).next().is_some()) { not_acceptable() } else { none_available("") }
     })
 }
 
@@ -148,7 +184,7 @@ fn acceptable(clause: &Clause<'_>, shapes: bool) -> Option<Output> {
         "PartialObjectMetadata" | "PartialObjectMetadataList" if known => Shape::Partial(version),
         _ => return None,
     };
-    formats(clause.media).find(|f| writable(*f, shape)).map(|format| Output { format, shape })
+    formats(&clause.media).find(|f| writable(*f, shape)).map(|format| Output { format, shape })
 }
 
 /// Tables have no protobuf form.
@@ -176,10 +212,11 @@ pub fn content_type(headers: &HeaderMap) -> &str {
 
 /// The body's form; JSON when not said.
 pub fn input(headers: &HeaderMap) -> Result<Format, Status> {
-    match content_type(headers) {
-        "" => Ok(Format::Json),
-        media => Format::of(media).ok_or_else(|| unsupported(&MEDIA_TYPES)),
+    let value = headers.get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if value.is_empty() {
+        return Ok(Format::Json);
     }
+    media::parse(value).and_then(|media| Format::of(&media)).ok_or_else(|| unsupported(&MEDIA_TYPES))
 }
 
 /// 415.

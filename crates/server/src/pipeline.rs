@@ -9,7 +9,7 @@ use auth::Credentials;
 use auth::authn::x509::Peer;
 use auth::identity::ANONYMOUS;
 use futures::FutureExt;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, request};
 use jiff::Timestamp;
 use listen::{Endless, Line};
@@ -24,7 +24,7 @@ use crate::flow::turn::Turn;
 use crate::flow::work::Size;
 use crate::route::{self, Route};
 use crate::server::State;
-use crate::{answer, impersonate, negotiate, verbs};
+use crate::{answer, impersonate, negotiate, pretty, verbs};
 
 /// The longest that a request may take which is no watch and no stream: upstream's `--request-timeout`.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
@@ -50,9 +50,14 @@ pub struct Ask<'a> {
 }
 
 /// Answers one request. Never fails: errors, panics and timeouts are answers too.
-pub async fn serve(state: &Arc<State>, request: Request<Body>, caller: &Caller) -> Response<Body> {
+pub async fn serve(state: &Arc<State>, mut request: Request<Body>, caller: &Caller) -> Response<Body> {
     let started = Instant::now();
     let accept = request.headers().get(ACCEPT).cloned();
+    let pretty = pretty::is_wanted(request.uri().query(), request.headers());
+    if pretty {
+        // What is printed anew is not compressed before.
+        request.headers_mut().remove(ACCEPT_ENCODING);
+    }
     let refusal = |status: &Status| answer::status(negotiate::output_of_status(accept.as_ref()), status);
     let mut route = Route::default();
     let line = pass(state, request, caller, &mut route);
@@ -68,6 +73,9 @@ pub async fn serve(state: &Arc<State>, request: Request<Body>, caller: &Caller) 
             refusal(&Status::internal("the request panicked; the log says where"))
         }
     };
+    if pretty {
+        response = pretty::print(response).await;
+    }
     finish(state, &route, started.elapsed(), &mut response);
     response
 }
@@ -93,9 +101,9 @@ async fn pass(
     let Some(turn) = turn else {
         return verbs::run(Ask { state, route, head, body }).instrument(debug_span!("verb")).await;
     };
-    let body = Intake::wrap(body, turn.clone());
+    let (body, end) = (Intake::wrap(body, turn.clone()), turn.after(TIME_LIMIT));
     let verb = verbs::run(Ask { state, route, head, body }).instrument(debug_span!("verb"));
-    let answered = tokio::time::timeout(TIME_LIMIT, verb).await.unwrap_or_else(|_| Err(timed_out()));
+    let answered = tokio::time::timeout_at(end, verb).await.unwrap_or_else(|_| Err(timed_out()));
     // Who is refused gives the seat back at once; an answer keeps it until the client has taken it.
     answered.map(|response| outlet::attach(response, turn))
 }
@@ -154,7 +162,9 @@ fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<
     {
         answer::warn_first(response, text);
     }
-    if let Ok(id) = HeaderValue::from_str(&uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()) {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    if let Ok(id) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)) {
         response.headers_mut().insert(HeaderName::from_static("audit-id"), id);
     }
     tracing::debug!(

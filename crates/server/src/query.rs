@@ -15,7 +15,10 @@ impl Query {
         if text.is_empty() {
             return Query::default();
         }
-        Query(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+        // Go leaves out what is broken.
+        let whole = |pair: &&str| !pair.contains(';') && escapes_are_whole(pair);
+        let pairs = text.split('&').filter(whole).flat_map(|pair| form_urlencoded::parse(pair.as_bytes()).into_owned());
+        Query(pairs.collect())
     }
 
     /// The first value of a parameter.
@@ -56,6 +59,12 @@ impl Query {
         let kept = self.pairs().filter(|(name, _)| keep(name));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
+}
+
+/// Whether two digits follow each percent sign.
+fn escapes_are_whole(text: &str) -> bool {
+    let digits = |rest: &str| rest.as_bytes().get(..2).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(digits)
 }
 
 #[cfg(test)]

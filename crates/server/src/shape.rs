@@ -1,8 +1,10 @@
 //! Tables and bare metadata, made from encoded objects (upstream: `endpoints/handlers/response.go`).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jiff::Timestamp;
-use kinds::{Column, Descriptor};
+use kinds::{Column, Rules};
 use meta::{Object, Status};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -56,18 +58,18 @@ pub fn table_metadata(revision: u64) -> String {
     if revision == 0 { "{}".to_owned() } else { format!(r#"{{"resourceVersion":"{revision}"}}"#) }
 }
 
-/// How to make tables of one kind.
+/// How to make tables of one kind of object.
 #[derive(Clone)]
 pub struct Tables {
-    kind: Descriptor,
+    printer: Arc<dyn Rules>,
     version: &'static str,
     include: Include,
 }
 
 impl Tables {
     /// Tables of a version of `meta.k8s.io`.
-    pub fn new(kind: &Descriptor, version: &'static str, include: Include) -> Self {
-        Tables { kind: kind.clone(), version, include }
+    pub fn new(printer: Arc<dyn Rules>, version: &'static str, include: Include) -> Self {
+        Tables { printer, version, include }
     }
 
     /// A table of some objects. `list_metadata` is JSON. Without `headings` the columns are not described:
@@ -102,13 +104,13 @@ impl Tables {
                 c.priority
             )
         };
-        format!("[{}]", self.kind.rules.columns().iter().map(column).collect::<Vec<_>>().join(","))
+        format!("[{}]", self.printer.columns().iter().map(column).collect::<Vec<_>>().join(","))
     }
 
     fn row(&self, json: &[u8], now: Timestamp, out: &mut String) -> Result<(), Status> {
         let tree = schema::stored(json).map_err(Status::internal)?;
         let object = Object::from_value(tree).map_err(|_| Status::internal("a stored object is no JSON object"))?;
-        let cells = Value::Array(self.kind.rules.row(&object, now));
+        let cells = Value::Array(self.printer.row(&object, now));
         out.push_str(&format!(r#"{{"cells":{cells}"#));
         let carried = match self.include {
             Include::None => return Ok(out.push_str(r#","object":null}"#)),

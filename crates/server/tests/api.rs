@@ -169,7 +169,7 @@ async fn paths_that_are_none_are_refused_like_upstream() {
         (Method::GET, "/healthz", 200, "ok"),
         (Method::GET, "/readyz/ping", 200, "ok"),
         (Method::GET, "/livez?verbose", 200, "[+]ping ok\nlivez check passed"),
-        (Method::GET, "/version", 200, r#""gitVersion":"v1.36.3""#),
+        (Method::GET, "/version", 200, r#""gitVersion": "v1.36.3""#),
         (Method::GET, "/metrics", 200, "apiserver_request_total{"),
         (Method::GET, "/openid/v1/jwks", 200, "RS256"),
         (Method::GET, "/api/", 200, "APIVersions"),
@@ -198,4 +198,21 @@ async fn discovery_names_what_is_served() {
     let same = kit.ask(Method::GET, "/apis", &[("accept", wanted), ("if-none-match", &tag)], "").await;
     assert_eq!((same.code, same.body.len()), (StatusCode::NOT_MODIFIED, 0));
     assert_eq!(kit.get("/apis").await.json()["kind"], "APIGroupList");
+}
+
+#[tokio::test]
+async fn a_scale_has_columns_of_its_own() {
+    let (kit, _directory) = kit().await;
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let spec = json!({"replicas": 3, "selector": {"matchLabels": {"a": "b"}}, "template": template});
+    let made = kit.post(deployments, json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec})).await;
+    assert_eq!(made.code.as_u16(), 201, "{}", made.text());
+    let accept = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")];
+    let table = kit.ask(Method::GET, &format!("{deployments}/d/scale"), &accept, "").await.json();
+    let names: Vec<&Value> = table["columnDefinitions"].as_array().expect("columns").iter().map(|c| &c["name"]).collect();
+    assert_eq!(json!(names), json!(["Name", "Desired", "Available", "Age"]));
+    assert_eq!(table["rows"][0]["cells"].as_array().map(|cells| &cells[..3]), Some(&[json!("d"), json!(3), json!(0)][..]));
+    let status = kit.ask(Method::GET, &format!("{deployments}/d/status"), &accept, "").await.json();
+    assert_eq!(status["columnDefinitions"][1]["name"], "Ready");
 }

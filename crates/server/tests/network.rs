@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use auth::pki::{Leaf, tls};
 use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -21,6 +22,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 async fn connect(kit: &Kit, address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
     let config = tls::client_config(&kit.pki, Leaf::admin()).expect("certificate");
@@ -159,6 +164,84 @@ async fn a_server_that_stops_ends_its_watches_and_connections() {
     kit.server.stop();
     while let Some(frame) = body.frame().await {
         frame.expect("ends well");
+    }
+}
+
+/// A WebSocket on which the server speaks.
+async fn socket(
+    kit: &Kit, address: SocketAddr, path: &str, accept: &str, protocol: &str,
+) -> WebSocketStream<TlsStream<TcpStream>> {
+    let mut request = format!("wss://{address}{path}").into_client_request().expect("a request");
+    let headers = request.headers_mut();
+    headers.insert("accept", accept.parse().expect("a header"));
+    if !protocol.is_empty() {
+        headers.insert("sec-websocket-protocol", protocol.parse().expect("a header"));
+    }
+    let stream = connect(kit, address, "http/1.1").await;
+    let (socket, answer) = tokio_tungstenite::client_async(request, stream).await.expect("switches");
+    let agreed = answer.headers().get("sec-websocket-protocol").map(|v| v.to_str().expect("text"));
+    assert_eq!(agreed.unwrap_or_default(), protocol);
+    socket
+}
+
+async fn told(socket: &mut WebSocketStream<TlsStream<TcpStream>>) -> Message {
+    socket.next().await.expect("goes on").expect("a message")
+}
+
+#[tokio::test]
+async fn a_watch_over_a_websocket_has_an_event_in_each_message() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let address = kit.listen(0).await;
+    let path = "/api/v1/namespaces/default/configmaps?watch=1";
+    for name in ["a", "b"] {
+        let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}});
+        kit.post("/api/v1/namespaces/default/configmaps", object).await;
+    }
+    // Both are there already, and may well be sent at once.
+    let mut watch = socket(&kit, address, path, "application/json", "").await;
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let Message::Text(text) = told(&mut watch).await else { panic!("no text") };
+        assert!(text.ends_with("}\n") && !text.trim_end().contains('\n'));
+        let event: serde_json::Value = serde_json::from_str(&text).expect("one event");
+        assert_eq!((&event["type"], &event["object"]["kind"]), (&json!("ADDED"), &json!("ConfigMap")));
+        names.push(event["object"]["metadata"]["name"].clone());
+    }
+    assert_eq!(names, ["a", "b"]);
+    watch.send(Message::text("nobody listens")).await.expect("is taken");
+    watch.send(Message::Ping(Bytes::from_static(b"x"))).await.expect("is taken");
+    assert_eq!(told(&mut watch).await, Message::Pong(Bytes::from_static(b"x")));
+    // The client says goodbye, and is answered.
+    watch.close(None).await.expect("is taken");
+    assert!(matches!(told(&mut watch).await, Message::Close(_)));
+    assert!(watch.next().await.is_none_or(|end| end.is_err()));
+
+    let protobuf = "application/vnd.kubernetes.protobuf;stream=watch";
+    let mut watch = socket(&kit, address, path, protobuf, "anything").await;
+    let Message::Binary(event) = told(&mut watch).await else { panic!("no bytes") };
+    // Field 1, "ADDED": without the length that a stream of bytes has before it.
+    assert_eq!(event[..7], *b"\x0a\x05ADDED");
+
+    // What cannot be watched is refused as ever.
+    let mut request = format!("wss://{address}/api/v1/nothing?watch=1").into_client_request().expect("a request");
+    request.headers_mut().insert("accept", "application/json".parse().expect("a header"));
+    let refused = tokio_tungstenite::client_async(request, connect(&kit, kit.listen(0).await, "http/1.1").await).await;
+    assert!(refused.is_err());
+
+    // The server says goodbye, when the watch ends by itself and when the server does.
+    let mut short = socket(&kit, address, &format!("{path}&timeoutSeconds=1&resourceVersion=0"), "*/*", "").await;
+    for _ in 0..2 {
+        assert!(told(&mut short).await.is_text());
+    }
+    kit.server.stop();
+    for socket in [&mut short, &mut watch] {
+        let end = loop {
+            if let Message::Close(end) = told(socket).await {
+                break end;
+            }
+        };
+        assert_eq!(end.expect("says why").code, CloseCode::Normal);
     }
 }
 

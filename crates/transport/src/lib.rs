@@ -6,6 +6,8 @@
 //!
 //! Must not know: Kubernetes.
 
+mod line;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -32,6 +34,11 @@ pub type Shared = Arc<dyn Transport>;
 /// A whole body.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// A whole body with a line break behind it, without a copy.
+pub fn line(bytes: impl Into<Bytes>) -> Body {
+    line::Line::new(bytes.into()).boxed()
 }
 
 /// An empty body.

@@ -54,7 +54,7 @@ down() { ironclad down --purge --data-dir "$data"; }
 up() {
     # What a distribution's container package has loaded at boot.
     modprobe overlay || return
-    ironclad up --detach --data-dir "$data" --node-name "$(hostname)" "$@" || return
+    ironclad up --detach --data-dir "$data" --node-name "$(hostname)" --eviction-hard "memory.available<100Mi" "$@" || return
     [ ! -d /kit/images ] || ironclad image import /kit/images/busybox.tar --data-dir "$data" || return
     within 60 k get serviceaccount default
 }

@@ -1,4 +1,5 @@
-//! The published schemas: every document that we serve against upstream's, without prose.
+//! The published schemas: every document that we serve against upstream's, without the prose of paths and of the
+//! values of enumerations.
 //!
 //! What upstream describes and we do not serve is left out; the types that we describe are described as upstream does,
 //! and the paths have the same methods, with the same parameters, bodies, media types and answers.
@@ -26,7 +27,10 @@ pub async fn compare(lane: &mut Lane) -> Result<Vec<Asked>> {
 async fn one(lane: &mut Lane, path: &str) -> Result<Asked> {
     let (mut upstream, mut ours) = document(lane, path).await?;
     for document in [&mut upstream, &mut ours] {
-        without_prose(document);
+        for part in ["paths", "parameters"] {
+            document.get_mut(part).into_iter().for_each(without_prose);
+        }
+        without_values(document);
         let shared = document.get("parameters").cloned().unwrap_or_default();
         if let Some(paths) = document.get_mut("paths") {
             in_place(paths, &shared);
@@ -89,6 +93,16 @@ fn without_prose(value: &mut Value) {
             map.values_mut().for_each(without_prose);
         }
         Value::Array(items) => items.iter_mut().for_each(without_prose),
+        _ => {}
+    }
+}
+
+/// Cuts off descriptions what upstream adds to them about the values of an enumeration.
+fn without_values(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(without_values),
+        Value::Array(items) => items.iter_mut().for_each(without_values),
+        Value::String(text) => text.truncate(text.find("\n\nPossible enum values:").unwrap_or(text.len())),
         _ => {}
     }
 }

@@ -156,7 +156,7 @@ fn user(claims: &Claims) -> User {
     if !claims.jti.is_empty() {
         add("credential-id", &format!("JTI={}", claims.jti));
     }
-    user
+    super::with_authenticated(user)
 }
 
 /// The token in the `Authorization` header, or in the websocket protocol that browsers use for want of

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use meta::User;
+use meta::{Info, User};
 use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -61,12 +61,12 @@ fn read(der: &CertificateDer<'_>) -> Result<(User, Timestamp), String> {
     if name.is_empty() {
         return Err("the certificate's subject has no common name".to_owned());
     }
-    let mut user = User { name, groups: subject.iter_organization().map(text).collect(), ..User::default() };
+    let mut user = Info { name, groups: subject.iter_organization().map(text).collect(), ..Info::default() };
     let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
     let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     user.extra.insert("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={hex}")]);
     let not_after = Timestamp::from_second(certificate.validity().not_after.timestamp()).unwrap_or(Timestamp::MAX);
-    Ok((user, not_after))
+    Ok((super::with_authenticated(user.into()), not_after))
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! The review objects, written and read.
 
-use meta::{Attributes, Object, User};
+use meta::{Attributes, Info, Object, User};
 use serde_json::{Map, Value, json};
 
 use crate::Decision;
@@ -21,12 +21,13 @@ pub(super) fn user(review: &Object) -> Result<User, String> {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
     };
     let extra = review.at("status.user.extra").and_then(Value::as_object);
-    Ok(User {
+    let info = Info {
         name: review.str_at("status.user.username").to_owned(),
         uid: review.str_at("status.user.uid").to_owned(),
         groups: review.at("status.user.groups").map(strings).unwrap_or_default(),
         extra: extra.into_iter().flatten().map(|(key, values)| (key.clone(), strings(values))).collect(),
-    })
+    };
+    Ok(info.into())
 }
 
 pub(super) fn access(a: &Attributes) -> Object {

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::encoding::{AsDer, EcPrivateKeyRfc5915Der};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -34,7 +38,7 @@ pub struct Authority {
 pub struct Issued {
     /// PEM.
     pub certificate_pem: String,
-    /// PEM, PKCS #8.
+    /// PEM, SEC 1 (`EC PRIVATE KEY`), as kubeadm writes it: clients in Java take a PKCS #8 for one of RSA.
     pub key_pem: String,
     /// DER.
     pub certificate: CertificateDer<'static>,
@@ -116,13 +120,22 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer).map_err(|e| make(e.to_string()))?;
         Ok(Issued {
             certificate_pem: certificate.pem(),
-            key_pem: key.serialize_pem(),
+            key_pem: sec1(&key.serialize_der()).map_err(make)?,
             certificate: certificate.der().clone(),
             not_after,
             renew_at: now + not_after.duration_since(now) * 2 / 3,
             key: key.serialize_der(),
         })
     }
+}
+
+/// A key of PKCS #8 as SEC 1 has it (RFC 5915), PEM.
+fn sec1(key: &[u8]) -> Result<String, String> {
+    let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, key).map_err(|e| e.to_string())?;
+    let der: EcPrivateKeyRfc5915Der = key.private_key().as_der().map_err(|e| e.to_string())?;
+    let text = BASE64_STANDARD.encode(der.as_ref());
+    let lines: Vec<String> = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+    Ok(format!("-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n", lines.join("\n")))
 }
 
 fn params(leaf: &Leaf, not_before: Timestamp, not_after: Timestamp) -> Result<CertificateParams, rcgen::Error> {

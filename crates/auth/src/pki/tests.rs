@@ -59,7 +59,8 @@ async fn a_handshake_by_every_name_and_the_user_comes_out() {
         let peer = certificates.peer(chain, now).expect("there is one");
         let credentials = crate::Credentials { peer: Some(&peer), ..Default::default() };
         let user = certificates.authenticate(&credentials, now).await.expect("good").expect("known");
-        assert_eq!((user.name.as_str(), user.groups.as_slice()), ("system:node:n1", &["system:nodes".to_owned()][..]));
+        let groups = ["system:nodes", "system:authenticated"].map(str::to_owned);
+        assert_eq!((user.name.as_str(), user.groups.as_slice()), ("system:node:n1", &groups[..]));
         assert!(
             certificates.authenticate(&credentials, now + SECONDS_OF_TWO_YEARS).await.is_err(),
             "expired meanwhile"
@@ -139,4 +140,30 @@ fn a_kubeconfig_carries_everything() {
     assert!(text.contains("server: https://127.0.0.1:6443\n"));
     assert!(text.contains("current-context: kubernetes-admin@kubernetes\n"));
     assert_eq!(text.matches("-data: LS0tLS1CRUdJTi").count(), 3, "three PEM texts");
+}
+
+/// As OpenSSL, Go and Java read it: a version, the number, the curve by its name, and the public key (RFC 5915).
+#[test]
+fn a_key_is_written_as_kubeadm_writes_it() {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::pki_types::pem::PemObject;
+
+    let (_directory, pki) = pki();
+    let issued = pki.issue(&Leaf::admin(), Timestamp::now()).expect("issued");
+    let lines: Vec<&str> = issued.key_pem.lines().collect();
+    let (first, last) = (lines.first().copied(), lines.last().copied());
+    assert_eq!((first, last), (Some("-----BEGIN EC PRIVATE KEY-----"), Some("-----END EC PRIVATE KEY-----")));
+    assert!(lines[1..lines.len() - 2].iter().all(|line| line.len() == 64));
+    let der = BASE64_STANDARD.decode(lines[1..lines.len() - 1].concat()).expect("base64");
+    assert_eq!(der[..7], [0x30, 0x77, 2, 1, 1, 4, 32]);
+    let curve = [0xa0, 0x0a, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7, 0xa1, 0x44, 3, 0x42, 0, 4];
+    assert_eq!(der[39..39 + curve.len()], curve);
+    assert!(issued.key().secret_der().windows(32).any(|number| *number == der[7..39]), "it is another key");
+    let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).expect("a key");
+    let chain = vec![issued.certificate.clone()];
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let key = rustls::sign::CertifiedKey::from_der(chain, key, &provider).expect("belongs to the certificate");
+    key.keys_match().expect("belongs to the certificate");
 }

@@ -25,6 +25,8 @@ pub(super) const GROUP: Group = Group {
         at_least("api.create_c1_per_s", "1/s", 2_500.0),
         at_least("api.create_c64_per_s", "1/s", 15_000.0),
         at_least("api.get_c64_per_s", "1/s", 30_000.0),
+        at_most("api.create_cpu_us", "µs", 200.0),
+        at_most("api.get_cpu_us", "µs", 30.0),
         at_most("api.list20k_ms", "ms", 40.0),
         at_most("api.pss20k_mb", "MB", 150.0),
     ],
@@ -36,8 +38,14 @@ async fn measure(program: PathBuf) -> Result<Vec<f64>> {
     let mut one = load::connect(&cluster, 1).await?;
     let alone = load::run(&mut one, ALONE, create).await?;
     let mut many = load::connect(&cluster, CLIENTS).await?;
+    let begun = cluster.usage()?.cpu_seconds;
     let together = load::run(&mut many, OBJECTS - ALONE, |n| create(ALONE + n)).await?;
+    let created = cluster.usage()?.cpu_seconds;
     let gets = load::run(&mut many, GETS, get).await?;
+    let got = cluster.usage()?.cpu_seconds;
+    // What the server works for each does not depend on who else has the processors.
+    let each = |seconds: f64, requests: usize| seconds * 1e6 / requests as f64;
+    let work = (each(created - begun, OBJECTS - ALONE), each(got - created, GETS));
     let mut lists = Vec::new();
     for _ in 0..LISTS {
         let started = Instant::now();
@@ -49,7 +57,7 @@ async fn measure(program: PathBuf) -> Result<Vec<f64>> {
     tokio::time::sleep(SETTLE).await;
     let usage = cluster.usage()?;
     cluster.end()?;
-    Ok(vec![alone, together, gets, up::median(lists), usage.pss_bytes as f64 / 1e6])
+    Ok(vec![alone, together, gets, work.0, work.1, up::median(lists), usage.pss_bytes as f64 / 1e6])
 }
 
 /// The request that creates a ConfigMap of 1 KB.

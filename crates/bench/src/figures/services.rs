@@ -13,7 +13,7 @@ use client::{Informer, Recorder};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::link::Links;
-use network::{Bridge, PodNetwork, Proxy, bridge, services};
+use network::{Bridge, Names, PodNetwork, Proxy, bridge, services};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use serde_json::{Value, json};
@@ -60,6 +60,7 @@ async fn figures() -> Result<Vec<f64>> {
     let directory = tempfile::tempdir()?;
     let config = bridge::Config {
         directory: directory.path().join("ipam"),
+        names: Names::of("00000000"),
         pod_range: "10.244.0.0/24".parse()?,
         cluster_range: "10.244.0.0/16".parse()?,
         service_range: "10.96.0.0/12".parse()?,
@@ -76,7 +77,7 @@ async fn figures() -> Result<Vec<f64>> {
         let before = kernel_memory()?;
         let (first, one_more) = size.measure(&config, &asking).await?;
         memory.push(kernel_memory()? - before);
-        services::teardown()?;
+        services::teardown(&config.names)?;
         figures.push(first);
         more = one_more.max(more);
     }
@@ -99,6 +100,7 @@ impl Size {
         let proxy = services::Config {
             node: "n".to_owned(),
             zone: String::new(),
+            names: config.names.clone(),
             addresses: Vec::new(),
             cluster_range: config.cluster_range,
             service_range: config.service_range,

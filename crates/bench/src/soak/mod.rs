@@ -4,15 +4,15 @@
 //! `cargo xtask soak` starts it in namespaces of its own for network and mounts. All chance comes from one seed. In the
 //! first half every fault comes; in the second the program itself is not killed, so that what it leaks adds up.
 
-mod api;
+pub mod api;
 mod deployments;
-mod disk;
+pub mod disk;
 mod faults;
 mod ledger;
 mod maps;
-mod pods;
-mod scene;
-mod usage;
+pub mod pods;
+pub mod scene;
+pub mod usage;
 mod verdict;
 mod watches;
 
@@ -20,13 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use crate::cluster::Cluster;
 use api::Api;
-use disk::Disk;
 use scene::{Phase, Scene};
 use usage::Usage;
 
@@ -45,21 +43,13 @@ const WATCHERS: usize = 3;
 /// Runs for so many minutes; an error lists all that was wrong.
 pub async fn run(program: &Path, minutes: f64, seed: u64) -> Result<()> {
     println!("seed {seed}, {minutes} minutes, {}", program.display());
-    let mut cluster = Cluster::prepare(program)?;
-    let disk = Disk::mount(cluster.home())?;
-    cluster.move_to(disk.path().join("data"));
-    cluster.launch(&["--detach", "--demo"]).context("the first start")?;
-    let scene = Arc::new(Scene::new(cluster, disk, seed));
+    let scene = Scene::open(program, seed)?;
     let length = Duration::from_secs_f64(minutes * 60.0);
     let worked = work(&scene, length, seed).await;
     if let Err(error) = worked {
         scene.wrong(format!("it could not go on: {error:#}"));
     }
-    let left = Arc::into_inner(scene).context("a worker is left")?.end();
-    if !left.is_empty() {
-        left.iter().for_each(|line| println!("WRONG {line}"));
-        bail!("{} things were wrong (seed {seed})", left.len());
-    }
+    scene.close(seed)?;
     println!("soak: nothing wrong (seed {seed})");
     Ok(())
 }

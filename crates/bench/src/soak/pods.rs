@@ -137,7 +137,7 @@ pub async fn answer(pod: &Value) -> Result<()> {
     Ok(())
 }
 
-/// One request over HTTP: the whole answer.
+/// One request over HTTP: the whole answer. A dead address is silent for five seconds at the most.
 pub async fn ask(address: IpAddr, port: u16) -> Result<String> {
     let talk = async {
         let mut stream = TcpStream::connect((address, port)).await.context("connect")?;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, bail};
 use tokio::sync::watch;
 
 use super::disk::Disk;
@@ -47,8 +48,20 @@ pub struct Scene {
     full: AtomicU64,
 }
 
+/// The disk is filled on purpose: what follows from that for pods is not what is looked at.
+pub const FLAGS: &[&str] = &["--eviction-hard=memory.available<100Mi"];
+
 impl Scene {
-    pub fn new(cluster: Cluster, disk: Disk, seed: u64) -> Self {
+    /// A cluster on a small disk of its own, with the demo.
+    pub fn open(program: &Path, seed: u64) -> Result<Arc<Self>> {
+        let mut cluster = Cluster::prepare(program)?;
+        let disk = Disk::mount(cluster.home())?;
+        cluster.move_to(disk.path().join("data"));
+        cluster.launch(&[FLAGS, &["--detach", "--demo"]].concat()).context("the first start")?;
+        Ok(Arc::new(Scene::new(cluster, disk, seed)))
+    }
+
+    fn new(cluster: Cluster, disk: Disk, seed: u64) -> Self {
         let name = place(cluster.data());
         Scene {
             run: Path::new("/run").join(&name),
@@ -79,6 +92,11 @@ impl Scene {
         if wrong.len() < ENOUGH {
             wrong.push(line);
         }
+    }
+
+    /// How many things were wrong.
+    pub fn findings(&self) -> usize {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// What the workers are to do, as it changes.
@@ -143,8 +161,17 @@ impl Scene {
         self.kills.lock().unwrap_or_else(PoisonError::into_inner).get(uid).copied().unwrap_or(0)
     }
 
-    /// Ends the cluster, looks whether something is left of it, and returns all that was wrong.
-    pub fn end(self) -> Vec<String> {
+    /// Ends the cluster and looks whether something is left of it. All that was wrong is printed, and is an error.
+    pub fn close(self: Arc<Self>, seed: u64) -> Result<()> {
+        let left = Arc::into_inner(self).context("a worker is left")?.end();
+        if !left.is_empty() {
+            left.iter().for_each(|line| println!("WRONG {line}"));
+            bail!("{} things were wrong (seed {seed})", left.len());
+        }
+        Ok(())
+    }
+
+    fn end(self) -> Vec<String> {
         let Scene { cluster, disk, wrong, run, cgroup, .. } = self;
         let mut wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
         let data = cluster.data().to_owned();

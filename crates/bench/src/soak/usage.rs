@@ -83,6 +83,16 @@ pub fn programs(scene: &Scene) -> Result<Vec<i32>> {
     Ok(processes("")?.into_iter().filter(|p| is_up(p) && ours(p.pid)).map(|p| p.pid).collect())
 }
 
+/// The processes that start the program again when it ends.
+pub fn supervisors(scene: &Scene) -> Result<Vec<i32>> {
+    let log = scene.cluster.data().join("ironclad.log");
+    let is_one = |process: &Process| match process.words.as_slice() {
+        [_, supervise, file, ..] => supervise == "supervise" && Path::new(file) == log,
+        _ => false,
+    };
+    Ok(processes("")?.into_iter().filter(is_one).map(|process| process.pid).collect())
+}
+
 /// The shims, each with the uid of its pod.
 pub fn shims(scene: &Scene) -> Result<Vec<(i32, String)>> {
     let pods = scene.run.join("pods");
@@ -130,7 +140,7 @@ pub fn look(scene: &Scene) -> Result<Usage> {
     let shims = shims(scene)?;
     let memory = |pid: i32| process::of_process(Path::new(&format!("/proc/{pid}"))).map_or(0, |usage| usage.pss_bytes);
     let data = scene.cluster.data();
-    let files = ["logs", "runtime/pods", "runtime/containers", "pods"].iter().map(|name| entries(&data.join(name)));
+    let files = ["logs", "runtime/pods", "runtime/containers", "kubelet/pods"].iter().map(|name| entries(&data.join(name)));
     let sockets = ["tcp", "tcp6"].iter().map(|name| sockets(&dir.join("net").join(name)));
     Ok(Usage {
         pid,

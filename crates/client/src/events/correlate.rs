@@ -143,6 +143,7 @@ mod tests {
             action: String::new(),
             message: message.to_owned(),
             at: Timestamp::from_second(1_000_000 + second).expect("in range"),
+            annotations: Default::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod cluster_role_aggregation;
 pub mod deployment;
 pub mod endpointslice;
+pub mod endpointslice_mirroring;
 pub mod endpoints;
 pub mod node_lifecycle;
 pub mod pod_gc;
@@ -19,6 +20,7 @@ pub static ALL: &[&dyn Controller] = &[
     &replicaset::Replicas,
     &endpointslice::Slices,
     &endpoints::EndpointsObjects,
+    &endpointslice_mirroring::Mirror,
     &service_account::ServiceAccounts,
     &root_ca::RootCa,
     &node_lifecycle::NodeLifecycle,

@@ -2,8 +2,9 @@
 //! (upstream: `pkg/controller/tainteviction`).
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, Pod, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, Pod, Taint};
 use meta::Key;
+use pod::nodes::tolerates;
 use serde_json::json;
 
 use crate::frame::world::BY_NODE;
@@ -84,18 +85,6 @@ fn leaves_at(pod: &Pod, taints: &[&Taint], since: Timestamp) -> Option<Timestamp
     }
     let added = taints.iter().map(|t| t.time_added.as_ref().map_or(since, |at| at.0)).max();
     first.zip(added).map(|(seconds, added)| meta::time::after(added, seconds))
-}
-
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let key = toleration.key.as_deref().unwrap_or("");
-    let effect = toleration.effect.as_deref().unwrap_or("");
-    let value = match toleration.operator.as_deref() {
-        Some("Exists") => true,
-        None | Some("" | "Equal") => toleration.value.as_deref().unwrap_or("") == taint.value.as_deref().unwrap_or(""),
-        Some(_) => false,
-    };
-    let any_key = key.is_empty() && toleration.operator.as_deref() == Some("Exists");
-    value && (effect.is_empty() || effect == taint.effect) && (any_key || key == taint.key)
 }
 
 fn evict(pod: &Pod, key: &Key, now: Timestamp, plan: &mut Plan) {

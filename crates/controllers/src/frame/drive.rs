@@ -165,5 +165,6 @@ fn note(report: Report) -> Note {
         action: String::new(),
         message: report.text,
         at: Timestamp::now(),
+        annotations: Default::default(),
     }
 }

@@ -5,6 +5,7 @@ pub mod apiserver_endpoints;
 pub mod garbage;
 pub mod namespace;
 pub mod rest;
+pub mod system_namespaces;
 
 use client::Hub;
 use futures::future::BoxFuture;
@@ -35,4 +36,5 @@ pub struct Worker {
 }
 
 /// The list.
-pub static WORKERS: &[&Worker] = &[&namespace::WORKER, &garbage::WORKER, &apiserver_endpoints::WORKER];
+pub static WORKERS: &[&Worker] =
+    &[&namespace::WORKER, &garbage::WORKER, &apiserver_endpoints::WORKER, &system_namespaces::WORKER];

@@ -4,13 +4,13 @@ use super::*;
 use std::io::Write;
 use std::str::FromStr;
 
-use client::Informer;
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
-use k8s_openapi::api::core::v1::Service;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use serde_json::json;
 use tokio::net::{TcpSocket, TcpStream};
+
+use crate::corefile::Files;
+use crate::kit;
+use crate::plan::{compile, default};
 
 const LONG: Duration = Duration::from_secs(60);
 const FEW: Limits = Limits {
@@ -22,33 +22,50 @@ const FEW: Limits = Limits {
     idle: LONG,
 };
 const INSIDE: &str = "web.d.svc.cluster.local.";
-const OUTSIDE: &str = "example.org.";
+/// Each asks for something else: what several ask for is asked once.
+const OUTSIDE: [&str; 9] = [
+    "0.example.org.", "1.example.org.", "2.example.org.", "3.example.org.", "4.example.org.", "5.example.org.",
+    "6.example.org.", "7.example.org.", "8.example.org.",
+];
 
 /// A server, and the machine's name server, which only the test answers for.
 struct Cluster {
     address: SocketAddr,
     upstream: UdpSocket,
+    world: crate::world::World,
     _server: tokio::task::JoinHandle<io::Error>,
     _resolv_conf: tempfile::NamedTempFile,
 }
 
-fn world() -> World {
-    let (services, slices) = (Informer::<Service>::detached(), Informer::<EndpointSlice>::detached());
-    let web = json!({"metadata": {"namespace": "d", "name": "web"}, "spec": {"clusterIP": "10.96.0.7"}});
-    services.apply(serde_json::from_value(web).expect("a service"));
-    World::follow(&services, &slices)
+fn environment(resolv_conf: &std::path::Path, port: u16) -> crate::steps::Environment {
+    crate::steps::Environment {
+        resolv_conf: resolv_conf.to_owned(),
+        upstream_port: port,
+        ..kit::environment()
+    }
+}
+
+fn slot(environment: &crate::steps::Environment) -> Slot {
+    let mut compiled = compile(&default("cluster.local"), &Files::new(), environment).expect("the built-in Corefile");
+    Slot::new(compiled.ports.remove(&kit::PORT).expect("a plan"))
 }
 
 async fn cluster(limits: Limits) -> Cluster {
     let upstream = UdpSocket::bind("127.0.0.9:0").await.expect("a name server");
     let mut resolv_conf = tempfile::NamedTempFile::new().expect("a file");
     writeln!(resolv_conf, "nameserver 127.0.0.9").expect("write");
-    let port = upstream.local_addr().expect("its port").port();
-    let elsewhere = Upstream::new(resolv_conf.path().to_owned(), [127, 0, 0, 1].into()).at_port(port);
-    let here = ([127, 0, 0, 1], 0).into();
-    let server = Server::limited(here, "cluster.local".to_owned(), world(), elsewhere, limits).await.expect("bind");
-    let address = server.udp.local_addr().expect("its address");
-    Cluster { address, upstream, _server: tokio::spawn(server.run()), _resolv_conf: resolv_conf }
+    let environment = environment(resolv_conf.path(), upstream.local_addr().expect("its address").port());
+    let (slot, world) = (slot(&environment), environment.world.clone());
+    let permits = Permits::new(limits.forwarded, limits.forwarded_each);
+    // The port that is free for UDP may be taken for TCP.
+    let server = loop {
+        match Server::bind(([127, 0, 0, 1], 0).into(), slot.clone(), permits.clone(), limits).await {
+            Ok(server) => break server,
+            Err(error) => assert_eq!(error.kind(), io::ErrorKind::AddrInUse),
+        }
+    };
+    let address = server.address().expect("its address");
+    Cluster { address, upstream, world, _server: tokio::spawn(server.run()), _resolv_conf: resolv_conf }
 }
 
 fn question(name: &str, id: u16) -> Vec<u8> {
@@ -115,32 +132,36 @@ async fn a_silent_name_server_delays_nobody_who_asks_about_the_cluster() {
     let cluster = cluster(FEW).await;
     let (one, other, third) = (udp(&cluster, 2).await, udp(&cluster, 3).await, udp(&cluster, 4).await);
     for (socket, id) in [(&one, 1), (&one, 2), (&other, 3), (&other, 4)] {
-        socket.send(&question(OUTSIDE, id)).await.expect("send");
+        socket.send(&question(OUTSIDE[usize::from(id)], id)).await.expect("send");
     }
     // They wait: the name server has got them and says nothing.
     let mut bytes = vec![0; 4096];
     let mut waiting = std::collections::HashMap::new();
     for _ in 0..4 {
-        let (_, from) = cluster.upstream.recv_from(&mut bytes).await.expect("forwarded");
-        waiting.insert(bytes[1], from);
+        let (length, from) = cluster.upstream.recv_from(&mut bytes).await.expect("forwarded");
+        let message = Message::from_vec(&bytes[..length]).expect("a question");
+        waiting.insert(message.queries[0].name().to_string(), (message, from));
     }
     for (socket, id) in [(&one, 5), (&third, 6)] {
-        socket.send(&question(OUTSIDE, id)).await.expect("send");
+        socket.send(&question(OUTSIDE[id], 5)).await.expect("send");
         assert_eq!(answer(socket).await, (ResponseCode::ServFail, 0), "over its share, or over all");
-        socket.send(&question(INSIDE, id)).await.expect("send");
+        socket.send(&question(INSIDE, 6)).await.expect("send");
         assert_eq!(answer(socket).await, (ResponseCode::NoError, 1), "about the cluster");
     }
     let mut stream = tcp(&cluster, 5).await;
-    assert_eq!(ask_over_tcp(&mut stream, OUTSIDE).await.expect("an answer"), (ResponseCode::ServFail, 0));
+    assert_eq!(ask_over_tcp(&mut stream, OUTSIDE[7]).await.expect("an answer"), (ResponseCode::ServFail, 0));
     assert_eq!(ask_over_tcp(&mut stream, INSIDE).await.expect("an answer"), (ResponseCode::NoError, 1));
 
     // The name server wakes up, and the next question reaches it.
-    let said = Message::response(4, hickory_proto::op::OpCode::Query).to_vec().expect("a message");
-    cluster.upstream.send_to(&said, waiting[&4]).await.expect("answer");
+    let (asked, from) = &waiting[OUTSIDE[4]];
+    let mut said = Message::response(asked.metadata.id, hickory_proto::op::OpCode::Query);
+    said.queries.clone_from(&asked.queries);
+    cluster.upstream.send_to(&said.to_vec().expect("a message"), from).await.expect("answer");
     assert_eq!(answer(&other).await, (ResponseCode::NoError, 0));
-    third.send(&question(OUTSIDE, 8)).await.expect("send");
+    third.send(&question(OUTSIDE[8], 8)).await.expect("send");
     let (length, _) = cluster.upstream.recv_from(&mut bytes).await.expect("forwarded");
-    assert_eq!(bytes[..length], question(OUTSIDE, 8));
+    let message = Message::from_vec(&bytes[..length]).expect("a question");
+    assert_eq!(message.queries[0].name().to_string(), OUTSIDE[8]);
 }
 
 #[tokio::test]
@@ -159,10 +180,8 @@ async fn a_client_that_takes_no_answer_is_left() {
     let forwarded = Permits::new(1, 1);
     let connections = Connections::new(1, 1);
     let place = connections.open([127, 0, 0, 2].into());
-    let upstream = Upstream::new("/nonexistent".into(), [127, 0, 0, 1].into());
-    let idle = Duration::from_millis(1);
-    let domain = "cluster.local".to_owned();
-    let shared = Shared { domain, world: world(), upstream, forwarded, connections, idle };
+    let slot = slot(&environment(std::path::Path::new("/nonexistent"), 53));
+    let shared = Shared { slot, forwarded, connections, idle: Duration::from_millis(1) };
     // The client's window is smaller than an answer, and it has asked already.
     let (ours, mut theirs) = tokio::io::duplex(64);
     let asked = question(INSIDE, 9);
@@ -193,4 +212,33 @@ async fn what_is_no_question_gets_no_answer_and_stops_nothing() {
             other => break assert_eq!((other, &bytes[..2]), ((ResponseCode::NoError, 1), &good[..2])),
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_said_again_is_what_is_true_now() {
+    let cluster = cluster(FEW).await;
+    let socket = udp(&cluster, 2).await;
+    let services = kit::informer::<k8s_openapi::api::core::v1::Service>(&serde_json::json!([]));
+    cluster.world.follow_services(&services);
+    let name = "again.d.svc.cluster.local.";
+    let mut id = 0;
+    let mut ask = async || {
+        id += 1;
+        socket.send(&question(name, id)).await.expect("send");
+        let mut bytes = vec![0; 4096];
+        let length = socket.recv(&mut bytes).await.expect("an answer");
+        let message = Message::from_vec(&bytes[..length]).expect("a message");
+        assert_eq!(message.metadata.id, id);
+        message.answers.first().map(|record| record.data.to_string())
+    };
+    for address in ["10.96.0.50", "10.96.0.51"] {
+        let tree = serde_json::json!({"metadata": {"namespace": "d", "name": "again"}, "spec": {"clusterIP": address}});
+        services.apply(serde_json::from_value(tree).expect("a service"));
+        for _ in 0..3 {
+            assert_eq!(ask().await.as_deref(), Some(address));
+        }
+    }
+    let gone = services.snapshot().values().next().expect("the service").clone();
+    services.delete(&gone);
+    assert_eq!(ask().await, None);
 }

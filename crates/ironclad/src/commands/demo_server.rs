@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, value_parser};
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -19,15 +19,16 @@ pub(super) const COMMAND: Command = Command { definition, run };
 pub const PORT: u16 = 8080;
 
 fn definition() -> clap::Command {
-    clap::Command::new("demo-server").hide(true).about("Answer HTTP requests with the name of this pod")
+    let port = Arg::new("port").long("port").value_parser(value_parser!(u16)).help("Where it listens (8080)");
+    clap::Command::new("demo-server").hide(true).about("Answer HTTP requests with the name of this pod").arg(port)
 }
 
-fn run(_: &ArgMatches) -> Result<()> {
-    super::block_on(serve())?
+fn run(matches: &ArgMatches) -> Result<()> {
+    super::block_on(serve(matches.get_one("port").copied().unwrap_or(PORT)))?
 }
 
-async fn serve() -> Result<()> {
-    let listener = TcpListener::bind(("0.0.0.0", PORT)).await.context("listen")?;
+async fn serve(port: u16) -> Result<()> {
+    let listener = TcpListener::bind(("0.0.0.0", port)).await.context("listen")?;
     let name = Bytes::from(format!("{}\n", nix::unistd::gethostname()?.to_string_lossy()));
     let mut end = signal(SignalKind::terminate())?;
     loop {

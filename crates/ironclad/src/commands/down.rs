@@ -2,63 +2,133 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::{Arg, ArgAction, ArgMatches};
 use ipnet::Ipv4Net;
+use network::bridge::Remains;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::Command;
-use crate::dirs::{Dirs, Settings};
+use crate::clusters::{self, Cluster};
+use crate::dirs::{self, Dirs};
+use crate::home;
 use crate::out;
-use crate::up::{running, supervise};
+use crate::up::lock::running;
+use crate::up::{preflight, supervise};
 
 pub(super) const COMMAND: Command = Command { definition, run };
 
 /// How long the running cluster may take to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Ranges of a cluster that has left no word of its own.
+const DEFAULT_RANGES: [Ipv4Net; 2] =
+    [Ipv4Net::new_assert(Ipv4Addr::new(10, 244, 0, 0), 16), Ipv4Net::new_assert(Ipv4Addr::new(10, 96, 0, 0), 12)];
+
+/// How one of something is called, and more of it.
+type Sort = (&'static str, &'static str);
+/// What is removed; of two that begin alike the longer comes first.
+const SORTS: &[Sort] = &[
+    ("process", "processes"),
+    ("mount", "mounts"),
+    ("cgroup", "cgroups"),
+    ("pod directory", "pod directories"),
+    ("pod", "pods"),
+    ("container", "containers"),
+    ("network namespace", "network namespaces"),
+    ("nftables table", "nftables tables"),
+    ("link", "links"),
+    ("route", "routes"),
+    ("setting", "settings of the kernel"),
+    ("context", "contexts"),
+    ("directory", "directories"),
+];
 
 fn definition() -> clap::Command {
     let purge = Arg::new("purge").long("purge").action(ArgAction::SetTrue).help("Also delete the data");
+    let verbose = Arg::new("verbose").short('v').long("verbose").action(ArgAction::SetTrue);
     clap::Command::new("down")
         .about("Stop the cluster and remove everything that `up` made")
         .arg(super::data_dir())
         .arg(purge)
+        .arg(verbose.help("List each thing that is removed"))
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         bail!("`down` removes links, mounts and cgroups: run it as root");
     }
-    let dirs = super::dirs(matches);
+    let dirs = super::dirs(matches)?;
+    preflight::cgroups()?;
     let mut removed = stop(&dirs)?;
-    let found = dirs.settings();
-    let defaults = Settings {
-        pid: 0,
-        supervisor: None,
-        ready: true,
-        pod_network: Ipv4Net::new_assert([10, 244, 0, 0].into(), 16),
-        service_network: Ipv4Net::new_assert([10, 96, 0, 0].into(), 12),
-    };
-    let settings = found.unwrap_or(defaults);
     removed.extend(runtime::teardown(&dirs.runtime())?);
     removed.extend(unmount_below(&dirs)?);
-    removed.extend(network::services::teardown()?);
-    let addresses = dirs.network();
-    let links = network::bridge::teardown(settings.pod_network, settings.service_network, &addresses);
-    removed.extend(super::block_on(links)??);
-    removed.extend(remove(&dirs.run)?);
-    if matches.get_flag("purge") {
-        removed.extend(remove(&dirs.data)?);
+    removed.extend(network(&dirs)?);
+    match home::take_out(&dirs) {
+        Ok(taken) => removed.extend(taken),
+        // Whoever uses that file sees what is left in it.
+        Err(error) => out::error(format_args!("{error:#}")),
     }
-    match removed.len() {
-        0 => out::line(format_args!("Nothing to do: there is no cluster in {}.", dirs.data.display())),
-        _ => removed.iter().for_each(|what| out::line(format_args!("removed {what}"))),
+    match matches.get_flag("purge") {
+        true => removed.extend(remove(&dirs.data)?),
+        false => dirs.release()?,
     }
+    tell(&dirs, &removed, matches.get_flag("verbose"));
     Ok(())
+}
+
+fn tell(dirs: &Dirs, removed: &[String], is_verbose: bool) {
+    let data = dirs.data.display();
+    match (removed.is_empty(), is_verbose) {
+        (true, _) => out::line(format_args!("Nothing to do: there is no cluster in {data}.")),
+        (false, true) => removed.iter().for_each(|what| out::line(format_args!("removed {what}"))),
+        (false, false) => out::line(format_args!("removed {} of the cluster in {data} (-v lists them)", sum(removed))),
+    }
+    if !removed.is_empty() && dirs.data.exists() {
+        out::line(format_args!("its data stays in {data}: `{} --purge` deletes it", dirs.command("down")));
+    }
+}
+
+/// How many of which sort, in the order in which the first of each went.
+fn sum(removed: &[String]) -> String {
+    let mut counts: Vec<(&Sort, usize)> = Vec::new();
+    for what in removed {
+        let Some(sort) = SORTS.iter().find(|(one, _)| what.strip_prefix(one).is_some_and(|rest| rest.starts_with(' '))) else {
+            continue;
+        };
+        match counts.iter_mut().find(|(known, _)| *known == sort) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((sort, 1)),
+        }
+    }
+    let words = |((one, more), count): (&Sort, usize)| format!("{count} {}", if count == 1 { one } else { more });
+    counts.into_iter().map(words).collect::<Vec<_>>().join(", ")
+}
+
+/// What the network left on the machine, but for what another cluster has or needs; and with it what tells others of
+/// this one.
+fn network(dirs: &Dirs) -> Result<Vec<String>> {
+    let _machine = clusters::machine()?;
+    let others = clusters::beside(dirs);
+    let theirs: Vec<Ipv4Net> = others.iter().flat_map(Cluster::ranges).collect();
+    let settings = dirs.settings();
+    let ranges = settings.map_or(DEFAULT_RANGES, |settings| [settings.pod_network, settings.service_network]);
+    let ranges: Vec<Ipv4Net> = ranges.into_iter().filter(|range| !theirs.contains(range)).collect();
+    let mut removed = Vec::new();
+    // What all clusters were called once may be another's.
+    if !others.iter().any(|other| other.settings.names == dirs.names) {
+        removed.extend(network::services::teardown(&dirs.names)?);
+        let heir = others.first().map(|other| dirs::network(&other.run));
+        let (names, directory) = (&dirs.names, &dirs.network());
+        let remains = Remains { names, ranges: &ranges, directory, heir: heir.as_deref() };
+        removed.extend(super::block_on(network::bridge::teardown(&remains))??);
+    }
+    removed.extend(remove(&dirs.run)?);
+    Ok(removed)
 }
 
 /// Ends the process that runs the cluster, and before it the one that would start it again, and waits for both.
@@ -105,5 +175,17 @@ fn remove(directory: &std::path::Path) -> Result<Option<String>> {
         Ok(()) => Ok(Some(format!("directory {}", directory.display()))),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e).with_context(|| format!("remove {}", directory.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_removed_is_summed_up() {
+        let removed = ["process 7", "process 8", "pod directory x", "pod y", "setting a/b (back to 0)", "nftables table ip t"];
+        let removed = removed.map(str::to_owned);
+        assert_eq!(sum(&removed), "2 processes, 1 pod directory, 1 pod, 1 setting, 1 nftables table");
     }
 }

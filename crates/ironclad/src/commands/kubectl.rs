@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Arg, ArgMatches};
+use nix::sys::signal::{SigHandler, Signal, signal};
 
 use super::Command;
 
@@ -28,6 +29,9 @@ pub fn run_as(arguments: Vec<String>) -> ExitCode {
 }
 
 fn code(arguments: Vec<String>) -> i32 {
+    // Whoever reads what is printed may stop (`| head`): that ends this program without a word, as it ends upstream's.
+    // SAFETY: the default action is no handler, and nothing else has been started yet.
+    let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigDfl) };
     let local = crate::dirs::Dirs::of(std::path::Path::new(crate::dirs::DEFAULT_DATA)).kubeconfig();
     kubectl::main(arguments, Some(&local))
 }

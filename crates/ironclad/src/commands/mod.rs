@@ -2,8 +2,10 @@
 
 mod demo_server;
 mod down;
+mod eviction;
 mod image;
 pub mod kubectl;
+mod ls;
 mod supervise;
 mod up;
 mod version;
@@ -29,7 +31,7 @@ pub struct Command {
 
 /// All of them, in the order of the help.
 static ALL: &[Command] =
-    &[up::COMMAND, down::COMMAND, image::COMMAND, kubectl::COMMAND, version::COMMAND, supervise::COMMAND, demo_server::COMMAND];
+    &[up::COMMAND, down::COMMAND, ls::COMMAND, image::COMMAND, kubectl::COMMAND, version::COMMAND, supervise::COMMAND, demo_server::COMMAND];
 
 /// Runs what the command line asks for. Errors are one sentence on standard error, and exit code 1.
 pub fn run() -> ExitCode {
@@ -103,9 +105,9 @@ fn data_dir() -> Arg {
         .help("Where the cluster keeps its data")
 }
 
-fn dirs(matches: &ArgMatches) -> crate::dirs::Dirs {
+fn dirs(matches: &ArgMatches) -> Result<crate::dirs::Dirs> {
     let path = matches.get_one::<PathBuf>("data-dir").cloned();
-    crate::dirs::Dirs::of(&path.unwrap_or_else(|| crate::dirs::DEFAULT_DATA.into()))
+    crate::dirs::Dirs::open(&path.unwrap_or_else(|| crate::dirs::DEFAULT_DATA.into()))
 }
 
 /// An async runtime with one thread, for commands that ask something and end.

@@ -1,13 +1,19 @@
 //! `ironclad up`: a working cluster on this machine.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use ipnet::Ipv4Net;
+use kubelet::image::provider::Providers;
 
 use super::Command;
+use crate::home;
 use crate::up::{self, Options};
+
+const DEFAULT_NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 
 pub(super) const COMMAND: Command = Command { definition, run };
 
@@ -32,6 +38,11 @@ fn definition() -> clap::Command {
                 .value_parser(value_parser!(Ipv4Net)),
         )
         .arg(
+            flag("service-node-port-range", "FIRST-LAST", "Ports of the node that Services may get")
+                .default_value("30000-32767")
+                .value_parser(node_ports),
+        )
+        .arg(
             flag("apiserver-advertise-address", "IP", "Address under which others reach the API server [default: found]")
                 .value_parser(value_parser!(IpAddr)),
         )
@@ -46,25 +57,123 @@ fn definition() -> clap::Command {
                 .default_value("10250")
                 .value_parser(value_parser!(u16).range(1..)),
         )
+        .arg(
+            flag("image-gc-high-threshold", "PERCENT", "Use of the disk from which on unused images are removed")
+                .default_value("85")
+                .value_parser(value_parser!(u8).range(0..=100)),
+        )
+        .arg(
+            flag("image-gc-low-threshold", "PERCENT", "Use of the disk until which they are")
+                .default_value("80")
+                .value_parser(value_parser!(u8).range(0..=100)),
+        )
+        .arg(
+            flag("image-credential-provider-config", "PATH", "A CredentialProviderConfig, or a directory of them")
+                .value_parser(value_parser!(PathBuf))
+                .requires("image-credential-provider-bin-dir"),
+        )
+        .arg(
+            flag("image-credential-provider-bin-dir", "DIR", "Where the programs are that it names")
+                .value_parser(value_parser!(PathBuf))
+                .requires("image-credential-provider-config"),
+        )
+        .args(super::eviction::flags())
+        .arg(
+            flag("write-kubeconfig-mode", "MODE", "Rights of admin.conf")
+                .default_value("600")
+                .value_parser(mode),
+        )
+        .arg(switch("no-kubeconfig", "Leave ~/.kube/config alone; without it the cluster gets a context there"))
         .arg(switch("detach", "Return when the node is Ready; `ironclad down` ends the cluster"))
         .arg(switch("demo", "Also deploy three replicas of a small HTTP server, and print its URL"))
+}
+
+/// `FIRST-LAST` or, as upstream has it, too, `FIRST+MORE`.
+fn node_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let wrong = || "ports as in 30000-32767".to_owned();
+    let number = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong());
+    let (first, last) = match (text.split_once('-'), text.split_once('+')) {
+        (Some((first, last)), _) => (number(first)?, number(last)?),
+        (None, Some((first, more))) => (number(first)?, number(first)?.checked_add(number(more)?).ok_or_else(wrong)?),
+        (None, None) => (number(text)?, number(text)?),
+    };
+    if first == 0 || last < first { Err(wrong()) } else { Ok(first..=last) }
+}
+
+/// Rights in octal.
+fn mode(text: &str) -> Result<u32, String> {
+    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
+    let mode = mode.ok_or_else(|| "rights in octal, as in 640".to_owned())?;
+    if mode & 0o600 == 0o600 { Ok(mode) } else { Err("its owner must read and write it".to_owned()) }
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
     let network = |name: &str| matches.get_one::<Ipv4Net>(name).copied().map(|n| n.trunc());
     let port = |name: &str, default| matches.get_one::<u16>(name).copied().unwrap_or(default);
+    let percent = |name: &str, default| matches.get_one::<u8>(name).copied().unwrap_or(default);
     let (Some(pod_network), Some(service_network)) = (network("pod-network-cidr"), network("service-cidr")) else {
         bail!("the pod and service networks are needed");
     };
     let options = Options {
-        dirs: super::dirs(matches),
+        dirs: super::dirs(matches)?,
         pod_network,
         service_network,
         advertise: matches.get_one::<IpAddr>("apiserver-advertise-address").copied(),
         port: port("apiserver-bind-port", 6443),
+        node_ports: matches.get_one("service-node-port-range").cloned().unwrap_or(DEFAULT_NODE_PORTS),
         kubelet_port: port("kubelet-port", 10250),
         node_name: matches.get_one::<String>("node-name").cloned(),
+        kubeconfig_mode: matches.get_one("write-kubeconfig-mode").copied().unwrap_or(0o600),
+        home: if matches.get_flag("no-kubeconfig") { None } else { home::file() },
         demo: matches.get_flag("demo"),
+        image_gc: kubelet::image::gc::Policy {
+            high: percent("image-gc-high-threshold", 85),
+            low: percent("image-gc-low-threshold", 80),
+            ..Default::default()
+        },
+        pressure: super::eviction::policy(matches)?,
+        credential_providers: providers(matches)?,
     };
+    if let Err(why) = options.image_gc.check() {
+        bail!("{why}");
+    }
     if matches.get_flag("detach") { up::detached(&options) } else { up::foreground(options) }
+}
+
+/// The programs that know credentials: a mistake is told before anything is started.
+fn providers(matches: &ArgMatches) -> Result<Providers> {
+    let path = |name: &str| matches.get_one::<PathBuf>(name);
+    match (path("image-credential-provider-config"), path("image-credential-provider-bin-dir")) {
+        (Some(config), Some(programs)) => {
+            // What runs in the background begins elsewhere.
+            if let Some(path) = [config, programs].into_iter().find(|path| path.is_relative()) {
+                bail!("{} is no absolute path", path.display());
+            }
+            Providers::load(config, programs).map_err(anyhow::Error::msg)
+        }
+        _ => Ok(Providers::default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_are_octal_and_leave_the_owner_his() {
+        for (text, rights) in [("600", 0o600), ("0644", 0o644), ("640", 0o640)] {
+            assert_eq!(mode(text), Ok(rights));
+        }
+        assert!(["", "9", "rw", "444", "1777", "-644"].iter().all(|text| mode(text).is_err()));
+    }
+
+    #[test]
+    fn ranges_of_ports_are_written_as_upstream_writes_them() {
+        for (text, range) in [("30000-32767", 30000..=32767), ("20000+99", 20000..=20099), ("31000", 31000..=31000)] {
+            assert_eq!(node_ports(text), Ok(range), "{text}");
+        }
+        for text in ["", "a-b", "0-10", "2-1", "1-65536", "65535+1", "-", "1-2-3"] {
+            assert!(node_ports(text).is_err(), "{text}");
+        }
+    }
 }

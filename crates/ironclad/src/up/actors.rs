@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_PODS: u32 = 110;
 
 /// Where DNS is asked.
-const DNS_PORT: u16 = 53;
+pub const DNS_PORT: u16 = 53;
 
 /// The running actors.
 pub struct Actors {
@@ -83,6 +83,7 @@ fn start_proxy(options: &Options, machine: &Machine, client: kube::Client, tasks
     let config = network::services::Config {
         node: machine.node.clone(),
         zone: String::new(),
+        names: options.dirs.names.clone(),
         cluster_range: options.pod_network,
         service_range: options.service_network,
         addresses: vec![machine.address],
@@ -100,9 +101,10 @@ fn start_proxy(options: &Options, machine: &Machine, client: kube::Client, tasks
 
 fn start_dns(options: &Options, client: kube::Client, tasks: &Tasks) {
     let config = dns_config(options);
+    let events = Recorder::new(client.clone(), "coredns", "", Form::Core);
     tasks.keep("cluster DNS", move |scope| {
         let stop = scope.stop().clone();
-        let dns = dns::run(Hub::new(client.clone(), scope), config.clone(), stop);
+        let dns = dns::run(dns::Sources::of(Hub::new(client.clone(), scope)), config.clone(), events.clone(), stop);
         async move {
             if let Err(error) = dns.await {
                 tracing::error!(%error, "cluster DNS does not run");
@@ -114,6 +116,7 @@ fn start_dns(options: &Options, client: kube::Client, tasks: &Tasks) {
 async fn start_bridge(options: &Options, proxy: &Proxy) -> Result<Arc<Bridge>> {
     let config = network::bridge::Config {
         directory: options.dirs.network(),
+        names: options.dirs.names.clone(),
         pod_range: options.node_pods(),
         cluster_range: options.pod_network,
         service_range: options.service_network,
@@ -164,6 +167,9 @@ async fn start_kubelet(
         taints: Vec::new(),
         pod_cidr: options.node_pods().to_string(),
         resolv_conf: "/etc/resolv.conf".into(),
+        image_gc: options.image_gc,
+        pressure: options.pressure.clone(),
+        credential_providers: options.credential_providers.clone(),
     };
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, options.kubelet_port)).await;
     let listener = listener.with_context(|| format!("listen at port {}", options.kubelet_port))?;

@@ -61,8 +61,15 @@ pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progres
     let checks = |registry: &Arc<Registry>| checks(registry, &tasks, actors, Arc::new(start));
     let server = assemble(options, machine, &pki, &store, &tasks, checks).await?;
     let listening = listen(options, machine, &server, &pki, &tasks).await?;
-    let server_url = format!("https://{}:{}", machine.address, options.port);
-    let kubeconfig = Kubeconfig { path: options.dirs.kubeconfig(), server: server_url, pki: pki.clone() };
+    let server_url = machine.server(options);
+    let also = options.clone();
+    let kubeconfig = Kubeconfig {
+        path: options.dirs.kubeconfig(),
+        server: server_url,
+        pki: pki.clone(),
+        mode: options.kubeconfig_mode,
+        renewed: Arc::new(move || drop(super::merge(&also, |text| tracing::warn!("{text}")))),
+    };
     let renew_at = kubeconfig.write(Timestamp::now())?;
     tasks.keep("the renewal of admin.conf", move |scope| {
         kubeconfig.clone().keep_fresh(renew_at, scope.stop().clone())
@@ -81,7 +88,8 @@ async fn assemble(
 ) -> Result<Server> {
     let authorization = Arc::new(Authorization::default());
     let plugins = admission::plugins::all(&admission::plugins::Context { authorization: authorization.clone() });
-    let config = registry::Config { service_cidr: options.service_network.into(), ..registry::Config::default() };
+    let (service_cidr, node_ports) = (options.service_network.into(), options.node_ports.clone());
+    let config = registry::Config { service_cidr, node_ports, ..registry::Config::default() };
     let registry = Registry::open(store.clone(), kinds::all(), plugins, config).await?;
     let tokens = Arc::new(Tokens::deferred(ISSUER, pki.clone()));
     let certificates = Certificates::new(&[pki.cluster().certificate().clone()])?;

@@ -1,9 +1,9 @@
 //! `admin.conf`: how kubectl and every other client gets in. It is written anew before its certificate ends,
 //! also when the program runs for years.
 
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,17 +25,22 @@ pub struct Kubeconfig {
     pub server: String,
     /// Who signs.
     pub pki: Arc<Pki>,
+    /// Who may read it.
+    pub mode: u32,
+    /// Told when it was written anew.
+    pub renewed: Arc<dyn Fn() + Send + Sync>,
 }
 
 impl Kubeconfig {
-    /// Writes it with a fresh certificate, readable by root alone; returns when it should be written again.
+    /// Writes it with a fresh certificate; returns when it should be written again.
     pub fn write(&self, now: Timestamp) -> Result<Timestamp> {
         let (text, renew_at) = self.pki.kubeconfig(&self.server, &Leaf::admin(), now)?;
         let temporary = self.path.with_extension("conf.new");
         // One that an interrupted start has left.
         let _ = std::fs::remove_file(&temporary);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary);
-        file.and_then(|mut file| file.write_all(text.as_bytes()))
+        let rights = Permissions::from_mode(self.mode);
+        file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.set_permissions(rights)))
             .and_then(|()| std::fs::rename(&temporary, &self.path))
             .with_context(|| format!("write {}", self.path.display()))?;
         Ok(renew_at)
@@ -54,6 +59,7 @@ impl Kubeconfig {
             match self.write(Timestamp::now()) {
                 Ok(next) => {
                     tracing::info!(path = %self.path.display(), "kubeconfig renewed");
+                    (self.renewed)();
                     renew_at = next;
                 }
                 Err(error) => {
@@ -76,10 +82,16 @@ mod tests {
         let now = Timestamp::now();
         let pki = Arc::new(Pki::open(&dir.path().join("pki"), now).expect("keys"));
         let path = dir.path().join("admin.conf");
-        let file = Kubeconfig { path: path.clone(), server: "https://127.0.0.1:6443".to_owned(), pki };
+        let (told, heard) = std::sync::mpsc::channel();
+        let renewed = Arc::new(move || told.send(()).expect("heard"));
+        let server = "https://127.0.0.1:6443".to_owned();
+        let file = Kubeconfig { path: path.clone(), server, pki, mode: 0o640, renewed };
         let renew_at = file.write(now).expect("written");
         assert!(renew_at > now + Span::new().hours(200 * 24) && renew_at < now + Span::new().hours(300 * 24));
 
+        let mode = std::fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert!(heard.try_recv().is_err(), "it is no renewal");
         let before = std::fs::read_to_string(&path).expect("there");
         let stop = CancellationToken::new();
         // It is due: the task writes at once, and then sleeps until it is stopped.
@@ -89,5 +101,6 @@ mod tests {
         }
         stop.cancel();
         task.await.expect("ends");
+        heard.try_recv().expect("is told");
     }
 }

@@ -10,6 +10,8 @@ use nix::sys::socket::SockaddrIn;
 
 use super::Options;
 
+const ADVERTISE: &str = "--apiserver-advertise-address";
+
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -35,6 +37,37 @@ impl Machine {
     }
 }
 
+impl Machine {
+    /// The API server's URL.
+    pub fn server(&self, options: &Options) -> String {
+        format!("https://{}:{}", self.address, options.port)
+    }
+}
+
+/// Refuses addresses under which nobody else would reach the API server.
+pub fn check(options: &Options) -> Result<()> {
+    let Some(address) = options.advertise else { return Ok(()) };
+    let IpAddr::V4(given) = address else {
+        bail!("the API server listens at addresses of IPv4, and {address} is none: choose another with {ADVERTISE}, or leave it out");
+    };
+    let why = match given {
+        _ if given.is_unspecified() => "means all addresses, and none that others could use",
+        _ if given.is_loopback() => "is reached from this machine alone, and not by pods",
+        _ if given.is_multicast() || given.is_broadcast() => "is no address of one machine",
+        _ if given == gateway(options) || own().any(|(_, own)| own == given) => return Ok(()),
+        _ => "is no address of this machine",
+    };
+    let own: Vec<String> = own().filter(|(_, own)| !own.is_loopback()).map(|(link, own)| format!("{own} ({link})")).collect();
+    let choice = if own.is_empty() { String::new() } else { format!(" out of {}", own.join(", ")) };
+    bail!("{given} {why}: choose another with {ADVERTISE}{choice}, or leave it out")
+}
+
+/// Addresses of the machine's links that are no cluster's, with their links.
+fn own() -> impl Iterator<Item = (String, Ipv4Addr)> {
+    let all = getifaddrs().into_iter().flatten().filter(|link| !network::Names::is_any(&link.interface_name));
+    all.filter_map(|link| Some((link.interface_name, link.address?.as_sockaddr_in().map(SockaddrIn::ip)?)))
+}
+
 /// The pods' gateway on this node.
 pub fn gateway(options: &Options) -> Ipv4Addr {
     options.node_pods().hosts().next().unwrap_or(options.node_pods().addr())
@@ -51,8 +84,7 @@ fn find() -> Option<IpAddr> {
     let usable = |flags: InterfaceFlags, name: &str| {
         flags.contains(InterfaceFlags::IFF_UP)
             && !flags.contains(InterfaceFlags::IFF_LOOPBACK)
-            && name != network::bridge::BRIDGE
-            && !name.starts_with(network::bridge::VETH_PREFIX)
+            && !network::Names::is_any(name)
     };
     let found: Vec<(String, Ipv4Addr)> = getifaddrs()
         .ok()?

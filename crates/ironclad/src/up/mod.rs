@@ -6,24 +6,34 @@ mod bootstrap;
 mod demo;
 mod detach;
 mod kubeconfig;
+pub mod lock;
 mod log;
 mod machine;
-mod preflight;
+pub mod marker;
+mod ports;
+pub mod preflight;
 mod progress;
+mod ranges;
+mod rights;
 pub mod supervise;
 mod trim;
 
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use ipnet::Ipv4Net;
+use nix::fcntl::Flock;
 use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::clusters;
 use crate::dirs::{Dirs, Settings};
+use crate::{home, out};
 pub use detach::detached;
-pub use preflight::running;
 use progress::Progress;
 
 /// What the command line says.
@@ -39,12 +49,24 @@ pub struct Options {
     pub advertise: Option<IpAddr>,
     /// Port of the API server.
     pub port: u16,
+    /// Ports of the node that Services may get.
+    pub node_ports: RangeInclusive<u16>,
     /// Port of the node agent.
     pub kubelet_port: u16,
     /// Name of the node, if it is not the host's.
     pub node_name: Option<String>,
+    /// The rights of `admin.conf`.
+    pub kubeconfig_mode: u32,
+    /// The kubeconfig of who starts the cluster, which gets a context for it.
+    pub home: Option<PathBuf>,
     /// Also deploy the demo.
     pub demo: bool,
+    /// When images go that nobody uses.
+    pub image_gc: kubelet::image::gc::Policy,
+    /// When pods go for what the node runs short of.
+    pub pressure: kubelet::pressure::Policy,
+    /// Programs that know credentials for registries.
+    pub credential_providers: kubelet::image::provider::Providers,
 }
 
 impl Options {
@@ -67,12 +89,12 @@ impl Options {
 /// Brings the cluster up and keeps it running until it is interrupted.
 pub fn foreground(options: Options) -> Result<()> {
     trim::small_pages();
-    preflight::check(&options)?;
-    let lock = preflight::lock(&options.dirs)?;
+    let (lock, settings) = enter(&options)?;
     preflight::limits();
+    preflight::go_last();
     let log = start_log(&options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let result = runtime.block_on(run(options));
+    let result = runtime.block_on(run(options, settings));
     // What still blocks a thread must not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     log.flush();
@@ -80,12 +102,35 @@ pub fn foreground(options: Options) -> Result<()> {
     result
 }
 
+/// Takes the data directory, and tells others on the machine what this cluster has. Nobody else does so meanwhile.
+fn enter(options: &Options) -> Result<(Flock<File>, Settings)> {
+    let _machine = clusters::machine()?;
+    preflight::check(options)?;
+    ranges::tell_node_ports(options);
+    let lock = lock::lock(&options.dirs, options.kubeconfig_mode)?;
+    let (pid, supervisor) = (std::process::id(), supervise::of_this_process());
+    let (pod_network, service_network) = (options.pod_network, options.service_network);
+    let (data, names) = (Some(options.dirs.data.clone()), options.dirs.names.clone());
+    let (kubelet_port, node_ports) = (options.kubelet_port, Some((*options.node_ports.start(), *options.node_ports.end())));
+    let ours = Settings { pid, supervisor, pod_network, service_network, data, names, kubelet_port, node_ports, ..Settings::default() };
+    options.dirs.save(&ours)?;
+    Ok((lock, ours))
+}
+
+/// Puts the cluster into the kubeconfig of who starts it. Where that cannot be, it is told, and no more.
+fn merge(options: &Options, tell: impl Fn(String)) -> Option<home::Merged> {
+    let path = options.home.as_ref()?;
+    let merged = home::put(&options.dirs, path);
+    merged.map_err(|error| tell(format!("{} stays as it is: {error:#}", path.display()))).ok()
+}
+
 /// Everything that is logged, panics too, goes through a writer that cannot fail.
 fn start_log(options: &Options) -> Result<log::Log> {
     // In the background, standard error is the file.
     let log = log::Log::start(supervise::of_this_process().map(|_| options.dirs.log())).context("start the log")?;
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).log_internal_errors(false).init();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).log_internal_errors(false);
+    lines.with_ansi(out::is_coloured(&std::io::stderr())).init();
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -95,17 +140,16 @@ fn start_log(options: &Options) -> Result<log::Log> {
     Ok(log)
 }
 
-async fn run(options: Options) -> Result<()> {
+async fn run(options: Options, mut settings: Settings) -> Result<()> {
     let mut progress = Progress::start();
+    let dirs = options.dirs.clone();
     let stop = CancellationToken::new();
     let tasks = Tasks::new(stop.clone());
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let (pid, supervisor) = (std::process::id(), supervise::of_this_process());
-    let (pod_network, service_network) = (options.pod_network, options.service_network);
-    let mut settings = Settings { pid, supervisor, ready: false, pod_network, service_network };
-    options.dirs.save(&settings)?;
-
     let machine = machine::Machine::look(&options)?;
+    settings.server = machine.server(&options);
+    settings.node.clone_from(&machine.node);
+    options.dirs.save(&settings)?;
     let api = apiserver::start(&options, &machine, &tasks, &mut progress).await?;
     bootstrap::apply(&api, &options).await.context("write the first objects")?;
     progress.done("roles, namespaces and priority classes");
@@ -118,7 +162,8 @@ async fn run(options: Options) -> Result<()> {
         if options.demo && !supervise::is_again() {
             demo::deploy(&api, &actors, &machine, &mut progress).await?;
         }
-        progress.ready(&options, &machine);
+        let merged = merge(&options, |text| out::line(format_args!("          {text}")));
+        progress.ready(&options, &machine, merged.as_ref());
         settings.ready = true;
         options.dirs.save(&settings)?;
         detach::tell_ready();
@@ -130,7 +175,7 @@ async fn run(options: Options) -> Result<()> {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     };
-    Progress::stopping();
+    Progress::stopping(&dirs);
     stop.cancel();
     tasks.ended().await;
     api.stop().await;

@@ -1,49 +1,65 @@
 //! What must be so before anything is changed; every refusal says what to do.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{Options, supervise};
-use crate::dirs::Dirs;
-use crate::out;
+use super::{Options, lock, machine, marker, ports, ranges, supervise};
+
+/// Where `ip netns` keeps network namespaces (ip-netns(8)).
+const NAMESPACES: &str = "/run/netns";
 
 /// Refuses what cannot work. Changes nothing.
 pub fn check(options: &Options) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         bail!("`up` makes namespaces, mounts and network links: run it as root");
     }
-    if let Some(pid) = running(&options.dirs)? {
-        let data = options.dirs.data.display();
-        bail!("Ironclad is already running on {data} (process {pid}); nothing was changed. `ironclad down` stops it");
+    if let Some(pid) = lock::running(&options.dirs)? {
+        let (data, down) = (options.dirs.data.display(), options.dirs.command("down"));
+        bail!("Ironclad is already running on {data} (process {pid}); nothing was changed. `{down}` stops it");
     }
     if let Some(pid) = supervise::running(&options.dirs).filter(|pid| supervise::of_this_process() != Some(*pid)) {
-        let data = options.dirs.data.display();
-        bail!("Ironclad on {data} is being started again by process {pid}; nothing was changed. `ironclad down` stops it");
+        let (data, down) = (options.dirs.data.display(), options.dirs.command("down"));
+        bail!("Ironclad on {data} is being started again by process {pid}; nothing was changed. `{down}` stops it");
     }
     let data = &options.dirs.data;
     if data.exists() && !data.is_dir() {
         bail!("{} is a file: name a directory with --data-dir", data.display());
     }
-    let (pods, services) = (options.pod_network, options.service_network);
-    if pods.contains(&services) || services.contains(&pods) {
-        bail!(
-            "the pod network {pods} and the service network {services} overlap: choose others with \
-             --pod-network-cidr and --service-cidr"
-        );
-    }
-    if services.prefix_len() > 28 || pods.prefix_len() > 28 {
-        bail!("the pod and service networks need at least 16 addresses each: a prefix length of 28 or less");
-    }
+    marker::check(&options.dirs)?;
     kernel()?;
-    free(options.port, "--apiserver-bind-port")?;
-    free(options.kubelet_port, "--kubelet-port")
+    cgroups()?;
+    if supervise::is_again() {
+        // What was up goes on, whatever links and listeners the machine has got since.
+        return ports::check(options);
+    }
+    machine::check(options)?;
+    ports::check(options)?;
+    ranges::check(options)?;
+    ports::check_dns(options)
+}
+
+/// Where there are none in sight, nothing can run.
+pub fn cgroups() -> Result<()> {
+    let Err(error) = runtime::find_cgroups() else { return Ok(()) };
+    match namespace() {
+        Some(path) => bail!(
+            "{error}; `ip netns exec` hides it: enter the network namespace with `nsenter --net={} ironclad …`",
+            path.display()
+        ),
+        None => bail!("{error}"),
+    }
+}
+
+/// The file of the network namespace of this process, if `ip netns` has made it.
+fn namespace() -> Option<PathBuf> {
+    let own = fs::metadata("/proc/self/ns/net").ok()?;
+    let all = fs::read_dir(NAMESPACES).ok()?.flatten().map(|entry| entry.path());
+    let is_own = |path: &Path| fs::metadata(path).is_ok_and(|file| (file.dev(), file.ino()) == (own.dev(), own.ino()));
+    all.into_iter().find(|path| is_own(path))
 }
 
 fn kernel() -> Result<()> {
@@ -76,80 +92,11 @@ fn has_overlay() -> Result<bool> {
     Ok(known.lines().any(|line| line.split_whitespace().last() == Some("overlay")))
 }
 
-fn free(port: u16, flag: &str) -> Result<()> {
-    match TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)) {
-        Ok(_) => Ok(()),
-        Err(e) if e.kind() == ErrorKind::AddrInUse => {
-            bail!("port {port} is in use by another program: end it, or choose another port with {flag}")
-        }
-        Err(e) => Err(e).with_context(|| format!("try port {port}")),
-    }
-}
-
-/// Makes the directories. Everything in them is for root alone: Secrets, keys and tokens are there as they are. What an
-/// older version left readable is repaired, and told.
-pub fn directories(dirs: &Dirs) -> Result<()> {
-    for (dir, mode) in [(&dirs.data, 0o711), (&dirs.run, 0o700)] {
-        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
-        restrict(dir, mode)?;
-    }
-    let mut repaired = Vec::new();
-    for item in fs::read_dir(&dirs.data).with_context(|| format!("read {}", dirs.data.display()))? {
-        let path = item?.path();
-        let file = fs::symlink_metadata(&path)?;
-        let mode = if file.is_dir() { 0o700 } else { 0o600 };
-        if !file.is_symlink() && restrict(&path, mode)? {
-            repaired.push(path.file_name().unwrap_or_default().to_string_lossy().into_owned());
-        }
-    }
-    if !repaired.is_empty() {
-        let (data, names) = (dirs.data.display(), repaired.join(", "));
-        out::line(format_args!("          other users could reach {names} in {data}: from now on they cannot"));
-    }
-    Ok(())
-}
-
-/// Takes rights away, if there are more than these; says whether there were.
-fn restrict(path: &Path, mode: u32) -> Result<bool> {
-    let change = || {
-        let present = fs::metadata(path)?.permissions().mode() & 0o7777;
-        let more = present & !mode != 0;
-        if present != mode && (more || path.is_dir()) {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        }
-        Ok::<_, std::io::Error>(more)
-    };
-    change().with_context(|| format!("change the mode of {}", path.display()))
-}
-
-/// The lock of a running cluster; it ends with the process, however that ends.
-pub fn lock(dirs: &Dirs) -> Result<Flock<File>> {
-    directories(dirs)?;
-    let path = dirs.run.join("ironclad.lock");
-    let file = OpenOptions::new().create(true).read(true).write(true).truncate(false).open(&path);
-    let file = file.with_context(|| format!("open {}", path.display()))?;
-    let Ok(mut lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else {
-        bail!("another `up` is starting on {}; nothing was changed", dirs.data.display());
-    };
-    lock.set_len(0)?;
-    lock.write_all(std::process::id().to_string().as_bytes())?;
-    Ok(lock)
-}
-
-/// The process that runs the cluster, if one does.
-pub fn running(dirs: &Dirs) -> Result<Option<u32>> {
-    let path = dirs.run.join("ironclad.lock");
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e).with_context(|| format!("open {}", path.display())),
-    };
-    let mut text = String::new();
-    file.read_to_string(&mut text)?;
-    match Flock::lock(file, FlockArg::LockSharedNonblock) {
-        Ok(_) => Ok(None),
-        Err(_) => Ok(text.trim().parse().ok()),
-    }
+/// When memory runs out, the pods go first (upstream: `--oom-score-adj=-999` of the kubelet and kube-proxy). Shims and
+/// containers set their own.
+pub fn go_last() {
+    // A nested machine may forbid it.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
 }
 
 /// As many open files as the machine allows: every watch and every connection is one.
@@ -161,3 +108,4 @@ pub fn limits() {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
+

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use super::Options;
 use super::machine::Machine;
-use crate::out;
+use crate::dirs::Dirs;
+use crate::home::Merged;
+use crate::out::{self, Style};
 
 /// Steps with their times since the start.
 pub struct Progress {
@@ -20,23 +22,31 @@ impl Progress {
 
     /// A step is done.
     pub fn done(&mut self, step: &str) {
-        out::line(format_args!("{:>8.3}s  {step}", self.start.elapsed().as_secs_f64()));
+        let time = format!("{:>8.3}s", self.start.elapsed().as_secs_f64());
+        out::line(format_args!("{}  {step}", out::styled(Style::Dim, time)));
     }
 
     /// Everything is done: what to do next.
-    pub fn ready(&mut self, options: &Options, machine: &Machine) {
+    pub fn ready(&mut self, options: &Options, machine: &Machine, merged: Option<&Merged>) {
         let config = options.dirs.kubeconfig();
         let default = options.dirs.data == Path::new(crate::dirs::DEFAULT_DATA);
         let ours = if default { String::new() } else { format!(" --kubeconfig {}", config.display()) };
-        let data = if default { String::new() } else { format!(" --data-dir {}", options.dirs.data.display()) };
-        out::line(format_args!("\nThe cluster is up: https://{}:{}\n", machine.address, options.port));
+        let up = out::styled(Style::Good, format_args!("The cluster is up: {}", machine.server(options)));
+        out::line(format_args!("\n{up}\n"));
         out::line(format_args!("  ironclad kubectl{ours} get nodes"));
-        out::line(format_args!("  export KUBECONFIG={}    # for every other client", config.display()));
-        out::line(format_args!("  ironclad down{data}    # stop, and remove everything that was made"));
+        match merged {
+            Some(Merged { is_current: true, .. }) if std::env::var_os("KUBECONFIG").is_none() => out::line("  kubectl get nodes    # and every other client"),
+            Some(Merged { context, is_current: false }) => {
+                out::line(format_args!("  kubectl --context {context} get nodes    # and every other client"));
+            }
+            _ => out::line(format_args!("  export KUBECONFIG={}    # for every other client", config.display())),
+        }
+        let down = options.dirs.command("down");
+        out::line(format_args!("  {down}    # stop, and remove everything that was made"));
     }
 
     /// The end begins.
-    pub fn stopping() {
-        out::line("stopping; pods keep running until `ironclad down`");
+    pub fn stopping(dirs: &Dirs) {
+        out::line(format_args!("stopping; pods keep running until `{}`", dirs.command("down")));
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
-use super::{detach, log, preflight};
+use super::{detach, lock, log};
 use crate::dirs::{Dirs, Settings};
 
 /// The name of the command, which a supervisor is known by.
@@ -42,7 +42,7 @@ pub fn wait_until_up(dirs: &Dirs) -> Result<bool> {
     let end = Instant::now() + STEADY;
     let mut waited = false;
     while running(dirs).is_some() {
-        let program = preflight::running(dirs)?;
+        let program = lock::running(dirs)?;
         let is_up = dirs.settings().is_some_and(|s| s.ready && program == Some(s.pid));
         if is_up || Instant::now() > end {
             return Ok(is_up && waited);
@@ -85,6 +85,7 @@ pub fn tell_up() {
 pub fn run(arguments: Vec<String>, log: &Path) -> Result<ExitStatus> {
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD, UP].into_iter().collect();
     signals.thread_block().context("block signals")?;
+    super::preflight::go_last();
     let mut supervisor = Supervisor { arguments, log: log.to_owned(), signals, is_up: false };
     let mut pause = PAUSE;
     loop {

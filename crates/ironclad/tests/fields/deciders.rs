@@ -7,8 +7,9 @@ use controllers::frame::Controller;
 use controllers::frame::world::{BY_NODE, ORPHANS, POD_INDEXES, Streams};
 use dns::zone::{self, Kind};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Endpoints, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{Endpoints, Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use meta::Key;
 use scheduler::cycle::{Decision, schedule};
 use scheduler::snapshot::{PodInfo, Snapshot};
@@ -143,6 +144,7 @@ fn proxied(service: &Service, slices: &[EndpointSlice]) -> String {
     let config = network::services::Config {
         node: "n1".to_owned(),
         zone: "z1".to_owned(),
+        names: network::Names::first(),
         addresses: vec!["192.0.2.1".parse().expect("address")],
         cluster_range: "10.244.0.0/16".parse().expect("range"),
         service_range: "10.96.0.0/12".parse().expect("range"),
@@ -168,13 +170,17 @@ fn named(service: &Service, slices: &[EndpointSlice]) -> String {
             of_slices.apply(slice);
         }
     }
-    let world = dns::world::World::follow(&of_services, &of_slices);
+    let namespaces = Informer::<Namespace>::detached();
+    let metadata = ObjectMeta { name: Some("default".to_owned()), ..ObjectMeta::default() };
+    namespaces.apply(Namespace { metadata, ..Namespace::default() });
+    let world = dns::world::World::follow(&of_services, &of_slices, &namespaces);
+    let options = zone::Options::of("cluster.local");
     let names = ["web", "headless", "_http._tcp.web", "_http._tcp.headless", "x.headless", "_x._tcp.headless", "10-244-0-9.headless"];
     let kinds = [Kind::A, Kind::Srv];
     let mut said = Vec::new();
     for name in names {
         let name = format!("{name}.default.svc.cluster.local");
-        said.extend(kinds.map(|kind| format!("{:?}", zone::answer(&world.lock(), "cluster.local", &name, kind))));
+        said.extend(kinds.map(|kind| format!("{:?}", zone::answer(&world.lock(), &options, &name, kind))));
     }
     said.join("\n")
 }

@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container, Node, Pod, PodStatus, Probe};
 use kubelet::container::env::Sources;
 use kubelet::image::History;
+use kubelet::pod::admit::Room;
 use kubelet::pod::observed::{Memory, Observed};
+use kubelet::pod::stop::Turn;
 use kubelet::pod::work::{Desk, Outcome};
 use kubelet::pod::{admit, decide, hooks, last_words, sources, unsupported};
 use kubelet::probe::timer::Timer;
@@ -54,6 +56,9 @@ impl Kubelet {
             taints: Vec::new(),
             pod_cidr: String::new(),
             resolv_conf: dir.join("resolv.conf"),
+            image_gc: Default::default(),
+            pressure: Default::default(),
+            credential_providers: Default::default(),
         };
         let agent = kubelet::agent(config, hub, own.clone(), own);
         // Everything that there is has been seen before anybody decides.
@@ -73,8 +78,9 @@ impl Kubelet {
     pub async fn plan(&self, pod: &Pod) -> (String, Vec<String>) {
         let pod = Arc::new(pod.clone());
         let (mut said, mut refused) = (Vec::new(), Vec::new());
-        let admitted = admit::admit(&pod, &[], Some(&self.node), self.machine.features());
-        refused.extend(admitted.iter().map(|r| r.message.clone()));
+        let room = Room { node: Some(&self.node), features: self.machine.features(), ..Room::default() };
+        let admitted = admit::admit(&pod, &room);
+        refused.extend(admitted.as_ref().err().map(|r| r.message.clone()));
         said.push(format!("{admitted:?} {:?}", sources::references(&pod)));
         let desk = Desk { agent: self.agent.clone(), pod: pod.clone(), cancel: CancellationToken::new() };
         let dir = self.agent.config.pod_dir(spec::uid(&pod));
@@ -121,7 +127,7 @@ impl Kubelet {
                 }
             }
             let clock = Clock::of(&container);
-            let stopped = desk.clone().stop(id, name, spec::grace_seconds(&pod), String::new()).await;
+            let stopped = desk.clone().stop(id, name, spec::grace_seconds(&pod), String::new(), Turn::at_once()).await;
             said.push(format!("{stopped:?} {}", clock.read()));
         }
         said.push(self.machine.notes.take());

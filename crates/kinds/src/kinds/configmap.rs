@@ -70,7 +70,7 @@ pub(super) fn frozen(new: &Object, old: &Object, fields: &[&str]) -> Errors {
     }
     let detail = "field is immutable when `immutable` is set";
     let thawed = (new.bool_at("immutable") != Some(true)).then_some("immutable");
-    let changed = fields.iter().copied().filter(|f| !crate::tree::same(new.at(f), old.at(f)));
+    let changed = fields.iter().copied().filter(|f| !crate::tree::same_at(new, old, f));
     thawed.into_iter().chain(changed).map(|f| Error::forbidden(&Path::new(f), detail)).collect()
 }
 
@@ -83,6 +83,15 @@ pub(super) fn decoded_length(base64: &str) -> usize {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_frozen_gets_no_empty_text_either() {
+        let object = |v| Object::from_value(v).unwrap_or_default();
+        let old = object(json!({"immutable": true, "data": {"a": "b"}}));
+        let new = object(json!({"immutable": true, "data": {"a": "b", "c": ""}}));
+        assert_eq!(frozen(&new, &old, &["data"]).len(), 1);
+        assert_eq!(frozen(&old, &old, &["data"]).len(), 0);
+    }
 
     fn object(value: Value) -> Object {
         Object::from_value(value).unwrap_or_default()

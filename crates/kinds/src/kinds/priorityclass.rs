@@ -53,6 +53,12 @@ impl Rules for PriorityClass {
         false
     }
 
+    /// Upstream: `registry/scheduling/priorityclass/storage`.
+    fn undeletable(&self, name: &str) -> Option<&'static str> {
+        let system = SYSTEM.iter().any(|(system, _)| *system == name);
+        system.then_some("this is a system priority class and cannot be deleted")
+    }
+
     fn validate(&self, object: &Object) -> Errors {
         let mut errors = Errors::new();
         let (name, value) = (object.name(), object.i64_at("value").unwrap_or(0));

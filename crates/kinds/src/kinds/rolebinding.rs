@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, wide};
 use crate::rules::{Column, Rules, age};
-use crate::tree::{child_or_new, default_zero, each_mut, same};
+use crate::tree::{child_or_new, default_zero, each_mut, same_at};
 use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
@@ -116,7 +116,7 @@ pub(super) fn same_role(new: &Object, old: &Object) -> Option<Error> {
     let role = View::of(new, "roleRef");
     // Upstream shows its internal form.
     let shown = json!({"APIGroup": role.text("apiGroup"), "Kind": role.text("kind"), "Name": role.text("name")});
-    (!same(new.at("roleRef"), old.at("roleRef"))).then(|| Error::invalid(&role.path, shown, "cannot change roleRef"))
+    (!same_at(new, old, "roleRef")).then(|| Error::invalid(&role.path, shown, "cannot change roleRef"))
 }
 
 /// The cells of [`COLUMNS`].

@@ -4,7 +4,6 @@ pub mod defaults;
 pub mod gated;
 pub mod image;
 mod overlaps;
-pub mod qos;
 pub mod resources;
 pub mod validate;
 mod volume_defaults;

@@ -1,14 +1,10 @@
-//! Lists of resources: their canonical form, defaults among them, and sums.
-
-use std::collections::BTreeMap;
+//! Lists of resources: their canonical form, and defaults among them.
 
 use meta::Quantity;
+use pod::resources::{Side, is_of_whole, of_containers};
 use serde_json::{Map, Value};
 
 use crate::tree::{Fields, child_mut, child_or_new};
-
-/// Amounts by resource name.
-pub type Amounts = BTreeMap<String, Quantity>;
 
 /// Writes each quantity in its canonical form, rounded up to thousandths.
 pub fn canonical(list: &mut Fields) {
@@ -57,19 +53,19 @@ pub fn pod_level(spec: &mut Fields) {
         return;
     }
     let whole = Value::Object(spec.clone());
-    for (name, amount) in of_containers(&whole, "limits") {
+    for (name, amount) in of_containers(&whole, Side::Limits) {
         if name.starts_with("hugepages-") && !requests.contains_key(&name) && !limits.contains_key(&name) {
             limits.insert(name, amount.to_string().into());
         }
     }
     if !limits.is_empty() {
-        for (name, amount) in of_containers(&whole, "requests") {
+        for (name, amount) in of_containers(&whole, Side::Requests) {
             if matches!(name.as_str(), "cpu" | "memory") && !requests.contains_key(&name) {
                 requests.insert(name, amount.to_string().into());
             }
         }
         for (name, value) in &limits {
-            if (matches!(name.as_str(), "cpu" | "memory") || name.starts_with("hugepages-")) && !requests.contains_key(name) {
+            if is_of_whole(name) && !requests.contains_key(name) {
                 requests.insert(name.clone(), value.clone());
             }
         }
@@ -79,47 +75,5 @@ pub fn pod_level(spec: &mut Fields) {
         if !list.is_empty() {
             own.insert(name.to_owned(), Value::Object(list));
         }
-    }
-}
-
-/// Reads one list of resources; what is no quantity is left out.
-pub fn amounts(list: Option<&Value>) -> Amounts {
-    let list = list.and_then(Value::as_object).into_iter().flatten();
-    list.filter_map(|(name, v)| Some((name.clone(), Quantity::parse(v.as_str()?).ok()?))).collect()
-}
-
-/// What the containers of a pod need together: the sum over the running ones and sidecars, or what the
-/// init phase needs at its peak (upstream: `component-helpers/resource.AggregateContainerRequests`).
-pub fn of_containers(spec: &Value, which: &str) -> Amounts {
-    let own = |container: &Value| amounts(container.get("resources").and_then(|r| r.get(which)));
-    let containers = |list: &str| spec.get(list).and_then(Value::as_array).into_iter().flatten();
-    let mut sum = Amounts::new();
-    containers("containers").for_each(|c| add(&mut sum, &own(c)));
-    let (mut sidecars, mut peak) = (Amounts::new(), Amounts::new());
-    for container in containers("initContainers") {
-        let mut now = own(container);
-        if container.get("restartPolicy").and_then(Value::as_str) == Some("Always") {
-            add(&mut sum, &now);
-            add(&mut sidecars, &now);
-            now = sidecars.clone();
-        } else {
-            add(&mut now, &sidecars);
-        }
-        raise(&mut peak, &now);
-    }
-    raise(&mut sum, &peak);
-    sum
-}
-
-/// Adds amount by amount.
-pub fn add(to: &mut Amounts, more: &Amounts) {
-    for (name, amount) in more {
-        to.entry(name.clone()).and_modify(|a| *a = a.plus(*amount)).or_insert(*amount);
-    }
-}
-
-fn raise(to: &mut Amounts, least: &Amounts) {
-    for (name, amount) in least {
-        to.entry(name.clone()).and_modify(|a| *a = (*a).max(*amount)).or_insert(*amount);
     }
 }

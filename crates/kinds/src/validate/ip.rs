@@ -1,25 +1,12 @@
 //! IP addresses and ranges of them (upstream: `apimachinery/pkg/util/validation/ip.go`, strict since 1.36).
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use meta::field::Errors;
+use meta::text;
 
 use crate::view::View;
-
-/// Reads an address; leading zeros in IPv4 are tolerated.
-fn sloppy(text: &str) -> Option<IpAddr> {
-    if let Ok(ip) = text.parse::<IpAddr>() {
-        return Some(ip);
-    }
-    let mut octets = [0u8; 4];
-    let mut parts = text.split('.');
-    for octet in &mut octets {
-        let part = parts.next().filter(|p| !p.is_empty() && p.bytes().all(|b| b.is_ascii_digit()))?;
-        *octet = part.parse().ok()?;
-    }
-    parts.next().is_none().then_some(IpAddr::V4(Ipv4Addr::from(octets)))
-}
 
 fn mapped(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some())
@@ -28,7 +15,7 @@ fn mapped(ip: IpAddr) -> bool {
 /// An address; in fields that once allowed everything, its form need not be canonical. `None` is reported.
 pub fn address(field: &View<'_>, canonical: bool, errors: &mut Errors) -> Option<IpAddr> {
     let text = field.str();
-    let Some(ip) = sloppy(text) else {
+    let Some(ip) = text::loose_ip(text) else {
         errors.push(field.invalid("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
         return None;
     };
@@ -50,7 +37,7 @@ pub fn range(field: &View<'_>, canonical: bool, errors: &mut Errors) -> Option<I
     let text = field.str();
     let parsed = text.split_once('/').and_then(|(ip, length)| {
         let length = length.parse::<u8>().ok().filter(|_| length.bytes().all(|b| b.is_ascii_digit()))?;
-        IpNet::new(sloppy(ip)?, length).ok()
+        IpNet::new(text::loose_ip(ip)?, length).ok()
     });
     let Some(net) = parsed else {
         errors.push(field.invalid("must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"));
@@ -73,7 +60,7 @@ pub fn range(field: &View<'_>, canonical: bool, errors: &mut Errors) -> Option<I
 
 /// An address at which a pod can be reached from other nodes.
 pub fn endpoint(field: &View<'_>, errors: &mut Errors) {
-    let Some(ip) = sloppy(field.str()) else {
+    let Some(ip) = text::loose_ip(field.str()) else {
         errors.push(field.invalid("must be a valid IP address"));
         return;
     };
@@ -97,7 +84,7 @@ pub fn endpoint(field: &View<'_>, errors: &mut Errors) {
 
 /// A warning about an address that is written in an unusual way.
 pub fn warning(path: &str, text: &str) -> Option<String> {
-    let ip = sloppy(text)?;
+    let ip = text::loose_ip(text)?;
     if text.parse::<IpAddr>().is_err() || mapped(ip) {
         return Some(format!("{path}: non-standard IP address {text:?} is invalid: use {:?}", ip.to_canonical().to_string()));
     }

@@ -7,9 +7,6 @@ use meta::object::string_map;
 use meta::{Gvk, Object, limits, text};
 use serde_json::Value;
 
-/// The most bytes that all keys and values of the annotations may have together.
-const ANNOTATIONS_LIMIT: usize = 256 << 10;
-
 /// What is wrong with the metadata of an object of any kind whose name was generated already. `name_fn` is the kind's
 /// [`validate_name`](crate::Rules::validate_name).
 pub fn metadata(object: &Object, namespaced: bool, name_fn: &dyn Fn(&str, bool) -> Vec<String>) -> Errors {
@@ -127,8 +124,8 @@ pub fn annotations(map: Option<&Value>, path: &Path) -> Errors {
         let lower = key.to_lowercase();
         errors.extend(text::qualified_name(&lower).into_iter().map(|m| Error::invalid(path, key, m)));
     }
-    if size > ANNOTATIONS_LIMIT {
-        errors.push(Error::too_long(path, ANNOTATIONS_LIMIT));
+    if size > limits::ANNOTATIONS {
+        errors.push(Error::too_long(path, limits::ANNOTATIONS));
     }
     errors
 }

@@ -21,7 +21,9 @@ pub const IMMUTABLE: &str = "field is immutable";
 
 /// The field at a path must be as it was.
 pub fn immutable(new: &View<'_>, old: &View<'_>, errors: &mut Errors) {
-    if !tree::same(new.value(), old.value()) {
+    let path = new.path.to_string();
+    let name = path.rsplit('.').next().unwrap_or(&path);
+    if !tree::same(name, new.value(), old.value()) {
         let value = new.value().cloned().unwrap_or_default();
         errors.push(Error::invalid(&new.path, value, IMMUTABLE));
     }

@@ -59,7 +59,7 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
         ));
     }
     let strict = !matches!(value(matches, "validate"), Some("false" | "ignore"));
-    let documents = manifest::read(&names, on(matches, "recursive"), strict)?;
+    let documents = manifest::read(&names, on(matches, "recursive"), strict).await?;
     let (mut failures, mut count) = (Vec::new(), 0);
     // Upstream reads all files before it changes anything, and goes on with those that it can read.
     let mut objects = Vec::new();
@@ -94,6 +94,10 @@ fn print_all(matches: &ArgMatches, mut applied: Vec<Value>) -> Result<(), Failur
     let root = match applied.len() {
         0 => return Ok(()),
         1 => applied.remove(0),
+        _ if output == "json" => {
+            print!("{}", print::order::list(&applied));
+            return Ok(());
+        }
         _ => json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": applied}),
     };
     print!("{}", print::show(&root, output, false)?);
@@ -202,7 +206,11 @@ async fn server_side(
     let force = on(matches, "force-conflicts");
     let query = format!("fieldManager={manager}&force={force}&fieldValidation=Strict{dry}");
     let path = with_query(&resource.object_path(namespace, document.name()), &query);
-    session.json("PATCH", &path, JSON, Some(("application/apply-patch+yaml", &document.object))).await
+    let mut object = document.object.clone();
+    if !namespace.is_empty() {
+        object["metadata"]["namespace"] = Value::from(namespace);
+    }
+    session.json("PATCH", &path, JSON, Some(("application/apply-patch+yaml", &object))).await
 }
 
 /// The new configuration with itself in the annotation.

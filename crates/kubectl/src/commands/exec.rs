@@ -43,7 +43,7 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
         return Err(Failure::message("you must specify at least one command for the container"));
     }
     let object = pods::named(session, word).await?;
-    let pod = pods::first_of(session, object, "attach to").await?;
+    let pod = pods::first_of(session, object, "attach to", false).await?;
     let phase = pod["status"]["phase"].as_str().unwrap_or("");
     if phase == "Succeeded" || phase == "Failed" {
         return Err(Failure::message(format!(

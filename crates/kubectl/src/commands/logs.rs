@@ -156,7 +156,7 @@ async fn pods(
     if on(matches, "all-pods") {
         return pods::all_of(session, &object, "get the logs from").await;
     }
-    Ok(vec![pods::first_of(session, object, "get the logs from").await?])
+    Ok(vec![pods::first_of(session, object, "get the logs from", true).await?])
 }
 
 fn containers(matches: &ArgMatches, words: &[String], pod: &Value) -> Result<Vec<String>, Failure> {

@@ -18,7 +18,7 @@ use clap::{ArgMatches, Command};
 use futures::future::BoxFuture;
 
 use crate::failure::Failure;
-use crate::flags::{several, switch, text};
+use crate::flags::{number, several, switch, text};
 use crate::session::Session;
 
 /// One command.
@@ -62,6 +62,9 @@ pub fn root() -> Command {
         .arg(global("token", "Bearer token"))
         .arg(global("as", "User to act as"))
         .arg(several("as-group", "Group to act in").global(true))
+        .arg(global("as-uid", "UID to act with"))
+        .arg(several("as-user-extra", "More about the user to act as: key=value").global(true))
+        .arg(number("v", "How much is told of the work itself: nothing yet").short('v').global(true))
         .arg(global("request-timeout", "How long one request may take, 0 for ever").default_value("0"))
         .arg(global("certificate-authority", "Certificate of the authority that signed the server's"))
         .arg(global("client-certificate", "Certificate of the client"))

@@ -28,6 +28,7 @@ mod time;
 mod tree;
 mod volumes;
 
+pub use time::since;
 use futures::future::BoxFuture;
 use serde_json::Value;
 

@@ -1,67 +1,17 @@
 //! What a pod asks for and may use (upstream: `component-helpers/resource.PodRequests` and `PodLimits`).
 
-use std::collections::BTreeMap;
-
-use meta::Quantity;
+use pod::Role;
+use pod::resources::{raise, together, whole};
+pub use pod::resources::{Amounts, Side, add};
 use serde_json::Value;
 
-use super::tree::{entries, list, text};
-
-/// Amounts by resource.
-pub type Amounts = BTreeMap<String, Quantity>;
-
-/// Which side of a container's resources.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// What the scheduler keeps free.
-    Requests,
-    /// What the node enforces.
-    Limits,
-}
-
-impl Side {
-    fn field(self) -> &'static str {
-        match self {
-            Side::Requests => "requests",
-            Side::Limits => "limits",
-        }
-    }
-}
+use super::tree::list;
 
 /// The sum over a pod's containers. With `actual`, what the node reports counts where it is more.
 pub fn of_pod(pod: &Value, side: Side, actual: bool) -> Amounts {
-    let mut sum = Amounts::new();
-    for container in list(&pod["spec"]["containers"]) {
-        add(&mut sum, &of_container(pod, container, side, actual));
-    }
-    let (mut sidecars, mut start) = (Amounts::new(), Amounts::new());
-    for container in list(&pod["spec"]["initContainers"]) {
-        let sidecar = container["restartPolicy"] == "Always";
-        let own = of_container(pod, container, side, actual && sidecar);
-        let mut now = own.clone();
-        add(&mut now, &sidecars);
-        if sidecar {
-            add(&mut sum, &own);
-            sidecars = now.clone();
-        }
-        raise(&mut start, now);
-    }
-    raise(&mut sum, start);
-    for (name, amount) in read(&pod["spec"]["resources"][side.field()]) {
-        if matches!(name.as_str(), "cpu" | "memory") || name.starts_with("hugepages-") {
-            sum.insert(name, amount);
-        }
-    }
-    for (name, amount) in read(&pod["spec"]["overhead"]) {
-        let known = sum.get(&name).copied();
-        match (side, known) {
-            (Side::Limits, None) => {}
-            (Side::Limits, Some(limit)) if limit.is_zero() => {}
-            (_, Some(known)) => drop(sum.insert(name, known.plus(amount))),
-            (Side::Requests, None) => drop(sum.insert(name, amount)),
-        }
-    }
-    sum
+    let spec = &pod["spec"];
+    let of = |role: Role, container: &Value| of_container(pod, container, side, actual && role.stays());
+    whole(spec, side, together(spec, of))
 }
 
 fn of_container(pod: &Value, container: &Value, side: Side, actual: bool) -> Amounts {
@@ -69,9 +19,9 @@ fn of_container(pod: &Value, container: &Value, side: Side, actual: bool) -> Amo
     let statuses = ["containerStatuses", "initContainerStatuses"].map(|f| list(&pod["status"][f])).concat();
     let status = statuses.iter().find(|s| s["name"] == container["name"] && s["resources"].is_object());
     if let (true, Some(status)) = (actual, status) {
-        raise(&mut amounts, read(&status["resources"][side.field()]));
+        raise(&mut amounts, &read(&status["resources"][side.field()]));
         if side == Side::Requests {
-            raise(&mut amounts, read(&status["allocatedResources"]));
+            raise(&mut amounts, &read(&status["allocatedResources"]));
         }
     }
     amounts
@@ -79,25 +29,7 @@ fn of_container(pod: &Value, container: &Value, side: Side, actual: bool) -> Amo
 
 /// Reads a map of amounts.
 pub fn read(map: &Value) -> Amounts {
-    let parsed = |(name, amount): (&str, &Value)| Some((name.to_owned(), Quantity::parse(text(amount)).ok()?));
-    entries(map).into_iter().filter_map(parsed).collect()
-}
-
-/// Adds amounts to a sum.
-pub fn add(sum: &mut Amounts, amounts: &Amounts) {
-    for (name, amount) in amounts {
-        let total = sum.get(name).map_or(*amount, |known| known.plus(*amount));
-        sum.insert(name.clone(), total);
-    }
-}
-
-fn raise(sum: &mut Amounts, amounts: Amounts) {
-    for (name, amount) in amounts {
-        match sum.get(&name) {
-            Some(known) if known.minus(amount).sign() >= 0 => {}
-            _ => drop(sum.insert(name, amount)),
-        }
-    }
+    pod::resources::read(Some(map))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod align;
 mod formats;
 pub mod jsonpath;
+pub mod order;
 mod table;
 mod tabs;
 

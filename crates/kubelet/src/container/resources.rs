@@ -1,11 +1,12 @@
 //! Requests and limits as the kernel takes them (upstream: `cm/helpers_linux.go`, `qos/policy.go`).
 
-use k8s_openapi::api::core::v1::{Container, Pod};
+use ::pod::resources::total;
+use ::pod::{Side, Spec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use meta::Quantity;
 use runtime::Resources;
 
 use crate::spec;
-use crate::status::qos;
 
 const PERIOD: i64 = 100_000;
 const MIN_QUOTA: i64 = 1_000;
@@ -38,43 +39,30 @@ pub fn container(pod: &Pod, container: &Container, node_memory: i64) -> Resource
     }
 }
 
-/// Limits of the whole pod: sums, where every container has one.
+/// Limits of the whole pod: where every container has one, or the pod as a whole (upstream: `ResourceConfigForPod`).
 pub fn pod(pod: &Pod) -> Resources {
-    let all: Vec<&Container> = spec::of(pod).containers.iter().collect();
-    let init = spec::init_containers(pod);
-    let milli = |c: &Container, limits| spec::amount(c, limits, "cpu").map_or(0, |q| q.milli_value());
-    let bytes = |c: &Container| spec::amount(c, true, "memory").map_or(0, |q| q.value());
-    let total = |f: &dyn Fn(&Container) -> i64| -> i64 {
-        let sidecars: i64 = init.iter().filter(|c| spec::is_sidecar(c)).map(f).sum();
-        let once = init.iter().filter(|c| !spec::is_sidecar(c)).map(f).max().unwrap_or(0);
-        (all.iter().map(|c| f(c)).sum::<i64>() + sidecars).max(once + sidecars)
+    let spec = spec::of(pod);
+    let (requests, limits) = (total(spec, Side::Requests), total(spec, Side::Limits));
+    let whole = spec.whole(Side::Limits).unwrap_or_default();
+    let limited = |name: &str| {
+        let named = |(_, container): (_, &Container)| !PodSpec::of(container, Side::Limits).get(name).is_none_or(Quantity::is_zero);
+        whole.contains_key(name) || spec.all().into_iter().all(named)
     };
-    let limited = |f: &dyn Fn(&Container) -> i64| all.iter().copied().chain(init).all(|c| f(c) > 0);
-    let cpu_limit = |c: &Container| milli(c, true);
-    let requested = |c: &Container| if milli(c, false) > 0 { milli(c, false) } else { milli(c, true) };
-    // What the pod asks for as a whole takes the place of the sums.
-    let whole_milli = |limits| spec::amount_of_pod(pod, limits, "cpu").map(|q| q.milli_value());
-    let request = whole_milli(false).or_else(|| whole_milli(true)).unwrap_or_else(|| total(&requested));
-    let cpu = whole_milli(true).unwrap_or_else(|| if limited(&cpu_limit) { total(&cpu_limit) } else { 0 });
-    let memory = spec::amount_of_pod(pod, true, "memory").map(|q| q.value());
-    let memory = memory.unwrap_or_else(|| if limited(&bytes) { total(&bytes) } else { 0 });
-    // What the sandbox itself needs comes on top; what has no limit still has none.
-    let overhead = |name: &str| spec::of(pod).overhead.as_ref().and_then(|o| Quantity::parse(&o.get(name)?.0).ok());
-    let more_cpu = overhead("cpu").map_or(0, |q| q.milli_value());
-    let more_memory = overhead("memory").map_or(0, |q| q.value());
-    let on_top = |limit: i64, more: i64| if limit > 0 { limit.saturating_add(more) } else { 0 };
+    let limit = |name: &str| limits.get(name).copied().filter(|_| limited(name)).unwrap_or(Quantity::ZERO);
+    // A limit alone is a request, too.
+    let request = requests.get("cpu").or(limits.get("cpu")).map_or(0, Quantity::milli_value);
     Resources {
-        cpu_shares: shares(request.saturating_add(more_cpu)),
-        cpu_quota: quota(on_top(cpu, more_cpu)),
+        cpu_shares: shares(request),
+        cpu_quota: quota(limit("cpu").milli_value()),
         cpu_period: PERIOD.unsigned_abs(),
-        memory_limit: on_top(memory, more_memory),
+        memory_limit: limit("memory").value(),
         ..Resources::default()
     }
 }
 
 /// Cgroup below which pods of this class live; `Guaranteed` pods have none of their own.
 pub fn cgroup_parent(pod: &Pod) -> &'static str {
-    match qos::class(pod) {
+    match ::pod::qos::class(spec::of(pod)) {
         "BestEffort" => "besteffort",
         "Burstable" => "burstable",
         _ => "",
@@ -86,7 +74,7 @@ fn oom_score(pod: &Pod, container: &Container, node_memory: i64) -> i64 {
     if spec::of(pod).priority.is_some_and(|p| p >= 2_000_000_000) {
         return -997;
     }
-    match qos::class(pod) {
+    match ::pod::qos::class(spec::of(pod)) {
         "Guaranteed" => return -997,
         "BestEffort" => return 1000,
         _ => {}

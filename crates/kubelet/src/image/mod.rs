@@ -1,13 +1,22 @@
 //! Has images on the node before containers start (upstream: `images/image_manager.go`).
 
-pub mod credentials;
+pub mod gc;
+mod keyring;
+pub mod provider;
+mod pulls;
+mod records;
+pub mod reference;
+
+pub use pulls::Pulls;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod};
-use runtime::{Error, Image, Pulled};
+use runtime::{Error, Image, Pulled, Reference};
+
+use keyring::Known;
 
 use crate::agent::Agent;
 use crate::container::env::Sources;
@@ -63,22 +72,29 @@ pub async fn ensure(
     let name = container.image.as_deref().unwrap_or("");
     let say = |kind, reason, text: &str| agent.events.container(pod, &container.name, kind, reason, text);
     let policy = policy(container);
+    if let Err(error) = Reference::parse(name) {
+        let text = format!("Failed to apply default image tag {name:?}: {error}");
+        say(Kind::Warning, "InspectFailed", &text);
+        return Err(refused("InvalidImageName", text, false));
+    }
     let present = agent.runtime.image(name).await.map_err(|error| {
         let text = format!("Failed to inspect image {name:?}: {error}");
         say(Kind::Warning, "InspectFailed", &text);
         refused("ImageInspectError", text, false)
     })?;
-    match present {
-        Some(image) if policy != "Always" => {
-            say(Kind::Normal, "Pulled", &format!("Container image {name:?} already present on machine"));
-            return Ok(image);
-        }
-        None if policy == "Never" => {
-            let text = format!("Container image {name:?} is not present with pull policy of Never");
-            say(Kind::Warning, "ErrImageNeverPull", &text);
-            return Err(refused("ErrImageNeverPull", text, false));
-        }
-        _ => {}
+    let known = keyring::for_image(pod, sources, name);
+    if let Some(image) = present.filter(|_| policy != "Always")
+        && agent.pulls.allows(&*agent.runtime, &image, name, &known).await
+    {
+        let text = format!("Container image {name:?} already present on machine and can be accessed by the pod");
+        say(Kind::Normal, "Pulled", &text);
+        return Ok(image);
+    }
+    if policy == "Never" {
+        // An image that the pod may not run is for it as if it were not there.
+        let text = format!("Container image {name:?} is not present with pull policy of Never");
+        say(Kind::Warning, "ErrImageNeverPull", &text);
+        return Err(refused("ErrImageNeverPull", text, false));
     }
     let waits = history.failed_at.and_then(|at| history.pulls.until(at)).is_some_and(|until| Timestamp::now() < until);
     if waits {
@@ -86,25 +102,60 @@ pub async fn ensure(
         say(Kind::Normal, "BackOff", &text);
         return Err(refused("ImagePullBackOff", format!("{text}: {}", history.error), false));
     }
-    pull(agent, pod, container, sources).await
+    // Programs are asked last, and only for what is pulled.
+    let known = [known, agent.config.credential_providers.for_image(name).await].concat();
+    pull(agent, pod, container, &known).await
 }
 
-async fn pull(agent: &Arc<Agent>, pod: &Pod, container: &Container, sources: &Sources) -> Result<Image, Refused> {
+/// Pulls with each of these credentials until one will do; without any where there are none. Before it begins, it is
+/// written down that it does; after it, with whose credentials.
+async fn attempt(agent: &Arc<Agent>, name: &str, known: &[Known]) -> Result<Pulled, Error> {
+    let begun = agent.pulls.begin(name).await.map_err(|e| Error::Image {
+        reason: "ErrImagePull",
+        message: format!("Failed to record image pull intent for container image {name:?}: failed to record image pull intent: {e}"),
+    })?;
+    let tries = if known.is_empty() { vec![None] } else { known.iter().map(Some).collect() };
+    let mut errors: Vec<Error> = Vec::new();
+    for with in tries {
+        match agent.runtime.pull(name, with.map(|known| &known.credentials)).await {
+            Ok(pulled) => {
+                begun.came(&pulled.image.id, with).await;
+                return Ok(pulled);
+            }
+            Err(error) => {
+                // Who does not answer does not answer others either.
+                let silent = matches!(error, Error::Image { reason: "RegistryUnavailable", .. });
+                errors.push(error);
+                if silent {
+                    break;
+                }
+            }
+        }
+    }
+    begun.failed().await;
+    Err(aggregate(errors))
+}
+
+/// All of them as one (upstream: `errors.NewAggregate`).
+fn aggregate(mut errors: Vec<Error>) -> Error {
+    let mut texts: Vec<String> = Vec::new();
+    for text in errors.iter().map(Error::to_string) {
+        if !texts.contains(&text) {
+            texts.push(text);
+        }
+    }
+    match texts.len() {
+        0 | 1 => errors.pop().unwrap_or_else(|| Error::System("nothing was tried".to_owned())),
+        _ => Error::Image { reason: "ErrImagePull", message: format!("[{}]", texts.join(", ")) },
+    }
+}
+
+async fn pull(agent: &Arc<Agent>, pod: &Pod, container: &Container, known: &[Known]) -> Result<Image, Refused> {
     let name = container.image.as_deref().unwrap_or("");
     let say = |kind, reason, text: &str| agent.events.container(pod, &container.name, kind, reason, text);
     say(Kind::Normal, "Pulling", &format!("Pulling image {name:?}"));
     let begun = Instant::now();
-    let mut result = Err(Error::NotFound(name.to_owned()));
-    for credentials in credentials::for_image(pod, sources, name) {
-        result = agent.runtime.pull(name, credentials.as_ref()).await;
-        match &result {
-            Ok(_) => break,
-            // Who does not answer does not answer others either.
-            Err(Error::Image { reason: "RegistryUnavailable", .. }) => break,
-            Err(_) => {}
-        }
-    }
-    match result {
+    match attempt(agent, name, known).await {
         Ok(Pulled { image, waited }) => {
             let all = begun.elapsed();
             let (own, all) = (all.saturating_sub(waited).as_millis(), all.as_millis());
@@ -117,8 +168,8 @@ async fn pull(agent: &Arc<Agent>, pod: &Pod, container: &Container, sources: &So
         Err(error) => {
             say(Kind::Warning, "Failed", &format!("Failed to pull image {name:?}: {error}"));
             let reason = match &error {
-                // Upstream's reasons for names and signatures; a registry that is away is a failed pull.
-                Error::Image { reason: reason @ ("InvalidImageName" | "SignatureValidationFailed"), .. } => reason,
+                // Upstream's reason for signatures; a registry that is away is a failed pull.
+                Error::Image { reason: reason @ "SignatureValidationFailed", .. } => reason,
                 _ => "ErrImagePull",
             };
             Err(refused(reason, error.to_string(), true))

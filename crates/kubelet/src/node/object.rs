@@ -5,20 +5,20 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeFeatures,
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeDaemonEndpoints, NodeFeatures,
     NodeRuntimeHandler, NodeRuntimeHandlerFeatures, NodeSpec, NodeStatus,
     NodeSystemInfo, Taint,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::conditions;
 use super::facts::Facts;
 use crate::config::Config;
+use crate::pressure::thresholds::{self, Signal};
 
 /// Images that a Node tells of, the largest first (upstream: `nodeStatusMaxImages`).
 const MOST_IMAGES: usize = 50;
-/// Memory kept back from pods (upstream: the hard eviction threshold `memory.available<100Mi`).
-const RESERVED_MEMORY: i64 = 100 << 20;
 
 /// What the node tells of its runtime.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,8 @@ pub struct Seen {
     pub images: Vec<runtime::Image>,
     /// What it can do.
     pub features: runtime::Features,
+    /// What the node runs short of: conditions that are true, by type.
+    pub pressures: Vec<&'static str>,
 }
 
 /// The labels that this agent keeps on its node.
@@ -89,7 +91,7 @@ pub fn status(
         addresses: Some(addresses(config)),
         capacity: Some(capacity),
         allocatable: Some(allocatable),
-        conditions: Some(conditions(old, not_ready, now)),
+        conditions: Some(conditions::conditions(old, &runtime.pressures, not_ready, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.port) }),
         }),
@@ -144,9 +146,11 @@ fn resources(config: &Config, facts: &Facts) -> (Amounts, Amounts) {
     }
     let mut allocatable = capacity.clone();
     let huge: i64 = facts.hugepages.values().sum();
-    allocatable.insert("memory".to_owned(), kib((facts.memory - huge - RESERVED_MEMORY).max(0)));
-    // A tenth is kept free (upstream: `nodefs.available<10%`).
-    allocatable.insert("ephemeral-storage".to_owned(), (facts.storage / 10 * 9).to_string());
+    // What is kept free is nobody's (upstream: `hardEvictionReservation`).
+    let kept = |signal, capacity| thresholds::kept(&config.pressure.thresholds, signal, capacity);
+    allocatable.insert("memory".to_owned(), kib((facts.memory - huge - kept(Signal::Memory, facts.memory)).max(0)));
+    let storage = facts.storage - kept(Signal::NodeDisk, facts.storage);
+    allocatable.insert("ephemeral-storage".to_owned(), storage.max(0).to_string());
     let wrap = |map: BTreeMap<String, String>| map.into_iter().map(|(k, v)| (k, Quantity(v))).collect();
     (wrap(capacity), wrap(allocatable))
 }
@@ -157,31 +161,6 @@ fn announced(old: Option<&NodeStatus>) -> Amounts {
     let capacity = old.and_then(|status| status.capacity.as_ref()).into_iter().flatten();
     let others = capacity.filter(|(name, _)| name.contains('/') && !name.contains("kubernetes.io/"));
     others.map(|(name, amount)| (name.clone(), amount.clone())).collect()
-}
-
-fn conditions(old: Option<&NodeStatus>, not_ready: Option<&str>, now: Timestamp) -> Vec<NodeCondition> {
-    let list = [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
-        match not_ready {
-            None => ("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
-            Some(why) => ("Ready", "False", "KubeletNotReady", why),
-        },
-    ];
-    let before = |type_: &str| old.and_then(|o| o.conditions.as_ref()?.iter().find(|c| c.type_ == type_));
-    let one = |(type_, status, reason, message): (&str, &str, &str, &str)| {
-        let since = before(type_).filter(|c| c.status == status).and_then(|c| c.last_transition_time.clone());
-        NodeCondition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
-            reason: Some(reason.to_owned()),
-            message: Some(message.to_owned()),
-            last_heartbeat_time: Some(Time(now)),
-            last_transition_time: since.or(Some(Time(now))),
-        }
-    };
-    list.into_iter().map(one).collect()
 }
 
 fn image_list(images: &[runtime::Image]) -> Vec<ContainerImage> {
@@ -231,6 +210,8 @@ pub fn difference(old: &NodeStatus, new: &NodeStatus, all: bool) -> Option<serde
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
 
     #[test]
@@ -246,7 +227,18 @@ mod tests {
         assert_eq!((ready.type_.as_str(), ready.last_transition_time.clone()), ("Ready", Some(Time(at(0)))));
         let down = status(&config, &facts, &Seen::default(), Some(&new), Some("runtime down"), at(20));
         assert_eq!(difference(&new, &down, false).expect("a change")["status"].as_object().map(|m| m.len()), Some(1));
-        assert_eq!(new.allocatable.as_ref().map(|a| a["memory"].0.as_str()), Some("4091904Ki"));
+        assert_eq!(new.allocatable.as_ref().map(|a| a["memory"].0.as_str()), Some("4194304Ki"), "nothing is kept free here");
+        let short = status(&config, &facts, &Seen { pressures: vec!["DiskPressure"], ..Seen::default() }, Some(&new), None, at(30));
+        let told = |status: &NodeStatus| status.conditions.iter().flatten().map(|c| c.status.clone()).collect::<Vec<_>>();
+        assert_eq!((told(&new), told(&short)), (vec!["False".into(), "False".into(), "False".into(), "True".into()], vec!["False".into(), "True".into(), "False".into(), "True".into()]));
+        assert_eq!(conditions::changes(Some(&new), Some(&short)), ["NodeHasDiskPressure"]);
+        assert_eq!(conditions::changes(None, Some(&new)).len(), 4);
+        assert_eq!(conditions::changes(Some(&down), Some(&down)), Vec::<&str>::new());
+        assert_eq!(conditions::changes(Some(&new), Some(&down)), ["NodeNotReady"]);
+        let keeps = Config { pressure: Default::default(), ..config };
+        let new = status(&keeps, &facts, &Seen::default(), None, None, at(0));
+        let allocatable = |name: &str| new.allocatable.as_ref().map(|a| a[name].0.clone()).unwrap_or_default();
+        assert_eq!((allocatable("memory"), allocatable("ephemeral-storage")), ("4091904Ki".into(), "10200547320".into()));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, NodeStatus};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::sync::Notify;
 
 use super::facts::{self, Facts};
-use super::object;
+use super::{conditions, object};
 use crate::agent::Agent;
 use crate::events::Kind;
 use crate::status::conditions::whole_seconds;
@@ -40,18 +40,23 @@ pub async fn run(agent: Arc<Agent>) {
         }
     };
     agent.events.node(&name, Kind::Normal, "Starting", "Starting kubelet.");
-    if is_ready(&node) {
-        agent.events.node(&name, Kind::Normal, "NodeReady", format!("Node {name} status is now: NodeReady"));
-    }
-    let disturbed = Arc::new(Notify::new());
-    let wake = disturbed.clone();
+    announce(&agent, None, node.status.as_ref());
+    let wake = agent.news.clone();
     // Someone else may have set the conditions: after a pause of heartbeats, the node controller does.
     agent.node.on_change(move |change| {
         if change.new.as_ref().is_none_or(|n| !is_ready(n)) {
             wake.notify_one();
         }
     });
-    keep(&agent, node, &disturbed).await;
+    keep(&agent, node, &agent.news).await;
+}
+
+/// An event for each condition that was not so before (upstream: `nodestatus/setters.go`).
+fn announce(agent: &Agent, old: Option<&NodeStatus>, new: Option<&NodeStatus>) {
+    let name = &agent.config.node_name;
+    for reason in conditions::changes(old, new) {
+        agent.events.node(name, Kind::Normal, reason, format!("Node {name} status is now: {reason}"));
+    }
 }
 
 fn is_ready(node: &Node) -> bool {
@@ -69,6 +74,7 @@ async fn keep(agent: &Arc<Agent>, mut node: Node, disturbed: &Notify) {
         match write(agent, &node, written.elapsed() >= REPORT).await {
             Ok(None) => {}
             Ok(Some(now)) => {
+                announce(agent, node.status.as_ref(), now.status.as_ref());
                 node = now;
                 written = Instant::now();
             }
@@ -86,13 +92,14 @@ async fn keep(agent: &Arc<Agent>, mut node: Node, disturbed: &Notify) {
 }
 
 /// The node as it should be now, and why it is not ready.
-async fn wanted(agent: &Agent, node: Option<&Node>) -> (Facts, k8s_openapi::api::core::v1::NodeStatus) {
+async fn wanted(agent: &Agent, node: Option<&Node>) -> (Facts, NodeStatus) {
     let facts = facts::read(&agent.config.data_dir);
     let images = agent.runtime.images().await;
     let not_ready = images.as_ref().err().map(|e| format!("container runtime is down: {e}"));
     let old = node.and_then(|n| n.status.as_ref());
     let now = whole_seconds(Timestamp::now());
-    let seen = object::Seen { images: images.unwrap_or_default(), features: agent.runtime.features() };
+    let (features, pressures) = (agent.runtime.features(), agent.pressure.types());
+    let seen = object::Seen { images: images.unwrap_or_default(), features, pressures };
     let status = object::status(&agent.config, &facts, &seen, old, not_ready.as_deref(), now);
     (facts, status)
 }

@@ -28,10 +28,11 @@ impl Backoff {
         self.delay
     }
 
-    /// Doubles the delay; starts again from the first after a quiet time of twice the longest.
-    pub fn next(&mut self, at: Timestamp) {
-        self.delay = if self.delay == 0 || self.expired(at) { FIRST } else { (self.delay * 2).min(LONGEST) };
-        self.since = Some(at);
+    /// Doubles the delay, now that the next attempt begins; starts again from the first if the last one, which has
+    /// `ended`, had gone well for twice the longest.
+    pub fn next(&mut self, ended: Timestamp, now: Timestamp) {
+        self.delay = if self.delay == 0 || self.expired(ended) { FIRST } else { (self.delay * 2).min(LONGEST) };
+        self.since = Some(now);
     }
 
     fn expired(&self, at: Timestamp) -> bool {
@@ -56,16 +57,17 @@ mod tests {
     fn first_restart_is_immediate_then_the_delay_doubles_and_resets() {
         let mut b = Backoff::default();
         assert_eq!(b.until(at(0)), None);
-        b.next(at(0));
+        b.next(at(0), at(0));
         assert_eq!(b.until(at(1)), Some(at(11)));
-        b.next(at(1));
+        b.next(at(1), at(11));
         assert_eq!(b.seconds(), 20);
         for _ in 0..9 {
-            b.next(at(2));
+            b.next(at(12), at(200));
         }
         assert_eq!(print(b.seconds()), "5m0s");
-        assert_eq!(b.until(at(700)), None, "ten quiet minutes");
-        b.next(at(700));
+        assert_eq!(b.until(at(700)), Some(at(1000)), "it was started at 200: eight minutes are not ten");
+        assert_eq!(b.until(at(801)), None, "ten quiet minutes since its start");
+        b.next(at(801), at(801));
         assert_eq!(print(b.seconds()), "10s");
     }
 }

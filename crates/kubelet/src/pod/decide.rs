@@ -39,6 +39,8 @@ pub enum Step {
         grace: i64,
         /// Text of the event.
         message: String,
+        /// Ids of those that get their signal before it does.
+        after: Vec<String>,
     },
     /// Forget ended containers, all but the newest of each name.
     Clean {
@@ -156,7 +158,8 @@ fn deadline(pod: &Pod) -> Option<Timestamp> {
 /// Brings the pod to life and keeps it there. False when it is done.
 fn run(pod: &Pod, observed: &Observed, now: Timestamp, plan: &mut Plan) -> bool {
     let memory = &observed.memory;
-    if !observed.has_sandbox() && !start::wants_sandbox(pod, observed) {
+    // Who has nothing to run any more needs no volumes for it either.
+    if observed.running().next().is_none() && !start::wants_sandbox(pod, observed) {
         return false;
     }
     if !memory.mounted || memory.stale_volumes || memory.refresh_at.is_some_and(|at| now >= at) {

@@ -63,7 +63,8 @@ fn short(plan: &Plan) -> String {
         Step::Mount => "mount".to_owned(),
         Step::Sandbox { attempt } => format!("sandbox{attempt}"),
         Step::Start { container, attempt } => format!("+{container}{attempt}"),
-        Step::Stop { container, grace, .. } => format!("-{container}/{grace}"),
+        Step::Stop { container, grace, after, .. } if after.is_empty() => format!("-{container}/{grace}"),
+        Step::Stop { container, grace, after, .. } => format!("-{container}/{grace}>{}", after.join(",")),
         Step::Clean { ids } => format!("clean:{}", ids.join(",")),
         Step::Resize { ids } => format!("resize:{}", ids.join(",")),
         Step::TearDown => "teardown".to_owned(),
@@ -105,12 +106,21 @@ fn ended_containers_restart_by_policy() {
 fn crashes_wait_with_upstreams_words() {
     let p = app("Always");
     let mut o = observed(vec![ended("a", 1, 1, 100), running("b", 0)]);
-    o.memory.containers.entry("a".to_owned()).or_default().crashes.next(at(90));
+    o.memory.containers.entry("a".to_owned()).or_default().crashes.next(at(90), at(90));
     let plan = decide(&p, &o, at(105));
     assert_eq!((short(&plan).as_str(), plan.wake_at), ("", Some(at(110))));
     assert_eq!(plan.waiting["a"].reason, "CrashLoopBackOff");
     assert_eq!(plan.waiting["a"].message, "back-off 10s restarting failed container=a pod=p_ns(u1)");
     assert_eq!(run(&p, &o, 110), "+a2");
+    let mut other = p.clone();
+    other.spec.as_mut().expect("spec").containers[0].image = Some("j".to_owned());
+    assert_eq!(run(&other, &o, 105), "+a2", "another image has done nothing wrong");
+    let memory = &mut o.memory;
+    let before = |image: &str| Container { image: image.to_owned(), ..ended("a", 1, 1, 100) };
+    outcome::restarting(memory, "a", "i", Some(&before("i")), at(105));
+    assert_eq!(memory.containers["a"].crashes.seconds(), 20);
+    outcome::restarting(memory, "a", "j", Some(&before("i")), at(105));
+    assert_eq!(memory.containers["a"].crashes.seconds(), 10);
     o.memory.starting = Some("a".to_owned());
     o.memory.busy.insert(Job::Start, 0);
     assert_eq!(decide(&p, &o, at(105)).waiting.len(), 0, "it is being started, it does not wait");
@@ -182,6 +192,18 @@ fn deletion_ends_containers_then_takes_down_then_deletes() {
     assert_eq!(run(&p, &o, 100), "delete");
     o.gone = true;
     assert!(decide(&p, &o, at(100)).finished);
+}
+
+#[test]
+fn all_hooks_begin_at_once_and_signals_come_in_turn() {
+    let sidecar = |name: &str| json!({"name": name, "image": "i", "restartPolicy": "Always"});
+    let mut p = pod(json!({"initContainers": [sidecar("s"), sidecar("t")],
+        "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]}));
+    p.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(110)));
+    p.metadata.deletion_grace_period_seconds = Some(10);
+    let all = vec![running("s", 0), running("t", 0), running("a", 0), running("b", 0)];
+    assert_eq!(run(&p, &observed(all), 100), "-s/10>t0,a0,b0 -t/10>a0,b0 -a/10 -b/10");
+    assert_eq!(run(&p, &observed(vec![running("s", 0), running("t", 0)]), 100), "-s/10>t0 -t/10");
 }
 
 #[test]
@@ -286,4 +308,37 @@ fn whatever_fails_is_not_tried_again_at_once() {
         let plan = decide(&pod, &halted, now);
         assert_eq!((short(&plan).as_str(), plan.wake_at), ("", Some(at(112))), "after a panic");
     }
+}
+
+/// A pod with one container, of which the API was told this.
+fn told(policy: &str, status: serde_json::Value) -> Pod {
+    let mut pod = pod(json!({"restartPolicy": policy, "containers": [{"name": "a", "image": "i"}]}));
+    pod.status = serde_json::from_value(json!({"containerStatuses": [status]})).expect("a status");
+    pod
+}
+
+#[test]
+fn a_container_whose_records_are_gone_goes_on_from_what_was_told() {
+    let status = |state: serde_json::Value, id: &str| {
+        json!({"name": "a", "image": "i", "imageID": "", "ready": false, "restartCount": 3, "containerID": id, "state": state})
+    };
+    let (running, id) = (json!({"running": {}}), "ironclad://x");
+    let ended = |code: i32| json!({"terminated": {"exitCode": code}});
+    for (policy, state, id, want) in [
+        // Its restarts are counted on, and this one with them.
+        ("Always", running.clone(), id, "+a4"),
+        ("OnFailure", running.clone(), id, "+a4"),
+        ("OnFailure", ended(1), id, "+a4"),
+        ("Always", json!({"waiting": {"reason": "CrashLoopBackOff"}}), id, "+a4"),
+        // It was counted when it was told that it is gone.
+        ("Always", json!({"waiting": {"reason": "ContainerCreating"}}), "", "+a3"),
+        // What runs once at the most has had its run, and what has succeeded has, too.
+        ("Never", running, id, "teardown"),
+        ("Never", ended(0), id, "teardown"),
+        ("OnFailure", ended(0), id, "teardown"),
+    ] {
+        assert_eq!(run(&told(policy, status(state.clone(), id)), &observed(vec![]), 0), want, "{policy} {state}");
+    }
+    let p = told("Never", status(ended(1), id));
+    assert_eq!(run(&p, &Observed::default(), 0), "teardown", "no volumes and no sandbox for it");
 }

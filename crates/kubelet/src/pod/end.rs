@@ -10,19 +10,17 @@ use crate::spec;
 /// The least time a process gets between its stop signal and SIGKILL, seconds.
 pub const MIN_GRACE: i64 = 2;
 
-/// What a pod gets that is evicted for what it took, seconds (upstream: `immediateEvictionGracePeriodSeconds`).
-const EVICTION_GRACE: i64 = 1;
-
 /// Steps towards the end.
 pub fn end(pod: &Pod, observed: &Observed, ending: Ending, now: Timestamp, plan: &mut Plan) {
     plan.ending = true;
+    let own = || spec::of(pod).termination_grace_period_seconds.unwrap_or(30);
     let grace = match ending {
         // A forced deletion still lets the process see its signal.
         Ending::Deleted => spec::grace_seconds(pod).max(1),
-        Ending::Evicted => EVICTION_GRACE,
-        _ => spec::of(pod).termination_grace_period_seconds.unwrap_or(30),
+        Ending::Evicted => observed.memory.evicted.as_ref().and_then(|e| e.grace).unwrap_or_else(own),
+        _ => own(),
     };
-    stop_containers(pod, observed, grace, now, plan);
+    stop_containers(pod, observed, grace, plan);
     let memory = &observed.memory;
     if observed.running().next().is_some() || memory.busy.contains_key(&Job::Start) {
         return;
@@ -48,30 +46,21 @@ pub fn end(pod: &Pod, observed: &Observed, ending: Ending, now: Timestamp, plan:
     }
 }
 
-/// Ordinary containers all at once; sidecars after them, the last one first.
-fn stop_containers(pod: &Pod, observed: &Observed, grace: i64, now: Timestamp, plan: &mut Plan) {
+/// All at once: each runs its preStop hook. The signal is for the ordinary ones first, then for one sidecar after the
+/// other, the last one first; what somebody waits is taken from its own time (upstream: `terminationOrdering`).
+fn stop_containers(pod: &Pod, observed: &Observed, grace: i64, plan: &mut Plan) {
     let sidecars: Vec<&str> =
         spec::init_containers(pod).iter().filter(|c| spec::is_sidecar(c)).map(|c| c.name.as_str()).collect();
-    let mut others = false;
-    for container in observed.running().filter(|c| !sidecars.contains(&c.name.as_str())) {
-        others = true;
-        stop(observed, container, grace, plan);
-    }
-    if others {
-        return;
-    }
-    // What the ordinary containers took is no longer there for the sidecars.
-    let left = match &pod.metadata.deletion_timestamp {
-        Some(at) => at.0.duration_since(now).as_secs().clamp(MIN_GRACE, grace.max(MIN_GRACE)),
-        None => grace,
-    };
-    let last = sidecars.iter().rev().find_map(|name| observed.running().find(|c| c.name == *name));
-    if let Some(container) = last {
-        stop(observed, container, left, plan);
+    // Ordinary containers come before the last sidecar.
+    let turn = |c: &runtime::Container| sidecars.iter().rev().position(|name| *name == c.name).map_or(0, |at| at + 1);
+    for container in observed.running() {
+        let before = observed.running().filter(|other| turn(other) < turn(container));
+        let after = before.map(|other| other.id.clone()).collect();
+        stop(observed, container, grace, after, plan);
     }
 }
 
-fn stop(observed: &Observed, container: &runtime::Container, grace: i64, plan: &mut Plan) {
+fn stop(observed: &Observed, container: &runtime::Container, grace: i64, after: Vec<String>, plan: &mut Plan) {
     // A shorter grace period than the one that runs takes its place.
     let asked = observed.memory.busy.get(&Job::Stop(container.id.clone()));
     if asked.is_none_or(|asked| grace < *asked) {
@@ -80,6 +69,7 @@ fn stop(observed: &Observed, container: &runtime::Container, grace: i64, plan: &
             container: container.name.clone(),
             grace,
             message: format!("Stopping container {}", container.name),
+            after,
         });
     }
 }

@@ -13,8 +13,9 @@ use crate::agent::Agent;
 use crate::container::env::{self, Sources};
 use crate::container::expand::expand;
 use crate::container::{dns, hosts, resources, security};
+use crate::image::reference;
 use crate::spec;
-use crate::volume::{Volumes, at, mounts};
+use crate::volume::{Volumes, at, mounts, nested};
 
 /// The sandbox's configuration.
 pub fn sandbox(agent: &Agent, pod: &Pod, attempt: u32) -> PodConfig {
@@ -67,7 +68,10 @@ pub async fn container(
     let pod_dir = agent.config.pod_dir(spec::uid(pod));
     let mut all = own_files(agent, pod, container, parts.attempt, &pod_dir)?;
     let recursive = agent.runtime.features().recursive_read_only_mounts;
-    all.extend(mounts::of_container(pod, container, parts.volumes, &pod_dir, recursive, lookup)?);
+    let of_volumes = mounts::of_container(pod, container, parts.volumes, &pod_dir, recursive, lookup)?;
+    let written = mounts::written(pod, container, &of_volumes);
+    all.extend(of_volumes);
+    nested::make(&written, &all)?;
     let hostname = hosts::hostname(pod, &agent.config.cluster_domain, &agent.config.hostname);
     let mut list = vec![("HOSTNAME".to_owned(), hostname)];
     list.extend(env.clone());
@@ -94,7 +98,11 @@ pub async fn container(
         stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),
         stop_signal,
-        labels: [(SANDBOX_LABEL.to_owned(), parts.sandbox.to_string())].into(),
+        labels: [
+            (SANDBOX_LABEL.to_owned(), parts.sandbox.to_string()),
+            (reference::LABEL.to_owned(), reference::of(parts.image, container.image.as_deref().unwrap_or_default())),
+        ]
+        .into(),
     })
 }
 
@@ -115,7 +123,8 @@ pub fn termination_log(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf
 fn own_files(
     agent: &Agent, pod: &Pod, container: &Container, attempt: u32, pod_dir: &Path,
 ) -> Result<Vec<Mount>, String> {
-    let taken = |path: &str| container.volume_mounts.iter().flatten().any(|m| m.mount_path == path);
+    let mounted = |m: &k8s_openapi::api::core::v1::VolumeMount| runtime::absolute(Path::new(&m.mount_path));
+    let taken = |path: &str| container.volume_mounts.iter().flatten().any(|m| mounted(m) == Path::new(path));
     let config = &agent.config;
     let mut files = Vec::new();
     if !taken("/etc/hosts") {

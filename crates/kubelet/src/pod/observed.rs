@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use runtime::{Container, ContainerState};
 
 use super::backoff::Backoff;
+use super::eviction::Eviction;
 
 /// Label of a container: number of the sandbox it was started in.
 pub const SANDBOX_LABEL: &str = "ironclad/sandbox";
@@ -54,8 +55,8 @@ pub struct Memory {
     pub delete_retry: Option<Timestamp>,
     /// Limits could not be changed; when to try again.
     pub resize_retry: Option<Timestamp>,
-    /// Why the node ends the pod for good, for people.
-    pub evicted: Option<String>,
+    /// Why the node ends the pod for good.
+    pub evicted: Option<Eviction>,
     /// A job failed; when to try again.
     pub retry: Option<Timestamp>,
     /// A job panicked: nothing begins before that.

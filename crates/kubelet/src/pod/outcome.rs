@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::backoff::Backoff;
 use super::observed::{Job, Memory, Waiting, exit};
 use super::work::Outcome;
 
@@ -9,6 +10,8 @@ use super::work::Outcome;
 pub const RETRY: SignedDuration = SignedDuration::from_secs(2);
 /// The longest time between attempts at volumes or sandbox.
 const LONGEST_RETRY: SignedDuration = SignedDuration::from_secs(122);
+/// Before a start is tried again that found no sandbox.
+const SOON: SignedDuration = SignedDuration::from_millis(200);
 /// Before a container whose configuration cannot work is tried again.
 const RETRY_CONFIG: SignedDuration = SignedDuration::from_secs(10);
 
@@ -48,13 +51,17 @@ pub fn remember(memory: &mut Memory, job: &Job, outcome: &Outcome, now: Timestam
             if *pulled {
                 // Soon the status tells of the back-off, as upstream's does.
                 container.retry = Some(now + RETRY);
-                container.pulls.next(now);
+                container.pulls.next(now, now);
                 container.pulled_at = Some(now);
                 container.pull_error = format!("{reason}: {message}");
             }
             if matches!(*reason, "ImagePullBackOff") {
                 container.retry = container.pulled_at.and_then(|at| container.pulls.until(at));
             }
+        }
+        // That it is gone will be noticed in a moment, and everything that follows from it begins then.
+        Outcome::NoSandbox(name) => {
+            memory.containers.entry(name.clone()).or_default().retry = Some(now + SOON);
         }
         Outcome::TornDown => {
             memory.torn_down = true;
@@ -77,12 +84,16 @@ fn later(memory: &mut Memory) -> SignedDuration {
     delay.min(LONGEST_RETRY)
 }
 
-/// A container is about to be started again: the next time it waits longer.
-pub fn restarting(memory: &mut Memory, name: &str, before: Option<&runtime::Container>) {
+/// A container is about to be started again, from this image: the next time it waits longer.
+pub fn restarting(memory: &mut Memory, name: &str, image: &str, before: Option<&runtime::Container>, now: Timestamp) {
     memory.starting = Some(name.to_owned());
     let container = memory.containers.entry(name.to_owned()).or_default();
-    if let Some((_, ended)) = before.and_then(exit) {
-        container.crashes.next(ended);
+    if let Some((before, (_, ended))) = before.and_then(|before| Some((before, exit(before)?))) {
+        if before.image != image {
+            // Another program is not to blame.
+            container.crashes = Backoff::default();
+        }
+        container.crashes.next(ended, now);
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Container, Node, Pod, ResourceRequirements};
 use runtime::{Container as Seen, Resources};
 
-use super::admit::{self, Shortage};
 use super::observed::{Observed, is_running};
+use super::shortage::{Shortage, shortages};
 use crate::container::resources;
 use crate::spec;
 
@@ -58,7 +58,7 @@ impl Allocation {
             self.generation = if known { self.generation } else { pod.metadata.generation };
             return Taken::Same;
         }
-        let shortage = node.and_then(|node| admit::shortage(pod, others, node));
+        let shortage = node.and_then(|node| shortages(pod, others, node).into_iter().next());
         if let Some(Shortage { resource, requested, used, capacity }) = shortage {
             let (reason, message) = if requested > capacity {
                 let text = format!(
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn wishes_are_granted_deferred_or_infeasible() {
-        let node: Node = serde_json::from_value(json!({"status": {"allocatable": {"cpu": "2"}}})).expect("node");
+        let node: Node = serde_json::from_value(json!({"status": {"allocatable": {"cpu": "2", "pods": "9"}}})).expect("node");
         let mut other = Pod::clone(&pod("1"));
         other.metadata.uid = Some("u2".to_owned());
         let others = [Arc::new(other)];

@@ -6,7 +6,7 @@ use runtime::Container as Seen;
 
 use super::decide::{Plan, Step};
 use super::observed::{Job, Observed, Waiting, exit, is_running};
-use super::{backoff, resize};
+use super::{backoff, resize, told};
 use crate::spec;
 
 /// Whether a pod without a living sandbox needs one. A pod whose containers have all ended for good
@@ -17,14 +17,17 @@ pub fn wants_sandbox(pod: &Pod, observed: &Observed) -> bool {
         let code = observed.latest(&c.name).and_then(exit).map_or(0, |(code, _)| code);
         code != 0 && !spec::restarts_after(pod, c, code)
     });
-    !failed_for_good && containers.iter().any(|c| observed.latest(&c.name).is_none_or(|seen| wants_start(pod, c, seen)))
+    let wanted = |c: &Container| {
+        observed.latest(&c.name).map_or_else(|| told::wants_start(pod, c), |seen| wants_start(pod, c, seen))
+    };
+    !failed_for_good && containers.iter().any(wanted)
 }
 
 /// Steps for all containers. False when the pod is done: nothing runs and nothing starts again.
 pub fn containers(pod: &Pod, observed: &Observed, now: Timestamp, plan: &mut Plan) -> bool {
     let mut run = Run { pod, observed, now, plan, started: observed.memory.busy.contains_key(&Job::Start) };
     for container in spec::ephemeral_containers(pod) {
-        if observed.latest(&container.name).is_none() {
+        if observed.latest(&container.name).is_none() && told::exit(pod, &container.name).is_none() {
             run.start(&container, None);
         }
     }
@@ -118,6 +121,7 @@ impl Run<'_> {
                 !killed || spec::restart_policy(self.pod, container) != spec::Restart::Never
             }
             Some(ended) if !wants_start(self.pod, container, ended) => false,
+            None if !told::wants_start(self.pod, container) => false,
             _ => {
                 self.start(container, seen);
                 true
@@ -147,7 +151,8 @@ impl Run<'_> {
         };
         let tail = if restarts { ", will be restarted" } else { "" };
         let message = format!("{noun} {name} {what}{tail}");
-        let step = Step::Stop { id: running.id.clone(), container: name.clone(), grace, message };
+        let (id, after) = (running.id.clone(), Vec::new());
+        let step = Step::Stop { id, container: name.clone(), grace, message, after };
         self.plan.push(&Job::Stop(running.id.clone()), self.observed, step);
         true
     }
@@ -170,7 +175,8 @@ impl Run<'_> {
         if !self.started {
             self.started = true;
             // Counts go on from an older sandbox's.
-            let attempt = before.or(self.observed.latest(name)).map_or(0, |c| c.attempt + 1);
+            let before = before.or(self.observed.latest(name));
+            let attempt = before.map_or_else(|| told::next_attempt(self.pod, name), |c| c.attempt + 1);
             self.plan.steps.push(Step::Start { container: name.clone(), attempt });
         }
     }
@@ -178,6 +184,8 @@ impl Run<'_> {
     /// Until when a container that ended must wait, and what its status says meanwhile.
     fn crash_loop(&self, container: &Container, before: Option<&Seen>) -> Option<(Timestamp, Waiting)> {
         let (_, ended) = exit(before?)?;
+        // The delay is of the image that ended.
+        before.filter(|before| container.image.as_ref() == Some(&before.image))?;
         let crashes = &self.observed.container(&container.name)?.crashes;
         let until = crashes.until(ended).filter(|until| self.now < *until)?;
         let delay = backoff::print(crashes.seconds());
@@ -195,7 +203,7 @@ fn wants_start(pod: &Pod, container: &Container, seen: &Seen) -> bool {
 /// Whether a container that has ended is going to be started again by the kubelet.
 pub fn will_restart(pod: &Pod, container: &Container, seen: Option<&Seen>) -> bool {
     match seen {
-        None => true,
+        None => told::wants_start(pod, container),
         Some(seen) if is_running(seen) => false,
         Some(seen) => spec::is_sidecar(container) || wants_start(pod, container, seen),
     }

@@ -26,10 +26,7 @@ fn app_armor(pod: &Pod, features: Features) -> Option<Refusal> {
     let annotations = pod.metadata.annotations.iter().flatten();
     let mut old = annotations.filter(|(key, _)| key.starts_with(APP_ARMOR)).map(|(_, value)| value);
     let wanted = confined(of_pod) || of_containers.any(|p| confined(p.as_ref())) || old.any(|value| value != "unconfined");
-    wanted.then(|| Refusal {
-        reason: "AppArmor".to_owned(),
-        message: format!("Pod was rejected: {NO_APP_ARMOR}"),
-    })
+    wanted.then(|| Refusal::new("AppArmor", NO_APP_ARMOR))
 }
 
 fn confined(profile: Option<&AppArmorProfile>) -> bool {
@@ -40,11 +37,8 @@ fn confined(profile: Option<&AppArmorProfile>) -> bool {
 fn restart_of_all(pod: &Pod) -> Option<Refusal> {
     let rules = containers(pod).flat_map(|c| c.restart_policy_rules.unwrap_or_default());
     let wanted = rules.into_iter().any(|rule| rule.action == "RestartAllContainers");
-    wanted.then(|| Refusal {
-        reason: "PodFeatureUnsupported".to_owned(),
-        message: "Pod was rejected: Pod requires node features that are not available: RestartAllContainersOnContainerExits"
-            .to_owned(),
-    })
+    let why = "Pod requires node features that are not available: RestartAllContainersOnContainerExits";
+    wanted.then(|| Refusal::new("PodFeatureUnsupported", why))
 }
 
 /// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -12,7 +11,6 @@ use kube::api::{DeleteParams, Preconditions};
 use network::{HostPort, Protocol};
 use tokio_util::sync::CancellationToken;
 
-use super::end::MIN_GRACE;
 use super::launch::{self, Parts};
 use super::{hooks, observed::Observed, resize, unsupported};
 use crate::agent::Agent;
@@ -48,6 +46,8 @@ pub enum Outcome {
         /// A pull was tried and failed.
         pulled: bool,
     },
+    /// It does not, as there is no sandbox any more.
+    NoSandbox(String),
     /// The limits are as the pod wants them.
     Resized,
     /// They are not.
@@ -78,7 +78,7 @@ impl Desk {
         self.agent.config.pod_dir(spec::uid(&self.pod))
     }
 
-    fn say(&self, container: &str, kind: Kind, reason: &'static str, text: impl Into<String>) {
+    pub(super) fn say(&self, container: &str, kind: Kind, reason: &'static str, text: impl Into<String>) {
         self.agent.events.container(&self.pod, container, kind, reason, text);
     }
 
@@ -147,8 +147,9 @@ impl Desk {
         let agent = &self.agent;
         let not = |reason: &'static str, message: String, pulled: bool| {
             if reason != "ImagePullBackOff" {
-                // Upstream prints the reason for a pull, the message for the rest.
-                let text = if pulled { reason.to_owned() } else { message.clone() };
+                // Upstream prints the reason for an image, the message for the rest.
+                let of_image = pulled || matches!(reason, "ErrImageNeverPull" | "ImageInspectError");
+                let text = if of_image { reason.to_owned() } else { message.clone() };
                 self.say(&name, Kind::Warning, "Failed", format!("Error: {text}"));
             } else {
                 self.say(&name, Kind::Warning, "Failed", "Error: ImagePullBackOff");
@@ -179,6 +180,10 @@ impl Desk {
             Ok(id) => id,
             Err(runtime::Error::Config(text)) => return not("CreateContainerConfigError", text, false),
             Err(runtime::Error::Start(text)) => return not("RunContainerError", text, false),
+            Err(runtime::Error::NoSandbox(text)) => {
+                tracing::info!(pod = %spec::title(&self.pod), container = name, text, "the sandbox ended before a start");
+                return Outcome::NoSandbox(name);
+            }
             Err(error) => return not("CreateContainerError", error.to_string(), false),
         };
         drop(permit);
@@ -199,29 +204,6 @@ impl Desk {
         self.say(&container.name, Kind::Normal, "Killing", "FailedPostStartHook");
         let _ = self.agent.runtime.stop_container(id, spec::grace_seconds(&self.pod)).await;
         Some(not("PostStartHookError", error, false))
-    }
-
-    /// Runs the preStop hook within the grace period, then ends the container.
-    pub async fn stop(self, id: String, name: String, grace: i64, message: String) -> Outcome {
-        let agent = &self.agent;
-        self.say(&name, Kind::Normal, "Killing", message);
-        let container = spec::container(&self.pod, &name);
-        let hook = container.as_ref().and_then(|c| c.lifecycle.as_ref()?.pre_stop.as_ref());
-        let mut left = grace;
-        if let (Some(container), Some(hook)) = (&container, hook.filter(|_| grace > 0)) {
-            let begun = Instant::now();
-            let limit = Duration::from_secs(grace.unsigned_abs());
-            let run = tokio::time::timeout(limit, hooks::run(agent, &self.pod, container, &id, hook)).await;
-            if let Ok(Err(error)) = run {
-                tracing::debug!(pod = %spec::title(&self.pod), container = name, error, "preStop hook failed");
-                self.say(&name, Kind::Warning, "FailedPreStopHook", "PreStopHook failed");
-            }
-            left -= i64::try_from(begun.elapsed().as_secs()).unwrap_or(grace);
-        }
-        match agent.runtime.stop_container(&id, left.max(MIN_GRACE)).await {
-            Ok(()) | Err(runtime::Error::NotFound(_)) => Outcome::Done,
-            Err(error) => Outcome::Failed(error.to_string()),
-        }
     }
 
     /// Changes the limits of the pod and its containers. The pod gives way first, and follows last.

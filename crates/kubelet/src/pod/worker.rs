@@ -1,19 +1,20 @@
 //! One pod's worker: wakes, observes, decides, begins what the plan says, tells the API.
 
+mod intake;
 mod jobs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::admit::{Refusal, admit};
 use super::decide::{Plan, decide, ending};
+use super::eviction;
 use super::observed::{Job, Memory, Observed, Waiting};
 use super::outcome::RETRY;
 use super::probes::Probes;
@@ -27,7 +28,6 @@ use crate::pods::Link;
 use crate::probe::Change;
 use crate::spec;
 use crate::status::{self, Input, ResizeCondition, conditions::whole_seconds};
-use crate::storage;
 use crate::volume::Volumes;
 
 /// The worker of one pod.
@@ -46,20 +46,22 @@ pub struct Worker {
     waiting: BTreeMap<String, Waiting>,
     allocation: Allocation,
     resizing: bool,
+    /// Ids of the containers that run.
+    running: watch::Sender<BTreeSet<String>>,
 }
 
 impl Worker {
     /// A worker that knows nothing yet but its pod.
     pub fn new(agent: Arc<Agent>, link: Arc<Link>) -> Self {
         let pod = link.pod();
-        if let Some(message) = storage::recorded(&agent, spec::uid(&pod)) {
-            link.evict(&message);
+        if let Some(eviction) = eviction::recorded(&agent, spec::uid(&pod)) {
+            link.evict(eviction);
         }
         let wake = link.clone();
         let following = Following::start(&agent.objects, &pod, move || wake.stale());
         let (probes, changes) = Probes::new();
-        let attached = spec::host_network(&pod) || !agent.network.addresses(spec::uid(&pod)).is_empty();
-        let memory = Memory { attached, ..Memory::default() };
+        // A pod that has an address may be without a link: whether it has one, the first attachment finds out.
+        let memory = Memory { attached: spec::host_network(&pod), ..Memory::default() };
         Worker {
             memory, following, probes, changes, pod, agent, link,
             volumes: Volumes::new(),
@@ -69,6 +71,7 @@ impl Worker {
             waiting: BTreeMap::new(),
             allocation: Allocation::default(),
             resizing: false,
+            running: watch::Sender::default(),
         }
     }
 
@@ -87,6 +90,8 @@ impl Worker {
                 continue;
             };
             self.messages.read(&self.agent, &self.pod, &observed);
+            let running = observed.running().map(|c| c.id.clone()).collect();
+            self.running.send_if_modified(|known| std::mem::replace(known, running) != *known);
             if ending(&pod, &observed, now).is_none() {
                 self.probes.keep(&self.agent, &self.pod, &observed, &mut self.memory);
                 observed.memory = self.memory.clone();
@@ -106,30 +111,6 @@ impl Worker {
             let retry = self.tell(&pod, &observed, &plan, now).await;
             let wake_at = [plan.wake_at, retry, plan.finished.then(|| now + RETRY)].into_iter().flatten().min();
             self.wait(wake_at).await;
-        }
-    }
-
-    /// Refuses a new pod that the node cannot run. When to look again if it could not be told.
-    async fn refuse(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let new = spec::status(&self.pod).start_time.is_none() && self.pod.metadata.deletion_timestamp.is_none();
-        if !new || self.memory.admitted || spec::is_terminal(&self.pod) {
-            return None;
-        }
-        let node = self.agent.node.get(&meta::Key::new("", &self.agent.config.node_name));
-        let refusal = admit(&self.pod, &self.agent.pods.present(), node.as_deref(), self.agent.runtime.features());
-        let Some(Refusal { reason, message }) = refusal else {
-            self.memory.admitted = true;
-            return None;
-        };
-        let status = status::refused(&self.pod, reason, message.clone(), whole_seconds(now));
-        match write(&self.agent, &self.pod, &status).await {
-            Written::Now(pod) => {
-                self.agent.events.pod(&pod, Kind::Warning, "FailedAdmission", message);
-                self.pod = pod;
-                None
-            }
-            Written::Same => None,
-            Written::Gone | Written::Failed => Some(now + RETRY),
         }
     }
 

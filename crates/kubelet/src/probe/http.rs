@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Uri, header};
+use http::{Request, header};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
+use url::Url;
 
 /// Bytes of a body that are read.
 const LONGEST_BODY: usize = 10 * 1024;
@@ -48,6 +49,29 @@ impl Target {
         format!("{scheme}://{}{slash}{}", self.authority(), self.path)
     }
 
+    /// Where a `Location` leads from here; nowhere if that is another host, which a probe does not ask.
+    fn redirected(&self, location: &str) -> Result<Option<Target>, String> {
+        let here = Url::parse(&self.url()).map_err(|e| e.to_string())?;
+        let there = here.join(location).map_err(|e| format!("failed to parse Location header {location:?}: {e}"))?;
+        if there.host_str() != here.host_str() {
+            return Ok(None);
+        }
+        let https = match there.scheme() {
+            "http" => false,
+            "https" => true,
+            other => return Err(format!("unsupported protocol scheme {other:?}")),
+        };
+        let mut next = self.clone();
+        next.https = https;
+        next.port = there.port_or_known_default().unwrap_or(self.port);
+        next.path = there[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+        if Url::parse(location).is_ok() {
+            // Who names a host is asked by that name.
+            next.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("host"));
+        }
+        Ok(Some(next))
+    }
+
     fn authority(&self) -> String {
         if self.host.contains(':') { format!("[{}]:{}", self.host, self.port) } else { format!("{}:{}", self.host, self.port) }
     }
@@ -66,16 +90,12 @@ pub async fn get(target: &Target, limit: Duration) -> Result<Answer, String> {
 async fn follow(mut target: Target) -> Result<Answer, String> {
     for _ in 0..=MOST_REDIRECTS {
         let (answer, location) = once(&target).await?;
-        let Some(location) = location.filter(|_| (300..400).contains(&answer.status)) else { return Ok(answer) };
-        let Ok(uri) = location.parse::<Uri>() else { return Ok(answer) };
-        if uri.host().is_some_and(|h| h.trim_matches(['[', ']']) != target.host) {
-            return Ok(answer);
+        let redirects = matches!(answer.status, 301 | 302 | 303 | 307 | 308);
+        let Some(location) = location.filter(|_| redirects) else { return Ok(answer) };
+        match target.redirected(&location)? {
+            Some(next) => target = next,
+            None => return Ok(answer),
         }
-        if let Some(scheme) = uri.scheme_str() {
-            target.https = scheme == "https";
-            target.port = uri.port_u16().unwrap_or(if target.https { 443 } else { 80 });
-        }
-        target.path = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     }
     Err(format!("stopped after {MOST_REDIRECTS} redirects"))
 }
@@ -139,4 +159,40 @@ fn request(target: &Target) -> Result<Request<Empty<Bytes>>, String> {
         builder = builder.header(name, value);
     }
     builder.body(Empty::new()).map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_lead_where_the_standard_says() {
+        let headers = vec![("Host".to_owned(), "example.com".to_owned())];
+        let from = |host: &str, path: &str| Target {
+            https: false,
+            host: host.to_owned(),
+            port: 8080,
+            path: path.to_owned(),
+            headers: headers.clone(),
+            user_agent: "",
+        };
+        let to = |host: &str, path: &str, location: &str| {
+            from(host, path).redirected(location).map(|next| next.map(|n| (n.url(), n.headers.len())))
+        };
+        for (host, path, location, want) in [
+            ("192.0.2.1", "/a/b?x", "c", Some(("http://192.0.2.1:8080/a/c", 1))),
+            ("192.0.2.1", "a/b", "../c/./d", Some(("http://192.0.2.1:8080/c/d", 1))),
+            ("192.0.2.1", "/a/b", "?y=1#z", Some(("http://192.0.2.1:8080/a/b?y=1", 1))),
+            ("192.0.2.1", "/a", "//192.0.2.1/b", Some(("http://192.0.2.1:80/b", 1))),
+            ("192.0.2.1", "/a", "https://192.0.2.1/b", Some(("https://192.0.2.1:443/b", 0))),
+            ("192.0.2.1", "/a", "HTTP://192.0.2.1:99", Some(("http://192.0.2.1:99/", 0))),
+            ("2001:db8::1", "/a", "/b", Some(("http://[2001:db8::1]:8080/b", 1))),
+            ("192.0.2.1", "/a", "//192.0.2.2/b", None),
+            ("192.0.2.1", "/a", "http://other/b", None),
+        ] {
+            assert_eq!(to(host, path, location), Ok(want.map(|(url, n)| (url.to_owned(), n))), "{location}");
+        }
+        assert_eq!(to("192.0.2.1", "/", "ftp://192.0.2.1/"), Err("unsupported protocol scheme \"ftp\"".to_owned()));
+        assert!(to("192.0.2.1", "/", "http://[").is_err_and(|e| e.starts_with("failed to parse Location header")));
+    }
 }

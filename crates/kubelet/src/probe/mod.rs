@@ -3,6 +3,7 @@
 pub mod check;
 pub mod grpc;
 pub mod http;
+pub mod tally;
 pub mod tcp;
 pub mod timer;
 

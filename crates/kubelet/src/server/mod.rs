@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod channels;
+pub mod configz;
 pub mod exec;
 pub mod logs;
 pub mod port_channels;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use transport::{Body, full};
 
 use crate::agent::Agent;
+use crate::usage::{prometheus, summary};
 
 /// Where and for whom to serve.
 pub struct Serving {
@@ -128,8 +130,13 @@ async fn to(agent: Arc<Agent>, route: Route, request: Request<Body>) -> Response
     match route {
         Route::Health => text(StatusCode::OK, "ok"),
         Route::Pods => json(&stats::pods(&agent)),
-        Route::Summary => json(&stats::summary(&agent).await),
-        Route::Metrics => text(StatusCode::OK, &stats::metrics(&agent).await),
+        Route::RunningPods => told(stats::running_pods(&agent).await),
+        Route::Summary { only_cpu_and_memory } => told(summary::summary(&agent, only_cpu_and_memory).await),
+        Route::Metrics => figures(&stats::metrics(&agent).await),
+        Route::ResourceMetrics => figures(&prometheus::resource(&agent).await),
+        Route::ContainerMetrics => figures(&prometheus::cadvisor(&agent).await),
+        Route::ProbeMetrics => figures(&agent.probed.print()),
+        Route::Configz => json(&configz::answer(&agent)),
         Route::Logs { pod, container, options } => logs::answer(&agent, &pod, &container, options).await,
         Route::Exec { pod, container, options } => exec::answer(agent, pod, container, options, true, request).await,
         Route::Attach { pod, container, options } => {
@@ -144,6 +151,18 @@ pub fn text(code: StatusCode, body: &str) -> Response<Body> {
     let mut response = Response::new(full(body.to_owned()));
     *response.status_mut() = code;
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+fn told(answer: Result<serde_json::Value, String>) -> Response<Body> {
+    answer.map_or_else(|error| text(StatusCode::INTERNAL_SERVER_ERROR, &error), |value| json(&value))
+}
+
+/// In Prometheus' text format.
+fn figures(body: &str) -> Response<Body> {
+    let mut response = text(StatusCode::OK, body);
+    let kind = header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
 

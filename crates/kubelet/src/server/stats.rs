@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::agent::Agent;
 use crate::pod::observed::is_running;
-use crate::spec;
 
 /// A `PodList` of this node's pods.
 pub fn pods(agent: &Agent) -> Value {
@@ -15,40 +14,17 @@ pub fn pods(agent: &Agent) -> Value {
     json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items})
 }
 
-/// Usage by pod and container (upstream: `stats/v1alpha1.Summary`).
-pub async fn summary(agent: &Agent) -> Value {
-    let now = meta::time::seconds(jiff::Timestamp::now());
-    let mut pods = Vec::new();
-    let (mut node_cpu, mut node_memory) = (0, 0);
-    for pod in agent.pods.list() {
-        let Ok(Some(seen)) = agent.runtime.pod(spec::uid(&pod)).await else { continue };
-        let mut containers = Vec::new();
-        let (mut cpu, mut memory) = (0, 0);
-        for container in seen.containers.iter().filter(|c| is_running(c)) {
-            let Ok(usage) = agent.runtime.usage(&container.id).await else { continue };
-            cpu += usage.cpu_nanos;
-            memory += usage.memory_bytes;
-            containers.push(json!({"name": container.name, "startTime": now, "cpu": cpu_of(&now, usage.cpu_nanos),
-                "memory": memory_of(&now, usage.memory_bytes)}));
-        }
-        node_cpu += cpu;
-        node_memory += memory;
-        let reference =
-            json!({"name": spec::name(&pod), "namespace": spec::namespace(&pod), "uid": spec::uid(&pod)});
-        pods.push(json!({"podRef": reference, "startTime": now, "containers": containers,
-            "cpu": cpu_of(&now, cpu), "memory": memory_of(&now, memory)}));
-    }
-    let node = json!({"nodeName": agent.config.node_name, "startTime": now,
-        "cpu": cpu_of(&now, node_cpu), "memory": memory_of(&now, node_memory)});
-    json!({"node": node, "pods": pods})
-}
-
-fn cpu_of(now: &str, nanos: u64) -> Value {
-    json!({"time": now, "usageCoreNanoSeconds": nanos})
-}
-
-fn memory_of(now: &str, bytes: u64) -> Value {
-    json!({"time": now, "workingSetBytes": bytes})
+/// A `PodList` of what runs, as the runtime knows it (upstream: `getRunningPods`).
+pub async fn running_pods(agent: &Agent) -> Result<Value, String> {
+    let pods = agent.runtime.pods().await.map_err(|e| e.to_string())?;
+    let item = |pod: &runtime::Pod| {
+        let containers = pod.containers.iter().filter(|c| is_running(c));
+        let containers: Vec<Value> = containers.map(|c| json!({"name": c.name, "image": c.image, "resources": {}})).collect();
+        let metadata = json!({"name": pod.config.name, "namespace": pod.config.namespace, "uid": pod.config.uid});
+        json!({"metadata": metadata, "spec": {"containers": containers}, "status": {}})
+    };
+    let items: Vec<Value> = pods.iter().filter(|pod| pod.ready).map(item).collect();
+    Ok(json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": items}))
 }
 
 /// Figures in Prometheus' text format.

@@ -10,6 +10,9 @@ use crate::spec;
 /// The types that this kubelet writes.
 pub const OWNED: [&str; 5] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"];
 
+/// That the pod is ended for somebody else's sake; also others say so.
+pub const DISRUPTION: &str = "DisruptionTarget";
+
 /// Those of a resize; they are there only while it is.
 pub const RESIZE: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
 
@@ -35,7 +38,10 @@ fn not(reason: &'static str, message: impl Into<String>) -> Verdict {
 pub fn conditions(pod: &Pod, status: &PodStatus, input: &Input) -> Vec<PodCondition> {
     let old = spec::status(pod).conditions.as_deref().unwrap_or_default();
     let mut list: Vec<PodCondition> = old.iter().filter(|c| !OWNED.contains(&c.type_.as_str()) && !RESIZE.contains(&c.type_.as_str())).cloned().collect();
-    let sandbox = input.observed.has_sandbox() && input.observed.memory.attached;
+    // What was told of a pod that an earlier agent left holds until the network has been looked at.
+    let memory = &input.observed.memory;
+    let told = || memory.sandbox_retry.is_none() && old.iter().any(|c| c.type_ == OWNED[0] && c.status == "True");
+    let sandbox = input.observed.has_sandbox() && (memory.attached || told());
     let containers_ready = containers_ready(pod, status);
     let ready = if containers_ready.holds { gates(pod, &list) } else { containers_ready.clone() };
     let verdicts = [
@@ -52,6 +58,11 @@ pub fn conditions(pod: &Pod, status: &PodStatus, input: &Input) -> Vec<PodCondit
         let verdict = Verdict { holds: true, reason, message: message.clone() };
         let told = condition(pod, type_, verdict, old.iter().find(|c| c.type_ == *type_), input.now);
         list.push(PodCondition { observed_generation: *generation, ..told });
+    }
+    if let Some(message) = memory.evicted.as_ref().and_then(|eviction| eviction.disruption.clone()) {
+        list.retain(|c| c.type_ != DISRUPTION);
+        let verdict = Verdict { holds: true, reason: "TerminationByKubelet", message };
+        list.push(condition(pod, DISRUPTION, verdict, old.iter().find(|c| c.type_ == DISRUPTION), input.now));
     }
     list
 }

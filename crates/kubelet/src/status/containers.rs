@@ -8,9 +8,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use runtime::ContainerState as State;
 
 use super::Input;
+use crate::image::reference;
 use crate::pod::observed::{exit, instant, is_running};
 use crate::pod::resize;
 use crate::pod::start::will_restart;
+use crate::pod::told;
 use crate::spec;
 use crate::volume::mounts::is_recursive;
 
@@ -114,8 +116,14 @@ fn unseen(pod: &Pod, container: &Container, old: Option<&ContainerStatus>, input
     status.last_state = old.last_state.clone();
     if old.state.as_ref().is_some_and(|s| s.running.is_some()) {
         let text = "The container could not be located when the pod was deleted.  The container used to be Running";
-        status.last_state = Some(ended("ContainerStatusUnknown", text, 137));
-        status.restart_count += i32::from(!input.ending);
+        let unknown = ended("ContainerStatusUnknown", text, told::UNKNOWN);
+        if told::wants_start(pod, container) {
+            status.last_state = Some(unknown);
+            status.restart_count += i32::from(!input.ending);
+        } else {
+            status.state = Some(unknown);
+            status.container_id = old.container_id.clone();
+        }
     }
     status
 }
@@ -144,7 +152,7 @@ fn from_runtime(
     ContainerStatus {
         name: seen.name.clone(),
         image: seen.image.clone(),
-        image_id: seen.image_id.clone(),
+        image_id: reference::of_container(seen),
         container_id: Some(id),
         restart_count: i32::try_from(seen.attempt).unwrap_or(i32::MAX),
         state: Some(state),

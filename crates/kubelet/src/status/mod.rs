@@ -4,7 +4,6 @@ pub mod conditions;
 pub mod containers;
 pub mod patch;
 pub mod phase;
-pub mod qos;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -51,7 +50,7 @@ pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
     }
     let mut status = PodStatus {
         observed_generation: pod.metadata.generation,
-        qos_class: old.qos_class.clone().or_else(|| Some(qos::class(pod).to_owned())),
+        qos_class: old.qos_class.clone().or_else(|| Some(::pod::qos::class(spec::of(pod)).to_owned())),
         start_time: old.start_time.clone().or(Some(Time(input.now))),
         container_statuses: Some(containers::ordinary(pod, input)),
         init_container_statuses: containers::init(pod, input),
@@ -72,7 +71,7 @@ pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
     }
     if let Some((reason, message)) = cut_short(pod, input).filter(|_| over) {
         phase = "Failed".to_owned();
-        status.reason = Some(reason.to_owned());
+        status.reason = Some(reason);
         status.message = Some(message);
     }
     if over && input.observed.memory.torn_down {
@@ -87,13 +86,13 @@ pub fn compute(pod: &Pod, input: &Input) -> PodStatus {
 }
 
 /// Why the node ends a pod that would have gone on.
-fn cut_short(pod: &Pod, input: &Input) -> Option<(&'static str, String)> {
+fn cut_short(pod: &Pod, input: &Input) -> Option<(String, String)> {
     match ending(pod, input.observed, input.now)? {
         Ending::Deadline => {
             let message = "Pod was active on the node longer than the specified deadline";
-            Some(("DeadlineExceeded", message.to_owned()))
+            Some(("DeadlineExceeded".to_owned(), message.to_owned()))
         }
-        Ending::Evicted => Some(("Evicted", input.observed.memory.evicted.clone().unwrap_or_default())),
+        Ending::Evicted => input.observed.memory.evicted.as_ref().map(|e| (e.reason.clone(), e.message.clone())),
         _ => None,
     }
 }
@@ -106,7 +105,7 @@ pub fn refused(pod: &Pod, reason: String, message: String, now: Timestamp) -> Po
         message: Some(message),
         start_time: Some(Time(now)),
         observed_generation: pod.metadata.generation,
-        qos_class: Some(qos::class(pod).to_owned()),
+        qos_class: Some(::pod::qos::class(spec::of(pod)).to_owned()),
         ..spec::status(pod).clone()
     }
 }

@@ -5,7 +5,7 @@
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use serde_json::{Map, Value, json};
 
-use super::conditions::{OWNED, RESIZE};
+use super::conditions::{DISRUPTION, OWNED, RESIZE};
 use crate::spec;
 
 /// Fields that others write.
@@ -54,7 +54,7 @@ fn conditions(old: Option<&Value>, new: &Value) -> Vec<Value> {
         list.and_then(Value::as_array).and_then(|l| l.iter().find(|c| c["type"] == type_)).cloned()
     };
     let mut changed = Vec::new();
-    for type_ in OWNED.into_iter().chain(RESIZE) {
+    for type_ in OWNED.into_iter().chain(RESIZE).chain([DISRUPTION]) {
         let (before, after) = (by_type(old, type_), by_type(Some(new), type_));
         if before.is_some() && after.is_none() {
             changed.push(json!({"type": type_, "$patch": "delete"}));

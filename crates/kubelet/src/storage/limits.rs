@@ -2,12 +2,11 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 use meta::Quantity;
+use runtime::Size;
 
 use crate::spec;
 
 const RESOURCE: &str = "ephemeral-storage";
-/// From this priority on a pod is the system's, and is not evicted (upstream: `SystemCriticalPriority`).
-const CRITICAL: i32 = 2_000_000_000;
 
 /// Bytes, and how the API writes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,15 +27,17 @@ pub struct Limits {
     pub containers: Vec<(String, Limit)>,
 }
 
-/// What a pod takes, bytes.
+/// What a pod takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// By volume.
-    pub volumes: Vec<(String, u64)>,
-    /// By container.
-    pub containers: Vec<(String, u64)>,
-    /// Files that belong to neither.
-    pub others: u64,
+    pub volumes: Vec<(String, Size)>,
+    /// By container: the layer of its newest start.
+    pub layers: Vec<(String, Size)>,
+    /// By container: its logs.
+    pub logs: Vec<(String, Size)>,
+    /// Files that belong to none of these.
+    pub others: Size,
 }
 
 impl Limit {
@@ -52,10 +53,15 @@ impl Limit {
 
 impl Usage {
     /// Everything together.
-    pub fn total(&self) -> u64 {
-        let parts = self.volumes.iter().chain(&self.containers).map(|(_, bytes)| *bytes);
-        parts.fold(self.others, u64::saturating_add)
+    pub fn total(&self) -> Size {
+        let parts = self.volumes.iter().chain(&self.layers).chain(&self.logs).map(|(_, size)| *size);
+        parts.fold(self.others, Size::plus)
     }
+}
+
+/// The size of that name; nothing if it has none.
+pub fn named(list: &[(String, Size)], name: &str) -> Size {
+    list.iter().find(|(n, _)| n == name).map(|(_, size)| *size).unwrap_or_default()
 }
 
 /// Whether a volume lies on the node's disk and counts with the pod (upstream: `IsLocalEphemeralVolume`).
@@ -65,11 +71,14 @@ pub fn on_disk(volume: &Volume) -> bool {
 }
 
 impl Limits {
+    /// None at all, and everything is measured.
+    pub fn none() -> Self {
+        Limits { pod: Some(Limit { bytes: u64::MAX, text: String::new() }), ..Limits::default() }
+    }
+
     /// Those of a pod; `None` when it has none, or when it is one that is never evicted.
     pub fn of(pod: &Pod) -> Option<Self> {
-        let annotations = pod.metadata.annotations.as_ref();
-        let is_static = annotations.is_some_and(|a| a.contains_key("kubernetes.io/config.mirror"));
-        if is_static || spec::of(pod).priority.is_some_and(|p| p >= CRITICAL) {
+        if spec::is_critical(pod) {
             return None;
         }
         let volumes = spec::of(pod).volumes.iter().flatten().filter(|v| on_disk(v));
@@ -85,15 +94,16 @@ impl Limits {
 
     /// Why the pod must go, in upstream's words and order.
     pub fn exceeded(&self, usage: &Usage) -> Option<String> {
-        let taken = |list: &[(String, u64)], name: &str| list.iter().find(|(n, _)| n == name).map_or(0, |(_, bytes)| *bytes);
-        if let Some((name, limit)) = self.volumes.iter().find(|(name, limit)| taken(&usage.volumes, name) > limit.bytes) {
+        let volume = |name: &str| named(&usage.volumes, name).bytes;
+        let container = |name: &str| named(&usage.layers, name).plus(named(&usage.logs, name)).bytes;
+        if let Some((name, limit)) = self.volumes.iter().find(|(name, limit)| volume(name) > limit.bytes) {
             return Some(format!("Usage of EmptyDir volume {name:?} exceeds the limit {:?}. ", limit.text));
         }
-        if let Some(limit) = self.pod.as_ref().filter(|limit| usage.total() > limit.bytes) {
+        if let Some(limit) = self.pod.as_ref().filter(|limit| usage.total().bytes > limit.bytes) {
             let text = &limit.text;
             return Some(format!("Pod ephemeral local storage usage exceeds the total limit of containers {text}. "));
         }
-        let (name, limit) = self.containers.iter().find(|(name, limit)| taken(&usage.containers, name) > limit.bytes)?;
+        let (name, limit) = self.containers.iter().find(|(name, limit)| container(name) > limit.bytes)?;
         Some(format!("Container {name} exceeded its local ephemeral storage limit {:?}. ", limit.text))
     }
 }
@@ -144,8 +154,9 @@ mod tests {
     }
 
     fn usage(volumes: &[(&str, u64)], containers: &[(&str, u64)], others: u64) -> Usage {
-        let own = |list: &[(&str, u64)]| list.iter().map(|(name, bytes)| ((*name).to_owned(), *bytes)).collect();
-        Usage { volumes: own(volumes), containers: own(containers), others }
+        let size = |bytes: u64| Size { bytes, files: 1 };
+        let own = |list: &[(&str, u64)]| list.iter().map(|(name, bytes)| ((*name).to_owned(), size(*bytes))).collect();
+        Usage { volumes: own(volumes), logs: own(containers), others: size(others), ..Usage::default() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::Pod;
-use runtime::tree_usage;
+use runtime::{Size, tree_usage};
 
 use super::limits::{Limits, Usage, on_disk};
 use crate::agent::Agent;
@@ -26,15 +26,14 @@ pub async fn usage(agent: &Agent, pod: &Pod, limits: &Limits) -> Result<Usage, S
     for name in names.into_iter().filter(|_| all) {
         let newest = seen.containers.iter().filter(|c| c.name == name).max_by_key(|c| c.attempt).map(|c| &c.id);
         let enough = of(&limits.containers, name);
-        let mut layer = 0_u64;
         for container in seen.containers.iter().filter(|c| c.name == name) {
-            let bytes = agent.runtime.storage(&container.id, enough).await.map_err(|e| e.to_string())?;
+            let size = agent.runtime.storage(&container.id, enough).await.map_err(|e| e.to_string())?;
             match Some(&container.id) == newest {
-                true => layer = bytes,
-                false => usage.others = usage.others.saturating_add(bytes),
+                true => usage.layers.push((name.to_owned(), size)),
+                false => usage.others = usage.others.plus(size),
             }
         }
-        work.push((Part::Container(name.to_owned(), layer), seen.config.log_dir.join(name), enough));
+        work.push((Part::Logs(name.to_owned()), seen.config.log_dir.join(name), enough));
     }
     let dir = agent.config.pod_dir(uid);
     for v in spec::of(pod).volumes.iter().flatten().filter(|v| on_disk(v)) {
@@ -47,11 +46,11 @@ pub async fn usage(agent: &Agent, pod: &Pod, limits: &Limits) -> Result<Usage, S
         work.push((Part::Other, dir.join("etc-hosts"), whole));
     }
     let measured = tokio::task::spawn_blocking(move || read(work)).await.map_err(|e| e.to_string())?;
-    for (part, bytes) in measured.map_err(|e| e.to_string())? {
+    for (part, size) in measured.map_err(|e| e.to_string())? {
         match part {
-            Part::Container(name, layer) => usage.containers.push((name, bytes.saturating_add(layer))),
-            Part::Volume(name) => usage.volumes.push((name, bytes)),
-            Part::Other => usage.others = usage.others.saturating_add(bytes),
+            Part::Logs(name) => usage.logs.push((name, size)),
+            Part::Volume(name) => usage.volumes.push((name, size)),
+            Part::Other => usage.others = usage.others.plus(size),
         }
     }
     Ok(usage)
@@ -59,12 +58,12 @@ pub async fn usage(agent: &Agent, pod: &Pod, limits: &Limits) -> Result<Usage, S
 
 /// What a tree counts for.
 enum Part {
-    /// The logs of a container, whose layer has this size.
-    Container(String, u64),
+    /// The logs of a container.
+    Logs(String),
     Volume(String),
     Other,
 }
 
-fn read(work: Vec<(Part, PathBuf, u64)>) -> std::io::Result<Vec<(Part, u64)>> {
+fn read(work: Vec<(Part, PathBuf, u64)>) -> std::io::Result<Vec<(Part, Size)>> {
     work.into_iter().map(|(part, path, enough)| Ok((part, tree_usage(&path, enough)?))).collect()
 }

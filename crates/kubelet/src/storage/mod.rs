@@ -6,7 +6,7 @@
 //! processor and no more.
 
 pub mod limits;
-mod measure;
+pub mod measure;
 pub mod pace;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::Pod;
 use tokio::task::JoinSet;
 
 use crate::agent::Agent;
-use crate::events::Kind;
+use crate::pod::eviction::{Eviction, evict};
 use crate::spec;
 use limits::{Limits, Usage};
 use pace::Paces;
@@ -25,8 +25,6 @@ use pace::Paces;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Pods that are measured at the same time: a disk has no more than this to give.
 const AT_ONCE: usize = 2;
-/// File in a pod's directory that says why it is being evicted: an eviction that has begun is not forgotten.
-const RECORD: &str = "evicted";
 
 /// Looks after the disk for ever.
 pub async fn run(agent: Arc<Agent>) {
@@ -49,7 +47,7 @@ pub async fn run(agent: Arc<Agent>) {
                         let Ok(_permit) = permits.acquire().await else { unreachable!("the semaphore is never closed") };
                         let begun = Instant::now();
                         let usage = look(&agent, &pod, &limits).await;
-                        (spec::uid(&pod).to_owned(), usage.map_or(0, |usage| usage.total()), begun.elapsed())
+                        (spec::uid(&pod).to_owned(), usage.map_or(0, |usage| usage.total().bytes), begun.elapsed())
                     });
                 }
             }
@@ -82,26 +80,7 @@ pub async fn look(agent: &Agent, pod: &Arc<Pod>, limits: &Limits) -> Option<Usag
         }
     };
     if let Some(message) = limits.exceeded(&usage) {
-        evict(agent, pod, &message);
+        evict(agent, pod, Eviction::over_limit(message), Vec::new());
     }
     Some(usage)
-}
-
-/// Ends a pod for good. What was written down stays true if this agent ends before the pod does.
-fn evict(agent: &Agent, pod: &Pod, message: &str) {
-    let uid = spec::uid(pod);
-    let path = agent.config.pod_dir(uid).join(RECORD);
-    if let Err(error) = std::fs::write(&path, message) {
-        // A full disk is no reason to let it go on; another agent will measure it again.
-        tracing::warn!(pod = %spec::title(pod), %error, "eviction not written down");
-    }
-    if agent.pods.evict(uid, message) {
-        tracing::info!(pod = %spec::title(pod), message, "evicting a pod");
-        agent.events.pod(pod, Kind::Warning, "Evicted", message);
-    }
-}
-
-/// Why a pod was being evicted when an agent ended.
-pub fn recorded(agent: &Agent, uid: &str) -> Option<String> {
-    std::fs::read_to_string(agent.config.pod_dir(uid).join(RECORD)).ok()
 }

@@ -38,21 +38,21 @@ impl PodNetwork for Net {
 }
 
 /// An agent with its surroundings.
-pub(super) struct World {
-    pub(super) api: Api,
-    pub(super) runtime: Arc<Fake>,
-    pub(super) agent: Arc<crate::Agent>,
+pub(crate) struct World {
+    pub(crate) api: Api,
+    pub(crate) runtime: Arc<Fake>,
+    pub(crate) agent: Arc<crate::Agent>,
     net: Arc<Net>,
-    pub(super) stop: CancellationToken,
-    pub(super) dir: tempfile::TempDir,
+    pub(crate) stop: CancellationToken,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl World {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         World::with(Api::new(), Arc::new(Fake::new()), tempfile::tempdir().expect("directory"))
     }
 
-    pub(super) fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
+    pub(crate) fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::new(api.client(), stop.clone());
         let net = Arc::new(Net::default());
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Waits until the object at the path satisfies the condition.
-    pub(super) async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
+    pub(crate) async fn until(&self, path: &str, what: &str, good: impl Fn(Option<&Value>) -> bool) -> Option<Value> {
         let mut changes = self.api.changes();
         let wait = async {
             loop {
@@ -79,15 +79,15 @@ impl World {
         }
     }
 
-    pub(super) async fn phase(&self, phase: &str) -> Value {
+    pub(crate) async fn phase(&self, phase: &str) -> Value {
         let is = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == phase);
         self.until(POD, phase, is).await.expect("a pod")
     }
 }
 
-pub(super) const POD: &str = "/api/v1/namespaces/ns/pods/p";
+pub(crate) const POD: &str = "/api/v1/namespaces/ns/pods/p";
 
-pub(super) fn pod(policy: &str, image: &str) -> Value {
+pub(crate) fn pod(policy: &str, image: &str) -> Value {
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": "p", "namespace": "ns", "uid": "u1", "generation": 1},
         "spec": {"nodeName": "n1", "restartPolicy": policy, "terminationGracePeriodSeconds": 1,
@@ -97,11 +97,11 @@ pub(super) fn pod(policy: &str, image: &str) -> Value {
                 "volumeMounts": [{"name": "e", "mountPath": "/e"}, {"name": "c", "mountPath": "/c", "subPath": ""}]}]}})
 }
 
-pub(super) fn config_map() -> Value {
+pub(crate) fn config_map() -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm", "namespace": "ns"}, "data": {"k": "v"}})
 }
 
-pub(super) const CONFIG_MAP: &str = "/api/v1/namespaces/ns/configmaps/cm";
+pub(crate) const CONFIG_MAP: &str = "/api/v1/namespaces/ns/configmaps/cm";
 
 #[tokio::test]
 async fn a_pod_runs_and_is_deleted() {
@@ -115,6 +115,7 @@ async fn a_pod_runs_and_is_deleted() {
     let status = &running["status"];
     assert_eq!(status["podIP"], "192.0.2.77");
     assert_eq!(status["hostIP"], "192.0.2.1");
+    assert_eq!(status["containerStatuses"][0]["imageID"], "docker.io/library/i@sha256:d");
     let node = world.api.get("/api/v1/nodes/n1").expect("a node");
     assert_eq!(node["status"]["features"]["supplementalGroupsPolicy"], true);
     assert_eq!(node["status"]["runtimeHandlers"][0]["features"]["recursiveReadOnlyMounts"], true);
@@ -213,6 +214,30 @@ async fn what_is_missing_is_told_and_awaited() {
     world.stop.cancel();
 }
 
+/// After `down` and `up`: the API has the pods, the runtime has none.
+#[tokio::test]
+async fn a_pod_that_the_runtime_has_lost_goes_on_or_has_failed() {
+    for (policy, count, phase) in [("Always", 1, "Running"), ("Never", 0, "Failed")] {
+        let world = World::start();
+        world.api.put(CONFIG_MAP, config_map());
+        world.api.put(POD, pod(policy, "i"));
+        let before = world.phase("Running").await;
+        world.stop.cancel();
+        world.agent.pods.abort_all();
+        let World { api, dir, .. } = world;
+        let world = World::with(api, std::sync::Arc::new(Fake::new()), dir);
+        let other = |o: &Value| o["status"]["containerStatuses"][0]["containerID"] != before["status"]["containerStatuses"][0]["containerID"];
+        let is = |o: Option<&Value>| o.is_some_and(|o| o["status"]["phase"] == phase && (phase == "Failed" || other(o)));
+        let after = world.until(POD, "its end or its restart", is).await.expect("pod");
+        let status = &after["status"]["containerStatuses"][0];
+        assert_eq!(status["restartCount"], count, "{status:#}");
+        let ended = if policy == "Never" { &status["state"] } else { &status["lastState"] };
+        assert_eq!(ended["terminated"]["reason"], "ContainerStatusUnknown", "{status:#}");
+        assert_eq!(ended["terminated"]["exitCode"], 137);
+        world.stop.cancel();
+    }
+}
+
 #[tokio::test]
 async fn a_new_agent_adopts_running_pods_and_removes_orphans() {
     let world = World::start();
@@ -228,11 +253,18 @@ async fn a_new_agent_adopts_running_pods_and_removes_orphans() {
     let logs = |uid: &str| dir.path().join(format!("logs/default_p_{uid}"));
     ["u1", "gone"].iter().for_each(|uid| std::fs::create_dir_all(logs(uid).join("a")).expect("made"));
     let (kept, gone) = (logs("u1"), logs("gone"));
+    let mut told = api.changes();
     let world = World::with(api, runtime, dir);
     world.runtime.exit("u1", "a", 1);
     let restarted = |o: Option<&Value>| o.is_some_and(|o| o["status"]["containerStatuses"][0]["restartCount"] == 1);
     let after = world.until(POD, "a restart", restarted).await.expect("pod");
     assert_eq!(before["status"]["startTime"], after["status"]["startTime"]);
+    // While it looks at what it has taken over, nothing else is said of it.
+    while let Ok((path, change)) = told.try_recv() {
+        let network = |c: &&Value| c["type"] == "PodReadyToStartContainers" && c["status"] != "True";
+        let lost = change["object"]["status"]["conditions"].as_array().and_then(|list| list.iter().find(network));
+        assert!(path != POD || lost.is_none(), "{lost:#?}");
+    }
     while runtime::Runtime::pod(&*world.runtime, "u2").await.expect("answer").is_some() {
         tokio::task::yield_now().await;
     }

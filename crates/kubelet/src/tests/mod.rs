@@ -1,8 +1,10 @@
 //! Tests of the whole agent against a fake runtime.
 
 mod api;
-mod life;
-mod runtime;
+mod images;
+mod pressure;
+pub(crate) mod life;
+pub(crate) mod runtime;
 mod stuck;
 mod serving;
 mod storage;
@@ -10,6 +12,7 @@ mod storage;
 use std::path::Path;
 
 use crate::config::Config;
+use crate::image::gc::Policy;
 
 /// A configuration with everything below one directory.
 pub(crate) fn config(dir: &Path) -> Config {
@@ -28,5 +31,9 @@ pub(crate) fn config(dir: &Path) -> Config {
         taints: Vec::new(),
         pod_cidr: String::new(),
         resolv_conf: dir.join("resolv.conf"),
+        // Who tests it does it himself.
+        image_gc: Policy { high: 100, ..Policy::default() },
+        pressure: crate::pressure::Policy { thresholds: Vec::new(), ..Default::default() },
+        credential_providers: Default::default(),
     }
 }

@@ -19,6 +19,12 @@ pub(crate) struct Fake {
     pub(crate) configs: Mutex<Vec<ContainerConfig>>,
     /// Whether it says that it has user namespaces.
     pub(crate) user_namespaces: AtomicBool,
+    /// Images that were pulled: those whose name begins with `private`, with the password `good`.
+    pub(crate) pulled: Mutex<Vec<String>>,
+    /// All images.
+    pub(crate) images: Mutex<Vec<Image>>,
+    /// Their disk: all of it, and what is left.
+    pub(crate) disk: Mutex<(u64, u64)>,
     /// How many calls wait for what never comes: an image whose name begins with `hole`, the program `hang`.
     pub(crate) stuck: watch::Sender<usize>,
 }
@@ -29,8 +35,9 @@ fn now() -> i64 {
 
 impl Fake {
     pub(crate) fn new() -> Self {
-        let (pods, configs, user_namespaces) = Default::default();
-        Fake { pods, events: broadcast::Sender::new(64), configs, user_namespaces, stuck: watch::Sender::new(0) }
+        let (pods, configs, user_namespaces, pulled) = Default::default();
+        let (images, disk) = (Mutex::default(), Mutex::new((1000, 1000)));
+        Fake { pods, events: broadcast::Sender::new(64), configs, user_namespaces, pulled, images, disk, stuck: watch::Sender::new(0) }
     }
 
     /// Never comes back.
@@ -153,8 +160,23 @@ impl Runtime for Fake {
         Ok(())
     }
 
-    async fn exec(&self, id: &str, _config: &ExecConfig) -> Result<Streams> {
-        self.attach(id).await
+    async fn update_group(&self, _: &str, _: &Resources) -> Result<()> {
+        Ok(())
+    }
+
+    async fn exec(&self, id: &str, config: &ExecConfig) -> Result<Streams> {
+        let streams = self.attach(id).await?;
+        if config.command == ["deaf"] {
+            // It runs on, whatever becomes of its input.
+            let (sender, exit) = tokio::sync::oneshot::channel();
+            let (out, stdout) = tokio::io::duplex(1024);
+            tokio::spawn(async move {
+                let _kept = (out, sender);
+                std::future::pending::<()>().await;
+            });
+            return Ok(Streams { stdout: Some(Box::new(stdout)), exit, ..streams });
+        }
+        Ok(streams)
     }
 
     async fn exec_sync(&self, _id: &str, command: &[String], _timeout: Duration) -> Result<Output> {
@@ -191,27 +213,45 @@ impl Runtime for Fake {
         Ok(Usage::default())
     }
 
-    async fn storage(&self, _id: &str, _enough: u64) -> Result<u64> {
-        Ok(4096)
+    async fn pod_usage(&self, _uid: &str) -> Result<Usage> {
+        Ok(Usage { memory_bytes: 1 << 20, processes: 1, ..Usage::default() })
+    }
+
+    async fn storage(&self, _id: &str, _enough: u64) -> Result<Size> {
+        Ok(Size { bytes: 4096, files: 1 })
     }
 
     async fn image(&self, name: &str) -> Result<Option<Image>> {
-        let image = Image { id: "sha256:i".to_owned(), tags: vec![name.to_owned()], ..Image::default() };
-        Ok((name != "absent" && !name.starts_with("hole")).then_some(image))
+        let digests = vec!["docker.io/library/i@sha256:d".to_owned()];
+        let image = Image { id: "sha256:i".to_owned(), tags: vec![name.to_owned()], digests, ..Image::default() };
+        let pulled = self.pulled.lock().expect("lock").iter().any(|pulled| pulled == name);
+        let absent = name == "absent" || name.starts_with("hole") || name.starts_with("private");
+        Ok((!absent || pulled).then_some(image))
     }
 
     async fn images(&self) -> Result<Vec<Image>> {
-        Ok(Vec::new())
+        Ok(self.images.lock().expect("lock").clone())
     }
 
-    async fn pull(&self, name: &str, _credentials: Option<&Credentials>) -> Result<Pulled> {
+    async fn image_disk(&self) -> Result<Space> {
+        let (capacity, available) = *self.disk.lock().expect("lock");
+        Ok(Space { capacity, available, used: capacity - available, ..Space::default() })
+    }
+
+    async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled> {
+        if name.starts_with("private") && credentials.is_some_and(|c| c.password == "good") {
+            self.pulled.lock().expect("lock").push(name.to_owned());
+            let image = self.image(name).await?.expect("it was pulled");
+            return Ok(Pulled { image, waited: Duration::ZERO });
+        }
         if name.starts_with("hole") {
             return self.hang().await;
         }
         Err(Error::Image { reason: "ErrImagePull", message: format!("{name}: no such host") })
     }
 
-    async fn remove_image(&self, _name: &str) -> Result<()> {
+    async fn remove_image(&self, name: &str) -> Result<()> {
+        self.images.lock().expect("lock").retain(|image| image.id != name);
         Ok(())
     }
 }

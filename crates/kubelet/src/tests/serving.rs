@@ -1,6 +1,7 @@
 //! The agent's server, over TLS, with real certificates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::authn::x509::Certificates;
 use auth::pki::{Leaf, Pki, tls};
@@ -98,6 +99,35 @@ async fn only_who_may_gets_in_and_exec_ends_with_its_code() {
 }
 
 #[tokio::test]
+async fn whoever_says_goodbye_is_answered_while_the_command_runs() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    world.phase("Running").await;
+    let port = serve(&world).await;
+    let path = format!("wss://{}/exec/ns/p/a?command=deaf&input=1&output=1&error=1", port.address);
+    for protocol in ["v5.channel.k8s.io", "v4.channel.k8s.io"] {
+        let mut request = path.as_str().into_client_request().expect("a request");
+        request.headers_mut().insert("Sec-WebSocket-Protocol", protocol.parse().expect("a header"));
+        let stream = port.connect(Leaf::super_admin()).await;
+        let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("switched");
+        socket.close(None).await.expect("sent");
+        let answer = async {
+            loop {
+                match socket.next().await {
+                    // Channels begin with an empty message.
+                    Some(Ok(Message::Binary(_))) => {}
+                    other => return other,
+                }
+            }
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(5), answer).await.expect("is answered");
+        assert!(matches!(answer, Some(Ok(Message::Close(_)))), "{answer:?}");
+    }
+    world.stop.cancel();
+}
+
+#[tokio::test]
 async fn head_over_http2_has_no_body() {
     let world = World::start();
     let port = serve(&world).await;
@@ -111,4 +141,43 @@ async fn head_over_http2_has_no_body() {
         assert!(!answer.headers()["content-length"].is_empty(), "{path}");
         assert!(answer.into_body().collect().await.expect("no error").to_bytes().is_empty(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn figures_of_the_node_and_its_pods() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    let ready = |o: Option<&Value>| o.is_some_and(|o| o["status"]["conditions"][2]["status"] == "True");
+    world.until(POD, "a ready pod", ready).await;
+    let port = serve(&world).await;
+    let body = async |path: &str| {
+        let answer = port.get(Leaf::super_admin(), path).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+        assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        body.to_owned()
+    };
+    let json = async |path: &str| serde_json::from_str::<Value>(&body(path).await).expect("JSON");
+    let summary = json("/stats/summary").await;
+    let node = &summary["node"];
+    assert_eq!(node["nodeName"], "n1");
+    assert!(node["memory"]["availableBytes"].as_u64() > Some(0) && node["cpu"]["usageCoreNanoSeconds"].as_u64() > Some(0));
+    assert!(node["fs"]["capacityBytes"].as_u64() > node["fs"]["availableBytes"].as_u64(), "{node:#}");
+    assert!(node["rlimit"]["curproc"].as_u64() > Some(0));
+    assert_eq!(node["runtime"]["imageFs"]["capacityBytes"], 1000);
+    let own = &summary["pods"][0];
+    assert_eq!((&own["podRef"]["name"], &own["memory"]["workingSetBytes"]), (&"p".into(), &(1 << 20).into()));
+    assert_eq!((&own["containers"][0]["name"], &own["containers"][0]["rootfs"]["usedBytes"]), (&"a".into(), &4096.into()));
+    assert!(own["volume"].as_array().is_some_and(|all| all.iter().any(|v| v["name"] == "e")), "{own:#}");
+    let brief = json("/stats/summary?only_cpu_and_memory=true").await;
+    assert_eq!((&brief["node"]["fs"], &brief["pods"][0]["volume"]), (&Value::Null, &Value::Null));
+    let text = body("/metrics/resource").await;
+    assert!(text.contains("pod_memory_working_set_bytes{namespace=\"ns\",pod=\"p\"} 1.048576e+06 "), "{text}");
+    assert!(text.contains("\nresource_scrape_error 0\n"), "{text}");
+    let text = body("/metrics/cadvisor").await;
+    assert!(text.contains("container_memory_working_set_bytes{container=\"a\",id=\"u1-a-0\""), "{text}");
+    assert_eq!(json("/runningpods/").await["items"][0]["spec"]["containers"][0]["name"], "a");
+    assert_eq!(json("/configz").await["kubeletconfig"]["maxPods"], 110);
+    assert_eq!(body("/metrics/probes").await, "", "it has no probes");
+    world.stop.cancel();
 }

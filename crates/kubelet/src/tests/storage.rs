@@ -30,7 +30,7 @@ async fn a_pod_that_fills_its_volume_is_evicted() {
     limited(&world).await;
     let volume = world.dir.path().join("data/pods/u1/volumes/kubernetes.io~empty-dir/e");
     std::fs::write(volume.join("file"), vec![1; 1 << 19]).expect("written");
-    assert!((1 << 19..1 << 20).contains(&look(&world).await.total()));
+    assert!((1 << 19..1 << 20).contains(&look(&world).await.total().bytes));
     assert_eq!(world.phase("Running").await["status"]["reason"], Value::Null, "within its limit");
     std::fs::write(volume.join("file"), vec![1; 2 << 20]).expect("written");
     look(&world).await;

@@ -22,6 +22,8 @@ pub fn write(dir: &Path, payload: &Payload, own: impl Fn(&Path) -> Result<(), St
     let data = dir.join(DATA);
     let old = fs::read_link(&data).ok();
     if old.is_some() && is_current(&data, payload) {
+        // The names may be missing still.
+        link_names(dir, payload)?;
         return Ok(false);
     }
     let name = fresh_name(dir);
@@ -47,6 +49,11 @@ pub fn write(dir: &Path, payload: &Payload, own: impl Fn(&Path) -> Result<(), St
         let _ = runtime::remove_tree(&dir.join(old));
     }
     Ok(true)
+}
+
+/// Whether a directory is one that [`write`] has written, and no part of one.
+pub fn is_top(dir: &Path) -> bool {
+    dir.join(DATA).is_symlink()
 }
 
 fn is_plain(path: &str) -> bool {
@@ -89,20 +96,25 @@ fn files(dir: &Path) -> BTreeSet<std::path::PathBuf> {
     found
 }
 
-/// Visible names: one link for each first path component; links of removed ones go.
+/// Visible names: one link for each first path component; links of removed ones go. What else is there is a place for what
+/// is mounted below the volume.
 fn link_names(dir: &Path, payload: &Payload) -> Result<(), String> {
     let first = |path: &String| path.split('/').next().unwrap_or_default().to_owned();
     let names: BTreeSet<String> = payload.keys().map(first).collect();
     for entry in fs::read_dir(dir).map_err(at(dir))?.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("..") && !names.contains(&name) {
-            let _ = fs::remove_file(entry.path());
+        let own = || fs::read_link(entry.path()).is_ok_and(|target| target == Path::new(DATA).join(&name));
+        if !name.starts_with("..") && !names.contains(&name) && own() {
+            fs::remove_file(entry.path()).map_err(at(&entry.path()))?;
         }
     }
     for name in names {
         let link = dir.join(&name);
-        if fs::symlink_metadata(&link).is_err() {
-            symlink(Path::new(DATA).join(&name), &link).map_err(at(&link))?;
+        match fs::symlink_metadata(&link) {
+            Ok(there) if !there.is_dir() => continue,
+            // A place that was made while there was no such entry; one that has something in it stays.
+            Ok(_) if fs::remove_dir(&link).is_err() => continue,
+            _ => symlink(Path::new(DATA).join(&name), &link).map_err(at(&link))?,
         }
     }
     Ok(())
@@ -130,6 +142,17 @@ mod tests {
             assert!(!is_version(Path::new(target)), "{target}");
         }
         assert!(is_version(&fs::read_link(dir.path().join(DATA)).expect("link")));
+        // A place for another volume stays; one that an entry takes is the entry's.
+        fs::create_dir(dir.path().join("place")).expect("made");
+        fs::write(dir.path().join("file"), "").expect("made");
+        fs::create_dir(dir.path().join("b")).expect("made");
+        assert!(put(&[("b", "4")]));
+        assert_eq!((get("a"), get("b"), get("file")), (None, Some("4".to_owned()), Some(String::new())));
+        assert!(dir.path().join("place").is_dir());
+        // What a crash left between the content and its names.
+        fs::remove_file(dir.path().join("b")).expect("removed");
+        assert!(!put(&[("b", "4")]));
+        assert_eq!(get("b"), Some("4".to_owned()));
         let bad = [("../x".to_owned(), (Vec::new(), 0o400))].into();
         assert!(write(dir.path(), &bad, |_| Ok(())).is_err());
     }

@@ -1,11 +1,13 @@
 //! `configMap`: entries of a ConfigMap as files.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
-use super::{Context, Mounted, Payload, Plugin, References, atomic, mode_bits, ownership, select};
+use super::{Context, Mounted, Payload, Plugin, References, at, mode_bits, select, write};
 use crate::container::env::Sources;
 
 /// The plug-in.
@@ -31,7 +33,13 @@ impl Plugin for ConfigMaps {
         let mode = source.default_mode.map_or(0o644, mode_bits);
         let optional = source.optional == Some(true);
         let payload = payload(context.sources, &source.name, source.items.as_deref(), mode, optional)?;
-        atomic::write(&context.dir, &payload, |dir| ownership::give(dir, context.pod, true))?;
+        let dir = &context.dir;
+        if !dir.exists() {
+            fs::create_dir_all(dir).map_err(at(dir))?;
+            // As every volume's own directory.
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o777)).map_err(at(dir))?;
+        }
+        write(&context.dir, context.pod, &payload, |_| Ok(()))?;
         Ok(Mounted { path: context.dir.clone(), refresh_at: None })
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{DownwardAPIVolumeFile, Volume};
 
-use super::{Context, Mounted, Payload, Plugin, atomic, mode_bits, ownership, tmpfs};
+use super::{Context, Mounted, Payload, Plugin, mode_bits, tmpfs, write};
 use crate::container::fields;
 use crate::spec;
 
@@ -25,7 +25,7 @@ impl Plugin for DownwardApi {
         let mode = source.default_mode.map_or(0o644, mode_bits);
         let payload = payload(context, source.items.as_deref().unwrap_or_default(), mode)?;
         tmpfs::ensure(&context.dir, None, 0o777)?;
-        atomic::write(&context.dir, &payload, |dir| ownership::give(dir, context.pod, true))?;
+        write(&context.dir, context.pod, &payload, |_| Ok(()))?;
         Ok(Mounted { path: context.dir.clone(), refresh_at: None })
     }
 }

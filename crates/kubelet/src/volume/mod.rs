@@ -10,6 +10,7 @@ pub mod empty_dir;
 pub mod host_path;
 pub mod image;
 pub mod mounts;
+pub mod nested;
 pub mod ownership;
 pub mod projected;
 pub mod secret;
@@ -127,6 +128,16 @@ pub async fn set_up_all(
 /// Content of a volume: bytes and mode by relative path.
 pub type Payload = BTreeMap<String, (Vec<u8>, u32)>;
 
+/// Writes the files of a volume, and gives all of it, its own directory included, to the pod's group (upstream: `SetUpAt` of
+/// these volumes). `own` is called on what is new before readers can see it.
+fn write(dir: &Path, pod: &Pod, payload: &Payload, own: impl Fn(&Path) -> Result<(), String>) -> Result<(), String> {
+    atomic::write(dir, payload, |fresh| {
+        own(fresh)?;
+        ownership::give(fresh, pod, true)
+    })?;
+    ownership::give(dir, pod, true)
+}
+
 /// Picks and names entries; without items all of them.
 pub fn select(
     data: &BTreeMap<String, Vec<u8>>, items: Option<&[KeyToPath]>, default_mode: u32, optional: bool, kind: &str,
@@ -157,4 +168,50 @@ pub fn mode_bits(mode: i32) -> u32 {
 pub fn at(path: &Path) -> impl FnOnce(std::io::Error) -> String {
     let path = path.display().to_string();
     move |error| format!("{path}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    /// Owner, group and rights of everything in a volume, its own directory first.
+    fn owners(dir: &Path) -> Vec<(String, u32, u32)> {
+        let mut found: Vec<_> = ["", "..data", "..data/", "..data/key", "..data/sub/", "..data/sub/key", "key", "sub"]
+            .iter()
+            .map(|name| (*name, fs::symlink_metadata(dir.join(name)).expect(name)))
+            .map(|(name, meta)| (name.to_owned(), meta.gid(), if meta.is_symlink() { 0 } else { meta.mode() & 0o7777 }))
+            .collect();
+        found.sort();
+        found
+    }
+
+    #[test]
+    fn all_of_a_written_volume_is_the_groups() {
+        let dir = tempfile::tempdir().expect("directory");
+        let volume = dir.path().join("volume");
+        fs::create_dir(&volume).expect("made");
+        fs::set_permissions(&volume, fs::Permissions::from_mode(0o777)).expect("allowed");
+        let pod = spec::tests::pod(json!({"securityContext": {"fsGroup": 2000}}));
+        for text in ["one", "two"] {
+            let file = |mode: u32| (text.as_bytes().to_vec(), mode);
+            let payload = [("key".to_owned(), file(0o400)), ("sub/key".to_owned(), file(0o644))].into();
+            write(&volume, &pod, &payload, |_| Ok(())).expect("written");
+            let all = owners(&volume);
+            assert!(all.iter().all(|(_, group, _)| *group == 2000), "{all:?}");
+            let modes: Vec<_> = all.iter().map(|(name, _, mode)| (name.as_str(), *mode)).filter(|(_, mode)| *mode != 0).collect();
+            let expected = [("", 0o2777), ("..data/", 0o2755), ("..data/key", 0o440), ("..data/sub/", 0o2755), ("..data/sub/key", 0o644)];
+            assert_eq!(modes, expected);
+            // Who watches the files is told of a change, and of none that is none.
+            let changed = || fs::metadata(&volume).map(|meta| (meta.ctime(), meta.ctime_nsec())).expect("there");
+            let before = changed();
+            write(&volume, &pod, &payload, |_| Ok(())).expect("as it is");
+            assert_eq!(changed(), before);
+        }
+        let plain = dir.path().join("plain");
+        write(&plain, &spec::tests::pod(json!({})), &[("key".to_owned(), (Vec::new(), 0o400))].into(), |_| Ok(())).expect("written");
+        assert_eq!(fs::metadata(&plain).expect("there").gid(), 0);
+    }
 }

@@ -83,12 +83,19 @@ fn part(mount: &VolumeMount, env: impl Fn(&str) -> Option<String>) -> Result<Str
     }
 }
 
+/// Those of a container's mounts ([`of_container`]) whose files the kubelet writes.
+pub fn written(pod: &Pod, container: &Container, mounts: &[Mount]) -> Vec<Mount> {
+    let list = container.volume_mounts.iter().flatten().zip(mounts);
+    list.filter(|(mount, _)| volume_of(pod, &mount.name).is_some_and(is_written)).map(|(_, made)| made.clone()).collect()
+}
+
+fn is_written(volume: &Volume) -> bool {
+    volume.config_map.is_some() || volume.secret.is_some() || volume.projected.is_some() || volume.downward_api.is_some()
+}
+
 /// Volumes whose content the kubelet writes are not for the container to change.
 fn is_read_only(pod: &Pod, name: &str) -> bool {
-    volume_of(pod, name).is_some_and(|v| {
-        v.config_map.is_some() || v.secret.is_some() || v.projected.is_some() || v.downward_api.is_some()
-            || v.image.is_some()
-    })
+    volume_of(pod, name).is_some_and(|v| is_written(v) || v.image.is_some())
 }
 
 fn volume_of<'a>(pod: &'a Pod, name: &str) -> Option<&'a Volume> {

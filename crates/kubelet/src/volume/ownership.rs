@@ -27,12 +27,19 @@ pub fn give(path: &Path, pod: &Pod, read_only: bool) -> Result<(), String> {
 
 fn walk(path: &Path, group: u32, mask: u32) -> Result<(), String> {
     let meta = fs::symlink_metadata(path).map_err(at(path))?;
-    lchown(path, None, Some(group)).map_err(at(path))?;
+    // Who watches for changes hears of none that is none.
+    if meta.gid() != group {
+        lchown(path, None, Some(group)).map_err(at(path))?;
+    }
     if meta.is_symlink() {
         return Ok(());
     }
     let extra = if meta.is_dir() { mask | SET_GID | 0o110 } else { mask };
-    fs::set_permissions(path, fs::Permissions::from_mode((meta.mode() & 0o7777) | extra)).map_err(at(path))?;
+    // The change of group may have taken rights away.
+    let (now, wanted) = (fs::symlink_metadata(path).map_err(at(path))?.mode() & 0o7777, (meta.mode() & 0o7777) | extra);
+    if now != wanted {
+        fs::set_permissions(path, fs::Permissions::from_mode(wanted)).map_err(at(path))?;
+    }
     if meta.is_dir() {
         for entry in fs::read_dir(path).map_err(at(path))?.flatten() {
             walk(&entry.path(), group, mask)?;

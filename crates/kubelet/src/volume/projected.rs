@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Volume, VolumeProjection};
 
 use super::{
-    Context, Mounted, Payload, Plugin, References, at, atomic, config_map, downward_api, mode_bits, ownership, secret,
-    tmpfs,
+    Context, Mounted, Payload, Plugin, References, at, config_map, downward_api, mode_bits, ownership, secret, tmpfs, write,
 };
 
 /// The plug-in.
@@ -59,9 +58,9 @@ impl Plugin for Projected {
                     lchown(&file, Some(user), None).map_err(at(&file))?;
                 }
             }
-            ownership::give(dir, context.pod, true)
+            Ok(())
         };
-        atomic::write(&context.dir, &payload, own)?;
+        write(&context.dir, context.pod, &payload, own)?;
         Ok(Mounted { path: context.dir.clone(), refresh_at })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use k8s_openapi::api::core::v1::{KeyToPath, Volume};
 
-use super::{Context, Mounted, Payload, Plugin, References, atomic, mode_bits, ownership, select, tmpfs};
+use super::{Context, Mounted, Payload, Plugin, References, mode_bits, select, tmpfs, write};
 use crate::container::env::Sources;
 
 /// The plug-in.
@@ -33,7 +33,7 @@ impl Plugin for Secrets {
         let name = source.secret_name.unwrap_or_default();
         let payload = payload(context.sources, &name, source.items.as_deref(), mode, optional)?;
         tmpfs::ensure(&context.dir, None, 0o777)?;
-        atomic::write(&context.dir, &payload, |dir| ownership::give(dir, context.pod, true))?;
+        write(&context.dir, context.pod, &payload, |_| Ok(()))?;
         Ok(Mounted { path: context.dir.clone(), refresh_at: None })
     }
 }

@@ -4,6 +4,7 @@
 //! Each function returns what is wrong, one message each; nothing wrong allocates nothing.
 
 mod dns;
+mod ip;
 mod label;
 mod quote;
 mod word;
@@ -12,6 +13,7 @@ pub use dns::{
     dns1035_label, dns1123_label, dns1123_subdomain, dns1123_subdomain_caseless, dns1123_subdomain_underscore,
     fully_qualified_domain, wildcard_subdomain,
 };
+pub use ip::loose_ip;
 pub use label::{label_value, qualified_name};
 pub use quote::quoted;
 pub use word::{

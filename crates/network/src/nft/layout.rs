@@ -71,12 +71,12 @@ pub(crate) struct SharedChain {
 
 /// What a table is made from.
 pub(crate) trait Layout: Send + 'static {
-    const TABLE: TableName;
     type Owner: Clone + Debug + Eq + Hash + Send;
     /// What an owner wants, in few bytes: its part is made from it when it changes.
     type Plan: PartialEq + Send;
     type Shared: Clone + Debug + Ord + Hash + Send;
 
+    fn table(&self) -> TableName;
     fn base(&self) -> Base;
     fn part(&self, plan: &Self::Plan) -> Part<Self::Shared>;
     fn shared(&self, shared: &Self::Shared) -> SharedChain;

@@ -91,7 +91,7 @@ impl<L: Layout> Table<L> {
     /// All of it in one transaction, or nothing.
     #[expect(clippy::type_complexity, reason = "what was not taken comes back")]
     fn attempt(&mut self, changes: Vec<Change<L>>) -> io::Result<Result<(), (Vec<Change<L>>, Refusal)>> {
-        let mut batch = Batch::new(L::TABLE);
+        let mut batch = Batch::new(self.layout.table());
         let mut retired = if self.made.is_some() { self.retired.clone() } else { Retired::default() };
         let (steps, counts) = self.steps(&changes);
         match self.made {
@@ -200,7 +200,7 @@ impl<L: Layout> Table<L> {
 
     /// Removes what nothing refers to; what the kernel still holds on to waits for the next time.
     fn sweep(&mut self) {
-        let mut batch = Batch::new(L::TABLE);
+        let mut batch = Batch::new(self.layout.table());
         difference::sweep(&mut batch, &self.retired);
         match self.send(&mut batch) {
             Ok(()) => self.retired = Retired::default(),

@@ -4,10 +4,10 @@
 //! service proxy needs (no nat, masquerade, fib, numgen, reject or dynamic sets).
 
 /// A table: whose packets it sees, and its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableName {
     pub(crate) family: Family,
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
 }
 
 /// A family of packets. Addresses of another one get a list of rules of their own.
@@ -129,7 +129,7 @@ impl Batch {
 
     /// The table that the messages are about, to be completed.
     pub(super) fn table(&self) -> Attributes {
-        Attributes::new().text(1, self.table.name)
+        Attributes::new().text(1, &self.table.name)
     }
 
     /// Adds a message. Creations replace nothing and refuse nothing that exists.

@@ -7,7 +7,6 @@ use ipnet::Ipv4Net;
 
 use super::Config;
 use super::layout::{address_key, port_key};
-use crate::bridge::BRIDGE;
 use crate::nft::{Base, Elements, Entry, Field, Hook, Rule, Says, Set, Value, Verdict};
 
 /// Service addresses and ports: the chain that chooses an endpoint.
@@ -107,7 +106,7 @@ fn chains(config: &Config) -> Vec<(&'static str, Option<Hook>, Vec<Rule>)> {
         Rule::new()
             .source(config.cluster_range, true)
             .destination(config.cluster_range, false)
-            .leaves_by(BRIDGE, false)
+            .leaves_by(&config.names.bridge, false)
             .masquerade(),
     ];
     let hook = |kind, number, priority| Some(Hook { kind, number, priority });

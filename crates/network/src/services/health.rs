@@ -135,6 +135,7 @@ impl Checks {
             action: "Listen".to_owned(),
             message,
             at: jiff::Timestamp::now(),
+            annotations: Default::default(),
         });
     }
 }

@@ -150,6 +150,7 @@ impl Kernel {
             action: "SyncServiceRules".to_owned(),
             message,
             at: jiff::Timestamp::now(),
+            annotations: Default::default(),
         });
     }
 }

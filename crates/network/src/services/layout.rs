@@ -45,10 +45,13 @@ impl Class {
 pub(super) struct Services(pub(super) Config);
 
 impl nft::Layout for Services {
-    const TABLE: TableName = super::TABLE;
     type Owner = Owner;
     type Plan = Plan;
     type Shared = Class;
+
+    fn table(&self) -> TableName {
+        self.0.names.services()
+    }
 
     fn base(&self) -> Base {
         base::base(&self.0)

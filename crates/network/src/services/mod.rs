@@ -24,11 +24,6 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 
-use crate::nft::{Family, TableName};
-
-/// The table of service rules.
-const TABLE: TableName = TableName { family: Family::Ipv4, name: "ironclad" };
-
 pub use proxy::{Config, Proxy, teardown};
 
 /// What the proxy of a node wants of the kernel for one service: whatever differs in it differs in the rules. Opaque but

@@ -19,6 +19,7 @@ use super::plan::{Owner, Plan};
 use super::state::Wanted;
 use super::{compile, ports};
 use crate::api::{OwnPort, PodPorts};
+use crate::names::Names;
 use crate::nft;
 
 /// The label that names a slice's service.
@@ -27,7 +28,7 @@ const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 /// The label that names a node's zone.
 const ZONE: &str = "topology.kubernetes.io/zone";
-/// The label of headless services, which have no rules.
+/// The label of headless services and of slices that are no proxy's business: neither have rules.
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// What the proxy needs to know.
@@ -37,6 +38,8 @@ pub struct Config {
     pub node: String,
     /// Its zone as far as it is known; empty for none. [`Proxy::run`] follows the node's label.
     pub zone: String,
+    /// What the cluster's things are called on the machine.
+    pub names: Names,
     /// This node's addresses.
     pub addresses: Vec<IpAddr>,
     /// The cluster's pod range.
@@ -235,15 +238,19 @@ impl Shared {
 }
 
 /// Removes all rules; says in words what was removed. Blocks for a moment.
-pub fn teardown() -> crate::api::Result<Vec<String>> {
-    match nft::remove(super::TABLE) {
-        Ok(true) => Ok(vec![format!("nftables table ip {}", super::TABLE.name)]),
+pub fn teardown(names: &Names) -> crate::api::Result<Vec<String>> {
+    match nft::remove(names.services()) {
+        Ok(true) => Ok(vec![format!("nftables table ip {}", names.table)]),
         Ok(false) => Ok(Vec::new()),
         Err(e) => Err(crate::link::failed("remove the nftables table", e)),
     }
 }
 
+/// The service that a slice has endpoints for, if they are for a proxy.
 fn service_of(slice: &EndpointSlice) -> Option<Key> {
+    if slice.labels().contains_key(HEADLESS) {
+        return None;
+    }
     Some(Key::new(slice.metadata.namespace.as_deref().unwrap_or(""), slice.labels().get(SERVICE_NAME)?))
 }
 

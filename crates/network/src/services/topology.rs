@@ -139,6 +139,7 @@ mod tests {
     fn chosen(zone: &str, endpoints: Value) -> Vec<u8> {
         let config = Config {
             node: "n1".to_owned(),
+            names: crate::Names::first(),
             zone: zone.to_owned(),
             addresses: Vec::new(),
             cluster_range: "10.244.0.0/16".parse().expect("range"),

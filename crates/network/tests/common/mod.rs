@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use network::api::OwnPort;
 use network::link::Links;
-use network::{Bridge, Proxy, bridge, services};
+use network::{Bridge, Names, Proxy, bridge, services};
 use serde_json::{Value, json};
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -60,9 +60,22 @@ pub fn in_namespace<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     });
 }
 
+/// What the node's things are called on the machine.
+pub fn names() -> Names {
+    Names::of("00000001")
+}
+
+/// Ends a node's network; says what was removed.
+pub async fn teardown(config: &bridge::Config) -> Vec<String> {
+    let bridge::Config { directory, names, cluster_range, service_range, .. } = config;
+    let remains = bridge::Remains { names, ranges: &[*cluster_range, *service_range], directory, heir: None };
+    bridge::teardown(&remains).await.expect("teardown")
+}
+
 pub fn bridge_config(directory: &Path, own_ports: Vec<OwnPort>) -> bridge::Config {
     bridge::Config {
         directory: directory.join("ipam"),
+        names: names(),
         pod_range: "10.244.0.0/24".parse().expect("range"),
         cluster_range: "10.244.0.0/16".parse().expect("range"),
         service_range: "10.96.0.0/12".parse().expect("range"),
@@ -108,6 +121,7 @@ pub fn proxy_config(own_ports: Vec<OwnPort>) -> services::Config {
     services::Config {
         node: "n".to_owned(),
         zone: String::new(),
+        names: names(),
         addresses: vec![IpAddr::V4(GATEWAY)],
         cluster_range: "10.244.0.0/16".parse().expect("range"),
         service_range: "10.96.0.0/12".parse().expect("range"),

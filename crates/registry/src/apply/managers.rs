@@ -1,5 +1,7 @@
 //! Who manages which fields: `metadata.managedFields` read and written.
 
+use std::collections::{HashMap, HashSet};
+
 use meta::{Object, time};
 use serde_json::{Map, Value, json};
 
@@ -24,10 +26,11 @@ pub(super) struct Manager {
 impl Manager {
     /// Whether both are the same manager: one that applies is so in every version.
     pub fn is(&self, other: &Manager) -> bool {
-        self.name == other.name
-            && self.applies == other.applies
-            && self.subresource == other.subresource
-            && (self.applies || self.api_version == other.api_version)
+        self.identity() == other.identity()
+    }
+
+    fn identity(&self) -> (&str, bool, &str, &str) {
+        (&self.name, self.applies, &self.subresource, if self.applies { "" } else { &self.api_version })
     }
 
     /// How messages name it.
@@ -83,10 +86,18 @@ impl Manager {
     }
 }
 
-/// All managers of an object. None if an entry is broken: then nothing is believed.
+/// All managers of an object. None if an entry is broken: then nothing is believed. Of two entries of one manager the
+/// later counts.
 pub(super) fn read(object: &Object) -> Vec<Manager> {
     let managers: Option<Vec<Manager>> = object.list_at("metadata.managedFields").iter().map(Manager::read).collect();
-    managers.unwrap_or_default()
+    let all = managers.unwrap_or_default();
+    // There may be as many as fit into an object.
+    let later: HashMap<_, usize> = all.iter().enumerate().map(|(at, manager)| (manager.identity(), at)).collect();
+    if later.len() == all.len() {
+        return all;
+    }
+    let kept: HashSet<usize> = later.into_values().collect();
+    all.into_iter().enumerate().filter(|(at, _)| kept.contains(at)).map(|(_, manager)| manager).collect()
 }
 
 /// Writes them in upstream's order. Managers of nothing are left out.

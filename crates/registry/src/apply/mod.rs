@@ -5,7 +5,9 @@
 //! gets one at the next apply; what it had before belongs to `before-first-apply`.
 
 mod compare;
+mod last_applied;
 mod managers;
+pub(crate) mod scale;
 mod set;
 mod typed;
 mod walk;
@@ -144,9 +146,9 @@ impl Writer<'_> {
         }
         let mut me = self.me(true, now);
         let mine = all.iter().position(|m| m.is(&me)).map(|at| all.remove(at));
-        let config = config.fields().clone().into();
-        me.set = self.filter(walk::paths(self.form(), &config).below);
-        let mut merged = walk::merge(self.form(), was.fields().clone().into(), &config);
+        let wanted = config.fields().clone().into();
+        me.set = self.filter(walk::paths(self.form(), &wanted).below);
+        let mut merged = walk::merge(self.form(), was.fields().clone().into(), &wanted);
         if let Some(mine) = &mine {
             let owned = all.iter().fold(me.set.clone(), |sum, m| sum.union(&m.set)).with_parents();
             let left = walk::paths(self.form(), &merged).below.with_parents();
@@ -155,7 +157,9 @@ impl Writer<'_> {
         }
         let merged = Object::from_value(merged).unwrap_or_default();
         let changes = self.compare(&was, &merged);
-        check_conflicts(&all, &changes.changed, force)?;
+        if !force {
+            self.check_conflicts(&all, changes.changed.clone(), &was)?;
+        }
         for other in &mut all {
             other.set = other.set.difference(&changes.changed).difference(&changes.removed);
         }
@@ -167,7 +171,17 @@ impl Writer<'_> {
         all.push(me);
         let mut new = if same { was } else { finish(merged.into_value())? };
         managers::write(&mut new, all);
+        last_applied::keep_current(self, &mut new, config);
         Ok(new)
+    }
+
+    /// 409 if the apply changes what others manage, and what client-side apply has not made so.
+    fn check_conflicts(&self, others: &[Manager], mut changed: Set, live: &Object) -> Result<(), Status> {
+        let conflict = |changed: &Set| others.iter().any(|other| !other.set.intersection(changed).is_empty());
+        if conflict(&changed) && let Some(own) = last_applied::owned(self, live) {
+            changed = changed.difference(&own);
+        }
+        refuse_conflicts(others, &changed)
     }
 }
 
@@ -204,8 +218,8 @@ fn is_reset(object: &Object) -> bool {
     }
 }
 
-/// 409 if the apply changes what others manage.
-fn check_conflicts(others: &[Manager], changed: &Set, force: bool) -> Result<(), Status> {
+/// 409 if others manage what changes.
+fn refuse_conflicts(others: &[Manager], changed: &Set) -> Result<(), Status> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
     for other in others {
         let paths = other.set.intersection(changed).paths();
@@ -213,7 +227,7 @@ fn check_conflicts(others: &[Manager], changed: &Set, force: bool) -> Result<(),
             found.push((other.shown(), paths));
         }
     }
-    if force || found.is_empty() {
+    if found.is_empty() {
         return Ok(());
     }
     found.sort();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use meta::field::{Error, Path};
 use meta::selector::{Labels, Operator};
 use meta::{Encoded, Gvk, Object, Status};
@@ -10,8 +11,8 @@ use schema::Schema;
 use serde_json::{Value, json};
 
 use super::Subresource;
-use crate::api::{Call, Sent, Written};
-use crate::apply::Writer;
+use crate::api::{Call, Patch, Sent, Written};
+use crate::apply::{Writer, scale as account};
 use crate::kind::{self, Kind};
 use crate::registry::Registry;
 use crate::write::lifecycle::{check_name, ensure_namespace};
@@ -31,22 +32,36 @@ impl Subresource for Scale {
     }
 
     async fn update(&self, registry: &Registry, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
-        let mut edit = Rescale { change: |_: Object| Ok((object.clone(), Vec::new())), warnings: Vec::new() };
-        answer(registry.change(call, kind, "scale", &mut edit).await?)
+        let schema = schema()?;
+        let change = |old: &Object| {
+            let mut new = object.clone();
+            writer(&schema, call).track(old, &mut new, Timestamp::now());
+            Ok((new, Vec::new()))
+        };
+        answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)
     }
 
     async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Sent) -> Result<Written, Status> {
         let schema = schema()?;
-        let (manager, subresource) = (&*call.field_manager, "scale");
-        let writer = Writer { schema: &schema, manager, subresource, reset: &[&["status"]] };
-        let mut patching = Patching::new(writer, &patch, call.field_validation, &|_| {})?;
-        let change = |old: Object| Ok((patching.patched(old)?, patching.take_warnings()));
+        let mut patching = Patching::new(writer(&schema, call), &patch, call.field_validation, &|_| {})?;
+        let change = |old: &Object| {
+            let mut new = patching.patched(old.clone())?;
+            if !matches!(patch.patch, Patch::Apply { .. }) {
+                writer(&schema, call).track(old, &mut new, Timestamp::now());
+            }
+            Ok((new, patching.take_warnings()))
+        };
         answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)
     }
 }
 
 fn schema() -> Result<Schema, Status> {
     Schema::builtin(&Gvk::new("autoscaling", "v1", "Scale")).ok_or_else(Status::no_such_resource)
+}
+
+/// Who writes a Scale.
+fn writer<'a>(schema: &'a Schema, call: &'a Call) -> Writer<'a> {
+    Writer { schema, manager: &call.field_manager, subresource: "scale", reset: &[&["status"]] }
 }
 
 fn answer(written: Written) -> Result<Written, Status> {
@@ -105,10 +120,12 @@ struct Rescale<F> {
     warnings: Vec<String>,
 }
 
-impl<F: FnMut(Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<F> {
+impl<F: FnMut(&Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<F> {
     fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
         let Some(old) = old else { return Err(Status::no_such_resource()) };
-        let (mut scale, warnings) = (self.change)(scale_of(old))?;
+        let mut present = scale_of(old);
+        account::lend(old, &mut present);
+        let (mut scale, warnings) = (self.change)(&present)?;
         self.warnings = warnings;
         ensure_namespace(&mut scale, !old.namespace().is_empty(), old.namespace())?;
         check_name(&scale, old.name())?;
@@ -124,7 +141,12 @@ impl<F: FnMut(Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for 
         if !scale.uid().is_empty() {
             new.set("metadata.uid", scale.uid());
         }
+        account::give_back(old, &scale, &mut new);
         Ok(new)
+    }
+
+    fn owns_fields(&self) -> bool {
+        true
     }
 
     fn warnings(&mut self) -> Vec<String> {

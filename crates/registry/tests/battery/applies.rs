@@ -1,6 +1,6 @@
 //! Server-side apply.
 
-use registry::api::{Call, Patch};
+use registry::api::{Call, DeleteOptions, Patch};
 use serde_json::{Value, json};
 
 use crate::kit::*;
@@ -143,4 +143,62 @@ async fn every_write_is_kept_account_of() {
     assert!(managers(&forgotten).is_empty());
     let quiet = w.patch(&other, Patch::Merge(json!({"data": {"z": "1"}}))).await.expect("patched");
     assert!(managers(&quiet).is_empty(), "there is no account to keep");
+}
+
+const LAST: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// What client-side apply creates: the object with the configuration in the annotation.
+async fn client_side(w: &World, data: Value) -> meta::Object {
+    let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"annotations": {}, "name": "a"}, "data": data});
+    let mut made = config.clone();
+    made["metadata"]["annotations"][LAST] = format!("{config}\n").into();
+    w.create(&by("kubectl-client-side-apply", cm("")), object(made)).await.expect("created")
+}
+
+#[tokio::test]
+async fn kubectl_turns_from_client_side_to_server_side_apply() {
+    let w = world().await;
+    client_side(&w, json!({"x": "1", "y": "1"})).await;
+    w.patch(&by("edit", cm("a")), Patch::Merge(json!({"data": {"y": "2"}}))).await.expect("patched");
+    // Who is not kubectl meets what kubectl applied as anybody's.
+    let status = w.patch(&by("me", cm("a")), data(json!({"x": "3"}))).await.expect_err("conflict");
+    assert_eq!((status.code, &*status.causes[0].field), (409, ".data.x"));
+    // What was edited meanwhile is not what client-side apply left.
+    let kubectl = by("kubectl", cm("a"));
+    let status = w.patch(&kubectl, data(json!({"x": "3", "y": "3"}))).await.expect_err("conflict");
+    assert_eq!(status.message, r#"Apply failed with 1 conflict: conflict with "edit" using v1: .data.y"#);
+    let applied = w.patch(&kubectl, data(json!({"x": "<3>"}))).await.expect("applied");
+    assert_eq!(applied.at("data"), Some(&json!({"x": "<3>", "y": "2"})));
+    assert_eq!(managers(&applied)[0], r#"kubectl "Apply" {"f:data":{"f:x":{}}}"#);
+    let left = r#"kubectl-client-side-apply "Update" {"f:data":{},"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/last-applied-configuration":{}}}}"#;
+    assert!(managers(&applied).contains(&left.to_owned()), "{:?}", managers(&applied));
+    // The next client-side apply starts from what was applied.
+    let now = r#"{"apiVersion":"v1","data":{"x":"\u003c3\u003e"},"kind":"ConfigMap","metadata":{"name":"a"}}"#;
+    assert_eq!(applied.annotation(LAST), Some(&*format!("{now}\n")));
+}
+
+#[tokio::test]
+async fn an_annotation_that_does_not_fit_the_object_excuses_nothing() {
+    let w = world().await;
+    for odd in ["{", "[]", r#"{"apiVersion":"v2","kind":"ConfigMap","data":{"x":"1"}}"#, r#"{"apiVersion":"v1","kind":"Secret","data":{"x":"1"}}"#,
+        r#"{"apiVersion":"v1","kind":"ConfigMap","data":{"x":"1"},"unknown":1}"#]
+    {
+        let mut made = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "annotations": {}}, "data": {"x": "1"}});
+        made["metadata"]["annotations"][LAST] = odd.into();
+        w.create(&by("kubectl-client-side-apply", cm("")), object(made)).await.expect("created");
+        let refused = w.patch(&by("kubectl", cm("a")), data(json!({"x": "2"}))).await.map_err(|s| s.code);
+        assert_eq!(refused.err(), Some(409), "{odd}");
+        w.delete(&cm("a"), DeleteOptions::default()).await.expect("deleted");
+    }
+}
+
+#[tokio::test]
+async fn a_last_applied_configuration_that_no_longer_fits_goes() {
+    let w = world().await;
+    let made = client_side(&w, json!({"x": "1"})).await;
+    assert!(made.annotation(LAST).is_some());
+    let applied = w.patch(&by("kubectl", cm("a")), data(json!({"x": "y".repeat(meta::limits::ANNOTATIONS)}))).await.expect("applied");
+    assert_eq!(applied.annotation(LAST), None);
+    let again = w.patch(&by("kubectl", cm("a")), data(json!({"x": "1"}))).await.expect("applied");
+    assert_eq!(again.annotation(LAST), None, "there is none to keep current");
 }

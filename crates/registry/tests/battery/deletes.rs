@@ -122,3 +122,20 @@ async fn a_grace_period_is_any_number() {
     let (marked, _) = w.delete(&one, shorter).await.expect("marked again");
     assert_eq!(marked.i64_at("metadata.deletionGracePeriodSeconds"), Some(i64::MAX - 1));
 }
+
+#[tokio::test]
+async fn system_priority_classes_stay() {
+    let w = world().await;
+    let class = |name: &str| call("priorityclasses.scheduling.k8s.io", "", name);
+    let new = object(json!({"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass",
+        "metadata": {"name": "system-node-critical"}, "value": 2_000_001_000}));
+    w.create(&class(""), new).await.expect("created");
+    for name in ["system-node-critical", "system-cluster-critical"] {
+        let status = w.delete(&class(name), DeleteOptions::default()).await.expect_err("a system class");
+        let text = format!(
+            "priorityclasses.scheduling.k8s.io {name:?} is forbidden: this is a system priority class and cannot be deleted"
+        );
+        assert_eq!((status.code, status.message), (403, text), "also when it is not there");
+    }
+    assert_eq!(w.delete(&class("other"), DeleteOptions::default()).await.map_err(|s| s.code), Err(404));
+}

@@ -1,6 +1,6 @@
 //! Namespaces, scale, services, status, events in two forms, kinds that come and go.
 
-use registry::api::{DeleteOptions, ListOptions, Patch, WatchOptions};
+use registry::api::{Call, DeleteOptions, ListOptions, Patch, WatchOptions};
 use serde_json::json;
 
 use crate::kit::*;
@@ -135,4 +135,35 @@ async fn events_have_two_forms_and_one_storage() {
     let all = ListOptions::default();
     let listed = w.registry.list(&newer.attributes, &scope("default", "", "regarding.name=q"), &all).await;
     assert_eq!(names(&listed.expect("listed")).len(), 0);
+}
+
+#[tokio::test]
+async fn a_change_through_scale_has_its_own_account() {
+    let w = world().await;
+    let made = Call { field_manager: "maker".to_owned(), ..call("deployments.apps", "default", "") };
+    w.create(&made, deployment()).await.expect("created");
+    let scale = |manager: &str| Call { field_manager: manager.to_owned(), ..call("deployments.apps/scale", "default", "d") };
+    let account = async || -> Vec<(String, String, bool)> {
+        let now = w.get(&call("deployments.apps", "default", "d")).await.expect("there");
+        let text = |v: &serde_json::Value| v.as_str().unwrap_or("").to_owned();
+        let entries = now.list_at("metadata.managedFields").iter();
+        entries.map(|m| (text(&m["manager"]), text(&m["subresource"]), m["fieldsV1"]["f:spec"].get("f:replicas").is_some())).collect()
+    };
+    let to = |replicas: i64| Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    let entry = |manager: &str, subresource: &str, replicas| (manager.to_owned(), subresource.to_owned(), replicas);
+    w.patch(&scale("scaler"), to(5)).await.expect("scaled");
+    let mut both = account().await;
+    both.sort();
+    assert_eq!(both, [entry("maker", "", false), entry("scaler", "scale", true)]);
+    // Who applies the scale owns it; another one is told of it.
+    let apply = |replicas: i64, force| Patch::Apply {
+        configuration: object(json!({"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "d"}, "spec": {"replicas": replicas}})),
+        force,
+    };
+    let status = w.patch(&scale("applier"), apply(7, false)).await.expect_err("a conflict");
+    assert!(status.message.contains("conflict with \"scaler\" with subresource \"scale\" using autoscaling/v1: .spec.replicas"), "{status}");
+    w.patch(&scale("applier"), apply(7, true)).await.expect("applied");
+    let mut both = account().await;
+    both.sort();
+    assert_eq!(both, [entry("applier", "scale", true), entry("maker", "", false)]);
 }

@@ -5,6 +5,7 @@ mod limits;
 mod procs;
 mod usage;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,11 @@ pub(crate) use devices::restrict;
 pub(crate) use limits::{apply, kill_together};
 pub(crate) use procs::{kill, oom_kills, procs};
 pub(crate) use usage::usage;
+
+/// Whether this process sees the machine's cgroups; an error says what is missing.
+pub fn find() -> io::Result<()> {
+    Hierarchies::detect().map(drop)
+}
 
 /// Controllers of version 1 that are used when mounted. `cpuset` is not: a new one is empty and refuses processes.
 const V1: [&str; 6] = ["cpu", "cpuacct", "memory", "pids", "devices", "freezer"];
@@ -98,6 +104,17 @@ impl Hierarchies {
             }
         }
         Ok(())
+    }
+
+    /// Names of the groups in a group.
+    pub(crate) fn children(&self, group: &Path) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        for dir in self.dirs(group) {
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            found.extend(dirs.filter_map(|entry| entry.file_name().into_string().ok()));
+        }
+        found.into_iter().collect()
     }
 
     /// Removes a group with everything below; returns the directories removed. Processes must be gone.

@@ -53,6 +53,13 @@ impl Place {
         if is_procfs(&place).map_err(fail)? && !self.may_cover(&place, tree).map_err(fail)? {
             return Err(Failure::Start(format!("{:?} cannot be mounted because it is inside /proc", target.display())));
         }
+        if is_directory(&place).map_err(fail)? != is_directory(tree).map_err(fail)? {
+            return Err(Failure::Start(format!(
+                "mount on {}: not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the \
+                 specified host path exists and is the expected type",
+                target.display()
+            )));
+        }
         mount::attach(tree, &place).map_err(fail)
     }
 
@@ -111,6 +118,10 @@ pub(super) fn is_device(file: impl AsFd, major: u32, minor: u32) -> nix::Result<
     let stat = fstat(file)?;
     let character = stat.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFCHR.bits();
     Ok(character && (libc::major(stat.st_rdev), libc::minor(stat.st_rdev)) == (major, minor))
+}
+
+fn is_directory(file: impl AsFd) -> nix::Result<bool> {
+    Ok(fstat(file)?.st_mode & SFlag::S_IFMT.bits() == SFlag::S_IFDIR.bits())
 }
 
 fn is_procfs(file: impl AsFd) -> nix::Result<bool> {

@@ -6,23 +6,19 @@
 //! container nor through the magic links of `/proc`.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, unshare};
-use nix::unistd::chdir;
 
 use super::place::Place;
 use super::{Result, dev, proc};
-use crate::root::Kind;
+use crate::root::{Kind, Root};
 use crate::shim::wire::{Failure, Spec};
 use crate::users::{self, IdRange};
-use crate::{Mount, Propagation, mount, overlay};
-
-/// Overlay options must fit into one page.
-const MAX_OPTIONS: usize = 4095;
+use crate::{Mount, Propagation, absolute, mount, overlay};
 
 /// A mount of the host, taken before the root changes.
 struct Taken {
@@ -66,7 +62,7 @@ pub(super) fn enter(spec: &Spec, users: Option<(&File, IdRange)>) -> Result<(Pla
     let place = Place::here()?;
     proc::mount_all(spec, &place)?;
     let null = dev::mount_all(spec, &place, &shm, devices)?;
-    for mount in &all {
+    for mount in &in_order(all, &place.root) {
         place.mount(&mount.tree, &mount.target, mount.kind)?;
     }
     place.verify_proc()?;
@@ -113,6 +109,23 @@ fn take(wanted: &Mount, users: Option<&File>) -> Result<Taken> {
     Ok(Taken { tree, target, kind: if directory { Kind::Directory } else { Kind::File } })
 }
 
+/// What lies deeper is mounted later, also where a link leads there. They come in the order of their paths; what lies below
+/// another mount's path lies below that mount, whatever the image has there.
+fn in_order(mounts: Vec<Taken>, root: &Root) -> Vec<Taken> {
+    let mut placed: Vec<(PathBuf, PathBuf, Taken)> = Vec::new();
+    for mount in mounts {
+        let path = absolute(&mount.target);
+        let outer = placed.iter().filter_map(|(target, real, _)| {
+            let rest = path.strip_prefix(target).ok().filter(|rest| !rest.as_os_str().is_empty());
+            rest.map(|rest| real.join(rest))
+        });
+        let real = outer.last().unwrap_or_else(|| root.resolved(&mount.target));
+        placed.push((path, real, mount));
+    }
+    placed.sort_by_key(|(_, real, _)| real.components().count());
+    placed.into_iter().map(|(_, _, mount)| mount).collect()
+}
+
 /// In runc's words.
 fn unmappable(source: &Path, error: Errno) -> String {
     let why = match error {
@@ -124,16 +137,15 @@ fn unmappable(source: &Path, error: Errno) -> String {
 
 fn overlay(spec: &Spec, users: Option<&File>) -> Result<()> {
     let (upper, work, root) = (spec.dir.join("upper"), spec.dir.join("work"), spec.dir.join("rootfs"));
-    // Short relative names: all layers together must fit into one page.
-    let layers = match users {
-        None => chdir(&spec.layers_dir).map(|()| spec.layers.join(":")).map_err(|e| Failure::system(spec.layers_dir.display(), e))?,
-        Some(users) => overlay::map_layers(&root, &spec.layers_dir, &spec.layers, users)
-            .map_err(|e| Failure::Start(unmappable(&spec.layers_dir, e)))?,
-    };
+    let place = overlay::go_to_layers(&root, &spec.layers_dir, &spec.layers, users.map(AsFd::as_fd));
+    let layers = place.map_err(|e| match users {
+        None => Failure::system(spec.layers_dir.display(), e),
+        Some(_) => Failure::Start(unmappable(&spec.layers_dir, e)),
+    })?;
     // Volatile: no container outlives the machine, so nothing is written to the disk for its end.
     let options =
         format!("lowerdir={layers},upperdir={},workdir={},volatile", upper.display(), work.display());
-    if options.len() > MAX_OPTIONS {
+    if options.len() > overlay::MAX_OPTIONS {
         return Err(Failure::Config(format!("the image has too many layers ({})", spec.layers.len())));
     }
     // The old call: the new one has no room for so long an option. The place is ours alone.

@@ -13,6 +13,9 @@ use crate::{AppArmor, Error, Result, Seccomp, Security, apparmor, disk, seccomp}
 /// Largest seccomp profile, bytes.
 const MAX_PROFILE: u64 = 1 << 20;
 
+/// The version of a pod's process from which on it knows AppArmor's profiles.
+const KNOWS_PROFILES: u32 = 1;
+
 impl Inner {
     /// The compiled filter of a container, if it gets one. A privileged one never does, as with containerd.
     pub(super) fn filter_of(&self, id: &str, security: &Security, capabilities: u64) -> Result<Option<PathBuf>> {
@@ -29,12 +32,12 @@ impl Inner {
     }
 
     /// The AppArmor profile of a container, if it gets one; it is loaded then. Texts are containerd's (`sputil`).
-    /// Where nothing was said, the process of an earlier version (`current` is false) goes on without.
-    pub(super) fn profile_of(&self, security: &Security, current: bool) -> Result<Option<String>> {
+    /// Where nothing was said, a pod's process of an earlier version goes on without.
+    pub(super) fn profile_of(&self, security: &Security, process: u32) -> Result<Option<String>> {
         let able = apparmor::enabled();
         match &security.app_armor {
             AppArmor::Unconfined => Ok(None),
-            AppArmor::Unset if !current || !able || !apparmor::can_load() => Ok(None),
+            AppArmor::Unset if process < KNOWS_PROFILES || !able || !apparmor::can_load() => Ok(None),
             _ if !able => Err(Error::System("apparmor is not supported".into())),
             // As with containerd: a privileged one is only held by a profile of its own.
             AppArmor::Unset | AppArmor::RuntimeDefault if security.privileged => Ok(None),
@@ -57,11 +60,11 @@ impl Inner {
         Ok(apparmor::DEFAULT.to_owned())
     }
 
-    /// Whether the pod's process knows all that this version may ask of it: an earlier one would leave it out.
-    pub(super) fn shim_is_current(&self, uid: &str) -> Result<bool> {
+    /// The version of the pod's process: an earlier one would leave out what it does not know.
+    pub(super) fn shim_version(&self, uid: &str) -> Result<u32> {
         let path = self.config.shim(uid).join(SANDBOX);
-        let sandbox: Option<Sandbox> = disk::read_json(&path).map_err(system(path.display()))?;
-        Ok(sandbox.is_some_and(|sandbox| sandbox.version >= VERSION))
+        let sandbox: Option<Sandbox> = disk::read_record(&path, VERSION).map_err(system(path.display()))?;
+        Ok(sandbox.map_or(0, |sandbox| sandbox.version))
     }
 
     /// The compiled filter for these capabilities; made once per process, so that a new version makes it anew.
@@ -92,11 +95,15 @@ fn local_filter(root: &Path, profile: &Path, to: &Path, capabilities: u64) -> Re
     stored.map_err(|why| Error::System(format!("decoding seccomp profile failed {name:?}: {why}")))
 }
 
-/// Refuses what the pod's process does not know.
-pub(super) fn check_shim(spec: &Spec, current: bool) -> Result<()> {
+/// The earliest version of a pod's process that does all of this.
+pub(super) fn needs(spec: &Spec, pid_of: Option<&str>) -> u32 {
     let recursive = spec.mounts.iter().any(|mount| mount.recursive_read_only);
-    let fresh = spec.strict_groups || recursive || spec.app_armor.is_some();
-    match current || !fresh {
+    u32::from(spec.strict_groups || recursive || spec.app_armor.is_some() || pid_of.is_some())
+}
+
+/// Refuses what the pod's process does not know.
+pub(super) fn check_shim(spec: &Spec, process: u32) -> Result<()> {
+    match spec.version <= process {
         true => Ok(()),
         false => Err(Error::System("the pod's process is of an earlier version: delete the pod".into())),
     }
@@ -110,13 +117,19 @@ mod tests {
     #[test]
     fn what_an_older_process_would_leave_out_is_not_asked_of_it() {
         let recursive = Mount { recursive_read_only: true, ..Mount::default() };
-        for spec in [
-            Spec { strict_groups: true, ..Spec::default() },
-            Spec { mounts: vec![Mount::default(), recursive], ..Spec::default() },
-            Spec { app_armor: Some("a".into()), ..Spec::default() },
+        let plain = Spec { mounts: vec![Mount::default()], ..Spec::default() };
+        let fits = |spec: &Spec, pid_of, process| {
+            check_shim(&Spec { version: needs(spec, pid_of), ..spec.clone() }, process).is_ok()
+        };
+        for (spec, pid_of) in [
+            (Spec { strict_groups: true, ..Spec::default() }, None),
+            (Spec { mounts: vec![Mount::default(), recursive], ..Spec::default() }, None),
+            (Spec { app_armor: Some("a".into()), ..Spec::default() }, None),
+            (plain.clone(), Some("other")),
         ] {
-            assert!(check_shim(&spec, false).is_err() && check_shim(&spec, true).is_ok(), "{spec:?}");
+            assert!(!fits(&spec, pid_of, 0) && fits(&spec, pid_of, VERSION), "{spec:?}");
         }
-        assert!(check_shim(&Spec { mounts: vec![Mount::default()], ..Spec::default() }, false).is_ok());
+        // What it knows can be asked of it whatever is known since: its containers are restarted.
+        assert!(fits(&plain, None, 0) && fits(&plain, None, VERSION));
     }
 }

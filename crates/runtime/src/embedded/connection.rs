@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -16,15 +15,20 @@ use crate::{Error, Result};
 pub(super) struct Connection(AsyncFd<OwnedFd>);
 
 impl Connection {
-    /// Connects to the shim in `dir`.
+    /// Connects to the shim in `dir`. Not found: there is none. Any other error says nothing about it: it may live.
     pub(super) fn open(dir: &Path) -> Result<Self> {
         let connect = || -> io::Result<Self> {
             let fd = socket::connect_to(&dir.join(SOCKET))?;
-            fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
             // SAFETY: an owned descriptor stays open and the same as long as it is registered.
             Ok(Self(unsafe { AsyncFd::register(fd)? }))
         };
-        connect().map_err(|e| Error::NotFound(format!("the pod's process ({}: {e})", dir.display())))
+        connect().map_err(|e| {
+            let text = format!("the pod's process ({}: {e})", dir.display());
+            match e.kind() {
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Error::NotFound(text),
+                _ => Error::System(text),
+            }
+        })
     }
 
     /// Asks, and waits for the answer; a refusal becomes an error.
@@ -38,6 +42,7 @@ impl Connection {
         match self.receive().await? {
             (Reply::Failed(Failure::Config(message)), _) => Err(Error::Config(message)),
             (Reply::Failed(Failure::Start(message)), _) => Err(Error::Start(message)),
+            (Reply::Failed(Failure::NoSandbox(message)), _) => Err(Error::NoSandbox(message)),
             (Reply::Failed(Failure::NotFound(message)), _) => Err(Error::NotFound(message)),
             answer => Ok(answer),
         }

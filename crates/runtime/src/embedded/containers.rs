@@ -47,34 +47,54 @@ impl Inner {
             Some(pod) => pod.containers.push(record),
             None => return Err(Error::NotFound(format!("pod {pod_uid}"))),
         }
-        let started = self.ask_to_start(pod_uid, start).await;
-        let mut pods = self.pods();
-        let container = pods.get_mut(pod_uid).and_then(|pod| pod.container(&id));
-        let container = container.ok_or_else(|| Error::NotFound(format!("container {id}")))?;
-        match started {
-            Ok(started_at) => {
-                container.user = ContainerRecord::read_user(&self.config, &id);
-                // A short one may have been recorded as ended already.
-                if container.state == ContainerState::Created {
-                    container.state = ContainerState::Running { started_at };
-                }
-            }
+        match self.ask_to_start(pod_uid, start).await {
+            Ok(started_at) => self.has_started(pod_uid, &id, started_at)?,
+            Err(Error::NoSandbox(why)) => return self.not_started(pod_uid, id, why).await,
             Err(error) => {
-                let state = refused(&error);
-                container.write_state(&self.config, state).map_err(system(format_args!("record container {id}")))?;
+                let (inner, uid, state) = (self.clone(), pod_uid.to_owned(), refused(&error));
+                blocking(move || {
+                    inner.record_end(&uid, &id, state);
+                    Ok(())
+                })
+                .await?;
                 return Err(error);
             }
         }
-        drop(pods);
         self.tell(pod_uid, &id);
         Ok(id)
     }
 
+    fn has_started(&self, pod_uid: &str, id: &str, started_at: i64) -> Result<()> {
+        let user = ContainerRecord::read_user(&self.config, id);
+        let mut pods = self.pods();
+        let container = pods.get_mut(pod_uid).and_then(|pod| pod.container(id));
+        let container = container.ok_or_else(|| Error::NotFound(format!("container {id}")))?;
+        (container.starting, container.user) = (false, user);
+        // A short one may have been recorded as ended already.
+        if container.state == ContainerState::Created {
+            container.state = ContainerState::Running { started_at };
+        }
+        Ok(())
+    }
+
+    /// The pod's process is gone, or is going: whether the container had begun with it, its files say. Where it had not,
+    /// its record goes, and the error is that there is no sandbox.
+    async fn not_started(self: &Arc<Self>, pod_uid: &str, id: String, why: String) -> Result<String> {
+        let (inner, uid, name) = (self.clone(), pod_uid.to_owned(), id.clone());
+        let began = blocking(move || Ok(inner.settle_start(&uid, &name))).await?;
+        self.tell(pod_uid, &id);
+        if began { Ok(id) } else { Err(Error::NoSandbox(why)) }
+    }
+
     async fn ask_to_start(&self, pod_uid: &str, start: Start) -> Result<i64> {
-        let shim = Connection::open(&self.config.shim(pod_uid))?;
-        match shim.call(&Request::Start(start), &[]).await? {
-            (Reply::Running { started_at, .. }, _) => Ok(started_at),
-            (other, _) => Err(Error::System(format!("start a container: unexpected answer {other:?}"))),
+        let none = |error: Error| Error::NoSandbox(error.to_string());
+        let shim = Connection::open(&self.config.shim(pod_uid)).map_err(none)?;
+        match shim.call(&Request::Start(start), &[]).await {
+            Ok((Reply::Running { started_at, .. }, _)) => Ok(started_at),
+            Ok((other, _)) => Err(Error::System(format!("start a container: unexpected answer {other:?}"))),
+            // It ended before it could answer.
+            Err(error @ Error::System(_)) => Err(none(error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -93,14 +113,14 @@ impl Inner {
             Ok(container) => container,
             Err(_) => return Ok(()),
         };
-        if Connection::open(&self.config.shim(&container.pod_uid)).is_err() {
-            // Its pod's process is gone, and it went with it.
-            let (inner, uid) = (self.clone(), container.pod_uid.clone());
-            return blocking(move || {
-                inner.lost(&uid);
-                Ok(())
-            })
-            .await;
+        match Connection::open(&self.config.shim(&container.pod_uid)) {
+            Ok(_) => {}
+            Err(Error::NotFound(_)) => {
+                // Its pod's process is gone, and it went with it.
+                self.bury(&container.pod_uid, self.sandbox(&container.pod_uid)).await;
+                return Ok(());
+            }
+            Err(error) => return Err(error),
         }
         if grace_seconds > 0 {
             self.signal(&container, container.stop_signal).await?;

@@ -1,5 +1,6 @@
 //! The runtime that needs nothing but the kernel: it prepares, its shims do, it remembers.
 
+mod compare;
 mod confine;
 mod connection;
 mod containers;
@@ -13,6 +14,7 @@ mod resolve;
 mod sealed;
 mod teardown;
 mod terminal;
+mod volumes;
 mod watch;
 
 use std::collections::{BTreeMap, HashSet};
@@ -30,8 +32,7 @@ use crate::cgroup::{self, Hierarchies};
 use crate::image::Store;
 use crate::{
     Config, Container, ContainerConfig, Credentials, Error, Event, ExecConfig, Features, Image, Output, Pod, PodConfig,
-    Pulled,
-    Resources, Result, Runtime, Streams, Usage,
+    Pulled, Resources, Result, Runtime, Size, Space, Streams, Usage,
 };
 use ranges::Ranges;
 use records::PodRecord;
@@ -57,6 +58,8 @@ struct Inner {
     /// What shims are started from.
     program: Sealed,
     pods: Mutex<BTreeMap<String, PodRecord>>,
+    /// What this kernel can do; it stays the same as long as the machine runs.
+    features: Features,
     /// Ids of pods with user namespaces.
     ranges: Ranges,
     filters: Mutex<HashSet<u64>>,
@@ -69,7 +72,7 @@ impl Embedded {
     /// Opens the runtime's directories, and takes over the pods that run already. Must be called within tokio.
     pub fn new(config: Config) -> Result<Self> {
         let fail = |e: std::io::Error| Error::System(format!("open {}: {e}", config.root.display()));
-        let images = Store::open(config.images())?;
+        let images = Store::of(&config)?;
         for dir in [config.pods(), config.containers(), config.seccomp()] {
             std::fs::create_dir_all(dir).map_err(fail)?;
         }
@@ -84,7 +87,13 @@ impl Embedded {
         let pods = Mutex::new(pods);
         let (events, _) = broadcast::channel(EVENTS);
         let (filters, profile) = (Mutex::default(), Mutex::default());
-        let inner = Arc::new(Inner { config, hierarchies, images, program, pods, ranges, filters, profile, events });
+        let features = Features {
+            recursive_read_only_mounts: crate::mount::can_change_trees(),
+            user_namespaces: ranges::kernel_has_user_namespaces(),
+            app_armor: crate::apparmor::enabled(),
+        };
+        let inner = Inner { config, hierarchies, images, program, pods, features, ranges, filters, profile, events };
+        let inner = Arc::new(inner);
         watch::adopt(&inner);
         Ok(Self { inner })
     }
@@ -129,11 +138,7 @@ fn system(what: impl std::fmt::Display) -> impl FnOnce(std::io::Error) -> Error 
 #[async_trait]
 impl Runtime for Embedded {
     fn features(&self) -> Features {
-        Features {
-            recursive_read_only_mounts: crate::mount::can_change_trees(),
-            user_namespaces: ranges::kernel_has_user_namespaces(),
-            app_armor: crate::apparmor::enabled(),
-        }
+        self.inner.features
     }
 
     async fn start_pod(&self, config: &PodConfig) -> Result<Pod> {
@@ -153,6 +158,7 @@ impl Runtime for Embedded {
     }
 
     async fn pod(&self, uid: &str) -> Result<Option<Pod>> {
+        self.inner.seen(uid).await?;
         Ok(self.inner.pods().get(uid).map(|pod| pod.show(&self.inner.config)))
     }
 
@@ -176,6 +182,11 @@ impl Runtime for Embedded {
     async fn update_pod(&self, uid: &str, resources: &Resources) -> Result<()> {
         let (inner, uid, resources) = (self.inner.clone(), uid.to_owned(), resources.clone());
         blocking(move || inner.update_pod(&uid, &resources)).await
+    }
+
+    async fn update_group(&self, name: &str, resources: &Resources) -> Result<()> {
+        let (inner, name, resources) = (self.inner.clone(), name.to_owned(), resources.clone());
+        blocking(move || inner.update_group(&name, &resources)).await
     }
 
     async fn exec(&self, id: &str, config: &ExecConfig) -> Result<Streams> {
@@ -217,9 +228,19 @@ impl Runtime for Embedded {
         .await
     }
 
-    async fn storage(&self, id: &str, enough: u64) -> Result<u64> {
-        let layer = self.inner.config.container(id).join("upper");
-        blocking(move || crate::tree_usage(&layer, enough).map_err(system(layer.display()))).await
+    async fn pod_usage(&self, uid: &str) -> Result<Usage> {
+        let (inner, uid) = (self.inner.clone(), uid.to_owned());
+        blocking(move || inner.pod_usage(&uid)).await
+    }
+
+    async fn usage_of_all(&self) -> Result<Usage> {
+        let inner = self.inner.clone();
+        blocking(move || Ok(cgroup::usage(&inner.hierarchies, Path::new(&inner.config.cgroup_root)))).await
+    }
+
+    async fn storage(&self, id: &str, enough: u64) -> Result<Size> {
+        let dir = self.inner.config.container(id);
+        blocking(move || volumes::usage(&dir, enough).map_err(system(dir.display()))).await
     }
 
     async fn mount_image(&self, pod_uid: &str, image_id: &str, target: &std::path::Path) -> Result<()> {
@@ -242,10 +263,19 @@ impl Runtime for Embedded {
         self.inner.images.pull(name, credentials).await
     }
 
+    async fn image_disk(&self) -> Result<Space> {
+        self.inner.images.disk()
+    }
+
     async fn remove_image(&self, name: &str) -> Result<()> {
         let (inner, name) = (self.inner.clone(), name.to_owned());
-        let used = self.inner.used_layers();
-        blocking(move || inner.images.remove(&name, &used)).await
+        let mut used = self.inner.used_layers();
+        blocking(move || {
+            // A container is on the disk before it is known.
+            used.extend(records::layers_in_use(&inner.config)?);
+            inner.images.remove(&name, &used)
+        })
+        .await
     }
 }
 

@@ -7,12 +7,12 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
 use super::connection::Connection;
-use super::records::PodRecord;
+use super::records::{self, PodRecord};
 use super::{Inner, blocking, system, watch};
 use crate::shim::wire::{PidNamespace, Request, Sandbox};
 use crate::shim::{READY, SANDBOX, VERSION};
 use crate::users::IdRange;
-use crate::{Error, Pod, PodConfig, Resources, Result, cgroup, clock, config, disk};
+use crate::{Error, Pod, PodConfig, Resources, Result, Usage, cgroup, clock, config, disk};
 
 /// What containerd sets in every pod's network: ports and pings for everyone.
 const NETWORK_DEFAULTS: [(&str, &str); 2] =
@@ -85,6 +85,15 @@ impl Inner {
 
     fn prepare_pod(&self, config: PodConfig) -> Result<PodRecord> {
         let fail = |e| system(format_args!("prepare pod {}", config.uid))(e);
+        let users = self.users(&config)?;
+        let (ready, unseen, containers) = (false, false, Vec::new());
+        let (version, created_at) = (records::VERSION, clock::now());
+        let record = PodRecord { version, created_at, users, ready, unseen, containers, config: config.clone() };
+        // Before anything is made: what is made for a pod without a record would be nobody's. Who has which ids must be
+        // known after a loss of power, too: files of the range may be left.
+        let kept = self.config.pod(&config.uid);
+        std::fs::create_dir_all(&kept).map_err(fail)?;
+        disk::write_json(&kept.join("pod.json"), &record, users.is_some()).map_err(fail)?;
         let group = self.config.pod_cgroup(&config.cgroup_parent, &config.uid);
         let shims = std::path::Path::new(&self.config.cgroup_root).join("shims");
         self.hierarchies.create(&shims).map_err(fail)?;
@@ -92,7 +101,6 @@ impl Inner {
         cgroup::apply(&self.hierarchies, &group, &config.resources, false).map_err(fail)?;
         let dir = self.config.shim(&config.uid);
         std::fs::create_dir_all(&dir).map_err(fail)?;
-        let users = self.users(&config)?;
         let sandbox = Sandbox {
             hostname: config.hostname.clone(),
             host_network: config.host_network,
@@ -111,12 +119,6 @@ impl Inner {
             version: VERSION,
         };
         disk::write_json(&dir.join(SANDBOX), &sandbox, false).map_err(fail)?;
-        let kept = self.config.pod(&config.uid);
-        std::fs::create_dir_all(&kept).map_err(fail)?;
-        let (ready, containers) = (false, Vec::new());
-        let record = PodRecord { created_at: clock::now(), users, ready, containers, config: config.clone() };
-        // Who has which ids must be known after a loss of power, too: files of the range may be left.
-        disk::write_json(&kept.join("pod.json"), &record, users.is_some()).map_err(fail)?;
         Ok(record)
     }
 
@@ -163,11 +165,15 @@ impl Inner {
         if !self.pods().contains_key(uid) {
             return Ok(());
         }
-        if let Ok(shim) = Connection::open(&self.config.shim(uid)) {
-            // It answers twice: that it will, and that it has. It may also just end.
-            if shim.call(&Request::Stop, &[]).await.is_ok() {
-                let _ = shim.receive().await;
+        match Connection::open(&self.config.shim(uid)) {
+            Ok(shim) => {
+                // It answers twice: that it will, and that it has. It may also just end.
+                if shim.call(&Request::Stop, &[]).await.is_ok() {
+                    let _ = shim.receive().await;
+                }
             }
+            Err(Error::NotFound(_)) => {}
+            Err(error) => return Err(error),
         }
         let (inner, uid) = (self.clone(), uid.to_owned());
         blocking(move || inner.clean_pod(&uid)).await
@@ -206,6 +212,26 @@ impl Inner {
             None => return Err(Error::NotFound(format!("pod {uid}"))),
         };
         cgroup::apply(&self.hierarchies, &group, resources, true).map_err(system(format_args!("resize pod {uid}")))
+    }
+}
+
+impl Inner {
+    pub(super) fn pod_usage(&self, uid: &str) -> Result<Usage> {
+        let pods = self.pods();
+        let pod = pods.get(uid).ok_or_else(|| Error::NotFound(format!("pod {uid}")))?;
+        let group = self.config.pod_cgroup(&pod.config.cgroup_parent, uid);
+        drop(pods);
+        Ok(cgroup::usage(&self.hierarchies, &group))
+    }
+
+    pub(super) fn update_group(&self, name: &str, resources: &Resources) -> Result<()> {
+        if !name.is_empty() && !config::is_file_name(name) {
+            return Err(Error::Config(format!("group {name:?} cannot be a file name")));
+        }
+        let group = std::path::Path::new(&self.config.cgroup_root).join(name);
+        let made = self.hierarchies.create(&group);
+        made.and_then(|()| cgroup::apply(&self.hierarchies, &group, resources, true))
+            .map_err(system(format_args!("change the limits of the group {}", group.display())))
     }
 }
 

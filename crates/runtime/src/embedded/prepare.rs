@@ -4,8 +4,8 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
-use super::confine::check_shim;
-use super::records::{ContainerRecord, PodRecord};
+use super::confine::{check_shim, needs};
+use super::records::{self, ContainerRecord, PodRecord};
 use super::{Inner, resolve, system};
 use crate::config::is_file_name;
 use crate::image::Local;
@@ -31,6 +31,7 @@ impl Inner {
         }
         let log = pod.config.log_dir.join(&config.name).join(format!("{}.log", config.attempt));
         made.map(|stop_signal| ContainerRecord {
+            version: records::VERSION,
             group: self.group(&pod.config, &id),
             id,
             pod_uid: pod.config.uid.clone(),
@@ -38,6 +39,7 @@ impl Inner {
             log,
             stop_signal,
             layers: image.layers,
+            starting: true,
             state: ContainerState::Created,
             user: None,
             config,
@@ -72,8 +74,8 @@ impl Inner {
         if !config.security.privileged {
             cgroup::restrict(&self.hierarchies, &group, &config.devices).map_err(fail)?;
         }
-        let current = self.shim_is_current(&pod.config.uid)?;
-        let spec = Spec {
+        let process = self.shim_version(&pod.config.uid)?;
+        let mut spec = Spec {
             id: id.to_owned(),
             layers_dir: self.images.layers_dir(),
             layers: image.layers.iter().rev().cloned().collect(),
@@ -89,9 +91,9 @@ impl Inner {
             read_only_root: config.security.read_only_root,
             no_new_privileges: config.security.no_new_privileges,
             unmasked_proc: config.security.unmasked_proc,
-            app_armor: self.profile_of(&config.security, current)?,
+            app_armor: self.profile_of(&config.security, process)?,
             seccomp: self.filter_of(id, &config.security, resolved.capabilities)?,
-            mounts: config.mounts.clone(),
+            mounts: self.mounts_of(&config.mounts, image, &dir)?,
             devices: config.devices.clone(),
             shm: self.config.shim(&pod.config.uid).join(SHM),
             tty: config.tty,
@@ -100,8 +102,10 @@ impl Inner {
             hierarchies: self.hierarchies.clone(),
             dir: dir.clone(),
             users: pod.users,
+            version: 0,
         };
-        check_shim(&spec, current)?;
+        spec.version = needs(&spec, config.pid_of.as_deref());
+        check_shim(&spec, process)?;
         disk::write_json(&dir.join("spec.json"), &spec, false).map_err(fail)?;
         Ok(resolved.stop_signal)
     }

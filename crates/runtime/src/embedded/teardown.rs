@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -33,9 +34,12 @@ pub fn teardown(config: &Config) -> Result<Vec<String>> {
     let top = Path::new(&config.cgroup_root);
     kill_all(config, &hierarchies, top, &mut removed)?;
     for mount in mounts_below(config)? {
-        umount2(&mount, MntFlags::MNT_DETACH)
-            .map_err(|e| Error::System(format!("unmount {}: {e}", mount.display())))?;
-        removed.push(format!("mount {}", mount.display()));
+        match umount2(&mount, MntFlags::MNT_DETACH) {
+            Ok(()) => removed.push(format!("mount {}", mount.display())),
+            // A shim on its way out has done it.
+            Err(Errno::ENOENT | Errno::EINVAL) => {}
+            Err(e) => return Err(Error::System(format!("unmount {}: {e}", mount.display()))),
+        }
     }
     let groups = hierarchies.remove(top).map_err(system("remove cgroups"))?;
     removed.extend(groups.into_iter().map(|dir| format!("cgroup {}", dir.display())));

@@ -7,34 +7,35 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use super::connection::Connection;
-use super::records::ContainerRecord;
 use super::{Inner, blocking};
 use crate::shim::wire::{Reply, Request};
-use crate::{ContainerState, Result, cgroup, clock};
+use crate::{Error, Result};
 
-/// Exit code of a container whose end nobody saw, as containerd gives it.
-const UNKNOWN: i32 = 255;
-/// Before a follower that panicked begins anew.
+/// Before a follower that panicked, or could not connect, begins anew.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Takes over what an earlier process of the runtime left running.
+/// Takes over what an earlier process of the runtime left running. Until the shim of a pod has said what runs, nobody is
+/// told anything of the pod ([`Inner::seen`]).
 pub(super) fn adopt(inner: &Arc<Inner>) {
     let uids: Vec<String> = inner.pods().keys().cloned().collect();
     for uid in uids {
-        match pod(inner, &uid) {
-            Ok(()) => {
-                if let Some(pod) = inner.pods().get_mut(&uid) {
-                    pod.ready = true;
-                }
-            }
-            Err(_) => inner.lost(&uid),
+        let there = Connection::open(&inner.config.shim(&uid));
+        if let Some(pod) = inner.pods().get_mut(&uid) {
+            pod.unseen = true;
+            pod.ready = !matches!(there, Err(Error::NotFound(_)));
         }
+        attend_to(inner, &uid, there.ok());
     }
 }
 
 /// Follows one sandbox until its shim ends.
 pub(super) fn pod(inner: &Arc<Inner>, uid: &str) -> Result<()> {
-    let mut connection = Some(Connection::open(&inner.config.shim(uid))?);
+    let connection = Connection::open(&inner.config.shim(uid))?;
+    attend_to(inner, uid, Some(connection));
+    Ok(())
+}
+
+fn attend_to(inner: &Arc<Inner>, uid: &str, mut connection: Option<Connection>) {
     let (inner, uid) = (inner.clone(), uid.to_owned());
     let sandbox = inner.sandbox(&uid);
     tokio::spawn(async move {
@@ -42,7 +43,6 @@ pub(super) fn pod(inner: &Arc<Inner>, uid: &str) -> Result<()> {
         let attend = move || attend(inner.clone(), uid.clone(), sandbox, connection.take());
         again_after_panics(&name, attend).await;
     });
-    Ok(())
 }
 
 /// Does the work, and all of it again where it panics: who follows a pod must not end before the pod does, or its ends
@@ -58,23 +58,26 @@ async fn again_after_panics<W: Future<Output = ()>>(pod: &str, mut work: impl Fn
 /// Follows a sandbox, at first over this connection, to its end.
 async fn attend(inner: Arc<Inner>, uid: String, sandbox: Option<i64>, mut connection: Option<Connection>) {
     loop {
-        // Where it lives, it had only given up on a slow listener.
-        let Ok(open) = connection.take().map_or_else(|| Connection::open(&inner.config.shim(&uid)), Ok) else { break };
-        let result = follow(&inner, &uid, &open).await;
-        tracing::debug!(pod = uid, error = ?result.err(), "pod process no longer followed");
+        match connection.take().map_or_else(|| Connection::open(&inner.config.shim(&uid)), Ok) {
+            Ok(open) => {
+                // Where the shim lives, it had only given up on a slow listener.
+                let result = follow(&inner, &uid, &open).await;
+                tracing::debug!(pod = uid, error = ?result.err(), "pod process no longer followed");
+            }
+            Err(Error::NotFound(_)) => break,
+            // No descriptor, or too many who wait: that says nothing about the shim.
+            Err(error) => {
+                tracing::warn!(pod = uid, %error, "a pod's process is not followed for a moment");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
         // A later sandbox of the same pod has a follower of its own.
         if inner.sandbox(&uid) != sandbox {
             return;
         }
     }
-    let (shared, gone) = (inner.clone(), uid.clone());
     // Where it was stopped on purpose, the end has been recorded already and this finds nothing to do.
-    let _ = blocking(move || {
-        shared.lost_sandbox(&gone, sandbox);
-        Ok(())
-    })
-    .await;
-    inner.tell(&uid, "");
+    inner.bury(&uid, sandbox).await;
 }
 
 async fn follow(inner: &Arc<Inner>, uid: &str, connection: &Connection) -> Result<()> {
@@ -82,85 +85,21 @@ async fn follow(inner: &Arc<Inner>, uid: &str, connection: &Connection) -> Resul
     // From here on nothing is missed; what ended before is on the disk.
     let other = Connection::open(&inner.config.shim(uid))?;
     // Before the question: one that starts while the answer is under way is not in it, and has not ended.
-    let known = inner.running(uid);
+    let known = inner.settled(uid);
     if let (Reply::State(running), _) = other.call(&Request::State, &[]).await? {
-        for id in known.into_iter().filter(|id| !running.contains(id)) {
-            inner.ended(uid, &id);
-        }
+        let (shared, name) = (inner.clone(), uid.to_owned());
+        blocking(move || {
+            shared.compare(&name, &known, &running);
+            Ok(())
+        })
+        .await?;
+        inner.tell(uid, "");
     }
     drop(other);
     loop {
         if let (Reply::Ended(id), _) = connection.receive().await? {
             inner.ended(uid, &id);
         }
-    }
-}
-
-impl Inner {
-    /// What tells the sandboxes of a pod apart.
-    fn sandbox(&self, uid: &str) -> Option<i64> {
-        self.pods().get(uid).map(|pod| pod.created_at)
-    }
-
-    /// Records the end of a container that the shim has written down.
-    fn ended(&self, uid: &str, id: &str) {
-        let state = ContainerRecord::read_state(&self.config, id);
-        if let Some(container) = self.pods().get_mut(uid).and_then(|pod| pod.container(id)) {
-            match state {
-                ContainerState::Exited { .. } => container.state = state,
-                _ => close(self, container, "the end of the container could not be recorded"),
-            }
-        }
-        self.tell(uid, id);
-    }
-
-    /// Containers of a pod that are remembered as running.
-    fn running(&self, uid: &str) -> Vec<String> {
-        let pods = self.pods();
-        let all = pods.get(uid).map(|pod| pod.containers.as_slice()).unwrap_or_default();
-        all.iter().filter(|c| matches!(c.state, ContainerState::Running { .. })).map(|c| c.id.clone()).collect()
-    }
-
-    /// Records that the shim of a pod is gone, and kills what it may have left.
-    pub(super) fn lost(&self, uid: &str) {
-        self.lost_sandbox(uid, self.sandbox(uid));
-    }
-
-    /// The same, unless the pod has another sandbox by now. Under the lock: no container of a new one starts meanwhile.
-    fn lost_sandbox(&self, uid: &str, sandbox: Option<i64>) {
-        let mut pods = self.pods();
-        let Some(pod) = pods.get_mut(uid).filter(|pod| Some(pod.created_at) == sandbox) else { return };
-        let group = self.config.pod_cgroup(&pod.config.cgroup_parent, uid);
-        if !cgroup::procs(&self.hierarchies, &group).is_empty() {
-            cgroup::kill(&self.hierarchies, &group);
-        }
-        pod.ready = false;
-        for container in pod.containers.iter_mut().filter(|container| !container.ended()) {
-            match ContainerRecord::read_state(&self.config, &container.id) {
-                state @ ContainerState::Exited { .. } => container.state = state,
-                _ => close(self, container, "the container's pod process has ended unexpectedly"),
-            }
-        }
-    }
-}
-
-/// Writes down an end that nobody saw.
-fn close(inner: &Inner, container: &mut ContainerRecord, message: &str) {
-    let started_at = match container.state {
-        ContainerState::Running { started_at } => started_at,
-        _ => container.created_at,
-    };
-    let state = ContainerState::Exited {
-        started_at,
-        finished_at: clock::now(),
-        code: UNKNOWN,
-        signal: 0,
-        reason: "Unknown".into(),
-        message: message.into(),
-    };
-    if let Err(error) = container.write_state(&inner.config, state.clone()) {
-        tracing::warn!(container = container.id, %error, "the end of a container is known in memory only");
-        container.state = state;
     }
 }
 

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::stage::decompress;
-use crate::limits;
+use crate::{absolute, limits};
 
 /// See the module.
 pub(super) enum Archive {
@@ -107,13 +107,5 @@ impl Archive {
 
 /// The name without dots; one that leads out of the archive ends up inside, where there is no such file.
 fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::Normal(name) => out.push(name),
-            Component::ParentDir => drop(out.pop()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-        }
-    }
-    out
+    absolute(path).components().skip(1).collect()
 }

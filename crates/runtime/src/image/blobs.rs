@@ -100,7 +100,7 @@ impl Blobs {
             }
             let local = |e: io::Error| Trouble::Local(format!("{}: {e}", path.display()));
             let (part, mut file) = open_part(&path).map_err(local)?;
-            let mut download = Download { order: &order, blob: &blob, size, file: &mut file, have: 0 };
+            let mut download = Download { order: &order, blob: &blob, size, file: &mut file, have: 0, host: None };
             download.run().await?;
             fs::rename(&part, &path).map_err(local)?;
             drop(file);
@@ -174,6 +174,8 @@ struct Download<'a> {
     size: u64,
     file: &'a mut tokio::fs::File,
     have: u64,
+    /// Who sends it.
+    host: Option<usize>,
 }
 
 impl Download<'_> {
@@ -192,6 +194,9 @@ impl Download<'_> {
             };
             if self.have == self.size {
                 break;
+            }
+            if let Some(host) = self.host.take() {
+                self.order.session.leave(host);
             }
             if matches!(trouble, Trouble::Shorter(_)) {
                 self.go_to(0).await?;
@@ -222,6 +227,7 @@ impl Download<'_> {
     /// One request, and what comes of it. It may end early.
     async fn attempt(&mut self) -> Result<(), Trouble> {
         let mut source = self.order.session.blob(&self.blob.digest, self.have).await?;
+        self.host = Some(source.host);
         self.go_to(source.start).await?;
         let stall = self.order.session.waits.stall;
         let (mut since, mut bytes) = (Instant::now(), 0);

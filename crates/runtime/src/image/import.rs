@@ -1,7 +1,7 @@
 //! Images from files: `docker save` archives and OCI layouts.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
@@ -9,9 +9,10 @@ use super::archive::Archive;
 use super::index::Entry;
 use super::manifest::{ConfigFile, Descriptor, DockerImage, ImageConfig, Manifest};
 use super::reference::is_digest;
+use super::search::{self, Search, Seen};
 use super::stage::{self, Stage};
 use super::store::{Staged, Store};
-use super::{Reference, broken};
+use super::{Reference, broken, platform};
 use crate::{Error, Image, Result, limits};
 
 /// An image found in an archive.
@@ -61,7 +62,7 @@ pub(super) fn import(store: &Store, path: &Path) -> Result<Vec<Image>> {
     }
     let mut images = Vec::new();
     for image in &found {
-        let entry = Entry { tags: image.tags.clone(), digests: image.digests.clone(), ..Entry::default() };
+        let entry = Entry { tags: image.tags.clone(), digests: image.digests.clone(), pinned: true, ..Entry::default() };
         let layers = InArchive { archive: &archive, image };
         images.push(enter(store, &work, &image.config, entry, &layers, image.layers.len())?);
     }
@@ -80,7 +81,7 @@ pub(super) fn enter(
 ) -> Result<Image> {
     let (process, staged) = unpack(store, work, config, layers, count)?;
     entry.config = process;
-    store.commit(&stage::digest(config), entry, staged)
+    store.commit(&stage::digest(config), config, entry, staged)
 }
 
 /// The same without the lock, which is held only at the end: unpacking takes long. A layer that was there may be removed
@@ -96,7 +97,7 @@ pub(super) fn enter_apart(
         let made = |name: &String| staged.iter().any(|layer| layer.name == *name && layer.dir.is_some());
         if staged.iter().all(|layer| made(&layer.name) || have.contains_key(&layer.name)) {
             let entry = Entry { config: process, ..entry.clone() };
-            let image = store.commit(&stage::digest(config), entry, staged);
+            let image = store.commit(&stage::digest(config), config, entry, staged);
             drop(lock);
             return image;
         }
@@ -118,16 +119,18 @@ fn unpack(
     let have = store.read()?.layers;
     let mut room = stage::Room::of(work.path()).map_err(|e| store.fail(&e))?;
     let mut staged: Vec<Staged> = Vec::new();
-    for (index, diff_id) in ids.iter().enumerate() {
-        let name = stage::layer_name(diff_id);
-        if have.contains_key(&name) || staged.iter().any(|layer| layer.name == name) {
+    let mut below: Vec<PathBuf> = Vec::new();
+    for (index, (diff_id, name)) in ids.iter().zip(stage::layer_names(ids)).enumerate() {
+        if have.contains_key(&name) {
+            below.insert(0, store.layers_dir().join(&name));
             staged.push(Staged { name, dir: None, size: 0 });
             continue;
         }
         let dir = work.path().join(&name);
         let unpacked =
-            layers.open(index).and_then(|(stream, digest)| stage::layer(stream, digest.as_deref(), diff_id, &dir, &mut room));
+            layers.open(index).and_then(|(stream, digest)| stage::layer(stream, (digest.as_deref(), diff_id), &dir, &below, &mut room));
         let size = unpacked.map_err(|e| broken(format!("layer {} of the image: {e}", index + 1)))?;
+        below.insert(0, dir.clone());
         staged.push(Staged { name, dir: Some(dir), size });
     }
     if staged.iter().any(|layer| layer.dir.is_some()) {
@@ -179,42 +182,60 @@ fn docker(archive: &Archive) -> Parsed<Vec<Found>> {
 fn layout(archive: &Archive) -> Parsed<Vec<Found>> {
     let bytes = archive.document("index.json").map_err(|e| e.to_string())?;
     let index = Manifest::parse(&bytes).map_err(|e| format!("index.json is unreadable ({e})"))?;
-    let mut found = Vec::new();
-    for entry in &index.manifests {
-        found.extend(one_of_layout(archive, entry)?);
+    let machine = platform::here();
+    let mut entries: Vec<(usize, &Descriptor)> =
+        index.manifests.iter().filter_map(|entry| Some((search::rank(&machine, entry)?, entry))).collect();
+    // One name may stand for several machines: it goes to the best.
+    entries.sort_by_key(|(rank, _)| *rank);
+    let (mut found, mut trouble): (Vec<Found>, _) = (Vec::new(), None);
+    for (_, entry) in entries {
+        match one_of_layout(archive, entry) {
+            Ok(None) => {}
+            Ok(Some(mut image)) => {
+                let others: Vec<String> = found.iter().flat_map(|other| other.tags.iter().cloned()).collect();
+                let named = !image.tags.is_empty();
+                image.tags.retain(|tag| !others.contains(tag));
+                if !named || !image.tags.is_empty() {
+                    found.push(image);
+                }
+            }
+            // What says that it is for this machine must be there; beside an image, what does not may be anything.
+            Err(why) if entry.platform.is_some() => return Err(why),
+            Err(why) => trouble = Some(why),
+        }
     }
-    Ok(found)
+    match trouble {
+        Some(why) if found.is_empty() => Err(why),
+        _ => Ok(found),
+    }
 }
 
-/// The image that an entry of the index leads to; none when it is for other machines.
+/// The image that an entry of the index leads to; none when it is for other machines, or no image.
 fn one_of_layout(archive: &Archive, entry: &Descriptor) -> Parsed<Option<Found>> {
-    let mut digest = entry.digest.clone();
-    let mut manifest = blob(archive, &digest)?;
-    // An index may hold an index; deeper ones are nobody's habit.
-    for _ in 0..2 {
-        if manifest.config.is_some() {
-            break;
+    let mut search = Search::listed(entry.clone());
+    while let Some(step) = search.next()? {
+        let digest = &step.descriptor.digest;
+        let bytes = verified(archive, digest)?;
+        let seen = search.take(&step, &bytes).map_err(|e| format!("blob {digest} is unreadable ({e})"))?;
+        let Seen::Image(manifest) = seen else { continue };
+        let config = verified(archive, &manifest.checked()?.digest)?;
+        // What is unreadable is told when it is entered.
+        let runs = serde_json::from_slice(&config).map_or(true, |file: ConfigFile| search.runs(&step, &file));
+        if runs {
+            return describe(entry, &manifest, config).map(Some);
         }
-        let Some(next) = manifest.for_this_machine() else { return Ok(None) };
-        digest = next.digest.clone();
-        manifest = blob(archive, &digest)?;
     }
-    let Some(config) = manifest.config else { return Ok(None) };
+    Ok(None)
+}
+
+fn describe(entry: &Descriptor, manifest: &Manifest, config: Vec<u8>) -> Parsed<Found> {
     let names = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
     let full = names.iter().filter_map(|key| entry.annotations.get(*key)).find(|name| name.contains(['/', ':']));
     let bare = names.iter().filter_map(|key| entry.annotations.get(*key)).next();
     let tags = tags(full.or(bare))?;
     let digests = tags.iter().filter_map(|tag| Reference::parse(tag).ok()).map(|name| name.with_digest(&entry.digest));
-    Ok(Some(Found {
-        config: verified(archive, &config.digest)?,
-        layers: manifest
-            .layers
-            .iter()
-            .map(|l| Ok((path(&l.digest)?, Some(l.digest.clone()))))
-            .collect::<Parsed<_>>()?,
-        digests: digests.collect(),
-        tags,
-    }))
+    let layers = manifest.layers.iter().map(|l| Ok((path(&l.digest)?, Some(l.digest.clone()))));
+    Ok(Found { config, layers: layers.collect::<Parsed<_>>()?, digests: digests.collect(), tags })
 }
 
 fn path(digest: &str) -> Parsed<String> {
@@ -228,8 +249,4 @@ fn verified(archive: &Archive, digest: &str) -> Parsed<Vec<u8>> {
     let bytes = archive.document(&path(digest)?).map_err(|e| e.to_string())?;
     let found = stage::digest(&bytes);
     if found == digest { Ok(bytes) } else { Err(format!("a blob has digest {found} instead of {digest}")) }
-}
-
-fn blob(archive: &Archive, digest: &str) -> Parsed<Manifest> {
-    Manifest::parse(&verified(archive, digest)?).map_err(|e| format!("blob {digest} is unreadable ({e})"))
 }

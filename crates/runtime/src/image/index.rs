@@ -30,6 +30,9 @@ pub(super) struct Entry {
     pub tags: Vec<String>,
     /// Names with digests.
     pub digests: Vec<String>,
+    /// It came from a file of this machine.
+    #[serde(default)]
+    pub pinned: bool,
 }
 
 impl Index {
@@ -51,6 +54,7 @@ impl Index {
         let mut entry = entry;
         if let Some(old) = self.images.remove(id) {
             entry.tags.extend(old.tags);
+            entry.pinned |= old.pinned;
             entry
                 .digests
                 .extend(old.digests.into_iter().filter(|digest| !entry.digests.contains(digest)).collect::<Vec<_>>());
@@ -89,6 +93,7 @@ impl Index {
             digests: entry.digests.clone(),
             size: entry.layers.iter().filter_map(|layer| self.layers.get(layer)).sum(),
             uid,
+            pinned: entry.pinned,
             username: if uid.is_none() { user.to_owned() } else { String::new() },
         }
     }

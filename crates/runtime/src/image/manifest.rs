@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::platform::Platform;
 use super::reference::is_digest;
+use super::volumes::Volumes;
 use crate::limits;
 
 /// What an image says about its processes.
@@ -30,6 +32,9 @@ pub(crate) struct ImageConfig {
     /// Signal that stops it.
     #[serde(rename = "StopSignal", deserialize_with = "or_default")]
     pub stop_signal: String,
+    /// Places of which each container has a copy of its own.
+    #[serde(rename = "Volumes", deserialize_with = "or_default")]
+    pub volumes: Volumes,
 }
 
 /// Docker writes `null` for what is empty.
@@ -46,6 +51,22 @@ pub(super) struct ConfigFile {
     pub config: ImageConfig,
     /// Layers.
     pub rootfs: RootFs,
+    /// Go's name of what it runs on.
+    #[serde(deserialize_with = "or_default")]
+    pub architecture: String,
+    /// The same of the system.
+    #[serde(deserialize_with = "or_default")]
+    pub os: String,
+    /// What of the architecture it needs.
+    #[serde(deserialize_with = "or_default")]
+    pub variant: String,
+}
+
+impl ConfigFile {
+    /// What it runs on.
+    pub(super) fn platform(&self) -> Platform {
+        Platform { architecture: self.architecture.clone(), os: self.os.clone(), variant: self.variant.clone() }
+    }
 }
 
 /// See [`ConfigFile`].
@@ -71,16 +92,6 @@ pub(super) struct Descriptor {
     pub platform: Option<Platform>,
     /// Names, among others.
     pub annotations: BTreeMap<String, String>,
-}
-
-/// A machine.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Platform {
-    /// Go's name.
-    pub architecture: String,
-    /// Go's name.
-    pub os: String,
 }
 
 /// An index of images, or an image: the fields tell.
@@ -135,15 +146,6 @@ pub(super) struct DockerImage {
     pub layers: Vec<String>,
 }
 
-/// Go's name of this machine.
-pub(super) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
 impl Manifest {
     /// Reads one. A document that is an index and an image at once would be one to us and the other to somebody who
     /// has checked it.
@@ -167,13 +169,9 @@ impl Manifest {
         Ok(config)
     }
 
-    /// The entry of an index for this machine; one without a platform fits every machine.
-    pub(super) fn for_this_machine(&self) -> Option<&Descriptor> {
-        let fits = |platform: &Platform| platform.os == "linux" && platform.architecture == architecture();
-        self.manifests
-            .iter()
-            .find(|entry| entry.platform.as_ref().is_some_and(fits))
-            .or_else(|| self.manifests.iter().find(|entry| entry.platform.is_none()))
+    /// Whether its layers are files of an image: signatures, attestations and charts have manifests too.
+    pub(super) fn is_image(&self) -> bool {
+        self.layers.iter().all(|layer| layer.media_type.is_empty() || layer.media_type.contains(".tar"))
     }
 }
 

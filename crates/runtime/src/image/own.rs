@@ -24,7 +24,7 @@ impl Store {
         let mut entrypoint = vec![format!("/{file}")];
         entrypoint.extend(args.iter().map(|arg| (*arg).to_owned()));
         let config = ImageConfig { entrypoint, ..ImageConfig::default() };
-        let entry = Entry { config, tags: reference.tagged().into_iter().collect(), ..Entry::default() };
+        let entry = Entry { config, tags: reference.tagged().into_iter().collect(), pinned: true, ..Entry::default() };
         let work = Stage::new(&self.tmp()).map_err(|e| self.fail(&e))?;
         let staged = if self.read()?.layers.contains_key(&layer) {
             Staged { name: layer, dir: None, size: 0 }
@@ -33,7 +33,7 @@ impl Store {
             let size = fill(&dir, program, file).map_err(|e| self.fail(&e))?;
             Staged { name: layer, dir: Some(dir), size }
         };
-        let image = self.commit(&id, entry, vec![staged])?;
+        let image = self.commit(&id, b"", entry, vec![staged])?;
         drop(lock);
         Ok(image)
     }

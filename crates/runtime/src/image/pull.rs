@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use super::blobs::{Blob, Order};
 use super::import::{self, Layers};
 use super::index::Entry;
-use super::manifest::{self, Descriptor, Manifest};
-use super::reference::is_digest;
+use super::manifest::{ConfigFile, Descriptor, Manifest};
+use super::platform;
 use super::registry::{Session, Trouble};
+use super::search::{Search, Seen};
 use super::stage;
 use super::store::Store;
 use super::turns::Ear;
@@ -63,7 +64,7 @@ struct Fetched {
 
 impl Store {
     /// Fetches an image; layers that are here already are not fetched again.
-    pub(crate) async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled> {
+    pub async fn pull(&self, name: &str, credentials: Option<&Credentials>) -> Result<Pulled> {
         let reference = Reference::parse(name)?;
         let asked = Instant::now();
         let key = (reference.to_string(), credentials.cloned());
@@ -82,6 +83,7 @@ impl Store {
         let fetched = tokio::select! {
             fetched = fetch => fetched,
             () = turn.gives_way() => Err(Trouble::Silent {
+                method: "Get",
                 url: format!("https://{}/v2/", reference.domain),
                 why: "the registry has sent nothing for a while, and others wait".to_owned(),
             }),
@@ -97,11 +99,9 @@ impl Store {
     async fn fetch(
         &self, reference: &Reference, credentials: Option<Credentials>, ear: Ear,
     ) -> std::result::Result<Fetched, Trouble> {
-        let session = Session::new(self.clients(), self.waits(), reference, credentials.as_ref())?;
+        let session = Session::new(self.clients(), self.waits(), self.registries(), reference, credentials.as_ref())?;
         let name = reference.digest.as_ref().or(reference.tag.as_ref()).map_or("latest", String::as_str);
-        let (manifest, digest) = manifest(&session, name).await?;
-        let config = manifest.checked().map_err(Trouble::Wrong)?;
-        let config = verified(&config.digest, session.document(&config.digest).await?)?;
+        let (manifest, config, digest) = resolve(&session, name).await?;
         let wanted = self.missing(&config, &manifest.layers)?;
         let bytes: u64 = wanted.iter().map(|(_, layer)| u64::try_from(layer.size).unwrap_or(0)).fold(0, u64::saturating_add);
         self.has_room(bytes)?;
@@ -119,11 +119,10 @@ impl Store {
     fn missing(
         &self, config: &[u8], layers: &[Descriptor],
     ) -> std::result::Result<Vec<(usize, Descriptor)>, Trouble> {
-        let file: manifest::ConfigFile = serde_json::from_slice(config)
-            .map_err(|e| Trouble::Wrong(format!("the image's configuration is unreadable: {e}")))?;
+        let file = parsed(config)?;
         let have = self.read().map_err(|e| Trouble::Local(e.to_string()))?.layers;
-        let ids = &file.rootfs.diff_ids;
-        let lacks = |index: usize| ids.get(index).is_none_or(|id| !have.contains_key(&stage::layer_name(id)));
+        let names = stage::layer_names(&file.rootfs.diff_ids);
+        let lacks = |index: usize| names.get(index).is_none_or(|name| !have.contains_key(name));
         Ok(layers.iter().cloned().enumerate().filter(|(index, _)| lacks(*index)).collect())
     }
 
@@ -167,23 +166,27 @@ impl Layers for Fetched {
     }
 }
 
-/// The manifest for this machine, and the digest of what the name stands for.
-async fn manifest(session: &Session, name: &str) -> std::result::Result<(Manifest, String), Trouble> {
-    let bytes = document(session, name).await?;
-    let digest = stage::digest(&bytes);
-    let parse = |bytes: &[u8]| Manifest::parse(bytes).map_err(|e| Trouble::Wrong(format!("its manifest is unreadable: {e}")));
-    let manifest = parse(&bytes)?;
-    if manifest.config.is_some() {
-        return Ok((manifest, digest));
+/// The manifest for this machine and the image's configuration, and the digest of what the name stands for.
+async fn resolve(session: &Session, name: &str) -> std::result::Result<(Manifest, Vec<u8>, String), Trouble> {
+    let first = Descriptor { digest: name.to_owned(), ..Descriptor::default() };
+    let (mut search, mut named) = (Search::named(first), None);
+    while let Some(step) = search.next().map_err(Trouble::Wrong)? {
+        let bytes = document(session, &step.descriptor.digest).await?;
+        let digest = named.get_or_insert_with(|| stage::digest(&bytes)).clone();
+        let seen = search.take(&step, &bytes).map_err(|e| Trouble::Wrong(format!("its manifest is unreadable: {e}")))?;
+        let Seen::Image(manifest) = seen else { continue };
+        let config = manifest.checked().map_err(Trouble::Wrong)?;
+        let config = verified(&config.digest, session.document(&config.digest).await?)?;
+        if search.runs(&step, &parsed(&config)?) {
+            return Ok((manifest, config, digest));
+        }
     }
-    let entry = manifest.for_this_machine().ok_or_else(|| {
-        Trouble::Wrong(format!("no match for platform in manifest: linux/{}", manifest::architecture()))
-    })?;
-    if !is_digest(&entry.digest) {
-        return Err(Trouble::Wrong(format!("{:?} is no digest", entry.digest)));
-    }
-    let bytes = document(session, &entry.digest).await?;
-    Ok((parse(&bytes)?, digest))
+    let here = platform::here();
+    Err(Trouble::Wrong(format!("no match for platform in manifest: {}/{}", here.os, here.architecture)))
+}
+
+fn parsed(config: &[u8]) -> std::result::Result<ConfigFile, Trouble> {
+    serde_json::from_slice(config).map_err(|e| Trouble::Wrong(format!("the image's configuration is unreadable: {e}")))
 }
 
 /// A manifest or index; where its name is a digest it must have that.

@@ -42,7 +42,7 @@ impl Reference {
             false => format!("library/{path}"),
         };
         let good = is_domain(&domain)
-            && path.split('/').all(is_component)
+            && is_repository(&path)
             && domain.len() + path.len() < 255
             && tag.as_deref().is_none_or(is_tag)
             && digest.as_deref().is_none_or(is_digest);
@@ -125,6 +125,11 @@ fn is_domain(domain: &str) -> bool {
     };
     labels.is_none_or(|host| host.split('.').all(label))
         && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Components with slashes in between.
+pub(super) fn is_repository(path: &str) -> bool {
+    path.split('/').all(is_component)
 }
 
 /// Small letters and digits, joined by one dot, one or two underscores, or dashes.

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::below::Below;
+use super::recipe::{self, Recorded, Recorder};
 use super::unpack::unpack;
 use crate::limits;
 
@@ -61,6 +63,8 @@ pub(super) struct Room {
     pub bytes: u64,
     /// Files, directories, links.
     pub entries: u64,
+    /// Looks into the layers below.
+    pub looks: u64,
     /// A directory of the file system.
     dir: PathBuf,
     /// What was taken since it was looked at.
@@ -77,7 +81,7 @@ impl Room {
 
     /// So much, or what there is.
     pub(super) fn at_most(dir: &Path, bytes: u64, entries: u64) -> Self {
-        Self { bytes, entries, dir: dir.to_owned(), unseen: (0, 0) }
+        Self { bytes, entries, looks: limits::LOOKS, dir: dir.to_owned(), unseen: (0, 0) }
     }
 
     fn look(&mut self) -> io::Result<()> {
@@ -104,6 +108,12 @@ impl Room {
     /// Takes one more entry.
     pub(super) fn entry(&mut self) -> io::Result<()> {
         self.took(0, 1)
+    }
+
+    /// Takes a look into a layer below.
+    pub(super) fn look_up(&mut self) -> io::Result<()> {
+        self.looks = self.looks.checked_sub(1).ok_or_else(|| full("directories without names"))?;
+        Ok(())
     }
 
     /// Copies into a file of the image.
@@ -171,7 +181,7 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     hex(aws_lc_rs::digest::digest(&SHA256, bytes).as_ref())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold("sha256:".to_owned(), |mut text, byte| {
         // Writing to a String cannot fail.
@@ -198,30 +208,46 @@ pub(super) fn decompress<'a>(stream: impl Read + 'a) -> io::Result<Box<dyn Read 
     })
 }
 
-/// Name of the directory of a layer with this digest.
+/// Name of the directory of a lowest layer with this digest.
 pub(super) fn layer_name(diff_id: &str) -> String {
     diff_id.trim_start_matches("sha256:").chars().take(NAME).collect()
 }
 
-/// Unpacks a layer into `dir` and verifies its digests: of the stream, if known, and of what was in it.
+/// Names of the directories of an image's layers, lowest first, by their digests. A layer's directory depends on the
+/// layers below it, and so does its name (OCI: `ChainID`): a base has one name, whatever stands on it.
+pub(super) fn layer_names(diff_ids: &[String]) -> Vec<String> {
+    let mut chain = String::new();
+    let name = |diff_id: &String| {
+        chain = if chain.is_empty() { diff_id.clone() } else { digest(format!("{chain} {diff_id}").as_bytes()) };
+        layer_name(&chain)
+    };
+    diff_ids.iter().map(name).collect()
+}
+
+/// Unpacks a layer into `dir`, on top of the directories `below` (topmost first), and verifies its digests: of the
+/// stream, if known, and of what was in it.
 pub(super) fn layer(
-    stream: impl Read, blob: Option<&str>, diff_id: &str, dir: &Path, room: &mut Room,
+    stream: impl Read, (blob, diff_id): (Option<&str>, &str), dir: &Path, below: &[PathBuf], room: &mut Room,
 ) -> io::Result<u64> {
     let wrong = |what: &str, found: &str| {
         io::Error::new(io::ErrorKind::InvalidData, format!("layer digest is {found} instead of {what}"))
     };
     fs::create_dir_all(dir)?;
+    let below = Below::open(below)?;
+    let mut recorder = Recorder::create(&recipe::beside(dir))?;
     let mut outer = Digesting::new(stream);
     let bytes = {
         // Whatever a few bytes become, and also where nothing of it is a file.
-        let mut inner = Digesting::new(Bounded { inner: decompress(&mut outer)?, left: limits::UNPACKED });
-        let bytes = unpack(&mut inner, dir, room)?;
+        let inner = Bounded { inner: decompress(&mut outer)?, left: limits::UNPACKED };
+        let mut inner = Digesting::new(Recorded { inner, recorder: &mut recorder });
+        let bytes = unpack(&mut inner, dir, &below, room)?;
         let found = inner.finish()?;
         if found != diff_id {
             return Err(wrong(diff_id, &found));
         }
         bytes
     };
+    recorder.finish()?;
     if let Some(blob) = blob {
         let found = outer.finish()?;
         if found != blob {
@@ -255,7 +281,7 @@ mod tests {
 
     fn unpacked(tar: &[u8], bytes: u64, entries: u64) -> io::Result<u64> {
         let dir = tempfile::tempdir().unwrap();
-        layer(tar, None, &digest(tar), &dir.path().join("layer"), &mut Room::at_most(dir.path(), bytes, entries))
+        layer(tar, (None, &digest(tar)), &dir.path().join("layer"), &[], &mut Room::at_most(dir.path(), bytes, entries))
     }
 
     #[test]
@@ -304,7 +330,7 @@ mod tests {
             mount(Some("tmpfs"), dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=64m")).unwrap();
             let mut room = Room::at_most(dir.path(), 1 << 40, 9);
             let hole = hole();
-            let error = layer(&hole[..], None, &digest(&hole), &dir.path().join("layer"), &mut room).unwrap_err();
+            let error = layer(&hole[..], (None, &digest(&hole)), &dir.path().join("layer"), &[], &mut room).unwrap_err();
             let free = nix::sys::statvfs::statvfs(dir.path()).unwrap();
             nix::mount::umount(dir.path()).unwrap();
             (error.to_string(), free.blocks_available() * 100 / free.blocks())

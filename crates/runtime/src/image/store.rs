@@ -16,9 +16,10 @@ use super::registry::Clients;
 use super::stage::Stage;
 use super::turns::Turns;
 use super::unpacking::Unpacking;
+use super::held::{Held, Hold};
 use super::{Reference, import, mounted};
 use crate::limits::Waits;
-use crate::{Credentials, Error, Image, Result};
+use crate::{Config, Credentials, Error, Image, Result, Space};
 
 /// See the module above. Clones are the same store.
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     dir: PathBuf,
+    /// What is said about registries.
+    registries: Option<PathBuf>,
     waits: Waits,
     clients: Clients,
     turns: Arc<Turns>,
@@ -37,6 +40,7 @@ struct Inner {
     pulls: Flights<(String, Option<Credentials>), Outcome>,
     blobs: Blobs,
     unpacking: Unpacking,
+    held: Arc<Held>,
 }
 
 /// An image to run.
@@ -46,6 +50,8 @@ pub(crate) struct Local {
     pub config: ImageConfig,
     /// Layer directories, lowest first.
     pub layers: Vec<String>,
+    /// They stay as long as this does.
+    _hold: Hold,
 }
 
 /// A layer directory that waits for its final name.
@@ -61,15 +67,21 @@ pub(super) struct Staged {
 impl Store {
     /// Opens or makes the store in `dir`. Several processes may have it open.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
-        Self::open_with(dir.into(), Waits::default())
+        Self::open_with(dir.into(), None, Waits::default())
     }
 
-    /// [`Store::open`] with other times to wait for registries.
-    pub(super) fn open_with(dir: PathBuf, waits: Waits) -> Result<Self> {
+    /// The store of a runtime: with what the node's owner says about registries.
+    pub fn of(config: &Config) -> Result<Self> {
+        Self::open_with(config.images(), Some(config.registries()), Waits::default())
+    }
+
+    /// [`Store::open`] with a configuration of registries and other times to wait for them.
+    pub(super) fn open_with(dir: PathBuf, registries: Option<PathBuf>, waits: Waits) -> Result<Self> {
         let blobs = Blobs::new(dir.join("blobs"));
         let (clients, turns, pulls) = (Clients::default(), Turns::new(), Flights::default());
-        let unpacking = Unpacking::new();
-        let store = Self { inner: Arc::new(Inner { dir, waits, clients, turns, pulls, blobs, unpacking }) };
+        let (unpacking, held) = (Unpacking::new(), Arc::default());
+        let inner = Inner { dir, registries, waits, clients, turns, pulls, blobs, unpacking, held };
+        let store = Self { inner: Arc::new(inner) };
         let make = || -> io::Result<()> {
             fs::create_dir_all(store.layers_dir())?;
             fs::create_dir_all(store.tmp())?;
@@ -123,11 +135,15 @@ impl Store {
             index.images.remove(&id);
         }
         let mounted = mounted::mounted_layers();
-        let kept = |layer: &String| used.contains(layer) || mounted.contains(layer);
+        // Who opens an image from now on finds it gone.
+        let held = self.inner.held.look();
+        let kept = |layer: &String| used.contains(layer) || mounted.contains(layer) || held.contains(layer);
         let doomed: Vec<String> = index.unused_layers().into_iter().filter(|layer| !kept(layer)).collect();
         index.layers.retain(|layer, _| !doomed.contains(layer));
         // The index first: a crash in between leaves a directory that nobody knows, never a name without files.
         self.write(&index)?;
+        drop(held);
+        self.forget(&index, &id, &doomed).map_err(|e| self.fail(&e))?;
         for layer in doomed {
             crate::remove_tree(&self.layers_dir().join(layer)).map_err(|e| self.fail(&e))?;
         }
@@ -135,16 +151,28 @@ impl Store {
         Ok(())
     }
 
-    /// An image to run.
+    /// The disk that images are on.
+    pub fn disk(&self) -> Result<Space> {
+        Space::of(&self.inner.dir).map_err(|e| self.fail(&e))
+    }
+
+    /// An image to run. Its layers stay, also when it is removed, until this is dropped.
     pub(crate) fn open_image(&self, name: &str) -> Result<Local> {
+        let mut held = self.inner.held.look();
         let index = self.read()?;
         let (_, entry) = index.find(name).ok_or_else(|| Error::NotFound(format!("image {name}")))?;
-        Ok(Local { config: entry.config.clone(), layers: entry.layers.clone() })
+        let hold = held.hold(&self.inner.held, &entry.layers);
+        Ok(Local { config: entry.config.clone(), layers: entry.layers.clone(), _hold: hold })
     }
 
     /// Directory of the layers.
     pub(crate) fn layers_dir(&self) -> PathBuf {
         self.inner.dir.join("layers")
+    }
+
+    /// A file or directory of the store.
+    pub(super) fn place(&self, name: &str) -> PathBuf {
+        self.inner.dir.join(name)
     }
 
     /// Directory for work in progress.
@@ -160,6 +188,11 @@ impl Store {
     /// What it speaks to registries with.
     pub(super) fn clients(&self) -> &Clients {
         &self.inner.clients
+    }
+
+    /// Where it is said how registries are spoken to.
+    pub(super) fn registries(&self) -> Option<&Path> {
+        self.inner.registries.as_deref()
     }
 
     /// Who may fetch.
@@ -193,13 +226,18 @@ impl Store {
         Index::read(&self.inner.dir.join("index.json")).map_err(|e| self.fail(&e))
     }
 
-    fn write(&self, index: &Index) -> Result<()> {
+    /// Replaces it. The caller holds the lock.
+    pub(super) fn write(&self, index: &Index) -> Result<()> {
         index.write(&self.inner.dir.join("index.json")).map_err(|e| self.fail(&e))
     }
 
     /// Gives staged layers their names and enters the image. The caller holds the lock and has synced the layers.
-    pub(super) fn commit(&self, id: &str, mut entry: Entry, layers: Vec<Staged>) -> Result<Image> {
+    /// `config` is the image's configuration file, where it has one.
+    pub(super) fn commit(&self, id: &str, config: &[u8], mut entry: Entry, layers: Vec<Staged>) -> Result<Image> {
         let mut index = self.read()?;
+        if !config.is_empty() {
+            self.keep_config(id, config).map_err(|e| self.fail(&e))?;
+        }
         entry.layers = layers.iter().map(|layer| layer.name.clone()).collect();
         for layer in layers {
             let Some(dir) = layer.dir else { continue };
@@ -208,6 +246,7 @@ impl Store {
                 // One without an entry is what a crash left.
                 crate::remove_tree(&target).map_err(|e| self.fail(&e))?;
                 fs::rename(&dir, &target).map_err(|e| self.fail(&e))?;
+                self.keep_recipe(&dir, &target).map_err(|e| self.fail(&e))?;
             }
         }
         index.put(id, entry);

@@ -1,14 +1,15 @@
 //! A layer's tar stream into a directory that overlayfs can use as a lower one.
 //!
 //! Every name is resolved inside the target directory ([`Root`]), so neither `..` nor links, absolute ones included,
-//! lead out of it. Deletions (`.wh.` files) become overlayfs whiteouts.
+//! lead out of it. Deletions (`.wh.` files) become overlayfs whiteouts. Directories that the layer does not name are as
+//! those that it has below it ([`Below`]).
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::OsStr;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
@@ -17,9 +18,11 @@ use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags, makedev, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, fchownat, linkat, symlinkat};
+use nix::unistd::{linkat, symlinkat};
 use tar::{Archive, Entry, EntryType};
 
+use super::attributes::{self, directory_at, make_opaque, mode_of, set_owner, set_xattrs};
+use super::below::Below;
 use super::stage::Room;
 use crate::root::Root;
 use crate::tree;
@@ -28,14 +31,18 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Names that AUFS kept for itself; of them only [`OPAQUE`] means anything.
 const AUFS: &[u8] = b".wh..wh.";
-const XATTR: &str = "SCHILY.xattr.";
 /// Most bytes of all headers of one entry: long names, extended attributes, maps of sparse files.
 const MAX_HEADERS: u64 = 1 << 20;
 
 /// A layer in the making.
 struct Target<'a> {
     root: Root,
+    /// Where it is, as the kernel says it.
+    place: PathBuf,
+    below: &'a Below,
     made: Made,
+    /// Directories in which nothing of the layers below is seen.
+    opaque: Made,
     bytes: u64,
     room: &'a mut Room,
 }
@@ -58,9 +65,15 @@ impl Made {
     }
 }
 
-/// Unpacks into the empty directory `dir`, within `room`; returns the bytes of all files.
-pub(super) fn unpack(stream: impl Read, dir: &Path, room: &mut Room) -> io::Result<u64> {
-    let mut target = Target { root: Root::open(dir)?, made: Made::default(), bytes: 0, room };
+/// Unpacks into the empty directory `dir`, as it is to be on top of the layers `below`, within `room`; returns the bytes
+/// of all files.
+pub(super) fn unpack(stream: impl Read, dir: &Path, below: &Below, room: &mut Room) -> io::Result<u64> {
+    let root = Root::open(dir)?;
+    let (place, made, opaque) = (place_of(&root)?, Made::default(), Made::default());
+    let mut target = Target { root, place, below, made, opaque, bytes: 0, room };
+    if let Some(top) = below.directory(Path::new(""), target.room)? {
+        attributes::like(&top, &target.resolve(Path::new("."))?, c".")?;
+    }
     let left = Rc::new(Cell::new(u64::MAX));
     let mut archive = Archive::new(Metered { stream, left: left.clone() });
     let mut entries = archive.entries()?;
@@ -131,7 +144,8 @@ impl Target<'_> {
         }
         let dir = self.directory(parent)?;
         if name.as_bytes() == OPAQUE {
-            return opaque(&dir);
+            self.opaque.insert(&self.inside(&dir)?);
+            return make_opaque(&dir);
         }
         if let Some(hidden) = hidden(name)? {
             return self.hide(&dir, parent, hidden);
@@ -163,11 +177,36 @@ impl Target<'_> {
         };
         for path in missing.into_iter().rev() {
             self.room.entry()?;
-            make_directory(&dir, path.file_name().unwrap_or_default())?;
+            let name = path.file_name().unwrap_or_default();
+            let replaces = make_directory(&dir, name)?;
             self.made.insert(path);
-            dir = self.resolve(path)?;
+            let next = directory_at(&dir, name)?;
+            self.implied(&next, replaces)?;
+            dir = next;
         }
         Ok(dir)
+    }
+
+    /// A directory that had to be made and that no entry has named yet is as the one that it hides.
+    fn implied(&mut self, dir: &OwnedFd, replaces: bool) -> io::Result<()> {
+        let path = self.inside(dir)?;
+        if replaces {
+            self.opaque.insert(&path);
+        }
+        let hidden = path.ancestors().any(|above| self.opaque.contains(above));
+        let below = if hidden { None } else { self.below.directory(&path, self.room)? };
+        match below {
+            Some(other) => attributes::like(&other, dir, c"."),
+            // Whatever the one above it hands down, and the umask takes away.
+            None => attributes::plain(dir),
+        }
+    }
+
+    /// The path of one of the layer's directories without links, as they stand in the layer.
+    fn inside(&self, dir: &OwnedFd) -> io::Result<PathBuf> {
+        let path = place_of(dir)?;
+        let inside = path.strip_prefix(&self.place).map_err(|_| io::Error::other("a directory was moved"))?;
+        Ok(inside.to_owned())
     }
 
     fn resolve(&self, path: &Path) -> io::Result<OwnedFd> {
@@ -175,12 +214,15 @@ impl Target<'_> {
     }
 
     /// Makes a name of the layers below disappear.
-    fn hide(&self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> io::Result<()> {
+    fn hide(&mut self, dir: &OwnedFd, parent: &Path, name: &OsStr) -> io::Result<()> {
         let path = parent.join(name);
         if self.made.contains(&path) {
             // It was deleted and made again. A directory must not show what the old one had.
             return match self.resolve(&path) {
-                Ok(dir) => opaque(&dir),
+                Ok(dir) => {
+                    self.opaque.insert(&self.inside(&dir)?);
+                    make_opaque(&dir)
+                }
                 Err(_) => Ok(()),
             };
         }
@@ -193,7 +235,9 @@ impl Target<'_> {
         let mode = mode_of(&header)?;
         let kind = header.entry_type();
         if kind == EntryType::Directory {
-            make_directory(dir, name)?;
+            if make_directory(dir, name)? {
+                self.opaque.insert(&self.inside(&directory_at(dir, name)?)?);
+            }
         } else {
             tree::remove_at(dir, name)?;
         }
@@ -227,34 +271,34 @@ impl Target<'_> {
     }
 }
 
-fn mode_of(header: &tar::Header) -> io::Result<Mode> {
-    Ok(Mode::from_bits_truncate(header.mode()? & 0o7777))
-}
-
 fn link_of<R: Read>(entry: &Entry<'_, R>) -> io::Result<PathBuf> {
     let link = entry.link_name()?.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a link to nothing"))?;
     Ok(link.into_owned())
 }
 
-/// A directory; one that stands on a whiteout of its own layer replaces the lower one.
-fn make_directory(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+/// A directory; one that stands on a whiteout of its own layer replaces the lower one. Whether it does.
+fn make_directory(dir: &OwnedFd, name: &OsStr) -> io::Result<bool> {
     match mkdirat(dir, name, Mode::from_bits_truncate(0o755)) {
         Err(Errno::EEXIST) => {}
-        other => return Ok(other?),
+        other => return Ok(other.map(|()| false)?),
     }
     let stat = nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
     let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
     if kind == SFlag::S_IFDIR {
-        return Ok(());
+        return Ok(false);
     }
     let whiteout = kind == SFlag::S_IFCHR && stat.st_rdev == 0;
     tree::remove_at(dir, name)?;
     mkdirat(dir, name, Mode::from_bits_truncate(0o755))?;
     if whiteout {
-        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        opaque(&openat(dir, name, flags, Mode::empty())?)?;
+        make_opaque(&directory_at(dir, name)?)?;
     }
-    Ok(())
+    Ok(true)
+}
+
+/// Where an open directory is, as the kernel says it: without links.
+fn place_of(dir: impl AsFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd()))
 }
 
 fn special(header: &tar::Header, dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
@@ -265,43 +309,4 @@ fn special(header: &tar::Header, dir: &OwnedFd, name: &OsStr) -> io::Result<()> 
     };
     let number = makedev(header.device_major()?.unwrap_or(0).into(), header.device_minor()?.unwrap_or(0).into());
     Ok(mknodat(dir, name, kind, Mode::from_bits_truncate(0o600), number)?)
-}
-
-fn set_owner(dir: &OwnedFd, name: &OsStr, header: &tar::Header) -> io::Result<()> {
-    let owner = |id: u64| u32::try_from(id).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "owner too large"));
-    let (user, group) = (Uid::from_raw(owner(header.uid()?)?), Gid::from_raw(owner(header.gid()?)?));
-    Ok(fchownat(dir, name, Some(user), Some(group), AtFlags::AT_SYMLINK_NOFOLLOW)?)
-}
-
-fn opaque(dir: &OwnedFd) -> io::Result<()> {
-    // SAFETY: both strings are terminated, the value has the length that is passed.
-    let done =
-        unsafe { libc::fsetxattr(dir.as_raw_fd(), c"trusted.overlay.opaque".as_ptr(), c"y".as_ptr().cast(), 1, 0) };
-    Ok(Errno::result(done).map(drop)?)
-}
-
-/// Extended attributes (file capabilities, mostly).
-fn set_xattrs<R: Read>(entry: &mut Entry<'_, R>, dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
-    // By path through the directory: the call has no form with a directory descriptor, and must not follow links.
-    let mut path = OsString::from(format!("/proc/self/fd/{}/", dir.as_raw_fd()));
-    path.push(name);
-    let path = CString::new(path.as_bytes())?;
-    for extension in extensions {
-        let extension = extension?;
-        let Some(key) = extension.key().ok().and_then(|key| key.strip_prefix(XATTR)) else { continue };
-        // overlayfs's own would let an image reach into other layers.
-        if key.starts_with("trusted.overlay.") || key.starts_with("user.overlay.") {
-            continue;
-        }
-        let (key, value) = (CString::new(key)?, extension.value_bytes());
-        // SAFETY: both strings are terminated, the value has the length that is passed.
-        let done = unsafe { libc::lsetxattr(path.as_ptr(), key.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
-        match Errno::result(done) {
-            // A file system that knows no such attribute, as with every other runtime.
-            Ok(_) | Err(Errno::EOPNOTSUPP) => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    Ok(())
 }

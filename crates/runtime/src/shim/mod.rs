@@ -30,8 +30,9 @@ pub(crate) const SOCKET: &str = "shim.sock";
 pub(crate) const SHM: &str = "shm";
 /// File in a container's directory with the [`User`](crate::User) that it was started as.
 pub(crate) const USER: &str = "user.json";
-/// What this program does of a [`wire::Spec`], as a number that grows: an older one would leave out what it does not
-/// know. 1: strict groups, recursive read-only mounts, AppArmor profiles.
+/// What this program does of a [`wire::Spec`] and of a [`wire::Request`], as a number that grows: an older one would leave
+/// out what it does not know. 0: what said no number. 1: strict groups, recursive read-only mounts, AppArmor profiles,
+/// the processes of another container.
 pub(crate) const VERSION: u32 = 1;
 /// What the shim says on its standard output once it serves.
 pub(crate) const READY: &str = "ready";
@@ -51,8 +52,13 @@ pub fn main(args: impl IntoIterator<Item = String>) -> ! {
 }
 
 fn run(dir: &Path) -> i32 {
-    let started = start(dir);
     let mut stdout = std::io::stdout();
+    // Half made, it ends with its starter: the next one would not find it, and make another.
+    if let Err(failure) = sandbox::end_with_starter(&stdout) {
+        let _ = writeln!(stdout, "{failure}");
+        return 1;
+    }
+    let started = start(dir).and_then(|serving| sandbox::outlive_starter().map(|()| serving));
     match started {
         Ok(mut serving) => {
             // The starter may be gone already; then the next one finds the socket.
@@ -72,7 +78,7 @@ fn run(dir: &Path) -> i32 {
 fn start(dir: &Path) -> Result<serve::Serving, Failure> {
     let fail = |e: &dyn std::fmt::Display| Failure::system(dir.display(), e);
     let config: Sandbox =
-        disk::read_json(&dir.join(SANDBOX)).map_err(|e| fail(&e))?.ok_or_else(|| fail(&"no sandbox.json"))?;
+        disk::read_record(&dir.join(SANDBOX), VERSION).map_err(|e| fail(&e))?.ok_or_else(|| fail(&"no sandbox.json"))?;
     let signals = sandbox::detach(&config)?;
     let made = sandbox::make(dir, &config)?;
     serve::Serving::new(dir, config, signals, made)

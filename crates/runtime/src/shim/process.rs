@@ -11,8 +11,8 @@ use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, Pid, fork, pipe2, setsid, write};
 
-use super::socket;
 use super::wire::{Failure, PidNamespace, Report, Spec};
+use super::{VERSION, socket};
 use crate::container::{self, Stdio};
 use crate::{User, disk};
 
@@ -225,7 +225,7 @@ fn child(
 
 /// The spec of the container in `dir`.
 pub(super) fn read_spec(dir: &Path) -> Result<Spec> {
-    match disk::read_json::<Spec>(&dir.join("spec.json")) {
+    match disk::read_record::<Spec>(&dir.join("spec.json"), VERSION) {
         Ok(Some(spec)) => Ok(spec),
         Ok(None) => Err(Failure::system(dir.display(), "no spec.json")),
         Err(e) => Err(Failure::system(dir.display(), e)),

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, Signal};
@@ -41,6 +42,23 @@ pub(super) fn detach(config: &Sandbox) -> Result<SignalFd> {
     let mut children = SigSet::empty();
     children.add(Signal::SIGCHLD);
     SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(fail)
+}
+
+/// From now on the end of the starter is the end of this process, too; so it is where the starter has ended before.
+pub(super) fn end_with_starter(pipe: &impl AsFd) -> Result<()> {
+    let fail = |e: Errno| Failure::system("end with the node agent", e);
+    prctl::set_pdeathsig(Signal::SIGKILL).map_err(fail)?;
+    let mut ends = [PollFd::new(pipe.as_fd(), PollFlags::empty())];
+    poll(&mut ends, PollTimeout::ZERO).map_err(fail)?;
+    match ends[0].revents() {
+        Some(events) if events.contains(PollFlags::POLLERR) => Err(Failure::Start("the node agent has ended".into())),
+        _ => Ok(()),
+    }
+}
+
+/// From now on it is found by its socket.
+pub(super) fn outlive_starter() -> Result<()> {
+    prctl::set_pdeathsig(None).map_err(|e| Failure::system("outlive the node agent", e))
 }
 
 /// Lets go of the starter's pipe.

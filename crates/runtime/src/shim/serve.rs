@@ -102,8 +102,12 @@ impl Serving {
         let ready = ready.zip(sources).filter(|(ready, _)| *ready).map(|(_, source)| source);
         // Of one container standard output first: where both wait, that is the likelier order.
         let (mut ready, others): (Vec<Source>, Vec<Source>) = ready.partition(|s| matches!(s, Source::Output(..)));
+        // What an agent asked before its end is done before the next one hears what runs.
+        let (asked, mut others): (Vec<Source>, Vec<Source>) =
+            others.into_iter().partition(|source| matches!(source, Source::Peer(_)));
         // Last the one that removes containers: indexes stay valid.
-        ready.extend(others.into_iter().rev());
+        others.reverse();
+        ready.extend(asked.into_iter().chain(others));
         Ok(ready)
     }
 
@@ -212,7 +216,7 @@ impl Serving {
 
     fn start(&mut self, start: Start) -> Result<(Reply, Option<OwnedFd>), Failure> {
         if self.stopping {
-            return Err(Failure::Start("the pod is being stopped".into()));
+            return Err(Failure::NoSandbox("the pod is being stopped".into()));
         }
         let log = Log::open(start.log.clone()).map_err(|e| Failure::system(start.log.display(), e))?;
         let mut streams = Streams::new(&start)?;

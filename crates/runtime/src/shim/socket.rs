@@ -22,9 +22,9 @@ pub(crate) fn listen_at(path: &Path) -> nix::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// A connection to the socket at `path`, blocking.
+/// A connection to the socket at `path`, which does not block: EAGAIN where too many wait for it already.
 pub(crate) fn connect_to(path: &Path) -> nix::Result<OwnedFd> {
-    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+    let fd = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
     connect(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
     Ok(fd)
 }

@@ -106,6 +106,9 @@ pub(crate) struct Spec {
     /// Ids of its pod's user namespace, if it has one.
     #[serde(default)]
     pub users: Option<IdRange>,
+    /// The earliest version of the pod's process that does all of it; an earlier one refuses it.
+    #[serde(default)]
+    pub version: u32,
 }
 
 /// A request to a shim.
@@ -214,6 +217,9 @@ pub(crate) enum Failure {
     /// It could not be started.
     #[error("{0}")]
     Start(String),
+    /// The pod is on its way out.
+    #[error("{0}")]
+    NoSandbox(String),
     /// No such container runs.
     #[error("{0}")]
     NotFound(String),

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test program uses a part")]
 
 pub mod archive;
+#[path = "../kit/mod.rs"]
+pub mod kit;
 pub mod users;
 
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! Cordoned nodes take only pods that tolerate it.
 
 use k8s_openapi::api::core::v1::Taint;
+use pod::nodes::untolerated;
 
 use super::{Filter, Rejection};
 use crate::queue::Hint;
-use crate::selector::untolerated;
 use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 

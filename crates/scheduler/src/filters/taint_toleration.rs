@@ -1,8 +1,9 @@
 //! Taints of effect NoSchedule and NoExecute keep pods away that do not tolerate them.
 
+use pod::nodes::untolerated;
+
 use super::{Filter, Rejection};
 use crate::queue::Hint;
-use crate::selector::untolerated;
 use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 

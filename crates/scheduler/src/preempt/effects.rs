@@ -75,6 +75,7 @@ fn note(preemptor: &Pod, victim: &Pod, node: &str) -> Note {
         action: "Preempting".to_owned(),
         message: format!("Preempted by pod {uid} on node {node}"),
         at: Timestamp::now(),
+        annotations: Default::default(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The weights of the preferred node affinity terms that a node meets.
 
+use pod::nodes::term_matches;
+
 use super::{Normal, Score};
-use crate::selector::term_matches;
 use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 

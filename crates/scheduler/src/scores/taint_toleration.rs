@@ -1,9 +1,9 @@
 //! Fewer untolerated taints of effect PreferNoSchedule are better.
 
 use k8s_openapi::api::core::v1::Toleration;
+use pod::nodes::tolerates;
 
 use super::{Normal, Score};
-use crate::selector::tolerates;
 use crate::signature::Parts;
 use crate::snapshot::{NodeInfo, PodInfo};
 

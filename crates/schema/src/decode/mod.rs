@@ -125,9 +125,14 @@ impl Walk<'_> {
             if seen.again(index) {
                 self.report("duplicate field", &path.strict(&key));
             }
+            let none = self.cursor.peek() == Some(b'n');
             match self.value(&field.shape, &path.field(owner, field))? {
                 Some(value) if !value.is_null() && !dropped(field, &value) => drop(map.insert(key, value)),
                 Some(_) => drop(map.remove(&key)),
+                // Null takes away what can be absent, and leaves the rest as it was said before.
+                None if none && (field.pointer || matches!(field.shape.kind, Kind::Bytes | Kind::List { .. } | Kind::Map { .. })) => {
+                    drop(map.remove(&key));
+                }
                 None => {}
             }
         }

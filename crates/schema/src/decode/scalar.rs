@@ -100,7 +100,7 @@ fn number(shape: &Shape, literal: &str, path: &Path) -> Result<Value, Refusal> {
             .map_err(|_| Refusal::Fatal(type_error(path, &format!("number {literal}"), "int32"))),
         Kind::Quantity => quantity(literal),
         Kind::Time | Kind::MicroTime => Err(Refusal::Fatal(type_error(path, "number", "string"))),
-        Kind::Raw | Kind::FieldsV1 => Ok(Value::Number(scan::number(literal))),
+        Kind::Raw | Kind::FieldsV1 => scan::number(literal).map_or_else(mismatch, |number| Ok(Value::Number(number))),
         _ => Err(Refusal::Mismatch("number".to_owned())),
     }
 }

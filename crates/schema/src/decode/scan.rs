@@ -193,7 +193,11 @@ impl<'a> Cursor<'a> {
             Some(b't') => self.word("true").map(|()| Value::Bool(true)),
             Some(b'f') => self.word("false").map(|()| Value::Bool(false)),
             Some(b'n') => self.word("null").map(|()| Value::Null),
-            Some(b'-' | b'0'..=b'9') => self.number().map(|text| Value::Number(number(text))),
+            Some(b'-' | b'0'..=b'9') => {
+                let text = self.number()?;
+                let too_large = || Syntax(format!("json: cannot unmarshal number {text} into Go value of type float64"));
+                number(text).map(Value::Number).ok_or_else(too_large)
+            }
             _ => self.unexpected("looking for beginning of value"),
         }
     }
@@ -236,14 +240,14 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// A number as Go's decoder keeps it: an integer if it looks like one and fits, else a double.
-pub fn number(text: &str) -> Number {
+/// A number as Go's decoder keeps it: an integer if it looks like one and fits, else a double; none that is too large.
+pub fn number(text: &str) -> Option<Number> {
     if !text.contains(['.', 'e', 'E'])
         && let Ok(integer) = text.parse::<i64>()
     {
-        return Number::from(integer);
+        return Some(Number::from(integer));
     }
-    Number::from_f64(text.parse().unwrap_or(0.0)).unwrap_or_else(|| Number::from(0))
+    Number::from_f64(text.parse().ok()?)
 }
 
 /// A byte in single quotes, as Go quotes it.

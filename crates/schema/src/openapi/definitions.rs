@@ -6,6 +6,7 @@ use meta::Gvk;
 use serde_json::{Map, Value, json};
 
 use super::Form;
+use super::descriptions::Descriptions;
 use crate::model::{Field, Kind, Shape, Type, TypeRef};
 use crate::table;
 
@@ -18,12 +19,19 @@ pub struct Definitions<'d> {
     /// The group version of the document, if it is that of one.
     scope: Option<(&'d str, &'d str)>,
     done: BTreeMap<String, Value>,
+    /// None: without prose.
+    descriptions: Option<Descriptions>,
 }
 
 impl<'d> Definitions<'d> {
     /// None yet.
     pub fn new(form: Form, scope: Option<(&'d str, &'d str)>) -> Self {
-        Definitions { form, scope, done: BTreeMap::new() }
+        Definitions { form, scope, done: BTreeMap::new(), descriptions: None }
+    }
+
+    /// With what types and fields mean.
+    pub fn described(self) -> Self {
+        Definitions { descriptions: Some(Descriptions::unpack()), ..self }
     }
 
     /// All that were referred to.
@@ -47,9 +55,12 @@ impl<'d> Definitions<'d> {
     }
 
     /// A reference to a definition without fields.
-    fn special(&mut self, package: &str, name: &str, definition: Value) -> Value {
+    fn special(&mut self, package: &str, name: &str, mut definition: Value) -> Value {
         let name = format!("{package}.{name}");
         let reference = json!({"$ref": self.form.reference(&name)});
+        if let (Some((field, text)), Value::Object(map)) = (self.description(&name, ""), &mut definition) {
+            map.insert(field, text);
+        }
         self.done.entry(name).or_insert(definition);
         reference
     }
@@ -59,12 +70,19 @@ impl<'d> Definitions<'d> {
         self.special(META, "Patch", json!({"type": "object"}))
     }
 
+    /// What a field of a type means, or the type itself.
+    fn description(&self, type_name: &str, field: &str) -> Option<(String, Value)> {
+        let text = self.descriptions.as_ref()?.of(type_name, field)?;
+        Some(("description".to_owned(), text.into()))
+    }
+
     fn structure(&mut self, reference: &TypeRef, t: &Type) -> Value {
         let mut definition = Map::new();
         definition.insert("type".to_owned(), json!("object"));
+        definition.extend(self.description(&t.name, ""));
         let mut properties = Map::new();
         for field in &t.fields {
-            properties.insert(field.name.to_string(), self.property(field));
+            properties.insert(field.name.to_string(), self.property(t, field));
         }
         if !properties.is_empty() {
             definition.insert("properties".to_owned(), Value::Object(properties));
@@ -104,7 +122,7 @@ impl<'d> Definitions<'d> {
             .collect()
     }
 
-    fn property(&mut self, field: &Field) -> Value {
+    fn property(&mut self, t: &Type, field: &Field) -> Value {
         let mut property = self.shape(&field.shape);
         if !field.values.is_empty() {
             innermost(&mut property).insert("enum".to_owned(), json!(field.values));
@@ -115,6 +133,7 @@ impl<'d> Definitions<'d> {
             wrap_reference(map);
             map.extend(default.map(|d| ("default".to_owned(), d)));
         }
+        map.extend(self.description(&t.name, &field.name));
         let mut set = |key: &str, value: Value| drop(map.insert(format!("x-kubernetes-{key}"), value));
         if let Some(list_type) = field.list_type {
             set("list-type", json!(list_type.word()));

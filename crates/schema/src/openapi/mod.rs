@@ -3,6 +3,7 @@
 //! Descriptions are left out. Documents are made on demand and not kept: keep them where they are served.
 
 mod definitions;
+mod descriptions;
 mod gnostic;
 mod operation;
 mod parameters;
@@ -48,6 +49,9 @@ pub struct ServedSubresource {
     pub verbs: Vec<String>,
 }
 
+/// Another one in every program that writes the documents of the same kinds otherwise.
+pub const STAMP: &str = env!("PUBLISHED");
+
 /// The two forms of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
@@ -69,7 +73,7 @@ impl Form {
 /// `/openapi/v3/apis/apps/v1`. `resources` are those of this group version.
 pub fn openapi_v3(group_version: &str, resources: &[ServedResource]) -> Bytes {
     let (group, version) = split_api_version(group_version);
-    let mut definitions = Definitions::new(Form::V3, Some((group, version)));
+    let mut definitions = Definitions::new(Form::V3, Some((group, version))).described();
     let paths = paths::write(Form::V3, &mut definitions, [(group_version, resources)]);
     let document = json!({
         "openapi": "3.0.0",
@@ -100,7 +104,7 @@ pub fn openapi_v2_proto(resources: &[ServedResource]) -> Bytes {
 }
 
 fn everything(resources: &[ServedResource]) -> (Map<String, Value>, Map<String, Value>) {
-    let mut definitions = Definitions::new(Form::V2, None);
+    let mut definitions = Definitions::new(Form::V2, None).described();
     let version_of = |r: &ServedResource| r.schema.gvk().api_version();
     let versions: BTreeSet<String> = resources.iter().map(version_of).collect();
     let grouped: Vec<(String, Vec<ServedResource>)> = versions
@@ -115,7 +119,7 @@ fn everything(resources: &[ServedResource]) -> (Map<String, Value>, Map<String, 
     (paths, definitions.finish())
 }
 
-/// One definition and everything that it refers to, as in a v3 document: for tests and tools.
+/// One definition and everything that it refers to, as in a v3 document, without prose: for tests and tools.
 pub fn definition_v3(schema: &Schema) -> Value {
     let gvk = schema.gvk();
     let mut definitions = Definitions::new(Form::V3, Some((&gvk.group, &gvk.version)));

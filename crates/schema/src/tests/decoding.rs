@@ -128,3 +128,40 @@ fn depth_is_limited_before_the_stack_is() {
     assert!(config_map.decode_yaml(nested("[", "]", 10_000).as_bytes()).is_err());
     assert!(config_map.decode_yaml("- ".repeat(10_000).as_bytes()).is_err());
 }
+
+#[test]
+fn names_within_names_keep_no_more_than_a_few_bodies() {
+    let nested = |levels: usize, inner: &str| {
+        let open: String = (0..levels).map(|level| format!("&a{level} [")).collect();
+        format!("{open}{inner}{}", "]".repeat(levels))
+    };
+    let refused = Err("yaml: document contains excessive aliasing".to_owned());
+    let text = "x".repeat(200 << 10);
+    assert!(yaml_to_json(&nested(3, &text)).is_ok());
+    assert_eq!(yaml_to_json(&nested(100, &text)), refused);
+    let many = "[],".repeat(20_000);
+    assert!(yaml_to_json(&nested(3, &many)).is_ok());
+    assert_eq!(yaml_to_json(&nested(100, &many)), refused, "nodes that have no text count as well");
+}
+
+#[test]
+fn aliases_make_no_more_than_a_body() {
+    let read = |text: &str| yaml_to_json(text).map(|(value, _)| value);
+    let text = |length: usize, aliases: usize| format!("a: &x {}\nb: [{}]\n", "y".repeat(length), vec!["*x"; aliases].join(","));
+    assert!(read(&text(1000, 1000)).is_ok());
+    let error = "yaml: document contains excessive aliasing";
+    assert_eq!(read(&text(1 << 20, 10)).expect_err("too much text"), error);
+    let level = |n: usize| format!("l{}: &l{} [{}]\n", n + 1, n + 1, vec![format!("*l{n}"); 10].join(","));
+    let bomb: String = std::iter::once("l0: &l0 [a]\n".to_owned()).chain((0..9).map(level)).collect();
+    assert_eq!(read(&bomb).expect_err("too many nodes"), error);
+    assert_eq!(read("a: &x [*x]").expect_err("a ring"), "yaml: anchor value contains itself");
+    assert_eq!(read("a: .nan").expect_err("no number"), "yaml: json: unsupported value: NaN");
+    assert_eq!(read("null: a").expect_err("no name"), "yaml: unsupported map key of type: nil, key: <nil>");
+}
+
+#[test]
+fn what_is_not_closed_lacks_an_item_or_an_end() {
+    let wrong = |text: &str| yaml_to_json(text).expect_err("broken");
+    assert_eq!(wrong("a: [b\n"), "yaml: line 1: did not find expected ',' or ']'");
+    assert_eq!(wrong("a: b\nc: [d,\n"), "yaml: line 2: did not find expected node content");
+}

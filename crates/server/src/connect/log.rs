@@ -9,7 +9,7 @@ use meta::field::{Error, Path};
 use meta::{Reason, Status};
 use transport::Body;
 
-use super::{log_socket, target};
+use super::{socket, target};
 use crate::answer;
 use crate::kubelet;
 use crate::query::{ParseError, Query};
@@ -25,11 +25,11 @@ const ERROR_LIMIT: usize = 16 * 1024;
 /// Streams from the kubelet.
 pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let response = read(&work).await?;
-    if !log_socket::wanted(work.headers()) {
+    if !socket::wanted(work.headers()) {
         return Ok(response);
     }
     let client = work.ask.head.extensions.remove::<OnUpgrade>();
-    log_socket::answer(work.headers(), client, response.into_body())
+    socket::log(work.headers(), client, response.into_body())
 }
 
 async fn read(work: &Work<'_>) -> Result<Response<Body>, Status> {

@@ -4,12 +4,12 @@ mod attach;
 mod exec;
 mod html;
 mod log;
-mod log_socket;
 mod node_proxy;
 mod pod_proxy;
 mod portforward;
 mod proxy;
 mod service_proxy;
+pub mod socket;
 mod target;
 mod upgrade;
 

@@ -18,7 +18,7 @@ use crate::verbs::Work;
 const HOP_BY_HOP: [HeaderName; 6] = [CONNECTION, UPGRADE, TE, TRAILER, TRANSFER_ENCODING, PROXY_AUTHORIZATION];
 
 /// A WebSocket protocol that is none (upstream: `authenticator/request/websocket`).
-const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
+pub const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// Whether the client wants to leave HTTP.
 pub fn wanted(headers: &HeaderMap) -> bool {

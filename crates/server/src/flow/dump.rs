@@ -172,9 +172,9 @@ fn clock(at: Duration, now: Duration) -> String {
 impl Shown<'_> {
     fn row(&self, guest: &Guest, now: Duration, details: bool) -> Vec<String> {
         // The path says the rest, and was read before.
-        let mut a = crate::route::route(&Method::GET, &guest.path, None).unwrap_or_default().attributes;
-        a.user.name.clone_from(&guest.user);
-        a.verb.clone_from(&guest.verb);
+        let mut a = crate::route::route(&Method::GET, guest.path(), None).unwrap_or_default().attributes;
+        guest.user().clone_into(&mut a.user.name);
+        guest.verb().clone_into(&mut a.verb);
         let schema = self.schemas.iter().find(|flowing| *flowing.schema.name == *guest.schema);
         let flow = schema.map_or("", |flowing| flowing.schema.flow(&a));
         let latency = format!("{:?}", self.work.linger);

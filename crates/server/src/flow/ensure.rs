@@ -84,7 +84,7 @@ fn like(object: &Object, wanted: &Object) -> bool {
         }
         spec
     };
-    kinds::tree::same(Some(&spec(object)), Some(&spec(wanted)))
+    kinds::tree::same("spec", Some(&spec(object)), Some(&spec(wanted)))
 }
 
 #[cfg(test)]

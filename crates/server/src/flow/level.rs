@@ -48,14 +48,35 @@ pub(super) struct Counts {
 pub struct Guest {
     /// The schema that matched.
     pub schema: Arc<str>,
-    /// Who asks.
-    pub user: String,
-    /// For what.
-    pub verb: String,
-    /// Where.
-    pub path: String,
+    /// Who asks, for what, and where: one after the other.
+    text: Box<str>,
+    /// Where the first two end.
+    ends: (usize, usize),
     /// When it came, from the level's beginning.
     pub arrived: Duration,
+}
+
+impl Guest {
+    /// One of that schema.
+    pub fn new(schema: Arc<str>, user: &str, verb: &str, path: &str, arrived: Duration) -> Arc<Self> {
+        let text = [user, verb, path].concat().into_boxed_str();
+        Arc::new(Guest { schema, text, ends: (user.len(), user.len() + verb.len()), arrived })
+    }
+
+    /// Who asks.
+    pub fn user(&self) -> &str {
+        &self.text[..self.ends.0]
+    }
+
+    /// For what.
+    pub fn verb(&self) -> &str {
+        &self.text[self.ends.0..self.ends.1]
+    }
+
+    /// Where.
+    pub fn path(&self) -> &str {
+        &self.text[self.ends.1..]
+    }
 }
 
 /// What a level says to one who wants seats.
@@ -106,9 +127,9 @@ impl Level {
         self.began.elapsed()
     }
 
-    /// Somebody wants seats. `hash` is its flow's.
-    pub fn ask(self: &Arc<Self>, ticket: Ticket, work: Work, hash: u64, guest: &Arc<Guest>) -> Asked {
-        let (mut guard, now) = (self.lock(), self.now());
+    /// Somebody wants seats, now. `hash` is its flow's.
+    pub fn ask(self: &Arc<Self>, now: Instant, ticket: Ticket, work: Work, hash: u64, guest: &Arc<Guest>) -> Asked {
+        let (mut guard, now) = (self.lock(), now.saturating_duration_since(self.began));
         let inner = &mut *guard;
         inner.guests.insert(ticket, guest.clone());
         let arrival = inner.queues.arrive(now, ticket, work, hash, &mut inner.started);
@@ -142,9 +163,9 @@ impl Level {
         }
     }
 
-    /// Somebody who ran has ended. `Some`: its seats are to be [`Level::release`]d after that time.
-    pub fn finish(&self, ticket: Ticket) -> Option<Duration> {
-        let (mut guard, now) = (self.lock(), self.now());
+    /// Somebody who ran has ended, now. `Some`: its seats are to be [`Level::release`]d after that time.
+    pub fn finish(&self, now: Instant, ticket: Ticket) -> Option<Duration> {
+        let (mut guard, now) = (self.lock(), now.saturating_duration_since(self.began));
         let inner = &mut *guard;
         inner.guests.remove(&ticket);
         let linger = inner.queues.finish(now, ticket, &mut inner.started);
@@ -245,19 +266,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_leaves_the_queue_leaves_nothing_behind() {
         let level = Level::new("a", ONE, 1, Instant::now());
-        let (user, verb, path) = ("u".to_owned(), "get".to_owned(), "/".to_owned());
-        let guest = Arc::new(Guest { schema: "s".into(), user, verb, path, arrived: Duration::ZERO });
-        assert!(matches!(level.ask(1, Work::ONE, 0, &guest), Asked::Run(Some(0))));
-        let Asked::Wait(second, 1) = level.ask(2, Work::ONE, 0, &guest) else { panic!("no wait") };
-        let Asked::Wait(third, 2) = level.ask(3, Work::ONE, 0, &guest) else { panic!("no wait") };
-        assert!(matches!(level.ask(4, Work::ONE, 0, &guest), Asked::Refused(Why::QueueFull)));
+        let guest = Guest::new("s".into(), "u", "get", "/x", Duration::ZERO);
+        assert_eq!((guest.user(), guest.verb(), guest.path()), ("u", "get", "/x"));
+        assert!(matches!(level.ask(Instant::now(), 1, Work::ONE, 0, &guest), Asked::Run(Some(0))));
+        let Asked::Wait(second, 1) = level.ask(Instant::now(), 2, Work::ONE, 0, &guest) else { panic!("no wait") };
+        let Asked::Wait(third, 2) = level.ask(Instant::now(), 3, Work::ONE, 0, &guest) else { panic!("no wait") };
+        assert!(matches!(level.ask(Instant::now(), 4, Work::ONE, 0, &guest), Asked::Refused(Why::QueueFull)));
         drop(second);
         let mut third = Box::pin(third.seated());
         assert!((&mut third).now_or_never().is_none());
-        level.finish(1);
+        level.finish(Instant::now(), 1);
         // Seated, and gone before it noticed.
         drop(third);
         assert!(level.is_idle() && level.lock().doors.is_empty());
-        assert!(matches!(level.ask(5, Work::ONE, 0, &guest), Asked::Run(Some(0))));
+        assert!(matches!(level.ask(Instant::now(), 5, Work::ONE, 0, &guest), Asked::Run(Some(0))));
     }
 }

@@ -175,8 +175,8 @@ impl Flow {
         let (ticket, started) = (self.tickets.fetch_add(1, Ordering::Relaxed), Instant::now());
         route.class = Some(flowing.class(placed));
         let a = &route.attributes;
-        let (user, verb, path) = (a.user.name.clone(), a.verb.clone(), a.path.clone());
-        let guest = Arc::new(Guest { schema: tally.schema.clone(), user, verb, path, arrived: self.began.elapsed() });
+        let arrived = started.saturating_duration_since(self.began);
+        let guest = Guest::new(tally.schema.clone(), &a.user.name, &a.verb, &a.path, arrived);
         let refuse = |why| {
             tally.refuse(why, started.elapsed());
             TooMany { retry_after: level.refused(why == Why::TimeOut) }
@@ -184,21 +184,22 @@ impl Flow {
         if !placed.is_exempt() && self.budget.is_over(&a.user.name) {
             return Err(refuse(Why::ConcurrencyLimit));
         }
-        let place = match level.ask(ticket, work, hash, &guest) {
-            Asked::Run(place) => place,
+        // Who does not wait begins when it came: the clock is looked at once.
+        let (place, began) = match level.ask(started, ticket, work, hash, &guest) {
+            Asked::Run(place) => (place, started),
             Asked::Wait(wait, length) => {
                 tally.lengths.observe(length as f64);
-                Some(waiting(tally, work, wait).await.map_err(refuse)?)
+                (Some(waiting(tally, work, wait).await.map_err(refuse)?), Instant::now())
             }
             Asked::Refused(why) => return Err(refuse(why)),
         };
         if !placed.is_exempt() {
-            tally.waited.0.observe(started.elapsed().as_secs_f64());
+            tally.waited.0.observe(began.saturating_duration_since(started).as_secs_f64());
         }
         let reads = matches!(&*a.verb, "get" | "list" | "watch");
         let running = if reads { self.reading.clone() } else { self.writing.clone() };
         let (level, tally, budget) = (level.clone(), tally.clone(), self.budget.clone());
-        let turn = Turn::new(Seat { level, tally, running, budget, guest, ticket, work, place, watch });
+        let turn = Turn::new(Seat { level, tally, running, budget, guest, ticket, work, place, began, watch });
         if let Some(watching) = watch.then(|| self.watchers.register(a)).flatten() {
             // Nobody else has the turn yet.
             let _ = turn.watching.set(watching);

@@ -49,23 +49,29 @@ pub(super) struct Seat {
     pub ticket: Ticket,
     pub work: Work,
     pub place: Option<u32>,
+    pub began: Instant,
     pub watch: bool,
 }
 
 impl Turn {
     /// The seats were given.
     pub(super) fn new(seat: Seat) -> Arc<Self> {
-        let Seat { level, tally, running, budget, guest, ticket, work, place, watch } = seat;
+        let Seat { level, tally, running, budget, guest, ticket, work, place, began, watch } = seat;
         tally.dispatched.fetch_add(1, Ordering::Relaxed);
         running.fetch_add(1, Ordering::Relaxed);
         Tally::change(&tally.executing, 1, i64::from(work.seats()));
-        let (state, began, watching) = (AtomicU8::new(HELD), Instant::now(), OnceLock::new());
+        let (state, watching) = (AtomicU8::new(HELD), OnceLock::new());
         Arc::new(Turn { level, tally, running, budget, guest, ticket, work, place, began, watch, watching, state })
+    }
+
+    /// The moment so long after its beginning.
+    pub fn after(&self, time: std::time::Duration) -> Instant {
+        self.began + time
     }
 
     /// A share of the bytes that its user may hold.
     pub fn share(&self) -> Share {
-        self.budget.share(&self.guest.user)
+        self.budget.share(self.guest.user())
     }
 
     /// Gives the seats back for as long as the client makes the server wait. `false`: they are not held.
@@ -113,8 +119,9 @@ impl Turn {
         }
         self.unseat();
         let ran = if self.watch { &self.tally.ran.0 } else { &self.tally.ran.1 };
-        ran.observe(self.began.elapsed().as_secs_f64());
-        let Some(linger) = self.level.finish(self.ticket) else { return };
+        let now = Instant::now();
+        ran.observe(now.saturating_duration_since(self.began).as_secs_f64());
+        let Some(linger) = self.level.finish(now, self.ticket) else { return };
         let (level, ticket) = (self.level.clone(), self.ticket);
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {

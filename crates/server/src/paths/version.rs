@@ -6,13 +6,13 @@ use schema::Schema;
 use serde_json::json;
 use transport::Body;
 
-use crate::answer;
+use crate::{answer, pretty};
 use crate::pipeline::Ask;
 
 /// The version of Kubernetes that this is, for clients that check their skew.
 pub const GIT_VERSION: &str = "v1.36.3";
 
-/// Answers with upstream's fields.
+/// Answers with upstream's fields, one a line as upstream prints them for everybody.
 pub fn run(_: &Ask<'_>) -> Result<Response<Body>, Status> {
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -37,5 +37,6 @@ pub fn run(_: &Ask<'_>) -> Result<Response<Body>, Status> {
     let schema = Schema::definition("io.k8s.apimachinery.pkg.version.Info");
     let schema = schema.ok_or_else(|| Status::internal("no schema of the version"))?;
     let body = schema.encode(&Object::from_value(info).unwrap_or_default(), false).0;
-    Ok(answer::bytes(StatusCode::OK, "application/json", body))
+    let lines = pretty::indent(&body).map_or(body, Into::into);
+    Ok(answer::bytes(StatusCode::OK, "application/json", lines))
 }

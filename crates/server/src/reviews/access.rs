@@ -3,7 +3,7 @@
 
 use auth::Verdict;
 use meta::field::Error;
-use meta::{Attributes, Object, Status, User};
+use meta::{Attributes, Info, Object, Status, User};
 use serde_json::Value;
 
 use super::{selectors, strings};
@@ -22,12 +22,13 @@ pub fn check(work: &Work<'_>, review: &Object) -> Result<(), Status> {
 /// The user that a question is about.
 pub fn subject(review: &Object) -> User {
     let extra = review.at("spec.extra").and_then(Value::as_object).into_iter().flatten();
-    User {
+    Info {
         name: review.str_at("spec.user").to_owned(),
         uid: review.str_at("spec.uid").to_owned(),
         groups: strings(review.list_at("spec.groups")),
         extra: extra.map(|(k, v)| (k.clone(), strings(v.as_array().map_or(&[], Vec::as_slice)))).collect(),
     }
+    .into()
 }
 
 /// Puts the decision into the status.

@@ -28,7 +28,8 @@ pub fn one(work: &Work<'_>, output: Output, code: StatusCode, object: &Arc<Encod
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
             let metadata = shape::table_metadata(object.revision);
-            Tables::new(&work.kind, version, include).table(std::iter::once(&*object.json), &metadata, true)?
+            let printer = work.kind.printer(&work.attributes().subresource);
+            Tables::new(printer, version, include).table(std::iter::once(&*object.json), &metadata, true)?
         }
     };
     answer::encoded(code, output.format, json)

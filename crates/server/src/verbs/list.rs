@@ -1,7 +1,7 @@
 //! GET of a collection.
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue, VARY};
+use http::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use kinds::Descriptor;
@@ -15,6 +15,7 @@ use super::Work;
 use crate::flow::outlet::Streamed;
 use crate::list::{self, GZIP_FROM, GzipBody, ListBody};
 use crate::negotiate::{self, Format, Output, PROTOBUF, Shape};
+use crate::pretty::Printable;
 use crate::shape::{self, Include, Tables};
 use crate::{answer, options};
 
@@ -57,7 +58,7 @@ fn converted(work: &Work<'_>, output: Output, page: List) -> Result<Response<Bod
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
             let objects = page.items.iter().map(|o| &*o.json);
-            Tables::new(&work.kind, version, include).table(objects, &list::metadata(&page), true)?
+            Tables::new(work.kind.rules.clone(), version, include).table(objects, &list::metadata(&page), true)?
         }
     };
     answer::encoded(StatusCode::OK, output.format, json)
@@ -82,7 +83,7 @@ fn protobuf(kind: &Descriptor, page: &List) -> Result<Bytes, Status> {
 /// Streams the list, compressed if it is large and the client accepts it.
 fn stream(headers: &HeaderMap, body: ListBody) -> Response<Body> {
     let mut response = answer::bytes(StatusCode::OK, Format::Json.media_type(), "");
-    if body.left() >= GZIP_FROM && accepts_gzip(headers) {
+    if body.left() >= GZIP_FROM && negotiate::accepts_gzip(headers) {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
         *response.body_mut() = GzipBody::new(body).boxed();
@@ -90,10 +91,6 @@ fn stream(headers: &HeaderMap, body: ListBody) -> Response<Body> {
         *response.body_mut() = body.boxed();
     }
     response.extensions_mut().insert(Streamed);
+    response.extensions_mut().insert(Printable);
     response
-}
-
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let value = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    value.split(',').any(|coding| coding.split(';').next().is_some_and(|c| c.trim() == "gzip"))
 }

@@ -2,11 +2,13 @@
 
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
+use hyper::upgrade::OnUpgrade;
 use meta::{Reason, Status, limits};
 use rand::Rng;
 use transport::Body;
 
 use super::Work;
+use crate::connect::socket;
 use crate::negotiate::{self, Format, Shape};
 use crate::flow::outlet::Streamed;
 use crate::shape::{Include, Tables};
@@ -20,8 +22,8 @@ const SHORTEST: u64 = 1800;
 /// The media type of a watch in protobuf.
 const PROTOBUF_STREAM: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 
-/// Answers with frames until the watch ends.
-pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
+/// Answers with frames, or the messages of a WebSocket, until the watch ends.
+pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     let output = negotiate::output(work.headers(), true)?;
     if output.format == Format::Yaml {
         let types = ["application/json;stream=watch", PROTOBUF_STREAM].join(", ");
@@ -37,12 +39,16 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
         Shape::Partial(version) => Form::Partial(version),
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
-            Form::Table(Tables::new(&work.kind, version, include))
+            Form::Table(Tables::new(work.kind.rules.clone(), version, include))
         }
     };
     let events = work.ask.state.registry.watch(work.attributes(), scope, options).await?;
     let frames = Frames::new(&work.kind, form, output.format);
     let body = WatchBody::new(events, frames, work.ask.state.stopping.clone());
+    if socket::wanted(work.headers()) {
+        let client = work.ask.head.extensions.remove::<OnUpgrade>();
+        return socket::watch(work.headers(), client, body.boxed(), output.format);
+    }
     let media = if output.format == Format::Protobuf { PROTOBUF_STREAM } else { Format::Json.media_type() };
     let mut response = answer::bytes(StatusCode::OK, media, "");
     *response.body_mut() = body.boxed();

@@ -167,7 +167,9 @@ mod tests {
         let rows: Vec<_> = found.entries.iter().map(|e| (&e.key[30..], e.created, e.modified)).collect();
         let wanted = [("0", 2, 37), ("1", 3, 38), ("2", 4, 39), ("4", 6, 41), ("5", 7, 35), ("6", 8, 36)];
         assert_eq!(rows, wanted.map(|(n, created, modified)| (n, created, modified)));
-        assert!(found.entries[0].value.starts_with(b"{\"n\":35,"));
+        for (entry, n) in found.entries.iter().zip([35, 36, 37, 39, 33, 34]) {
+            assert_eq!(entry.value, format!("{{\"n\":{n},\"pad\":\"{}\"}}", "x".repeat(40)), "{}", entry.key);
+        }
         assert!(found.revision > CEILING, "{}", found.revision);
         found.revision
     }

@@ -170,3 +170,23 @@ async fn where_a_write_cannot_be_taken_back_nobody_is_answered() {
     assert!(why.contains("could not be taken back"), "{why}");
     assert!(s.health().is_err());
 }
+
+#[tokio::test]
+async fn a_recorded_store_of_this_format_means_what_it_meant() {
+    let disk = simulation::SimulatedDisk::new(1);
+    disk.put(FORMAT, include_bytes!("../../tests/data/format2/format").to_vec());
+    disk.put("00000000000000000030.snap", include_bytes!("../../tests/data/format2/00000000000000000030.snap").to_vec());
+    // It was killed: the log ends in zeros.
+    disk.put("00000000000000000030.log", include_bytes!("../../tests/data/format2/00000000000000000030.log").to_vec());
+    let s = simulation::store(&disk, |why| panic!("{why}")).expect("opens");
+    let found = s.range("/", None, 0, None).await.expect("range").entries;
+    let rows: Vec<_> = found.iter().map(|e| (&*e.key, e.created, e.modified, String::from_utf8_lossy(&e.value))).collect();
+    let wanted = [(0, 2, 25), (1, 3, 26), (2, 4, 27), (4, 6, 29), (5, 7, 30), (6, 8, 32)].map(|(n, created, modified)| {
+        let value = format!("{{\"n\":{},\"pad\":\"{}\"}}", 21 + n, "x".repeat(20));
+        (format!("/registry/configmaps/default/c{n}"), created, modified, value)
+    });
+    let wanted: Vec<_> = wanted.iter().map(|(k, c, m, v)| (k.as_str(), *c, *m, v.as_str().into())).collect();
+    assert_eq!(rows, wanted);
+    // What that one had promised to nobody else is not handed out again.
+    assert!(s.revision() > 10_000, "{}", s.revision());
+}

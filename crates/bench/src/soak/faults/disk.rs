@@ -34,6 +34,8 @@ async fn strike(scene: Arc<Scene>, mut rng: StdRng) -> Result<String> {
     }
     tokio::time::sleep(stays).await;
     drop(filler);
+    // One that was made meanwhile has met it, too.
+    scene.filled();
     writer.clear().await;
     ensure!(writes < WRITES, "{WRITES} large writes were taken by a full disk");
     Ok(format!("{} after {writes} large writes", refused.unwrap_or_default()))

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use client::{Recorder, Regarding};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use meta::names::split_api_version;
 use serde_json::{Value, json};
@@ -44,19 +46,49 @@ pub trait Cluster: Send + Sync {
     fn merge(&self, resource: &Resource, namespace: &str, name: &str, patch: &Value) -> impl Future<Output = kube::Result<()>> + Send;
     /// Deletes one object.
     fn delete(&self, resource: &Resource, namespace: &str, name: &str, options: &Value) -> impl Future<Output = kube::Result<()>> + Send;
+    /// Makes an event about an object.
+    fn warn(&self, node: &Node, reason: &str, message: String);
 }
 
-impl Cluster for Rest {
+/// The API, and where events go.
+#[derive(Clone)]
+pub struct Live {
+    /// Requests.
+    pub rest: Rest,
+    /// Events.
+    pub recorder: Recorder,
+}
+
+impl Cluster for Live {
     async fn metadata(&self, resource: &Resource, namespace: &str, name: &str) -> kube::Result<Partial> {
-        Rest::metadata(self, resource, namespace, name).await
+        self.rest.metadata(resource, namespace, name).await
     }
 
     async fn merge(&self, resource: &Resource, namespace: &str, name: &str, patch: &Value) -> kube::Result<()> {
-        Rest::merge(self, resource, namespace, name, patch).await
+        self.rest.merge(resource, namespace, name, patch).await
     }
 
     async fn delete(&self, resource: &Resource, namespace: &str, name: &str, options: &Value) -> kube::Result<()> {
-        Rest::delete(self, resource, namespace, name, options).await
+        self.rest.delete(resource, namespace, name, options).await
+    }
+
+    fn warn(&self, node: &Node, reason: &str, message: String) {
+        self.recorder.event(node, "Warning", reason, message);
+    }
+}
+
+impl Regarding for Node {
+    fn regarding(&self) -> ObjectReference {
+        let Resource { group, version, kind, .. } = &*self.resource;
+        let api_version = if group.is_empty() { version.clone() } else { format!("{group}/{version}") };
+        ObjectReference {
+            api_version: Some(api_version),
+            kind: Some(kind.clone()),
+            namespace: Some(self.namespace.clone()).filter(|n| !n.is_empty()),
+            name: Some(self.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
     }
 }
 
@@ -65,7 +97,8 @@ pub struct Collector<C> {
     rest: C,
     shared: Arc<Shared>,
     resources: Vec<Resource>,
-    absent: Mutex<HashSet<String>>,
+    /// Uids, with the namespace that they were looked for in.
+    absent: Mutex<HashSet<(String, String)>>,
 }
 
 impl<C: Cluster + Clone> Collector<C> {
@@ -214,13 +247,7 @@ impl<C: Cluster + Clone> Collector<C> {
 
     /// Whether the graph has this very owner, not being deleted.
     fn is_seen(&self, node: &Node, reference: &OwnerReference) -> bool {
-        let (group, _) = split_api_version(&reference.api_version);
-        self.node(&reference.uid).is_some_and(|owner| {
-            let resource = &owner.resource;
-            let namespace = if resource.namespaced { node.namespace.as_str() } else { "" };
-            let same = owner.name == reference.name && owner.namespace == namespace;
-            same && !owner.deleting && resource.group == group && resource.kind == reference.kind
-        })
+        self.node(&reference.uid).is_some_and(|owner| !owner.deleting && owner.is_meant(reference, &node.namespace))
     }
 
     fn node(&self, uid: &str) -> Option<Node> {
@@ -245,7 +272,8 @@ impl<C: Cluster + Clone> Collector<C> {
 
     /// What an owner is; `None` for a reference from a cluster-wide object into a namespace.
     async fn owner(&self, node: &Node, reference: &OwnerReference) -> Result<Option<Owner>, CollectError> {
-        if self.absent.lock().unwrap_or_else(PoisonError::into_inner).contains(&reference.uid) {
+        let looked_for = (reference.uid.clone(), node.namespace.clone());
+        if self.absent.lock().unwrap_or_else(PoisonError::into_inner).contains(&looked_for) {
             return Ok(Some(Owner::Dangling));
         }
         if self.is_seen(node, reference) {
@@ -273,9 +301,23 @@ impl<C: Cluster + Clone> Collector<C> {
                 if absent.len() >= REMEMBERED {
                     absent.clear();
                 }
-                absent.insert(reference.uid.clone());
+                absent.insert(looked_for);
+                drop(absent);
+                self.report_mistaken(node, reference);
                 Ok(Some(Owner::Dangling))
             }
+        }
+    }
+}
+
+impl<C: Cluster + Clone> Collector<C> {
+    /// Tells of a reference whose owner is elsewhere (upstream: `reportInvalidNamespaceOwnerRef`).
+    fn report_mistaken(&self, node: &Node, reference: &OwnerReference) {
+        let Some(owner) = self.node(&reference.uid) else { return };
+        if owner.resource.namespaced && owner.namespace != node.namespace {
+            let (namespace, OwnerReference { api_version, kind, name, uid, .. }) = (&node.namespace, reference);
+            let meant = format!("[{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}]");
+            self.rest.warn(node, "OwnerRefInvalidNamespace", format!("ownerRef {meant} does not exist in namespace {namespace:?}"));
         }
     }
 }

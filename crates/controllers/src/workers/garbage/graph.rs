@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use meta::names::split_api_version;
+
 use crate::workers::rest::Resource;
 
 /// Holds an object until all dependents that block are gone.
@@ -17,6 +19,8 @@ pub const ORPHAN: &str = "orphan";
 pub struct Node {
     /// What it is.
     pub resource: Arc<Resource>,
+    /// Its uid.
+    pub uid: String,
     /// Namespace, or empty.
     pub namespace: String,
     /// Name.
@@ -37,6 +41,7 @@ impl Node {
         let held = |by: &str| deleting && meta.finalizers.iter().flatten().any(|f| f == by);
         Node {
             resource: resource.clone(),
+            uid: meta.uid.clone().unwrap_or_default(),
             namespace: meta.namespace.clone().unwrap_or_default(),
             name: meta.name.clone().unwrap_or_default(),
             owners: meta.owner_references.clone().unwrap_or_default(),
@@ -44,6 +49,17 @@ impl Node {
             foreground: held(FOREGROUND),
             orphan: held(ORPHAN),
         }
+    }
+}
+
+impl Node {
+    /// Whether a reference from a namespace (empty: from a cluster-wide object) means this very object. An owner in
+    /// another namespace is none.
+    pub fn is_meant(&self, reference: &OwnerReference, from: &str) -> bool {
+        let (group, _) = split_api_version(&reference.api_version);
+        let namespace = if self.resource.namespaced { from } else { "" };
+        let same = self.name == reference.name && self.namespace == namespace;
+        same && self.resource.group == group && self.resource.kind == reference.kind
     }
 }
 
@@ -109,13 +125,22 @@ impl Graph {
         if node.orphan {
             tasks.push(Task::Orphan(uid.clone()));
         }
+        if !self.nodes.contains_key(&uid) {
+            // Those that came before it may mean another.
+            let mistaken = |r: &&OwnerReference, from: &str| r.uid == uid && !node.is_meant(r, from);
+            let others = self.dependents(&uid).filter(|(_, d)| d.owners.iter().any(|r| mistaken(&r, &d.namespace)));
+            tasks.extend(others.map(|(uid, _)| Task::Examine(uid.clone())));
+        }
         self.nodes.insert(uid, node);
         tasks
     }
 
-    /// Whether an owner is missing, or waits for its dependents to go.
+    /// Whether an owner is missing, is another than the reference says, or waits for its dependents to go.
     fn needs_examination(&self, node: &Node) -> bool {
-        node.owners.iter().any(|owner| self.nodes.get(&owner.uid).is_none_or(|o| o.foreground))
+        let doubtful = |r: &OwnerReference| {
+            self.nodes.get(&r.uid).is_none_or(|owner| owner.foreground || !owner.is_meant(r, &node.namespace))
+        };
+        node.owners.iter().any(doubtful)
     }
 
     /// Takes in the end of an object, and tells what to look at for it.

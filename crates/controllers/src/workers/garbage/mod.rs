@@ -14,6 +14,8 @@ mod sim;
 use std::sync::Arc;
 use std::time::Duration;
 
+use client::Recorder;
+use client::events::Form;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -26,7 +28,7 @@ use crate::frame::plan::Failure;
 use crate::frame::queue::Outcome;
 use crate::frame::Permission;
 use crate::frame::world::Streams;
-use collect::{CollectError, Collector};
+use collect::{CollectError, Collector, Live};
 use monitor::{Monitors, Shared};
 
 /// Objects looked at concurrently (upstream: `--concurrent-gc-syncs`).
@@ -38,11 +40,17 @@ const HEAD_START: Duration = Duration::from_secs(1);
 /// Pause after a change of the resources before they are discovered again.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// How events name it.
+const EVENT_SOURCE: &str = "garbage-collector-controller";
+
 /// The list entry.
 pub static WORKER: Worker = Worker {
     name: "generic-garbage-collector",
     user: None,
-    permissions: &[Permission { group: "*", resource: "*", verbs: &["delete", "get", "list", "patch", "update", "watch"] }],
+    permissions: &[
+        Permission { group: "*", resource: "*", verbs: &["delete", "get", "list", "patch", "update", "watch"] },
+        Permission { group: "", resource: "events", verbs: &["create", "patch", "update"] },
+    ],
     run: |context| Box::pin(run(context)),
 };
 
@@ -50,7 +58,9 @@ async fn run(context: Context) {
     let shared = Arc::new(Shared::default());
     let rest = Rest(context.client.clone());
     let mut monitors = Monitors::default();
-    let mut collector = Arc::new(Collector::new(rest.clone(), shared.clone(), Vec::new()));
+    let recorder = Recorder::new(context.client.clone(), EVENT_SOURCE, "", Form::Core);
+    let live = Live { rest: rest.clone(), recorder };
+    let mut collector = Arc::new(Collector::new(live, shared.clone(), Vec::new()));
     // Nothing watches the queue's keys: they have no gate.
     let streams = Streams::empty(Timestamp::now());
     let mut working: FuturesUnordered<BoxFuture<'static, (Key, Outcome)>> = FuturesUnordered::new();
@@ -114,7 +124,7 @@ async fn discover(rest: &Rest) -> kube::Result<Vec<Resource>> {
     Ok(all)
 }
 
-async fn collect_one(collector: Arc<Collector<Rest>>, key: Key) -> (Key, Outcome) {
+async fn collect_one(collector: Arc<Collector<Live>>, key: Key) -> (Key, Outcome) {
     let done = match &*key.namespace {
         monitor::ORPHAN => collector.orphan(&key.name).await,
         _ => collector.examine(&key.name).await,

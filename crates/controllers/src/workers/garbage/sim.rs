@@ -1,6 +1,6 @@
 //! Seeded simulation of garbage collection: a random forest of owners, streams that lag each on its own, and
 //! deletions of all sorts. Nothing with a live owner is ever deleted; in the end nothing is left that has
-//! lost all its owners, and nothing waits for ever.
+//! lost all its owners, and nothing waits for ever. An owner in another namespace is no owner.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 
 use super::collect::{Cluster, Collector};
-use super::graph::{FOREGROUND, ORPHAN};
+use super::graph::{FOREGROUND, Node, ORPHAN};
 use super::monitor::{self, Shared};
 use crate::frame::queue::Outcome;
 use crate::frame::world::Streams;
@@ -39,6 +39,8 @@ struct State {
     objects: BTreeMap<String, (usize, ObjectMeta)>,
     streams: [Stream; 2],
     counter: u64,
+    /// Events about references to owners that are elsewhere.
+    warnings: u64,
 }
 
 #[derive(Clone, Default)]
@@ -70,16 +72,25 @@ impl State {
         }
     }
 
-    fn alive(&self, uid: &str) -> bool {
-        self.objects.values().any(|(_, m)| m.uid.as_deref() == Some(uid) && m.deletion_timestamp.is_none())
+    /// Whether an owner lives where its dependent does.
+    fn alive(&self, uid: &str, namespace: &Option<String>) -> bool {
+        let is = |m: &ObjectMeta| m.uid.as_deref() == Some(uid) && m.namespace == *namespace;
+        self.objects.values().any(|(_, m)| is(m) && m.deletion_timestamp.is_none())
     }
 
     fn create(&mut self, rng: &mut StdRng) {
         let at = rng.random_range(0..2);
         let mut owners = Vec::new();
+        // Names come again with another uid. Every other one is in another namespace.
+        let number = rng.random_range(0..12);
+        let namespace = Some(["n", "m"][number % 2].to_owned());
+        let elsewhere = rng.random_bool(0.2);
         let known: Vec<_> = self.objects.values().filter(|(_, m)| m.deletion_timestamp.is_none()).cloned().collect();
         for _ in 0..rng.random_range(0..3) {
             let Some((at, owner)) = known.get(rng.random_range(0..known.len().max(1))) else { break };
+            if owner.namespace != namespace && !elsewhere {
+                continue;
+            }
             owners.push(OwnerReference {
                 api_version: "g/v1".into(),
                 kind: resource(*at).kind,
@@ -92,9 +103,8 @@ impl State {
         owners.dedup_by(|a, b| a.uid == b.uid);
         self.counter += 1;
         let meta = ObjectMeta {
-            // Names come again with another uid.
-            name: Some(format!("o{}", rng.random_range(0..12))),
-            namespace: Some("n".into()),
+            name: Some(format!("o{number}")),
+            namespace,
             uid: Some(format!("u{}", self.counter)),
             owner_references: Some(owners).filter(|o| !o.is_empty()),
             ..ObjectMeta::default()
@@ -121,9 +131,16 @@ impl State {
 }
 
 impl Cluster for Model {
-    async fn metadata(&self, resource: &Resource, _: &str, name: &str) -> kube::Result<Partial> {
+    fn warn(&self, node: &Node, reason: &str, message: String) {
+        assert_eq!(reason, "OwnerRefInvalidNamespace");
+        assert!(message.ends_with(&format!("does not exist in namespace {:?}", node.namespace)), "{message}");
+        self.0.lock().expect("whole").warnings += 1;
+    }
+
+    async fn metadata(&self, resource: &Resource, namespace: &str, name: &str) -> kube::Result<Partial> {
         let state = self.0.lock().expect("whole");
-        let found = state.objects.get(name).filter(|(at, _)| self::resource(*at) == *resource);
+        let is = |(at, m): &&(usize, ObjectMeta)| self::resource(*at) == *resource && m.namespace.as_deref() == Some(namespace);
+        let found = state.objects.get(name).filter(is);
         found.map(|(_, metadata)| Partial { metadata: metadata.clone() }).ok_or_else(|| refused(404))
     }
 
@@ -152,9 +169,9 @@ impl Cluster for Model {
         if wanted["uid"] != json!(meta.uid) || !version {
             return Err(refused(409));
         }
-        let owners = meta.owner_references.unwrap_or_default();
+        let owners = meta.owner_references.clone().unwrap_or_default();
         assert!(!owners.is_empty(), "{name} never had an owner");
-        assert!(!owners.iter().any(|o| state.alive(&o.uid)), "{name} has a live owner");
+        assert!(!owners.iter().any(|o| state.alive(&o.uid, &meta.namespace)), "{name} has a live owner");
         state.delete(name, options["propagationPolicy"].as_str().unwrap_or(""));
         Ok(())
     }
@@ -237,7 +254,7 @@ impl Simulation {
         for (name, (_, meta)) in &state.objects {
             assert!(meta.deletion_timestamp.is_none(), "{name} waits for ever: {meta:?}");
             let owners = meta.owner_references.clone().unwrap_or_default();
-            let held = owners.iter().all(|o| state.alive(&o.uid));
+            let held = owners.iter().all(|o| state.alive(&o.uid, &meta.namespace));
             assert!(held, "{name} has an owner that is gone: {meta:?}");
         }
     }
@@ -249,14 +266,21 @@ fn simulation() {
         let mut simulation = Simulation::new(seed);
         (0..STEPS).for_each(|_| simulation.step());
         simulation.settle();
+        simulation.model.0.lock().expect("whole").warnings
     };
     if let Some(seed) = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()) {
-        return run(seed);
+        run(seed);
+        return;
     }
+    let mut warnings = 0;
     for seed in 0..SEEDS {
-        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
-            eprintln!("SEED={seed}");
-            std::panic::resume_unwind(panic);
+        match std::panic::catch_unwind(|| run(seed)) {
+            Ok(more) => warnings += more,
+            Err(panic) => {
+                eprintln!("SEED={seed}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    assert!(warnings > 0, "nobody was told of an owner in another namespace");
 }

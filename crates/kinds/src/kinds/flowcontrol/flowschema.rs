@@ -69,7 +69,7 @@ impl Rules for FlowSchema {
         let spec = View::of(object, "spec");
         specification(object.name(), &spec, &mut errors);
         let fixed = bootstrap::fixed("FlowSchema", object.name());
-        if fixed.is_some_and(|fixed| !same(spec.value(), Some(&fixed))) {
+        if fixed.is_some_and(|fixed| !same("spec", spec.value(), Some(&fixed))) {
             errors.push(spec.invalid(format!("spec of '{}' must equal the fixed value", object.name())));
         }
         conditions(object, &mut errors);

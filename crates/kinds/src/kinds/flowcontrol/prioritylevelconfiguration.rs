@@ -129,11 +129,11 @@ fn mandatory(name: &str, spec: &View<'_>, errors: &mut Errors) {
     if name == EXEMPT {
         let mut have = spec.value().cloned().unwrap_or_default();
         have["exempt"] = fixed["exempt"].clone();
-        if !same(Some(&have), Some(&fixed)) {
+        if !same("", Some(&have), Some(&fixed)) {
             let why = format!("spec of '{name}' except the 'spec.exempt' field must equal the fixed value");
             errors.push(spec.invalid(why));
         }
-    } else if !same(spec.value(), Some(&fixed)) {
+    } else if !same("spec", spec.value(), Some(&fixed)) {
         errors.push(spec.invalid(format!("spec of '{name}' must equal the fixed value")));
     }
 }

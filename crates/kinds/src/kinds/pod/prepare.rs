@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use meta::Object;
+use pod::qos;
 use serde_json::{Value, json};
 
-use crate::podspec::qos;
 use crate::tree::{Fields, child_mut, each_mut, restore, restore_metadata_for_status};
 
 /// A new pod is Pending, whatever the client says; of its status the class alone stays (upstream: `qos.GetPodQOS`).

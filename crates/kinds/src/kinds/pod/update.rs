@@ -225,7 +225,7 @@ pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
         let name = before.text("name");
         match now.get(name) {
             None => errors.push(list.forbidden(format!("existing ephemeral containers {name:?} may not be removed\n"))),
-            Some(now) if !same(now.value(), before.value()) => {
+            Some(now) if !same("", now.value(), before.value()) => {
                 let empty = Value::Null;
                 let changes = crate::diff::of(before.value().unwrap_or(&empty), now.value().unwrap_or(&empty));
                 errors.push(list.forbidden(format!("existing ephemeral containers {name:?} may not be changed\n{changes}")));
@@ -240,7 +240,7 @@ pub(super) fn ephemeral_containers(new: &Object, old: &Object) -> Errors {
 pub(super) fn resize(new: &Object, old: &Object) -> Errors {
     let mut errors = stored_pod(new);
     let (is, was) = (View::of(new, "spec"), View::of(old, "spec"));
-    let class = |spec: &View<'_>| crate::podspec::qos::class(spec.value().unwrap_or(&Value::Null));
+    let class = |spec: &View<'_>| pod::qos::class(spec.value().unwrap_or(&Value::Null));
     if class(&is) != class(&was) {
         let detail = "Pod QOS Class may not change as a result of resizing";
         errors.push(Error::invalid(&is.path, new.str_at("status.qosClass"), detail));

@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use meta::Quantity;
 use meta::field::{Error, Errors};
+use pod::resources::{Side, of_containers};
 
 use super::Context;
-use crate::podspec::resources::of_containers;
 use crate::validate::resources::{amount, is_huge_page, may_overcommit, name_in_container, resource_name};
 use crate::validate::dns_label;
 use crate::view::View;
@@ -157,14 +157,14 @@ pub(super) fn of_pod(spec: &View<'_>, errors: &mut Errors) {
         Quantity::parse(list.text(name)).ok().filter(|own| *own < sum).map(|own| own.to_string())
     };
     let requests = own.at("requests");
-    for (name, sum) in of_containers(whole, "requests") {
+    for (name, sum) in of_containers(whole, Side::Requests) {
         if let Some(shown) = smaller(&name, &requests, sum) {
             let detail = format!("must be greater than or equal to aggregate container requests of {sum}");
             errors.push(Error::invalid(&requests.path.key(&name), shown, detail));
         }
     }
     let limits = own.at("limits");
-    for (name, sum) in of_containers(whole, "limits").into_iter().filter(|(name, _)| is_huge_page(name)) {
+    for (name, sum) in of_containers(whole, Side::Limits).into_iter().filter(|(name, _)| is_huge_page(name)) {
         if let Some(shown) = smaller(&name, &limits, sum) {
             let detail = format!("must be greater than or equal to aggregate container limits of {sum}");
             errors.push(Error::invalid(&limits.path.key(&name), shown, detail));

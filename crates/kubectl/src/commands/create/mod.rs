@@ -17,7 +17,7 @@ use crate::discovery::Resource;
 use crate::failure::Failure;
 use crate::flags::{self, dry_run, dry_run_of, files, on, output, recursive, rest, validate, value, values};
 use crate::manifest::{self, Document};
-use crate::print::{omit_managed_fields, show};
+use crate::print::{omit_managed_fields, order, show};
 use crate::selection::with_query;
 use crate::session::{JSON, Session};
 
@@ -102,7 +102,7 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     }
     dry_run_of(matches)?;
     let strict = !matches!(value(matches, "validate"), Some("false" | "ignore"));
-    let documents = manifest::read(&names, on(matches, "recursive"), strict)?;
+    let documents = manifest::read(&names, on(matches, "recursive"), strict).await?;
     if documents.is_empty() {
         return Err(Failure::message("no objects passed to create"));
     }
@@ -123,7 +123,8 @@ async fn of_document(
     if !namespace.is_empty() {
         document.object["metadata"]["namespace"] = Value::from(namespace.as_str());
     }
-    one(session, matches, &resource, &namespace, &document.object).await.map_err(|f| match f {
+    let show = |object: &Value, output: &str| show(object, output, false);
+    one(session, matches, &resource, &namespace, &document.object, show).await.map_err(|f| match f {
         refused @ Failure::Refused(_) => refused.when("creating", &document.source),
         other => other,
     })
@@ -144,7 +145,11 @@ async fn of_flags(session: &Session, path: &str, kind: &str, matches: &ArgMatche
     if resource.namespaced && session.namespace_given {
         made.object["metadata"]["namespace"] = Value::from(namespace);
     }
-    one(session, matches, &resource, namespace, &made.object).await.map_err(|failure| match failure {
+    let show = |object: &Value, output: &str| match output {
+        "json" => Ok(order::typed(object)),
+        _ => show(object, output, false),
+    };
+    one(session, matches, &resource, namespace, &made.object, show).await.map_err(|failure| match failure {
         refused @ Failure::Refused(_) if made.refused.is_empty() => refused,
         refused @ Failure::Refused(_) => Failure::message(format!("{}{refused}", made.refused)),
         other => other,
@@ -157,13 +162,14 @@ async fn one(
     resource: &Resource,
     namespace: &str,
     object: &Value,
+    show: impl Fn(&Value, &str) -> Result<String, Failure>,
 ) -> Result<(), Failure> {
     let dry_run = dry_run_of(matches)?;
     let created = match dry_run {
         "client" => object.clone(),
         _ => post(session, resource, namespace, object, dry_run == "server", value(matches, "validate")).await?,
     };
-    done(resource, &created, "created", dry_run, value(matches, "output").unwrap_or(""))
+    shown(resource, &created, "created", dry_run, value(matches, "output").unwrap_or(""), show)
 }
 
 /// Creates an object.
@@ -188,6 +194,17 @@ pub async fn post(
 
 /// Prints what was done to an object: `deployment.apps/web created`, or the object with `-o`.
 pub fn done(resource: &Resource, object: &Value, word: &str, dry_run: &str, output: &str) -> Result<(), Failure> {
+    shown(resource, object, word, dry_run, output, |object, output| show(object, output, false))
+}
+
+fn shown(
+    resource: &Resource,
+    object: &Value,
+    word: &str,
+    dry_run: &str,
+    output: &str,
+    show: impl Fn(&Value, &str) -> Result<String, Failure>,
+) -> Result<(), Failure> {
     let name = object["metadata"]["name"].as_str().unwrap_or("");
     let suffix = match dry_run {
         "client" => " (dry run)",
@@ -200,7 +217,7 @@ pub fn done(resource: &Resource, object: &Value, word: &str, dry_run: &str, outp
         output => {
             let mut object = object.clone();
             omit_managed_fields(&mut object, output);
-            print!("{}", show(&object, output, false)?);
+            print!("{}", show(&object, output)?);
         }
     }
     Ok(())

@@ -6,9 +6,10 @@ mod watch;
 
 use clap::{ArgMatches, Command};
 use futures::FutureExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Member;
+use crate::discovery::Resource;
 use crate::failure::Failure;
 use crate::flags::{files, number, on, recursive, rest, several, switch, text, value, values};
 pub use crate::print::show;
@@ -38,6 +39,7 @@ fn command() -> Command {
         .arg(text("raw", "Path on the server whose answer is printed"))
         .arg(number("chunk-size", "Objects in one answer").default_value("500"))
         .arg(switch("output-watch-events", false, "The kind of each change before it"))
+        .arg(text("subresource", "The part of an object that is meant, for example status or scale"))
         .arg(switch("server-print", true, "Tables as the server makes them"))
         .arg(switch("no-headers", false, "Without the line of headers"))
         .arg(switch("show-labels", false, "Labels as the last column"))
@@ -70,8 +72,17 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     if on(matches, "output-watch-events") && !watch {
         return Err(Failure::message("--output-watch-events option can only be used with --watch or --watch-only"));
     }
-    let targets = selection::of_command(session, matches, &words).await?;
+    let mut targets = selection::of_command(session, matches, &words).await?;
     let query = selection::query(matches);
+    if let Some(part) = value(matches, "subresource").filter(|part| !part.is_empty()) {
+        for target in &mut targets {
+            let Some(name) = &target.name else {
+                return Err(Failure::message("subresource cannot be used when bulk resources are specified"));
+            };
+            // It has its place below the object.
+            target.name = Some(format!("{name}/{part}"));
+        }
+    }
     if watch {
         return watch::run(session, matches, &targets, &query).await;
     }
@@ -119,7 +130,7 @@ async fn objects(
     }
     if output == "name" {
         for (resource, object) in &found {
-            println!("{}/{}", resource.label(), object["metadata"]["name"].as_str().unwrap_or(""));
+            println!("{}/{}", label(resource, object), object["metadata"]["name"].as_str().unwrap_or(""));
         }
         return Failure::collect(failures);
     }
@@ -132,4 +143,14 @@ async fn objects(
     };
     print!("{}", show(&root, output, on(matches, "no-headers"))?);
     Failure::collect(failures)
+}
+
+/// What a subresource gives may be of another kind than its object.
+fn label(resource: &Resource, object: &Value) -> String {
+    let text = |field: &str| object[field].as_str().unwrap_or("");
+    if text("kind") == resource.kind {
+        return resource.label();
+    }
+    let kind = text("kind").to_lowercase();
+    text("apiVersion").split_once('/').map_or(kind.clone(), |(group, _)| format!("{kind}.{group}"))
 }

@@ -1,15 +1,16 @@
 //! `kubectl get` as tables, which the server makes.
 
 use clap::ArgMatches;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{TABLE, form, sort};
+use crate::describe::since;
 use crate::discovery::Resource;
 use crate::failure::Failure;
 use crate::flags::{number_of, on, value};
 use crate::print::{Tables, Tabs};
 use crate::selection::{self, Query, Target};
-use crate::session::Session;
+use crate::session::{JSON, Session};
 
 /// One type's rows.
 struct Group {
@@ -70,8 +71,29 @@ fn text(group: &Group, form: &Tables, with_kind: bool) -> String {
     tabs.flush()
 }
 
+/// The table that can be made of any objects (upstream: `printers.TablePrinter`).
+fn plain(objects: Vec<Value>) -> Value {
+    let row = |object: Value| {
+        let metadata = &object["metadata"];
+        json!({"cells": [metadata["name"], since(&metadata["creationTimestamp"])], "object": object})
+    };
+    let columns = json!([{"name": "Name", "format": "name"}, {"name": "Age"}]);
+    json!({"columnDefinitions": columns, "rows": objects.into_iter().map(row).collect::<Vec<_>>()})
+}
+
 /// The table of a target, in as many parts as the server gives.
 async fn read(session: &Session, matches: &ArgMatches, target: &Target, query: &Query) -> Result<Vec<Value>, Failure> {
+    if !on(matches, "server-print") {
+        let objects = match target.name {
+            Some(_) => vec![selection::named(session, target, JSON).await?],
+            None => selection::list(session, target, query).await?,
+        };
+        let mut table = plain(objects);
+        if let Some(path) = value(matches, "sort-by").filter(|s| !s.is_empty()) {
+            sort::rows(&mut table, path);
+        }
+        return Ok(vec![table]);
+    }
     if target.name.is_some() {
         return Ok(vec![selection::named(session, target, TABLE).await?]);
     }

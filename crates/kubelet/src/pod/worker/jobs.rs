@@ -12,6 +12,7 @@ use crate::pod::decide::Step;
 use crate::pod::observed::{Job, Observed};
 use crate::pod::outcome::{self, RETRY};
 use crate::pod::resize;
+use crate::pod::stop::Turn;
 use crate::pod::work::{Desk, Outcome};
 use crate::spec;
 
@@ -65,7 +66,9 @@ impl Worker {
             }
             Step::Start { container, attempt } => {
                 let job = go(Job::Start, 0);
-                outcome::restarting(&mut self.memory, &container, observed.current(&container));
+                let image = spec::container(pod, &container).and_then(|c| c.image).unwrap_or_default();
+                let before = observed.current(&container);
+                outcome::restarting(&mut self.memory, &container, &image, before, Timestamp::now());
                 let sandbox = observed.sandbox.as_ref().map_or(0, |s| s.config.attempt);
                 let volumes = self.volumes.clone();
                 let history = self.memory.containers.get(&container).map(|m| History {
@@ -79,10 +82,11 @@ impl Worker {
                     (job, desk.start(container, attempt, sandbox, sources, volumes, history).await)
                 });
             }
-            Step::Stop { id, container, grace, message } => {
+            Step::Stop { id, container, grace, message, after } => {
                 self.memory.containers.entry(container.clone()).or_default().stopped.clone_from(&id);
                 let job = go(Job::Stop(id.clone()), grace);
-                self.jobs.spawn(async move { (job, desk.stop(id, container, grace, message).await) });
+                let turn = Turn { after, running: self.running.subscribe() };
+                self.jobs.spawn(async move { (job, desk.stop(id, container, grace, message, turn).await) });
             }
             Step::Clean { ids } => {
                 let job = go(Job::Clean, 0);

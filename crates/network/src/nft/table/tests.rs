@@ -7,7 +7,9 @@ use nix::sched::{CloneFlags, unshare};
 use super::*;
 use crate::nft::{Base, Elements, Family, Field, Hook, Rule, Says, Set, SharedChain, Value, Verdict};
 
-const TEST: TableName = TableName { family: Family::Ipv4, name: "test" };
+fn test_table() -> TableName {
+    TableName { family: Family::Ipv4, name: "test".to_owned() }
+}
 
 /// A plan: an address in the one set, and whether there is something that no kernel takes.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,10 +21,13 @@ struct Plan {
 struct Addresses;
 
 impl Layout for Addresses {
-    const TABLE: TableName = TEST;
     type Owner = u32;
     type Plan = Plan;
     type Shared = u8;
+
+    fn table(&self) -> TableName {
+        test_table()
+    }
 
     fn base(&self) -> Base {
         let hook = Hook { kind: "filter", number: 1, priority: 0 };
@@ -59,7 +64,7 @@ fn spoiled(address: u8) -> Option<Plan> {
 
 /// Whether an element is there: one that is cannot be made again.
 fn is_there(address: u8) -> bool {
-    let mut batch = Batch::new(TEST);
+    let mut batch = Batch::new(test_table());
     let mut elements = Elements::new();
     elements.insert((Cow::Borrowed("addresses"), vec![10, 0, 0, address], false), Value::Nothing);
     difference::added(&mut batch, &Elements::new(), &elements);
@@ -70,7 +75,7 @@ fn is_there(address: u8) -> bool {
         }
         other => {
             other.expect("taken");
-            let mut undo = Batch::new(TEST);
+            let mut undo = Batch::new(test_table());
             difference::lists(&mut undo, Message::DeleteElement, elements.keys().map(|p| (p, Value::Nothing)));
             Connection::open().expect("netlink").send(&mut undo).expect("undone");
             false
@@ -139,7 +144,7 @@ fn a_table_that_somebody_else_removed_is_made_anew() {
     in_namespace(|| {
         let mut table = Table::new(Addresses);
         assert!(refused(table.change(vec![(1, plan(1)), (2, plan(2))])).is_empty());
-        assert!(remove(TEST).expect("removed"));
+        assert!(remove(test_table()).expect("removed"));
         assert_eq!(refused(table.change(vec![(3, plan(3))])), [3], "not twice in a moment");
         table.made = table.made.and_then(|at| at.checked_sub(ANEW_AFTER * 2));
         assert!(refused(table.change(vec![(3, plan(3))])).is_empty());

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 fn config() -> Config {
     Config {
         node: "n1".to_owned(),
+        names: crate::Names::first(),
         zone: "z1".to_owned(),
         addresses: vec![IpAddr::from([192, 0, 2, 1])],
         cluster_range: "10.244.0.0/16".parse().expect("range"),

@@ -11,6 +11,7 @@ fn config() -> Config {
     let own = |address: Option<[u8; 4]>, port| OwnPort { address: address.map(IpAddr::from), protocol: Protocol::Tcp, port };
     Config {
         node: "n1".to_owned(),
+        names: crate::Names::first(),
         zone: String::new(),
         addresses: vec![IpAddr::from([192, 0, 2, 1])],
         cluster_range: "10.244.0.0/16".parse().expect("range"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_RANGE, HeaderMap};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 
 use super::Trouble;
@@ -16,18 +16,20 @@ pub(in crate::image) struct Source {
     url: Url,
     /// The byte that it begins with, of the whole.
     pub(in crate::image) start: u64,
+    /// The host that it is from, by its place.
+    pub(in crate::image) host: usize,
     idle: Duration,
 }
 
 impl Source {
-    pub(super) fn new(response: Response, url: Url, from: u64, idle: Duration) -> Result<Self, Trouble> {
+    pub(super) fn new(response: Response, url: Url, from: u64, idle: Duration, host: usize) -> Result<Self, Trouble> {
         let start = match response.status() {
             StatusCode::PARTIAL_CONTENT => start_of(response.headers())
                 .filter(|start| *start <= from)
                 .ok_or_else(|| Trouble::Wrong(format!("{url}: a part that was not asked for")))?,
             _ => 0,
         };
-        Ok(Self { response, url, start, idle })
+        Ok(Self { response, url, start, host, idle })
     }
 
     /// The next bytes; `None` at the end.
@@ -88,13 +90,13 @@ struct Reason {
 }
 
 /// What an answer that is none says.
-pub(super) async fn refusal(response: Response, url: &Url, idle: Duration) -> Trouble {
+pub(super) async fn refusal(response: Response, method: &Method, url: &Url, idle: Duration) -> Trouble {
     let status = response.status();
     if status == StatusCode::NOT_FOUND {
         return Trouble::NotFound;
     }
     let denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let source = Source { response, url: url.clone(), start: 0, idle };
+    let source = Source { response, url: url.clone(), start: 0, host: 0, idle };
     let body = source.document("refusal", limits::REFUSAL, idle).await.unwrap_or_default();
     let said = said(&body);
     if denied {
@@ -102,7 +104,7 @@ pub(super) async fn refusal(response: Response, url: &Url, idle: Duration) -> Tr
         return Trouble::Denied(said);
     }
     let message = if said.is_empty() { said } else { format!(": {said}") };
-    Trouble::Status { url: url.to_string(), status, message }
+    Trouble::Status { method: method.clone(), url: url.to_string(), status, message }
 }
 
 /// The reasons in the body of a refusal.

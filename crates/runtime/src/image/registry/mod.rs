@@ -1,26 +1,43 @@
 //! A conversation with one registry about one repository (the OCI distribution specification).
 //!
-//! What the other side sends is bounded in bytes and in time. Credentials go to the registry and to where it says that
-//! its tokens are made; where it redirects to, they do not.
+//! What the other side sends is bounded in bytes and in time. A registry may have several hosts: mirrors, which are asked
+//! first, and its own. Credentials go to its own and to where that says that its tokens are made; to mirrors, and where
+//! hosts redirect to, they do not.
 
 mod answer;
+mod clients;
+#[cfg(test)]
+mod choices;
+mod duration;
+mod host;
+mod hosts;
+mod push;
+#[cfg(test)]
+mod pushes;
+#[cfg(test)]
+mod mirrors;
 #[cfg(test)]
 pub(super) mod moods;
+#[cfg(test)]
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod token;
 
-use std::sync::{Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::path::Path;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RANGE};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, RANGE};
+use reqwest::{Method, StatusCode};
 
 use super::Reference;
 use crate::Credentials;
 use crate::limits::{self, Waits};
 
 pub(super) use answer::Source;
+pub(super) use clients::Clients;
+pub(super) use push::{Content, Push};
+
+use host::Host;
 
 /// Kinds of manifests that are understood.
 const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
@@ -30,8 +47,10 @@ const MANIFESTS: &str = "application/vnd.oci.image.index.v1+json, application/vn
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Trouble {
     /// The registry cannot be reached, or says nothing.
-    #[error("failed to do request: Get \"{url}\": {why}")]
+    #[error("failed to do request: {method} \"{url}\": {why}")]
     Silent {
+        /// How, as Go words it.
+        method: &'static str,
         /// What was asked.
         url: String,
         /// What the system said.
@@ -50,8 +69,10 @@ pub(super) enum Trouble {
     #[error("pull access denied, repository does not exist or may require authorization: {0}")]
     Denied(String),
     /// Another answer than the one that was hoped for.
-    #[error("unexpected status from GET request to {url}: {status}{message}")]
+    #[error("unexpected status from {method} request to {url}: {status}{message}")]
     Status {
+        /// How.
+        method: Method,
         /// What was asked.
         url: String,
         /// The answer.
@@ -80,51 +101,11 @@ impl Trouble {
     }
 }
 
-/// The means of speaking to registries, as long as somebody does: trusted authorities take memory.
-#[derive(Debug, Default)]
-pub(super) struct Clients(Mutex<Weak<Client>>);
-
-impl Clients {
-    /// One for all that speak now.
-    pub(super) fn get(&self, waits: &Waits) -> Result<std::sync::Arc<Client>, Trouble> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = known.upgrade() {
-            return Ok(client);
-        }
-        let redirects = redirect::Policy::custom(|attempt| {
-            let from_tls = attempt.previous().iter().any(|url| url.scheme() == "https");
-            if attempt.previous().len() > limits::REDIRECTS {
-                attempt.error(format!("stopped after {} redirects", limits::REDIRECTS))
-            } else if from_tls && attempt.url().scheme() != "https" {
-                attempt.error("a redirect leads from https to http")
-            } else {
-                attempt.follow()
-            }
-        });
-        let client = Client::builder()
-            .user_agent(concat!("ironclad/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(waits.connect)
-            .redirect(redirects)
-            .referer(false)
-            .http1_max_headers(limits::HEADERS)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build()
-            .map_err(|e| Trouble::Local(answer::innermost(&e)))?;
-        let client = std::sync::Arc::new(client);
-        *known = std::sync::Arc::downgrade(&client);
-        Ok(client)
-    }
-}
-
 /// See the module.
 pub(super) struct Session {
-    client: std::sync::Arc<Client>,
     pub(super) waits: Waits,
-    /// `https://registry/v2/repository/`.
-    base: Url,
-    repository: String,
-    credentials: Option<Credentials>,
-    authorization: Mutex<Option<HeaderValue>>,
+    /// In the order in which they are asked.
+    hosts: Vec<Host>,
 }
 
 /// Reads what may stand in an answer (for [`crate::fuzzed`]).
@@ -138,82 +119,85 @@ pub(super) fn decode(data: &[u8]) {
     }
 }
 
-/// The host that serves a registry's name.
-fn host_of(domain: &str) -> &str {
-    if domain == "docker.io" { "registry-1.docker.io" } else { domain }
+/// What is asked for, for [`Session::get`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    /// What a tag stands for.
+    Tag,
+    /// What has a digest.
+    Content,
 }
 
 impl Session {
+    /// With the hosts that the configuration in `root` has for the registry.
     pub(super) fn new(
-        clients: &Clients, waits: Waits, reference: &Reference, credentials: Option<&Credentials>,
+        clients: &Clients, waits: Waits, root: Option<&Path>, reference: &Reference, credentials: Option<&Credentials>,
     ) -> Result<Self, Trouble> {
-        let scheme = if reference.is_loopback() { "http" } else { "https" };
-        let base = format!("{scheme}://{}/v2/{}/", host_of(&reference.domain), reference.path);
-        let base = Url::parse(&base).map_err(|e| Trouble::Wrong(format!("{base}: {e}")))?;
-        Ok(Self {
-            client: clients.get(&waits)?,
-            waits,
-            base,
-            repository: reference.path.clone(),
-            credentials: credentials.cloned(),
-            authorization: Mutex::default(),
-        })
+        let entries = hosts::of(root, &reference.domain).map_err(Trouble::Local)?;
+        let host = |entry| Host::new(entry, clients, waits, reference, credentials, "pull");
+        Ok(Self { waits, hosts: entries.into_iter().map(host).collect::<Result<_, _>>()? })
     }
 
     /// A manifest or index by tag or digest: its bytes, unverified.
     pub(super) async fn manifest(&self, reference: &str) -> Result<Vec<u8>, Trouble> {
-        let source = self.get(&format!("manifests/{reference}"), MANIFESTS, 0).await?;
+        let wants = if reference.contains(':') { Wants::Content } else { Wants::Tag };
+        let source = self.get(&format!("manifests/{reference}"), MANIFESTS, 0, wants).await?;
         source.document("manifest", limits::DOCUMENT, limits::STALL).await
     }
 
     /// A small blob: its bytes, unverified.
     pub(super) async fn document(&self, digest: &str) -> Result<Vec<u8>, Trouble> {
-        let source = self.get(&format!("blobs/{digest}"), "*/*", 0).await?;
+        let source = self.get(&format!("blobs/{digest}"), "*/*", 0, Wants::Content).await?;
         source.document("configuration", limits::DOCUMENT, limits::STALL).await
     }
 
     /// A blob from a byte on; a registry may begin before that.
     pub(super) async fn blob(&self, digest: &str, from: u64) -> Result<Source, Trouble> {
-        self.get(&format!("blobs/{digest}"), "*/*", from).await
+        self.get(&format!("blobs/{digest}"), "*/*", from, Wants::Content).await
     }
 
-    async fn get(&self, path: &str, accept: &'static str, from: u64) -> Result<Source, Trouble> {
-        let url = self.base.join(path).map_err(|e| Trouble::Wrong(format!("{path}: {e}")))?;
-        let mut asked = false;
-        loop {
-            let mut request = self.client.get(url.clone()).header(ACCEPT, accept);
-            if from > 0 {
-                request = request.header(RANGE, format!("bytes={from}-"));
-            }
-            if let Some(authorization) = self.authorization() {
-                request = request.header(AUTHORIZATION, authorization);
-            }
-            let response = self.send(request, &url).await?;
-            match response.status() {
-                // Only the registry itself is told who asks, and once.
-                StatusCode::UNAUTHORIZED if !asked && response.url().origin() == self.base.origin() => {
-                    asked = true;
-                    let authorization = token::authorize(self, response.headers()).await?;
-                    *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(authorization);
-                }
-                StatusCode::OK | StatusCode::PARTIAL_CONTENT => return Source::new(response, url, from, self.waits.idle),
-                StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => return Err(Trouble::Shorter(url.to_string())),
-                _ => return Err(answer::refusal(response, &url, self.waits.idle).await),
-            }
+    /// What a host has sent was of no use: others are asked before it.
+    pub(super) fn leave(&self, host: usize) {
+        if let Some(host) = self.hosts.get(host) {
+            host.leave();
         }
     }
 
-    fn authorization(&self) -> Option<HeaderValue> {
-        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Asks one host after the other. What the last one says counts: that is the registry itself.
+    async fn get(&self, path: &str, accept: &'static str, from: u64, wants: Wants) -> Result<Source, Trouble> {
+        let serves = |host: &Host| if wants == Wants::Tag { host.resolve } else { host.pull };
+        let (away, here): (Vec<usize>, Vec<usize>) =
+            (0..self.hosts.len()).filter(|at| serves(&self.hosts[*at])).partition(|at| self.hosts[*at].is_away());
+        let mut said = (usize::MAX, Trouble::NotFound);
+        for at in here.into_iter().chain(away) {
+            match self.get_from(at, path, accept, from).await {
+                Err(trouble @ Trouble::Shorter(_)) => return Err(trouble),
+                Err(trouble) => {
+                    if matches!(trouble, Trouble::Silent { .. }) {
+                        self.hosts[at].leave();
+                    }
+                    if said.0 == usize::MAX || at > said.0 {
+                        said = (at, trouble);
+                    }
+                }
+                found => return found,
+            }
+        }
+        Err(said.1)
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder, url: &Url) -> Result<Response, Trouble> {
-        let silent = |why: String| Trouble::Silent { url: url.to_string(), why };
-        match tokio::time::timeout(self.waits.head, request.send()).await {
-            Err(_) => Err(silent(format!("no answer within {:?}", self.waits.head))),
-            Ok(Err(e)) if e.is_redirect() => Err(Trouble::Wrong(format!("{url}: {}", answer::innermost(&e)))),
-            Ok(Err(e)) => Err(silent(answer::innermost(&e))),
-            Ok(Ok(response)) => Ok(response),
+    async fn get_from(&self, at: usize, path: &str, accept: &'static str, from: u64) -> Result<Source, Trouble> {
+        let host = &self.hosts[at];
+        let url = host.url(path)?;
+        let mut header = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+        if from > 0 {
+            header.insert(RANGE, HeaderValue::try_from(format!("bytes={from}-")).map_err(|e| Trouble::Local(e.to_string()))?);
+        }
+        let response = host.ask(&Method::GET, &url, header).await?;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Source::new(response, url, from, self.waits.idle, at),
+            StatusCode::RANGE_NOT_SATISFIABLE if from > 0 => Err(Trouble::Shorter(url.to_string())),
+            _ => Err(answer::refusal(response, &Method::GET, &url, self.waits.idle).await),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::image::manifest::{Descriptor, Manifest};
@@ -14,7 +14,9 @@ use crate::image::stage;
 /// What was asked.
 #[derive(Clone, Debug, Default)]
 pub(in crate::image) struct Asked {
+    pub method: String,
     pub path: String,
+    pub body: Vec<u8>,
     /// Names in small letters.
     pub headers: BTreeMap<String, String>,
 }
@@ -55,14 +57,26 @@ pub(in crate::image) struct Registry {
 
 impl Registry {
     pub(in crate::image) async fn start(mood: impl Fn(&Asked) -> Mood + Send + Sync + 'static) -> Self {
+        Self::over(None, mood).await
+    }
+
+    /// The same over TLS.
+    pub(in crate::image) async fn over(
+        tls: Option<tokio_rustls::TlsAcceptor>, mood: impl Fn(&Asked) -> Mood + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (asked, left) = (Arc::new(Mutex::default()), Arc::new(Notify::new()));
         let (mood, seen, gone) = (Arc::new(mood), asked.clone(), left.clone());
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let (mood, seen, gone) = (mood.clone(), seen.clone(), gone.clone());
-                tokio::spawn(async move { serve(socket, &*mood, &seen, &gone).await });
+                let (mood, seen, gone, tls) = (mood.clone(), seen.clone(), gone.clone(), tls.clone());
+                tokio::spawn(async move {
+                    match tls {
+                        Some(tls) => serve(tls.accept(socket).await.ok()?, &*mood, &seen, &gone).await,
+                        None => serve(socket, &*mood, &seen, &gone).await,
+                    }
+                });
             }
         });
         Self { address, asked, left }
@@ -74,7 +88,7 @@ impl Registry {
     }
 }
 
-async fn serve(socket: TcpStream, mood: &(dyn Fn(&Asked) -> Mood + Sync), seen: &Mutex<Vec<Asked>>, gone: &Notify) -> Option<()> {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(socket: S, mood: &(dyn Fn(&Asked) -> Mood + Sync), seen: &Mutex<Vec<Asked>>, gone: &Notify) -> Option<()> {
     let mut socket = BufReader::new(socket);
     loop {
         let mut asked = Asked::default();
@@ -82,19 +96,25 @@ async fn serve(socket: TcpStream, mood: &(dyn Fn(&Asked) -> Mood + Sync), seen: 
         while socket.read_line(&mut line).await.ok()? > 2 {
             match line.trim_end().split_once(": ") {
                 Some((name, value)) => drop(asked.headers.insert(name.to_lowercase(), value.to_owned())),
-                None => asked.path = line.split(' ').nth(1)?.to_owned(),
+                None => (asked.method, asked.path) = (line.split(' ').next()?.to_owned(), line.split(' ').nth(1)?.to_owned()),
             }
             line.clear();
         }
         if asked.path.is_empty() {
             return None;
         }
+        if let Some(length) = asked.headers.get("content-length") {
+            asked.body = vec![0; length.parse().ok()?];
+            socket.read_exact(&mut asked.body).await.ok()?;
+        }
         seen.lock().unwrap().push(asked.clone());
         match mood(&asked) {
             Mood::Answer(status, headers, body) => {
                 let head = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len());
                 socket.write_all(head.as_bytes()).await.ok()?;
-                socket.write_all(&body).await.ok()?;
+                if asked.method != "HEAD" {
+                    socket.write_all(&body).await.ok()?;
+                }
             }
             Mood::Bytes(bytes) => {
                 socket.write_all(&bytes).await.ok()?;
@@ -138,7 +158,8 @@ impl Made {
         if asked.path.contains("/manifests/") {
             return ok(&self.manifest);
         }
-        let wanted = asked.path.rsplit('/').next().unwrap_or_default();
+        let path = asked.path.split('?').next().unwrap_or_default();
+        let wanted = path.rsplit('/').next().unwrap_or_default();
         self.layers.iter().chain([&self.config]).find(|bytes| stage::digest(bytes) == wanted).map_or_else(none, |b| ok(b))
     }
 

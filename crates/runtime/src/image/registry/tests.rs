@@ -15,28 +15,28 @@ use crate::{Error, Image};
 /// Long for what comes, short for what never comes.
 const SHORT: Duration = Duration::from_millis(50);
 
-struct Node {
-    store: Store,
-    dir: tempfile::TempDir,
+pub(super) struct Node {
+    pub(super) store: Store,
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::waiting(|_| {})
     }
 
-    fn waiting(change: impl Fn(&mut Waits)) -> Self {
+    pub(super) fn waiting(change: impl Fn(&mut Waits)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut waits = Waits { pause: Duration::ZERO, ..Waits::default() };
         change(&mut waits);
-        Self { store: Store::open_with(dir.path().join("images"), waits).unwrap(), dir }
+        Self { store: Store::open_with(dir.path().join("images"), Some(dir.path().join("certs.d")), waits).unwrap(), dir }
     }
 
-    async fn pull(&self, registry: &Registry, name: &str) -> crate::Result<Image> {
+    pub(super) async fn pull(&self, registry: &Registry, name: &str) -> crate::Result<Image> {
         Ok(self.store.pull(&format!("{}/{name}", registry.address), None).await?.image)
     }
 
-    async fn fails(&self, registry: &Registry) -> String {
+    pub(super) async fn fails(&self, registry: &Registry) -> String {
         match self.pull(registry, "a:1").await.unwrap_err() {
             Error::Image { reason: "ErrImagePull", message } => message,
             other => panic!("{other:?}"),
@@ -71,7 +71,7 @@ impl Node {
     /// What blobs of one repository are asked for with.
     async fn order(&self, registry: &Registry, repository: &str) -> Arc<Order> {
         let reference = Reference::parse(&format!("{}/{repository}", registry.address)).unwrap();
-        let session = Session::new(self.store.clients(), self.store.waits(), &reference, None).unwrap();
+        let session = Session::new(self.store.clients(), self.store.waits(), None, &reference, None).unwrap();
         let (host, repository) = (reference.domain.clone(), reference.path.clone());
         let turn = self.store.turns().take(&host).await;
         Arc::new(Order { host, session, credentials: None, repository, ear: turn.ear() })
@@ -263,10 +263,10 @@ async fn tokens_are_asked_for_once_and_bounded() {
 #[tokio::test]
 async fn a_password_does_not_go_over_an_open_line() {
     let reference = Reference::parse("example.com/a").unwrap();
-    let session = Session::new(&Clients::default(), Waits::default(), &reference, None).unwrap();
+    let session = Session::new(&Clients::default(), Waits::default(), None, &reference, None).unwrap();
     let challenge = HeaderValue::from_static("Bearer realm=\"http://example.com/token\"");
     let refusal = [(reqwest::header::WWW_AUTHENTICATE, challenge)].into_iter().collect();
-    let error = token::authorize(&session, &refusal).await.unwrap_err().to_string();
+    let error = token::authorize(&session.hosts[0], &refusal).await.unwrap_err().to_string();
     assert_eq!(error, "realm \"http://example.com/token\": not https");
 }
 

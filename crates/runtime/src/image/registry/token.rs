@@ -2,12 +2,13 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::Url;
+use reqwest::{Method, Url};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use serde::Deserialize;
 
 use super::answer::{self, Source};
-use super::{Session, Trouble};
+use super::host::{Host, send};
+use super::Trouble;
 use crate::{Credentials, limits};
 
 /// Challenges that are looked at.
@@ -50,11 +51,11 @@ pub(super) fn challenges(header: &str) -> Vec<Challenge> {
 }
 
 /// The header that answers the challenges of a refusal.
-pub(super) async fn authorize(session: &Session, refusal: &HeaderMap) -> Result<HeaderValue, Trouble> {
+pub(super) async fn authorize(host: &Host, refusal: &HeaderMap) -> Result<HeaderValue, Trouble> {
     let texts = refusal.get_all(WWW_AUTHENTICATE).iter().take(CHALLENGES).filter_map(|value| value.to_str().ok());
     for challenge in texts.flat_map(challenges) {
-        match (challenge, &session.credentials) {
-            (Challenge::Bearer { realm, service }, _) => return token(session, &realm, service).await,
+        match (challenge, &host.credentials) {
+            (Challenge::Bearer { realm, service }, _) => return token(host, &realm, service).await,
             (Challenge::Basic, Some(credentials)) => return basic(credentials),
             (Challenge::Basic, None) => {}
         }
@@ -74,27 +75,27 @@ fn secret(text: String) -> Result<HeaderValue, Trouble> {
     Ok(value)
 }
 
-async fn token(session: &Session, realm: &str, service: Option<String>) -> Result<HeaderValue, Trouble> {
+async fn token(host: &Host, realm: &str, service: Option<String>) -> Result<HeaderValue, Trouble> {
     let wrong = |why: &dyn std::fmt::Display| Trouble::Wrong(format!("realm {:?}: {why}", answer::told(realm)));
     let mut url = Url::parse(realm).map_err(|e| wrong(&e))?;
     // A registry that is spoken to in the open is on this machine, and so may be what makes its tokens.
-    if url.scheme() != "https" && !(url.scheme() == "http" && session.base.scheme() == "http") {
+    if url.scheme() != "https" && !(url.scheme() == "http" && host.base.scheme() == "http") {
         return Err(wrong(&"not https"));
     }
     if let Some(service) = service {
         url.query_pairs_mut().append_pair("service", &service);
     }
-    url.query_pairs_mut().append_pair("scope", &format!("repository:{}:pull", session.repository));
-    let mut request = session.client.get(url.clone());
-    if let Some(credentials) = &session.credentials {
+    url.query_pairs_mut().append_pair("scope", &format!("repository:{}:{}", host.repository, host.actions));
+    let mut request = host.client.get(url.clone());
+    if let Some(credentials) = &host.credentials {
         request = request.header(AUTHORIZATION, basic(credentials)?);
     }
-    let response = session.send(request, &url).await?;
+    let response = send(request, &url, &host.waits, "GET").await?;
     if !response.status().is_success() {
-        let trouble = answer::refusal(response, &url, session.waits.idle).await;
+        let trouble = answer::refusal(response, &Method::GET, &url, host.waits.idle).await;
         return Err(if trouble.passes() { trouble } else { Trouble::Denied(format!("authorization failed: {trouble}")) });
     }
-    let source = Source::new(response, url, 0, session.waits.idle)?;
+    let source = Source::new(response, url, 0, host.waits.idle, 0)?;
     let body = source.document("answer of the token server", limits::TOKEN, limits::STALL).await?;
     found(&body)
 }
