@@ -38,6 +38,18 @@ pub fn upstream(root: &Path) -> Result<PathBuf> {
     Ok(paths?[0].parent().context("the directory of upstream's programs")?.to_owned())
 }
 
+/// Where the cluster test's images are, assembled here: the namespace has no way to Debian's packages.
+fn images(root: &Path) -> Result<PathBuf> {
+    let script = root.join("tests/cluster/images.sh");
+    let made = upstream::cache()?.join("bench-images");
+    let is_fresh = || Some(made.join("nginx.tar").metadata().ok()?.modified().ok()? >= script.metadata().ok()?.modified().ok()?);
+    if is_fresh() != Some(true) {
+        std::fs::create_dir_all(&made)?;
+        succeed(Command::new("bash").arg(&script).arg(&made).stdout(std::process::Stdio::null()))?;
+    }
+    Ok(made)
+}
+
 /// The benchmark, built and ready to start in a namespace of its own.
 fn prepare(root: &Path) -> Result<Command> {
     let mut build = Command::new("cargo");
@@ -52,5 +64,6 @@ fn prepare(root: &Path) -> Result<Command> {
     bench.arg("--ironclad").arg(binary(root, "release", "ironclad")?).arg("--history");
     // Figures are of one machine: the last ones stay in its cache.
     bench.arg(upstream::cache()?.join("bench.json"));
+    bench.env("IRONCLAD_IMAGES", images(root)?);
     Ok(bench)
 }

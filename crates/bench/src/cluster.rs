@@ -39,8 +39,13 @@ impl Cluster {
 
     /// Runs `up` with flags to its end.
     pub fn launch(&self, flags: &[&str]) -> Result<()> {
-        let output = self.command("up", flags).output()?;
-        ensure!(output.status.success(), "up failed: {}", String::from_utf8_lossy(&output.stderr));
+        self.run("up", flags)
+    }
+
+    /// Runs one of the program's commands to its end.
+    pub fn run(&self, verb: &str, arguments: &[&str]) -> Result<()> {
+        let output = self.command(verb, arguments).output()?;
+        ensure!(output.status.success(), "{verb} failed: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
     }
 

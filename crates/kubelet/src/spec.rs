@@ -3,6 +3,8 @@
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus, SecurityContext};
 use meta::Quantity;
 
+pub use pod::life::is_terminal;
+
 static NO_SPEC: std::sync::LazyLock<PodSpec> = std::sync::LazyLock::new(PodSpec::default);
 static NO_STATUS: std::sync::LazyLock<PodStatus> = std::sync::LazyLock::new(PodStatus::default);
 
@@ -89,11 +91,6 @@ pub fn is_critical(pod: &Pod) -> bool {
 /// Whether the pod shares the network of its node.
 pub fn host_network(pod: &Pod) -> bool {
     of(pod).host_network == Some(true)
-}
-
-/// Whether the API says that the pod has ended.
-pub fn is_terminal(pod: &Pod) -> bool {
-    matches!(status(pod).phase.as_deref(), Some("Succeeded" | "Failed"))
 }
 
 /// The policy that holds for a container when no rule of its own applies.

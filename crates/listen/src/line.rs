@@ -1,6 +1,5 @@
 //! What is known of one connection while it lasts, and how long it may.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -38,14 +37,14 @@ struct State {
     idle: Instant,
     /// When the head of the next request began to come.
     head: Option<Instant>,
-    /// Answers, and when the next part of each was asked for last.
-    answers: BTreeMap<u64, Instant>,
+    /// Answers, and when the next part of each was asked for last: one, or as many as there are streams.
+    answers: Vec<(u64, Instant)>,
 }
 
 impl State {
     /// When the connection has to be closed unless something changes; if there is no such time, when to look again.
     fn deadline(&self, now: Instant) -> (Instant, bool) {
-        if let Some(oldest) = self.answers.values().min() {
+        if let Some(oldest) = self.answers.iter().map(|(_, asked)| asked).min() {
             return (*oldest + STALL, true);
         }
         if self.busy > 0 {
@@ -60,7 +59,7 @@ impl State {
 impl Line {
     /// A connection that begins now.
     pub(crate) fn new(address: IpAddr) -> Self {
-        let state = State { streams: false, busy: 0, served: 0, idle: Instant::now(), head: None, answers: BTreeMap::new() };
+        let state = State { streams: false, busy: 0, served: 0, idle: Instant::now(), head: None, answers: Vec::new() };
         Line {
             address,
             known: AtomicBool::new(false),
@@ -132,7 +131,11 @@ impl Line {
 
     /// The client is to take (more of) an answer.
     pub(crate) fn offer(&self, number: u64) {
-        self.lock().answers.insert(number, Instant::now());
+        let (now, mut state) = (Instant::now(), self.lock());
+        match state.answers.iter_mut().find(|(answer, _)| *answer == number) {
+            Some((_, asked)) => *asked = now,
+            None => state.answers.push((number, now)),
+        }
     }
 
     /// An answer of several parts has begun: who takes it is watched more closely.
@@ -143,7 +146,7 @@ impl Line {
     /// An answer was taken, or given up.
     pub(crate) fn end(&self, number: u64) {
         let mut state = self.lock();
-        state.answers.remove(&number);
+        state.answers.retain(|(answer, _)| *answer != number);
         state.busy -= 1;
         if state.busy == 0 {
             state.idle = Instant::now();

@@ -46,7 +46,7 @@ impl State {
     pub(crate) fn pod_changed(&mut self, change: &Change<Pod>, now: Instant) {
         let key = client::informer::key_of(change.latest().as_ref());
         match &change.new {
-            Some(pod) if !terminal(pod) => self.pod_is(&key, pod, change.old.as_deref(), now),
+            Some(pod) if !pod::life::is_terminal(pod) => self.pod_is(&key, pod, change.old.as_deref(), now),
             _ => {
                 let nominated = self.forget(&key).is_some();
                 let old_node = change.old.as_deref().and_then(node_of);
@@ -244,10 +244,6 @@ fn node_of(pod: &Pod) -> Option<&str> {
 
 fn nominated_in(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.nominated_node_name.as_deref().filter(|n| !n.is_empty())
-}
-
-fn terminal(pod: &Pod) -> bool {
-    matches!(pod.status.as_ref().and_then(|s| s.phase.as_deref()), Some("Succeeded" | "Failed"))
 }
 
 fn waits_for_us(pod: &Pod) -> bool {

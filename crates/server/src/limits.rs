@@ -12,6 +12,8 @@ pub const BYTES: usize = 256 << 20;
 pub const BODY_LEAST: usize = 16 << 10;
 /// The longest that the beginning of a watch holds a seat.
 pub const WATCH_BEGINS: Duration = Duration::from_secs(30);
+/// Answers up to this size, in bytes, do not keep their turn until they were taken.
+pub const ANSWER_SMALL: u64 = 8 << 10;
 /// Answers from this size on count, in bytes.
 pub const ANSWER_COUNTED: usize = 64 << 10;
 /// The longest that a body may take to come, from the moment when it is waited for.

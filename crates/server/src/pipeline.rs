@@ -12,6 +12,7 @@ use futures::FutureExt;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 use http::{Request, Response, request};
 use jiff::Timestamp;
+use kinds::Descriptor;
 use listen::{Endless, Line};
 use meta::{Attributes, Reason, Status, User};
 use tracing::{Instrument, debug_span};
@@ -60,8 +61,9 @@ pub async fn serve(state: &Arc<State>, mut request: Request<Body>, caller: &Call
     }
     let refusal = |status: &Status| answer::status(negotiate::output_of_status(accept.as_ref()), status);
     let mut route = Route::default();
-    let line = pass(state, request, caller, &mut route);
-    let result = AssertUnwindSafe(line.instrument(debug_span!("serve"))).catch_unwind().await;
+    // In a place of its own: what is wrapped around it moves a pointer, not all that a request may need on its way.
+    let line = pass(state, request, caller, &mut route).instrument(debug_span!("serve")).boxed();
+    let result = AssertUnwindSafe(line).catch_unwind().await;
     let mut response = match result {
         Ok(Ok(response)) => response,
         Ok(Err(status)) => refusal(&status),
@@ -74,7 +76,7 @@ pub async fn serve(state: &Arc<State>, mut request: Request<Body>, caller: &Call
         }
     };
     if pretty {
-        response = pretty::print(response).await;
+        response = pretty::print(response).boxed().await;
     }
     finish(state, &route, started.elapsed(), &mut response);
     response
@@ -89,6 +91,7 @@ async fn pass(
 ) -> Result<Response<Body>, Status> {
     let (head, body) = request.into_parts();
     *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), head.uri.query()))?;
+    route.kind = kind(state, &route.attributes);
     route.attributes.user = authenticate(state, &head, caller).instrument(debug_span!("authenticate")).await?;
     let turn = match enter(state, route).instrument(debug_span!("flow control")).await {
         Ok(turn) => turn,
@@ -106,6 +109,11 @@ async fn pass(
     let answered = tokio::time::timeout_at(end, verb).await.unwrap_or_else(|_| Err(timed_out()));
     // Who is refused gives the seat back at once; an answer keeps it until the client has taken it.
     answered.map(|response| outlet::attach(response, turn))
+}
+
+/// The kind that the path names, if it is served.
+fn kind(state: &State, a: &Attributes) -> Option<Arc<Descriptor>> {
+    if a.is_resource() { state.registry.kind(&a.group, &a.version, &a.resource) } else { None }
 }
 
 /// Waits for the request's turn.
@@ -144,8 +152,7 @@ async fn authenticate(state: &State, head: &request::Parts, caller: &Caller) -> 
 /// Counts and logs the request, and marks the response with its id.
 fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<Body>) {
     let (a, code) = (&route.attributes, response.status().as_u16());
-    let kind = if a.is_resource() { state.registry.kind(&a.group, &a.version, &a.resource) } else { None };
-    state.metrics.count(a, kind.is_some(), code, took);
+    state.metrics.count(a, route.kind.is_some(), code, took);
     if route.is_long_running() {
         response.extensions_mut().insert(Endless);
     }
@@ -156,7 +163,7 @@ fn finish(state: &State, route: &Route, took: Duration, response: &mut Response<
     }
     if route.forbidden {
         answer::no_sniff(response);
-    } else if let Some(text) = kind.as_ref().and_then(|kind| kind.rules.deprecated())
+    } else if let Some(text) = route.kind.as_ref().and_then(|kind| kind.rules.deprecated())
         // Upstream has no handler, which would warn, for a patch that it cannot read.
         && !(a.verb == "patch" && code == 415)
     {

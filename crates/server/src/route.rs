@@ -1,6 +1,9 @@
 //! What a path asks for (upstream: `apiserver/pkg/endpoints/request.RequestInfoFactory`).
 
+use std::sync::Arc;
+
 use http::Method;
+use kinds::Descriptor;
 use meta::selector::Fields;
 use meta::{Attributes, Status};
 use percent_encoding::percent_decode_str;
@@ -9,7 +12,7 @@ use crate::flow::Class;
 use crate::query::Query;
 
 /// A request as far as its first line tells.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Route {
     /// What the authorizer decides upon; the user is filled in later.
     pub attributes: Attributes,
@@ -17,6 +20,8 @@ pub struct Route {
     pub query: Query,
     /// What follows the subresource in the path, without a leading slash (`…/proxy/REST`).
     pub rest: String,
+    /// The kind that the path names, if it is served; filled in after the path was read.
+    pub kind: Option<Arc<Descriptor>>,
     /// Whether the authorizer refused it.
     pub forbidden: bool,
     /// How flow control classified it.
@@ -38,7 +43,6 @@ pub fn route(method: &Method, path: &str, query: Option<&str>) -> Result<Route, 
     let query = Query::parse(query.unwrap_or_default());
     let mut route = Route { query, ..Route::default() };
     route.attributes.path = path.to_owned();
-    route.attributes.verb = method.as_str().to_ascii_lowercase();
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     let below = match parts.as_slice() {
         ["api", version, below @ ..] if !below.is_empty() => {
@@ -50,7 +54,10 @@ pub fn route(method: &Method, path: &str, query: Option<&str>) -> Result<Route, 
             route.attributes.version = decoded(version);
             below
         }
-        _ => return Ok(route),
+        _ => {
+            route.attributes.verb = method.as_str().to_ascii_lowercase();
+            return Ok(route);
+        }
     };
     resource(&mut route, method, below)?;
     Ok(route)

@@ -4,6 +4,7 @@ mod api;
 mod idle;
 mod overload;
 mod pod;
+mod pods;
 mod scheduler;
 mod services;
 mod up;
@@ -47,7 +48,7 @@ pub struct Group {
 }
 
 /// Every group.
-pub const ALL: &[Group] = &[up::GROUP, idle::GROUP, pod::GROUP, api::GROUP, overload::GROUP, services::GROUP, scheduler::GROUP];
+pub const ALL: &[Group] = &[up::GROUP, idle::GROUP, pod::GROUP, pods::GROUP, api::GROUP, overload::GROUP, services::GROUP, scheduler::GROUP];
 
 pub(crate) const fn at_most(name: &'static str, unit: &'static str, goal: f64) -> Figure {
     Figure { name, unit, goal: Goal::AtMost(goal) }

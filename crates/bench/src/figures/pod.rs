@@ -14,7 +14,7 @@ const PODS: usize = 20;
 const IMAGE: &str = "ironclad.local/demo:v1";
 
 pub(super) const GROUP: Group = Group {
-    figures: &[at_most("pod.running_p50_ms", "ms", 150.0)],
+    figures: &[at_most("pod.running_p50_ms", "ms", 50.0)],
     measure: |program| Box::pin(measure(program)),
 };
 

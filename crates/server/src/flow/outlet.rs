@@ -35,11 +35,13 @@ pub struct Outlet {
 pub fn attach(response: Response<Body>, turn: Arc<Turn>) -> Response<Body> {
     let streamed = response.extensions().get::<Streamed>().is_some();
     response.map(|inner| {
-        if inner.is_end_stream() {
+        let hint = inner.size_hint();
+        // A small answer is handed over in one piece: its connection has it before anybody else could run.
+        if inner.is_end_stream() || hint.exact().is_some_and(|bytes| bytes <= limits::ANSWER_SMALL) {
             turn.end();
             return inner;
         }
-        let bytes = inner.size_hint().lower() as usize;
+        let bytes = hint.lower() as usize;
         let share = (!streamed && bytes >= limits::ANSWER_COUNTED).then(|| {
             let mut share = turn.share();
             share.add(bytes);

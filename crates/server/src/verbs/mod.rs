@@ -71,7 +71,7 @@ pub async fn run(ask: Ask<'_>) -> Result<Response<Body>, Status> {
     if !a.is_resource() {
         return paths::run(ask).await;
     }
-    let Some(kind) = ask.state.registry.kind(&a.group, &a.version, &a.resource) else {
+    let Some(kind) = ask.route.kind.clone() else {
         let served =
             ask.state.registry.kinds().iter().any(|k| *k.gvk.group == *a.group && *k.gvk.version == *a.version);
         return if served { Err(no_resource()) } else { Ok(answer::page_not_found()) };
