@@ -20,6 +20,7 @@ pub mod queues;
 pub mod report;
 pub mod retry;
 pub mod schema;
+mod subjects;
 mod table;
 pub mod tally;
 pub mod timing;

@@ -1,10 +1,9 @@
 //! Which flow a request belongs to (upstream: `flowcontrol/rule.go`): flow schemas, read once and asked without
 //! allocating.
 
-use auth::identity;
 use http::HeaderValue;
 use kinds::view::View;
-use meta::{Attributes, Object, User};
+use meta::{Attributes, Object};
 
 /// What tells the flows of a schema apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,9 +16,9 @@ pub enum Distinguisher {
     Namespace,
 }
 
-/// Whom a rule is about.
+/// Whom a rule is about; `*` is every name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Subject {
+pub(super) enum Subject {
     User(String),
     Group(String),
     /// Namespace and name.
@@ -95,9 +94,14 @@ impl FlowSchema {
         }
     }
 
-    /// Whether a request is one of its.
-    pub fn matches(&self, a: &Attributes) -> bool {
-        self.rules.iter().any(|rule| rule.matches(a))
+    /// Whom its rules are about, rule by rule.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = (usize, &Subject)> {
+        self.rules.iter().enumerate().flat_map(|(at, rule)| rule.subjects.iter().map(move |subject| (at, subject)))
+    }
+
+    /// Whether one of its rules is about what is asked for; about whom is another question.
+    pub(super) fn covers(&self, rule: usize, a: &Attributes) -> bool {
+        self.rules.get(rule).is_some_and(|rule| rule.covers(a))
     }
 
     /// The name of the request's flow within the schema.
@@ -120,13 +124,13 @@ impl Rule {
         }
     }
 
-    fn matches(&self, a: &Attributes) -> bool {
-        self.subjects.iter().any(|subject| subject.is(&a.user))
-            && if a.is_resource() {
-                self.resources.iter().any(|rule| rule.matches(a))
-            } else {
-                self.paths.iter().any(|rule| rule.matches(a))
-            }
+    /// Whether it is about what is asked for.
+    fn covers(&self, a: &Attributes) -> bool {
+        if a.is_resource() {
+            self.resources.iter().any(|rule| rule.matches(a))
+        } else {
+            self.paths.iter().any(|rule| rule.matches(a))
+        }
     }
 }
 
@@ -140,18 +144,6 @@ impl Subject {
                 Subject::Account(account.text("namespace").to_owned(), account.text("name").to_owned())
             }
             _ => Subject::Nobody,
-        }
-    }
-
-    fn is(&self, user: &User) -> bool {
-        match self {
-            Subject::User(name) => name == "*" || *name == user.name,
-            Subject::Group(name) => name == "*" || user.in_group(name),
-            Subject::Account(namespace, name) => {
-                let there = identity::split_service_account(&user.name);
-                there.is_some_and(|(ns, account)| ns == namespace && (name == "*" || name == account))
-            }
-            Subject::Nobody => false,
         }
     }
 }
@@ -221,8 +213,11 @@ fn below(rule: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::subjects::Subjects;
+    use auth::identity;
     use http::Method;
     use kinds::kinds::flowcontrol::bootstrap::{mandatory_schemas, suggested_schemas};
+    use meta::User;
 
     fn schema_of(user: User, method: Method, uri: &str) -> String {
         let (path, query) = uri.split_once('?').map_or((uri, None), |(p, q)| (p, Some(q)));
@@ -231,7 +226,8 @@ mod tests {
         let objects = mandatory_schemas().into_iter().chain(suggested_schemas());
         let mut schemas: Vec<FlowSchema> = objects.map(|object| FlowSchema::read(&object)).collect();
         schemas.sort_by(|a, b| (a.precedence, &a.name).cmp(&(b.precedence, &b.name)));
-        schemas.iter().find(|schema| schema.matches(&a)).map_or("none", |schema| &schema.name).to_owned()
+        let first = Subjects::new(schemas.iter()).first(&a, |at| &schemas[at]);
+        first.map_or("none", |at| &schemas[at].name).to_owned()
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::demand::Demand;
 use super::level::Level;
 use super::queues::Response;
 use super::schema::FlowSchema;
+use super::subjects::Subjects;
 use super::tally::Tally;
 
 /// A level with its place in the configuration.
@@ -53,6 +54,8 @@ pub struct Table {
     pub levels: Vec<Placed>,
     /// In the order in which they are asked.
     pub schemas: Vec<Flowing>,
+    /// Whom their rules are about.
+    subjects: Arc<Subjects>,
     /// Each schema there is, and whether its level is there.
     pub found: Vec<(String, bool)>,
     /// Deals the queues: nobody outside can tell who meets whom there.
@@ -81,7 +84,7 @@ impl Flowing {
 impl Table {
     /// The schema that a request belongs to; the last one, which takes everything, if none matches.
     pub fn classify(&self, a: &Attributes) -> Option<usize> {
-        let found = self.schemas.iter().position(|flowing| flowing.schema.matches(a));
+        let found = self.subjects.first(a, |at| &self.schemas[at].schema);
         found.or_else(|| self.schemas.len().checked_sub(1))
     }
 
@@ -110,7 +113,8 @@ impl Table {
             Some(Flowing { schema, level, tally })
         };
         let schemas: Vec<Flowing> = config.schemas.into_iter().filter_map(flowing).collect();
-        let mut table = Table { levels: placed, schemas, found: config.found, hasher: self.hasher.clone() };
+        let subjects = Arc::new(Subjects::new(schemas.iter().map(|flowing| &flowing.schema)));
+        let mut table = Table { levels: placed, schemas, subjects, found: config.found, hasher: self.hasher.clone() };
         for placed in &mut table.levels {
             placed.leaving = leaving.contains(&placed.spec) && !placed.wanted(levels);
         }

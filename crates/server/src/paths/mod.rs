@@ -45,7 +45,7 @@ pub const ALL: &[(&str, Handler)] = &[
 ];
 
 /// Answers a request for no resource.
-pub async fn run(ask: Ask<'_>) -> Result<Response<Body>, Status> {
+pub fn run(ask: &Ask<'_>) -> Result<Response<Body>, Status> {
     let path = match ask.route.attributes.path.trim_end_matches('/') {
         "" => "/",
         path => path,
@@ -57,6 +57,6 @@ pub async fn run(ask: Ask<'_>) -> Result<Response<Body>, Status> {
     match ALL.iter().find(|(pattern, _)| covers(pattern)) {
         None => Ok(answer::page_not_found()),
         Some(_) if !matches!(ask.head.method, Method::GET | Method::HEAD) => Err(verbs::no_method()),
-        Some((_, handler)) => handler(&ask),
+        Some((_, handler)) => handler(ask),
     }
 }

@@ -14,7 +14,7 @@ pub use create::{body, warned};
 use std::sync::Arc;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use http::{HeaderMap, Response};
 use kinds::Descriptor;
 use meta::{Attributes, Reason, Status};
@@ -23,8 +23,11 @@ use transport::Body;
 use crate::pipeline::Ask;
 use crate::{answer, connect, paths, reviews};
 
+/// An answer on its way.
+pub type Answering<'a> = BoxFuture<'a, Result<Response<Body>, Status>>;
+
 /// Answers a request for one kind.
-type Verb = for<'a> fn(Work<'a>) -> BoxFuture<'a, Result<Response<Body>, Status>>;
+type Verb = for<'a> fn(Work<'a>) -> Answering<'a>;
 
 /// Every verb.
 const ALL: &[(&str, Verb)] = &[
@@ -39,7 +42,6 @@ const ALL: &[(&str, Verb)] = &[
 ];
 
 /// A request for one kind.
-
 pub struct Work<'a> {
     /// The request.
     pub ask: Ask<'a>,
@@ -65,27 +67,31 @@ impl Work<'_> {
     }
 }
 
-/// Carries the request out.
-pub async fn run(ask: Ask<'_>) -> Result<Response<Body>, Status> {
+/// Carries the request out. What is decided at once is decided before anything is put aside for a future.
+pub fn run(ask: Ask<'_>) -> Answering<'_> {
+    begin(ask).unwrap_or_else(|status| ready(Err(status)).boxed())
+}
+
+fn begin(ask: Ask<'_>) -> Result<Answering<'_>, Status> {
     let a = &ask.route.attributes;
     if !a.is_resource() {
-        return paths::run(ask).await;
+        return Ok(ready(paths::run(&ask)).boxed());
     }
     let Some(kind) = ask.route.kind.clone() else {
         let served =
             ask.state.registry.kinds().iter().any(|k| *k.gvk.group == *a.group && *k.gvk.version == *a.version);
-        return if served { Err(no_resource()) } else { Ok(answer::page_not_found()) };
+        return if served { Err(no_resource()) } else { Ok(ready(Ok(answer::page_not_found())).boxed()) };
     };
     let work = Work { ask, kind };
     exists(&work)?;
     if let Some(connect) = connect::find(work.place()) {
-        return connect(work).await;
+        return Ok(connect(work));
     }
     if let Some(review) = reviews::find(work.place()) {
-        return reviews::run(work, review).boxed().await;
+        return Ok(reviews::run(work, review).boxed());
     }
     let verb = ALL.iter().find(|(name, _)| *name == work.attributes().verb).ok_or_else(no_method)?.1;
-    verb(work).await
+    Ok(verb(work))
 }
 
 /// Whether the path is one of the kind's, and takes the method.
