@@ -7,6 +7,8 @@
 pub mod plugins;
 mod refusal;
 
+use std::sync::{Mutex, PoisonError};
+
 use async_trait::async_trait;
 use meta::{Attributes, Gvk, Object, Status};
 
@@ -37,6 +39,24 @@ pub struct Request<'a> {
     pub old: Option<&'a Object>,
     /// Nothing will be stored.
     pub dry_run: bool,
+    /// What whoever asks is told besides the answer.
+    pub warnings: Warnings,
+}
+
+/// Warnings of one request, in order (upstream: `apiserver/pkg/warning`).
+#[derive(Debug, Default)]
+pub struct Warnings(Mutex<Vec<String>>);
+
+impl Request<'_> {
+    /// Tells whoever asks.
+    pub fn warn(&self, text: String) {
+        self.warnings.0.lock().unwrap_or_else(PoisonError::into_inner).push(text);
+    }
+
+    /// What was said, for whoever answers.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        std::mem::take(self.warnings.0.get_mut().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// One admission plug-in.

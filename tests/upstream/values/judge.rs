@@ -10,7 +10,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What upstream's reader says of each text: what it has read, or `refused` and why.
 pub fn verdicts(what: &str, texts: &[String]) -> Vec<String> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/upstream/values");
+    verdicts_of("values", what, texts)
+}
+
+/// The same of another module beside it.
+pub fn verdicts_of(module: &str, what: &str, texts: &[String]) -> Vec<String> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/upstream").join(module);
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(std::env::temp_dir, Into::into);
     // A name of its own: several tests build it at once.
     let program = target.join(format!("values-judge-{}-{what}", std::process::id()));
@@ -32,12 +37,23 @@ fn quoted(text: &str) -> String {
 
 /// Compares: with a fixed seed nothing may differ; what a fresh one finds is shown.
 pub fn compare(what: &str, count: usize, make: impl Fn(&mut Dice) -> String, ours: impl Fn(&str) -> Result<String, String>) {
+    compare_with("values", what, count, make, ours);
+}
+
+/// The same with another module beside it.
+pub fn compare_with(
+    module: &str,
+    what: &str,
+    count: usize,
+    make: impl Fn(&mut Dice) -> String,
+    ours: impl Fn(&str) -> Result<String, String>,
+) {
     let fresh = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     for seed in [1, fresh] {
         let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(seed);
         let mut dice = Dice(seed);
         let texts: Vec<String> = (0..count).map(|_| make(&mut dice)).collect();
-        let verdicts = verdicts(what, &texts);
+        let verdicts = verdicts_of(module, what, &texts);
         assert_eq!(verdicts.len(), texts.len());
         let mut wrong = Vec::new();
         for (text, upstream) in texts.iter().zip(&verdicts) {

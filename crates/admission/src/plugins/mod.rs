@@ -4,6 +4,7 @@
 mod default_toleration_seconds;
 mod namespace_lifecycle;
 mod node_restriction;
+pub mod pod_security;
 mod priority;
 mod rbac_escalation;
 mod service_account;
@@ -21,6 +22,8 @@ const MIRROR_POD: &str = "kubernetes.io/config.mirror";
 pub struct Context {
     /// Who may do what.
     pub authorization: Arc<auth::Authorization>,
+    /// What PodSecurity does where no label says anything, and whom it lets be.
+    pub pod_security: Arc<pod_security::config::Config>,
 }
 
 /// Makes one plug-in.
@@ -32,6 +35,7 @@ pub const ALL: &[Make] = &[
     service_account::make,
     node_restriction::make,
     taint_nodes::make,
+    pod_security::make,
     priority::make,
     default_toleration_seconds::make,
     rbac_escalation::make,

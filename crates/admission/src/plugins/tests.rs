@@ -8,7 +8,7 @@ use meta::{Attributes, Gvk, Key, Object, Status, User};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{Lookup, Operation};
+use crate::{Lookup, Operation, Warnings};
 
 #[derive(Default)]
 struct Objects(HashMap<(String, Key), Object>);
@@ -96,7 +96,7 @@ async fn run(case: Case, lookup: &Objects, authorization: &Arc<Authorization>) -
         new.set_default("metadata.namespace", namespace);
     }
     let gvk = Gvk::new(group, "v1", "Kind");
-    let context = Context { authorization: authorization.clone() };
+    let context = Context { authorization: authorization.clone(), pod_security: Arc::default() };
     let mut request = Request {
         attributes: &attributes,
         gvk: &gvk,
@@ -104,6 +104,7 @@ async fn run(case: Case, lookup: &Objects, authorization: &Arc<Authorization>) -
         object: new.as_mut(),
         old: old.as_ref(),
         dry_run: false,
+        warnings: Warnings::default(),
     };
     for plugin in all(&context) {
         plugin.mutate(&mut request, lookup).await.map_err(|s| s.message)?;

@@ -2,6 +2,7 @@
 
 mod demo_server;
 mod down;
+mod admission;
 mod eviction;
 mod image;
 pub mod kubectl;

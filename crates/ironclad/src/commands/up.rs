@@ -78,6 +78,7 @@ fn definition() -> clap::Command {
                 .requires("image-credential-provider-config"),
         )
         .args(super::eviction::flags())
+        .arg(super::admission::flag())
         .arg(
             flag("write-kubeconfig-mode", "MODE", "Rights of admin.conf")
                 .default_value("600")
@@ -133,6 +134,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         },
         pressure: super::eviction::policy(matches)?,
         credential_providers: providers(matches)?,
+        pod_security: super::admission::pod_security(matches)?,
     };
     if let Err(why) = options.image_gc.check() {
         bail!("{why}");

@@ -87,7 +87,9 @@ async fn assemble(
     checks: impl FnOnce(&Arc<Registry>) -> Vec<Check>,
 ) -> Result<Server> {
     let authorization = Arc::new(Authorization::default());
-    let plugins = admission::plugins::all(&admission::plugins::Context { authorization: authorization.clone() });
+    let pod_security = Arc::new(options.pod_security.clone());
+    let context = admission::plugins::Context { authorization: authorization.clone(), pod_security };
+    let plugins = admission::plugins::all(&context);
     let (service_cidr, node_ports) = (options.service_network.into(), options.node_ports.clone());
     let config = registry::Config { service_cidr, node_ports, ..registry::Config::default() };
     let registry = Registry::open(store.clone(), kinds::all(), plugins, config).await?;

@@ -67,6 +67,8 @@ pub struct Options {
     pub pressure: kubelet::pressure::Policy,
     /// Programs that know credentials for registries.
     pub credential_providers: kubelet::image::provider::Providers,
+    /// What pods may where no label says anything, and for whom nothing holds.
+    pub pod_security: admission::plugins::pod_security::config::Config,
 }
 
 impl Options {

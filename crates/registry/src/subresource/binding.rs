@@ -1,6 +1,6 @@
 //! `binding` of a pod: puts it on a node.
 
-use admission::{Operation, Request};
+use admission::{Operation, Request, Warnings};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use meta::object::string_map;
@@ -35,9 +35,10 @@ impl Subresource for Binding {
             object: Some(&mut object),
             old: None,
             dry_run: call.dry_run,
+            warnings: Warnings::default(),
         };
         registry.mutate(&mut request).await?;
-        registry.approve(&request).await?;
+        registry.approve(&mut request).await?;
         let binding = object;
         let mut edit = Internal(|pod: &Object| bind(pod, &binding));
         let written = registry.change(call, kind, "binding", &mut edit).await?;

@@ -1,6 +1,6 @@
 //! `eviction` of a pod: a deletion that announces itself.
 
-use admission::{Operation, Request};
+use admission::{Operation, Request, Warnings};
 use async_trait::async_trait;
 use meta::{Gvk, Object, Status};
 use serde_json::Value;
@@ -32,9 +32,10 @@ impl Subresource for Eviction {
             object: Some(&mut object),
             old: None,
             dry_run: call.dry_run,
+            warnings: Warnings::default(),
         };
         registry.mutate(&mut request).await?;
-        registry.approve(&request).await?;
+        registry.approve(&mut request).await?;
         let mut options = options_of(&object)?;
         let mut call = call.clone();
         call.dry_run |= object.list_at("deleteOptions.dryRun").iter().any(|v| v == "All");

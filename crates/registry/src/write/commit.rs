@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use admission::Request;
+use admission::{Request, Warnings};
 use meta::{Object, Status, limits};
 use store::{Durability, Entry, Expect, Op, Template, Write};
 
@@ -56,26 +56,30 @@ impl Registry {
         self.store().get(key).await.map_err(from_store)
     }
 
-    /// Both rounds of admission, for a request that is no write of this registry (a token is issued).
-    pub async fn admit(&self, request: &mut Request<'_>) -> Result<(), Status> {
-        self.mutate(request).await?;
-        self.approve(request).await
+    /// Both rounds of admission, for a request that is no write of this registry (a token is issued). Returns the warnings.
+    pub async fn admit(&self, request: &mut Request<'_>) -> Result<Vec<String>, Status> {
+        let mut warnings = self.mutate(request).await?;
+        match self.approve(request).await {
+            Ok(more) => warnings.extend(more),
+            Err(status) => return Err(status.warned(warnings)),
+        }
+        Ok(warnings)
     }
 
-    /// Lets every plug-in change the object or refuse the request.
-    pub(crate) async fn mutate(&self, request: &mut Request<'_>) -> Result<(), Status> {
+    /// Lets every plug-in change the object or refuse the request. Returns the warnings.
+    pub(crate) async fn mutate(&self, request: &mut Request<'_>) -> Result<Vec<String>, Status> {
         for plugin in self.plugins() {
-            plugin.mutate(request, self).await?;
+            plugin.mutate(request, self).await.map_err(|status| status.warned(request.take_warnings()))?;
         }
-        Ok(())
+        Ok(request.take_warnings())
     }
 
-    /// Lets every plug-in refuse the request.
-    pub(crate) async fn approve(&self, request: &Request<'_>) -> Result<(), Status> {
+    /// Lets every plug-in refuse the request. Returns the warnings.
+    pub(crate) async fn approve(&self, request: &mut Request<'_>) -> Result<Vec<String>, Status> {
         for plugin in self.plugins() {
-            plugin.validate(request, self).await?;
+            plugin.validate(request, self).await.map_err(|status| status.warned(request.take_warnings()))?;
         }
-        Ok(())
+        Ok(request.take_warnings())
     }
 }
 
@@ -110,5 +114,5 @@ pub(crate) fn request<'a>(
     object: Option<&'a mut Object>,
     old: Option<&'a Object>,
 ) -> Request<'a> {
-    Request { attributes: &call.attributes, gvk: &kind.descriptor.gvk, operation, object, old, dry_run: call.dry_run }
+    Request { attributes: &call.attributes, gvk: &kind.descriptor.gvk, operation, object, old, dry_run: call.dry_run, warnings: Warnings::default() }
 }

@@ -61,9 +61,25 @@ impl Registry {
         &self,
         call: &Call,
         kind: &Kind,
-        mut object: Object,
+        object: Object,
         tracked: bool,
     ) -> Result<Written, Status> {
+        let mut warnings = Vec::new();
+        match self.create_checked(call, kind, object, tracked, &mut warnings).await {
+            Ok(object) => Ok(Written { object, created: true, warnings }),
+            Err(status) => Err(status.warned(warnings)),
+        }
+    }
+
+    /// The same; `warnings` gets what whoever asks hears, also when it fails.
+    async fn create_checked(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        mut object: Object,
+        tracked: bool,
+        warnings: &mut Vec<String>,
+    ) -> Result<Arc<Encoded>, Status> {
         let rules = &*kind.descriptor.rules;
         lifecycle::wipe_system_fields(&mut object);
         lifecycle::ensure_namespace(&mut object, kind.descriptor.namespaced, &call.attributes.namespace)?;
@@ -71,43 +87,17 @@ impl Registry {
         if !tracked {
             writer(call, kind, "").created(&mut object, Timestamp::now());
         }
-        self.mutate(&mut request(call, kind, Operation::Create, Some(&mut object), None)).await?;
+        let asked = &mut request(call, kind, Operation::Create, Some(&mut object), None);
+        warnings.extend(self.mutate(asked).await?);
         default(kind, &mut object);
         lifecycle::fill_system_fields(&mut object, Timestamp::now());
         let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None, call.dry_run)?;
         prepare(kind, &mut object);
-        let mut errors = Vec::new();
-        if rules.checks_metadata() {
-            errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
-            if rules.checks_finalizers() {
-                standard_finalizers(&object, &mut errors);
-            }
-        }
-        errors.extend(rules.validate(&object));
-        if errors.is_empty() && !rules.checks_metadata() {
-            // What holds for every kind: anything that fits into a path is a name.
-            errors = metadata(&object, kind.descriptor.namespaced, &|name, prefix| meta::text::path_segment(name, prefix));
-        }
-        if !errors.is_empty() {
-            return Err(kind.invalid(object.name(), &errors));
-        }
+        check(kind, &object)?;
         rules.canonicalize(&mut object);
-        let warnings = rules.warnings(&object, None);
-        match self.finish_create(call, kind, object, taken).await {
-            Ok(object) => Ok(Written { object, created: true, warnings }),
-            Err(status) => Err(Status { warnings, ..status }),
-        }
-    }
-
-    /// What comes after the object itself was found good.
-    async fn finish_create(
-        &self,
-        call: &Call,
-        kind: &Kind,
-        mut object: Object,
-        taken: Vec<Taken>,
-    ) -> Result<Arc<Encoded>, Status> {
-        self.approve(&request(call, kind, Operation::Create, Some(&mut object), None)).await?;
+        warnings.extend(rules.warnings(&object, None));
+        let asked = &mut request(call, kind, Operation::Create, Some(&mut object), None);
+        warnings.extend(self.approve(asked).await?);
         // A dry run stores nothing, and so nothing is said; neither is it of what is no revision at all.
         if !call.dry_run && object.resource_version().parse().is_ok_and(|revision: u64| revision > 0) {
             let why = "resourceVersion should not be set on objects to be created";
@@ -141,6 +131,23 @@ impl Registry {
             }
         }
     }
+}
+
+/// Refuses an object with all that is wrong with it.
+fn check(kind: &Kind, object: &Object) -> Result<(), Status> {
+    let (rules, mut errors) = (&*kind.descriptor.rules, Vec::new());
+    if rules.checks_metadata() {
+        errors = metadata(object, kind.descriptor.namespaced, &|name, prefix| rules.validate_name(name, prefix));
+        if rules.checks_finalizers() {
+            standard_finalizers(object, &mut errors);
+        }
+    }
+    errors.extend(rules.validate(object));
+    if errors.is_empty() && !rules.checks_metadata() {
+        // What holds for every kind: anything that fits into a path is a name.
+        errors = metadata(object, kind.descriptor.namespaced, &|name, prefix| meta::text::path_segment(name, prefix));
+    }
+    if errors.is_empty() { Ok(()) } else { Err(kind.invalid(object.name(), &errors)) }
 }
 
 /// What the kind itself does between admission and validation.

@@ -87,7 +87,7 @@ impl Registry {
         if call.attributes.subresource.is_empty() {
             let mut asked = request(call, kind, Operation::Delete, None, Some(&old));
             self.mutate(&mut asked).await?;
-            self.approve(&asked).await?;
+            self.approve(&mut asked).await?;
         }
         let now = Timestamp::now();
         let verdict = match (is_namespace, old.deletion_timestamp()) {

@@ -94,7 +94,7 @@ impl Registry {
         let mut new = edit.apply(Some(&old))?;
         let mut warnings = edit.warnings();
         warnings.extend(lifecycle::dedup_owners(&mut new, !edit.is_patch()));
-        let carried = self.carry_out(on, edit, &old, new).await;
+        let carried = self.carry_out(on, edit, &old, new, &mut warnings).await;
         match carried {
             Ok(Ok(mut written)) => {
                 written.warnings.splice(0..0, warnings);
@@ -105,13 +105,14 @@ impl Registry {
         }
     }
 
-    /// Carries a new state through admission and checks into the store.
+    /// Carries a new state through admission and checks into the store. `warnings` gets what whoever asks hears of it.
     async fn carry_out(
         &self,
         on: &On<'_>,
         edit: &mut impl Edit,
         old: &Object,
         mut new: Object,
+        warnings: &mut Vec<String>,
     ) -> Result<Result<Written, Option<Entry>>, Status> {
         let On { call, kind, subresource, key, entry } = *on;
         let name = &*call.attributes.name;
@@ -122,7 +123,8 @@ impl Registry {
             if !edit.owns_fields() {
                 writer(call, kind, subresource).track(old, &mut new, Timestamp::now());
             }
-            self.mutate(&mut request(call, kind, Operation::Update, Some(&mut new), Some(old))).await?;
+            let asked = &mut request(call, kind, Operation::Update, Some(&mut new), Some(old));
+            warnings.extend(self.mutate(asked).await?);
             default(kind, &mut new);
         }
         check_version(kind, name, &mut new, entry.modified)?;
@@ -134,11 +136,12 @@ impl Registry {
         validate(kind, subresource, &new, old)?;
         let rules = &kind.descriptor.rules;
         rules.canonicalize(&mut new);
-        let warnings = if subresource == "status" { rules.status_warnings(&new, old) } else { rules.warnings(&new, Some(old)) };
+        warnings.extend(if subresource == "status" { rules.status_warnings(&new, old) } else { rules.warnings(&new, Some(old)) });
         if edit.admitted() {
-            self.approve(&request(call, kind, Operation::Update, Some(&mut new), Some(old))).await?;
+            let asked = &mut request(call, kind, Operation::Update, Some(&mut new), Some(old));
+            warnings.extend(self.approve(asked).await?);
         }
-        let written = |object| Ok(Written { object, created: false, warnings });
+        let written = |object| Ok(Written { object, created: false, warnings: Vec::new() });
         apply::keep_times(old, &mut new);
         let step = next_step(kind, &new, old, entry)?;
         if matches!(step, Step::Same) {

@@ -69,7 +69,8 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
         object.set_default("spec.expirationSeconds", 3600);
     }
     registry::keep_account(&schema, &call, &mut object);
-    admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await?;
+    let admitted = admit(&work, &mut object, call.dry_run).instrument(debug_span!("mutate admission")).await;
+    warnings.extend(admitted.map_err(|status| warned(status, &warnings))?);
     let answered = review(&work, object).await.map_err(|status| warned(status, &warnings))?;
     let mut response = match output.shape {
         Shape::Partial(version) => {
@@ -83,7 +84,7 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
 }
 
 /// Plug-ins see questions too: a node may ask for the tokens of its own pods alone.
-async fn admit(work: &Work<'_>, object: &mut Object, dry_run: bool) -> Result<(), Status> {
+async fn admit(work: &Work<'_>, object: &mut Object, dry_run: bool) -> Result<Vec<String>, Status> {
     let gvk = object.gvk();
     let mut request = admission::Request {
         attributes: work.attributes(),
@@ -92,6 +93,7 @@ async fn admit(work: &Work<'_>, object: &mut Object, dry_run: bool) -> Result<()
         object: Some(object),
         old: None,
         dry_run,
+        warnings: admission::Warnings::default(),
     };
     work.ask.state.registry.admit(&mut request).await
 }

@@ -20,6 +20,7 @@ pub async fn run(work: &Work<'_>, request: Object) -> Result<Object, Status> {
         object: Some(&mut issuance.request),
         old: None,
         dry_run: false,
+        warnings: admission::Warnings::default(),
     };
     state.registry.admit(&mut admitted).await?;
     state.tokens.issue(issuance)

@@ -66,7 +66,7 @@ impl Kit {
     async fn with(directory: &std::path::Path, plugins: fn(&plugins::Context) -> Vec<Arc<dyn Plugin>>) -> Kit {
         let pki = Arc::new(Pki::open(directory, Timestamp::now()).expect("keys"));
         let authorization = Arc::new(Authorization::default());
-        let plugins = plugins(&plugins::Context { authorization: authorization.clone() });
+        let plugins = plugins(&plugins::Context { authorization: authorization.clone(), pod_security: Arc::default() });
         let registry = Registry::open(Arc::new(Memory::new()), kinds::all(), plugins, registry::Config::default());
         let registry = registry.await.expect("opens");
         let tokens = Arc::new(Tokens::new(ISSUER, pki.signing_key()).expect("key"));
