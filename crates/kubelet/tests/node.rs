@@ -106,6 +106,9 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         addresses: vec!["192.0.2.1".parse().expect("address")],
         data_dir: dir.join("kubelet"),
         log_dir: dir.join("logs"),
+        log_links: None,
+        system_logs: "/var/log".into(),
+        log_rotation: Default::default(),
         cluster_dns: vec!["10.96.0.10".parse().expect("address")],
         cluster_domain: "cluster.local".to_owned(),
         port: 10250,
@@ -116,6 +119,7 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         taints: Vec::new(),
         pod_cidr: String::new(),
         resolv_conf: "/etc/resolv.conf".into(),
+        static_pods: None,
         image_gc: Default::default(),
         credential_providers: Default::default(),
     };

@@ -5,6 +5,7 @@ mod down;
 mod eviction;
 mod image;
 pub mod kubectl;
+mod logs;
 mod ls;
 mod supervise;
 mod up;

@@ -77,7 +77,12 @@ fn definition() -> clap::Command {
                 .value_parser(value_parser!(PathBuf))
                 .requires("image-credential-provider-config"),
         )
+        .arg(
+            flag("static-pod-path", "PATH", "A directory of files with a Pod each, or one such file: they run, API server or not")
+                .value_parser(value_parser!(PathBuf)),
+        )
         .args(super::eviction::flags())
+        .args(super::logs::flags())
         .arg(
             flag("write-kubeconfig-mode", "MODE", "Rights of admin.conf")
                 .default_value("600")
@@ -132,12 +137,23 @@ fn run(matches: &ArgMatches) -> Result<()> {
             ..Default::default()
         },
         pressure: super::eviction::policy(matches)?,
+        static_pods: absolute(matches, "static-pod-path")?,
+        pod_logs: super::logs::directory(matches)?,
+        log_rotation: super::logs::rotation(matches)?,
         credential_providers: providers(matches)?,
     };
     if let Err(why) = options.image_gc.check() {
         bail!("{why}");
     }
     if matches.get_flag("detach") { up::detached(&options) } else { up::foreground(options) }
+}
+
+/// A path that means the same wherever what runs in the background begins.
+fn absolute(matches: &ArgMatches, name: &str) -> Result<Option<PathBuf>> {
+    match matches.get_one::<PathBuf>(name) {
+        Some(path) if path.is_relative() => bail!("--{name}: {} is no absolute path", path.display()),
+        path => Ok(path.cloned()),
+    }
 }
 
 /// The programs that know credentials: a mistake is told before anything is started.

@@ -71,7 +71,8 @@ pub fn cgroup_parent(pod: &Pod) -> &'static str {
 
 /// Whom the kernel kills first when memory runs out.
 fn oom_score(pod: &Pod, container: &Container, node_memory: i64) -> i64 {
-    if spec::of(pod).priority.is_some_and(|p| p >= 2_000_000_000) {
+    // Upstream: `IsNodeCriticalPod`.
+    if spec::is_critical(pod) && spec::of(pod).priority_class_name.as_deref() == Some("system-node-critical") {
         return -997;
     }
     match ::pod::qos::class(spec::of(pod)) {

@@ -25,7 +25,9 @@ pub fn answer(agent: &Agent) -> Value {
         "evictionHard": below(&hard), "evictionSoft": below(&soft), "evictionSoftGracePeriod": grace,
         "evictionMinimumReclaim": reclaim, "evictionMaxPodGracePeriod": pressure.max_pod_grace,
         "evictionPressureTransitionPeriod": format!("{}s", pressure.transition.as_secs_f64()),
-        "podLogsDir": config.log_dir, "failSwapOn": false, "staticPodPath": "",
+        "podLogsDir": config.log_dir, "containerLogMaxFiles": config.log_rotation.max_files,
+        "containerLogMaxSize": config.log_rotation.max_size.map_or("-1".to_owned(), |size| size.to_string()),
+        "failSwapOn": false, "enableSystemLogHandler": true, "enableSystemLogQuery": false, "staticPodPath": config.static_pods.as_ref().map(|source| &source.path),
     }})
 }
 

@@ -1,6 +1,6 @@
 //! Tests of the whole agent against a fake runtime.
 
-mod api;
+pub(crate) mod api;
 mod images;
 mod pressure;
 pub(crate) mod life;
@@ -22,6 +22,9 @@ pub(crate) fn config(dir: &Path) -> Config {
         addresses: vec!["192.0.2.1".parse().expect("address")],
         data_dir: dir.join("data"),
         log_dir: dir.join("logs"),
+        log_links: Some(dir.join("links")),
+        system_logs: dir.join("system-logs"),
+        log_rotation: Default::default(),
         cluster_dns: vec!["10.96.0.10".parse().expect("address")],
         cluster_domain: "cluster.local".to_owned(),
         port: 10250,
@@ -32,6 +35,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         pod_cidr: String::new(),
         resolv_conf: dir.join("resolv.conf"),
         // Who tests it does it himself.
+        static_pods: None,
         image_gc: Policy { high: 100, ..Policy::default() },
         pressure: crate::pressure::Policy { thresholds: Vec::new(), ..Default::default() },
         credential_providers: Default::default(),

@@ -30,7 +30,9 @@ impl Log {
             fs::create_dir_all(parent)?;
         }
         // A link in its place would take the container's words to any file of the node.
-        let file = OpenOptions::new().append(true).create(true).custom_flags(libc::O_NOFOLLOW).open(&self.path);
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(&self.path);
         self.file = Some(file?);
         Ok(())
     }
