@@ -15,7 +15,7 @@ use crate::pressure::Policy;
 pub struct Config {
     /// Name of the Node object.
     pub node_name: String,
-    /// The machine's host name.
+    /// The machine's own host name, which pods on its network have as well.
     pub hostname: String,
     /// Addresses of the node, the primary one first.
     pub addresses: Vec<IpAddr>,
@@ -37,6 +37,8 @@ pub struct Config {
     pub port: u16,
     /// Most pods at a time.
     pub max_pods: u32,
+    /// Processes of one pod at most (upstream: `podPidsLimit`); `None`: as many as all pods together.
+    pub pod_pids: Option<i64>,
     /// Version that the node reports, for example `v1.36.3`.
     pub version: String,
     /// Labels beside upstream's.

@@ -113,6 +113,7 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         cluster_domain: "cluster.local".to_owned(),
         port: 10250,
         max_pods: 110,
+        pod_pids: Some(100),
         version: "v1.36.3".to_owned(),
         pressure: kubelet::pressure::Policy { thresholds: Vec::new(), ..Default::default() },
         labels: Default::default(),
@@ -165,6 +166,13 @@ fn pod() -> Value {
                     {"name": "c", "mountPath": "/part", "subPath": "k"}, {"name": "n", "mountPath": "/c/below"}]}]}})
 }
 
+/// What the kernel holds the pod to, in either version.
+fn most_processes(root: &str) -> Vec<String> {
+    let group = format!("{root}/besteffort/podu1/pids.max");
+    let files = ["pids", ""].map(|version| Path::new("/sys/fs/cgroup").join(version).join(&group));
+    files.iter().filter_map(|file| Some(std::fs::read_to_string(file).ok()?.trim().to_owned())).collect()
+}
+
 /// With these fields added to the pod's spec.
 async fn life(fields: Value) {
     assert!(nix::unistd::geteuid().is_root(), "node tests make namespaces and cgroups: run them as root");
@@ -211,6 +219,7 @@ async fn scenario(config: runtime::Config, dir: std::path::PathBuf, fields: Valu
     let made = std::fs::metadata(dir.join("kubelet/pods/u1/volumes/kubernetes.io~empty-dir/e/part/ready")).expect("a file");
     assert_eq!((made.uid(), made.gid()), if own { (1000, 2000) } else { (0, 0) });
     let id = pod["status"]["containerStatuses"][0]["containerID"].clone();
+    assert_eq!(most_processes(&config.cgroup_root), ["100"]);
 
     // Another agent takes over: the container goes on.
     world.stop.cancel();

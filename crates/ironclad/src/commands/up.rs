@@ -51,7 +51,10 @@ fn definition() -> clap::Command {
                 .default_value("6443")
                 .value_parser(value_parser!(u16).range(1..)),
         )
-        .arg(flag("node-name", "NAME", "Name of this node [default: the host name]"))
+        .arg(
+            flag("node-name", "NAME", "Name of this node, and its label kubernetes.io/hostname, in lower case [default: the host name]")
+                .visible_alias("hostname-override"),
+        )
         .arg(
             flag("kubelet-port", "PORT", "Port of the node agent")
                 .default_value("10250")
@@ -76,6 +79,12 @@ fn definition() -> clap::Command {
             flag("image-credential-provider-bin-dir", "DIR", "Where the programs are that it names")
                 .value_parser(value_parser!(PathBuf))
                 .requires("image-credential-provider-config"),
+        )
+        .arg(
+            flag("pod-max-pids", "COUNT", "Processes and threads of one pod at most; -1: as many as all pods together")
+                .default_value("-1")
+                .allow_negative_numbers(true)
+                .value_parser(pids),
         )
         .arg(
             flag("static-pod-path", "PATH", "A directory of files with a Pod each, or one such file: they run, API server or not")
@@ -103,6 +112,12 @@ fn node_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
         (None, None) => (number(text)?, number(text)?),
     };
     if first == 0 || last < first { Err(wrong()) } else { Ok(first..=last) }
+}
+
+/// Upstream: `podPidsLimit`, which a node under Linux takes as it is, where it is above 0.
+fn pids(text: &str) -> Result<i64, String> {
+    let most = text.parse::<i64>().ok().filter(|most| *most == -1 || *most > 0);
+    most.ok_or_else(|| "a number of processes, or -1".to_owned())
 }
 
 /// Rights in octal.
@@ -137,6 +152,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
             ..Default::default()
         },
         pressure: super::eviction::policy(matches)?,
+        pod_pids: matches.get_one::<i64>("pod-max-pids").copied().filter(|most| *most > 0),
         static_pods: absolute(matches, "static-pod-path")?,
         pod_logs: super::logs::directory(matches)?,
         log_rotation: super::logs::rotation(matches)?,
@@ -181,6 +197,12 @@ mod tests {
             assert_eq!(mode(text), Ok(rights));
         }
         assert!(["", "9", "rw", "444", "1777", "-644"].iter().all(|text| mode(text).is_err()));
+    }
+
+    #[test]
+    fn processes_of_a_pod_are_some_or_as_many_as_there_are() {
+        assert_eq!((pids("100"), pids("-1")), (Ok(100), Ok(-1)));
+        assert!(["0", "-2", "", "many"].iter().all(|text| pids(text).is_err()));
     }
 
     #[test]

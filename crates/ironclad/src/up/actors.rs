@@ -165,6 +165,7 @@ async fn start_kubelet(
         cluster_domain: DOMAIN.to_owned(),
         port: options.kubelet_port,
         max_pods: MAX_PODS,
+        pod_pids: options.pod_pids,
         version: KUBERNETES.to_owned(),
         labels: BTreeMap::new(),
         taints: Vec::new(),

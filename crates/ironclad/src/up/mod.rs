@@ -66,6 +66,8 @@ pub struct Options {
     pub image_gc: kubelet::image::gc::Policy,
     /// When pods go for what the node runs short of.
     pub pressure: kubelet::pressure::Policy,
+    /// Processes of one pod at most, if that is said.
+    pub pod_pids: Option<i64>,
     /// Where files describe pods, if any do.
     pub static_pods: Option<PathBuf>,
     /// Where the logs of pods lie, if that is said.

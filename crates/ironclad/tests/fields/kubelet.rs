@@ -54,6 +54,7 @@ impl Kubelet {
             cluster_domain: "cluster.local".to_owned(),
             port: 10250,
             max_pods: 110,
+            pod_pids: None,
             version: "v1.36.3".to_owned(),
             labels: BTreeMap::new(),
             taints: Vec::new(),

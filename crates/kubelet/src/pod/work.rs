@@ -230,7 +230,7 @@ impl Desk {
     async fn change_limits(&self, ids: &[String]) -> runtime::Result<()> {
         let (runtime, uid) = (&self.agent.runtime, spec::uid(&self.pod));
         let Some(seen) = runtime.pod(uid).await? else { return Ok(()) };
-        let whole = resources::pod(&self.pod);
+        let whole = resources::pod(&self.pod, self.agent.config.pod_pids);
         runtime.update_pod(uid, &resize::wider(&seen.config.resources, &whole)).await?;
         for changed in seen.containers.iter().filter(|c| ids.contains(&c.id)) {
             let Some(container) = spec::container(&self.pod, &changed.name) else { continue };

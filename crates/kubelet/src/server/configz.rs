@@ -20,7 +20,7 @@ pub fn answer(agent: &Agent) -> Value {
         "authentication": {"x509": {}, "webhook": {"enabled": true}, "anonymous": {"enabled": false}},
         "authorization": {"mode": "Webhook"},
         "clusterDNS": dns, "clusterDomain": config.cluster_domain, "resolvConf": config.resolv_conf,
-        "podCIDR": config.pod_cidr, "maxPods": config.max_pods, "cgroupDriver": "cgroupfs",
+        "podCIDR": config.pod_cidr, "maxPods": config.max_pods, "podPidsLimit": config.pod_pids.unwrap_or(-1), "cgroupDriver": "cgroupfs",
         "imageGCHighThresholdPercent": config.image_gc.high, "imageGCLowThresholdPercent": config.image_gc.low,
         "evictionHard": below(&hard), "evictionSoft": below(&soft), "evictionSoftGracePeriod": grace,
         "evictionMinimumReclaim": reclaim, "evictionMaxPodGracePeriod": pressure.max_pod_grace,

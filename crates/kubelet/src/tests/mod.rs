@@ -29,6 +29,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         cluster_domain: "cluster.local".to_owned(),
         port: 10250,
         max_pods: 110,
+        pod_pids: None,
         version: "v1.36.3".to_owned(),
         labels: Default::default(),
         taints: Vec::new(),

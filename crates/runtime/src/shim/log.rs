@@ -114,6 +114,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c/0.log");
         let mut log = Log::open(path.clone()).unwrap();
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap());
+        assert_eq!(mode & 0o137, 0, "for root and his group alone");
         let mut lines = Lines::new("stdout");
         lines.push(b"one\ntw", &mut log);
         lines.push(b"o\n", &mut log);
