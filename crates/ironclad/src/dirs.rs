@@ -147,7 +147,7 @@ impl Dirs {
 
     /// A command line of this program about this cluster, for people.
     pub fn command(&self, verb: &str) -> String {
-        match self.data == Path::new(DEFAULT_DATA) {
+        match self.is_default() {
             true => format!("ironclad {verb}"),
             false => format!("ironclad {verb} --data-dir {}", self.data.display()),
         }
@@ -156,6 +156,25 @@ impl Dirs {
     /// The log of a cluster in the background.
     pub fn log(&self) -> PathBuf {
         self.data.join("ironclad.log")
+    }
+
+    /// The node agent's part.
+    pub fn kubelet(&self) -> PathBuf {
+        self.data.join("kubelet")
+    }
+
+    /// Logs of pods: where whoever knows Kubernetes looks for them, but for one cluster of the machine alone.
+    pub fn pod_logs(&self) -> PathBuf {
+        if self.is_default() { "/var/log/pods".into() } else { self.data.join("logs") }
+    }
+
+    /// Links to the logs of containers, where programs look that ship logs.
+    pub fn log_links(&self) -> Option<PathBuf> {
+        self.is_default().then(|| "/var/log/containers".into())
+    }
+
+    fn is_default(&self) -> bool {
+        self.data == Path::new(DEFAULT_DATA)
     }
 
     /// Settings of the running (or killed) cluster, if there is one.
@@ -258,5 +277,7 @@ mod tests {
         assert_eq!((default.run.to_str(), default.cgroup.as_str()), (Some("/run/ironclad"), "ironclad"));
         assert_eq!(other.run, Path::new("/run").join(format!("ironclad-{}", other.id)));
         assert_ne!(default.id, other.id);
+        assert_eq!((default.pod_logs(), default.log_links()), ("/var/log/pods".into(), Some("/var/log/containers".into())));
+        assert_eq!((other.pod_logs(), other.log_links()), ("/var/lib/other/logs".into(), None));
     }
 }

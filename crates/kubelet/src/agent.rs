@@ -17,6 +17,9 @@ use crate::container::fields::Facts;
 use crate::events::Recorder;
 use crate::image::Pulls;
 use crate::image::gc::Collector;
+use crate::log::places::Places;
+use crate::manifest::Statics;
+use crate::node::facts;
 use crate::objects::Objects;
 use crate::pods::Pods;
 use crate::pressure::Pressure;
@@ -53,6 +56,10 @@ pub struct Agent {
     pub pulls: Arc<Pulls>,
     /// What is known of images over time.
     pub images: tokio::sync::Mutex<Collector>,
+    /// Where logs lie.
+    pub logs: Places,
+    /// Pods that files describe.
+    pub statics: Statics,
     /// How probes ended.
     pub probed: Tally,
     /// How fast counters grow that somebody asks for.
@@ -82,6 +89,8 @@ impl Agent {
             tokens: Tokens::new(client.clone()),
             pulls: Pulls::new(&config.data_dir),
             images: Default::default(),
+            logs: Places::new(&config.data_dir, &config.log_dir, config.log_links.as_deref()),
+            statics: Statics::default(),
             probed: Tally::default(),
             rates: Rates::default(),
             sizes: Sizes::default(),
@@ -100,7 +109,9 @@ impl Agent {
     pub fn node_memory(&self) -> i64 {
         let node = self.node.get(&Key::new("", &self.config.node_name));
         let memory = node.as_ref().and_then(|n| n.status.as_ref()?.capacity.as_ref()?.get("memory").cloned());
-        memory.and_then(|q| meta::Quantity::parse(&q.0).ok()).map_or(0, |q| q.value())
+        let told = memory.and_then(|q| meta::Quantity::parse(&q.0).ok()).map(|q| q.value());
+        // Static pods run before there is an API to ask.
+        told.unwrap_or_else(|| facts::read(&self.config.data_dir).memory)
     }
 
     /// Addresses of a pod.
@@ -118,9 +129,12 @@ impl Agent {
         }
     }
 
-    /// The variables that tell a pod of services. Waits for the first list of them.
+    /// The variables that tell a pod of services. Waits for the first list of them, but for a static pod: the API may be
+    /// what it is to bring up.
     pub async fn service_variables(&self, pod: &Pod) -> BTreeMap<String, String> {
-        self.services.synced().await;
+        if !self.pods.is_static(spec::uid(pod)) {
+            self.services.synced().await;
+        }
         let services = self.services.snapshot();
         let links = spec::of(pod).enable_service_links != Some(false);
         crate::container::services::variables(services.values(), spec::namespace(pod), links)

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use crate::image::gc;
 use crate::image::provider::Providers;
+use crate::log::rotate;
+use crate::manifest;
 use crate::pressure::Policy;
 
 /// Settings of one node agent.
@@ -13,14 +15,20 @@ use crate::pressure::Policy;
 pub struct Config {
     /// Name of the Node object.
     pub node_name: String,
-    /// The machine's host name.
+    /// The machine's own host name, which pods on its network have as well.
     pub hostname: String,
     /// Addresses of the node, the primary one first.
     pub addresses: Vec<IpAddr>,
     /// Pods' files (`<data_dir>/pods/<uid>/…`) and the agent's own.
     pub data_dir: PathBuf,
-    /// Container logs: `<log_dir>/<namespace>_<name>_<uid>/<container>/<attempt>.log`.
+    /// Container logs: `<log_dir>/<namespace>_<name>_<uid>/<container>/<attempt>.log` (upstream: `podLogsDir`).
     pub log_dir: PathBuf,
+    /// Where each container's log has a link, for programs that ship logs; none if nobody looks there.
+    pub log_links: Option<PathBuf>,
+    /// The machine's own logs (upstream: `/var/log`).
+    pub system_logs: PathBuf,
+    /// When logs are rotated.
+    pub log_rotation: rotate::Policy,
     /// Name servers of `ClusterFirst` pods.
     pub cluster_dns: Vec<IpAddr>,
     /// Domain of the cluster.
@@ -29,6 +37,8 @@ pub struct Config {
     pub port: u16,
     /// Most pods at a time.
     pub max_pods: u32,
+    /// Processes of one pod at most (upstream: `podPidsLimit`); `None`: as many as all pods together.
+    pub pod_pids: Option<i64>,
     /// Version that the node reports, for example `v1.36.3`.
     pub version: String,
     /// Labels beside upstream's.
@@ -39,6 +49,8 @@ pub struct Config {
     pub pod_cidr: String,
     /// The machine's resolver configuration.
     pub resolv_conf: PathBuf,
+    /// Pods that files of the node describe (upstream: `staticPodPath`).
+    pub static_pods: Option<manifest::Source>,
     /// When images go that nobody uses.
     pub image_gc: gc::Policy,
     /// When pods go for what the node runs short of.
@@ -56,10 +68,5 @@ impl Config {
     /// Seccomp profiles that the node's owner has put there (upstream: `<root directory>/seccomp`).
     pub fn seccomp_dir(&self) -> PathBuf {
         self.data_dir.join("seccomp")
-    }
-
-    /// Directory of one pod's logs.
-    pub fn pod_log_dir(&self, namespace: &str, name: &str, uid: &str) -> PathBuf {
-        self.log_dir.join(format!("{namespace}_{name}_{uid}"))
     }
 }

@@ -14,10 +14,12 @@
 pub mod agent;
 pub mod config;
 pub mod container;
+mod changes;
 mod durable;
 pub mod events;
 pub mod image;
 pub mod log;
+pub mod manifest;
 pub mod node;
 pub mod objects;
 pub mod pod;
@@ -71,11 +73,22 @@ pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, 
     agent.pulls.settle(&*agent.runtime).await;
     let pods = hub.selected::<Pod>(&format!("spec.nodeName={}", agent.config.node_name));
     pods::supervise(&agent, &pods, tasks);
+    match agent.config.static_pods.is_some() {
+        true => {
+            let own = agent.clone();
+            tasks.keep("static pods", move |_| manifest::run(own.clone()));
+        }
+        // Set already if this is not the first try.
+        false => drop(agent.statics.read.set(())),
+    }
+    let (own, shown) = (agent.clone(), pods.clone());
+    tasks.keep("mirror pods", move |_| manifest::mirror::run(own.clone(), shown.clone()));
     let orphans = agent.clone();
     tasks.aside("the search for orphaned pods", async move {
         pods.synced().await;
         // Set already if this is not the first try.
         let _ = orphans.pods.listed.set(());
+        orphans.statics.read.wait().await;
         pods::remove_orphans(&orphans).await;
     });
     // However this ends, no worker may go on without what is above.

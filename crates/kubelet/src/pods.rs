@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +25,9 @@ const AFTER_PANIC: Duration = Duration::from_secs(1);
 /// How the outside reaches a worker.
 pub struct Link {
     pod: Mutex<Arc<Pod>>,
-    /// The API no longer has the pod.
+    /// A file of the node describes the pod, and not the API.
+    pub is_static: bool,
+    /// The API, or the node's directory, no longer has the pod.
     pub gone: AtomicBool,
     /// An object that the pod names has changed.
     pub stale: AtomicBool,
@@ -41,8 +42,9 @@ pub struct Link {
 }
 
 impl Link {
-    fn new(pod: Arc<Pod>) -> Self {
+    fn new(pod: Arc<Pod>, is_static: bool) -> Self {
         Link {
+            is_static,
             // An earlier agent did.
             admitted: AtomicBool::new(spec::status(&pod).start_time.is_some()),
             pod: Mutex::new(pod),
@@ -57,6 +59,11 @@ impl Link {
     /// The pod as the API had it last.
     pub fn pod(&self) -> Arc<Pod> {
         self.pod.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another state of the pod in place of the last one.
+    pub fn set(&self, pod: Arc<Pod>) {
+        *self.pod.lock().unwrap_or_else(PoisonError::into_inner) = pod;
     }
 
     /// Why the node ends the pod for good, if it does.
@@ -116,6 +123,30 @@ impl Pods {
     pub fn find(&self, namespace: &str, name: &str) -> Option<Arc<Pod>> {
         let all = self.list().into_iter().filter(|p| spec::namespace(p) == namespace && spec::name(p) == name);
         all.min_by_key(|p| p.metadata.deletion_timestamp.is_some())
+    }
+
+    /// The static pods, those that have no file any more and still run among them.
+    pub fn statics(&self) -> Vec<Arc<Pod>> {
+        self.lock().values().filter(|l| l.is_static).map(|l| l.pod()).collect()
+    }
+
+    /// Whether a pod is a static one.
+    pub fn is_static(&self, uid: &str) -> bool {
+        self.lock().get(uid).is_some_and(|l| l.is_static)
+    }
+
+    /// Whether a static pod of this name that has no file any more still runs.
+    pub fn has_earlier(&self, pod: &Pod) -> bool {
+        let name = |p: &Pod| (spec::namespace(p).to_owned(), spec::name(p).to_owned());
+        let is_other = |l: &Link| { let other = l.pod(); spec::uid(&other) != spec::uid(pod) && name(&other) == name(pod) };
+        self.lock().values().any(|l| l.is_static && l.gone.load(Ordering::Acquire) && is_other(l))
+    }
+
+    /// Wakes the worker of a static pod.
+    pub fn wake_static(&self, namespace: &str, name: &str) {
+        let links = self.lock();
+        let is = |l: &&Arc<Link>| { let pod = l.pod(); l.is_static && spec::namespace(&pod) == namespace && spec::name(&pod) == name };
+        links.values().filter(is).for_each(|link| link.notify.notify_one());
     }
 
     /// Ends a pod for good. Whether nobody has before.
@@ -204,14 +235,28 @@ pub fn supervise(agent: &Arc<Agent>, informer: &Informer<Pod>, tasks: &Tasks) {
 }
 
 fn take(agent: &Arc<Agent>, change: &Change<Pod>) {
-    attend(agent, change);
+    let (mirror, change) = agent.statics.mirrors.sort(change);
+    if let Some(name) = mirror {
+        agent.statics.changed.notify_one();
+        agent.pods.wake_static(&name.namespace, &name.name);
+    }
+    if change.old.is_none() && change.new.is_none() {
+        return;
+    }
+    attend(agent, &change, false);
     let counts = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|p| (p.metadata.generation, spec::is_terminal(p)));
     if counts(&change.old) != counts(&change.new) {
         agent.pods.changed.send_replace(());
     }
 }
 
-fn attend(agent: &Arc<Agent>, change: &Change<Pod>) {
+/// The same for a static pod.
+pub fn take_static(agent: &Arc<Agent>, change: &Change<Pod>) {
+    attend(agent, change, true);
+    agent.pods.changed.send_replace(());
+}
+
+fn attend(agent: &Arc<Agent>, change: &Change<Pod>, is_static: bool) {
     let uid = |pod: &Option<Arc<Pod>>| pod.as_ref().map(|p| spec::uid(p).to_owned());
     let (old, new) = (uid(&change.old), uid(&change.new));
     if let Some(old) = change.old.as_ref().filter(|_| old != new)
@@ -224,11 +269,13 @@ fn attend(agent: &Arc<Agent>, change: &Change<Pod>) {
     let mut links = agent.pods.lock();
     match links.get(spec::uid(pod)) {
         Some(link) => {
-            *link.pod.lock().unwrap_or_else(PoisonError::into_inner) = pod.clone();
+            // What has become of a static pod nobody tells but its worker.
+            let kept = || Arc::new(Pod { status: link.pod().status.clone(), ..(**pod).clone() });
+            link.set(if is_static { kept() } else { pod.clone() });
             link.notify.notify_one();
         }
         None => {
-            let link = Arc::new(Link::new(pod.clone()));
+            let link = Arc::new(Link::new(pod.clone(), is_static));
             links.insert(spec::uid(pod).to_owned(), link.clone());
             drop(links);
             agent.pods.spawn(keep_working(agent.clone(), link));
@@ -248,8 +295,16 @@ async fn keep_working(agent: Arc<Agent>, link: Arc<Link>) {
             }
         }
     }
-    agent.pods.lock().remove(spec::uid(&link.pod()));
-    agent.probed.forget(spec::uid(&link.pod()));
+    let uid = spec::uid(&link.pod()).to_owned();
+    agent.pods.lock().remove(&uid);
+    agent.probed.forget(&uid);
+    if link.is_static {
+        agent.statics.changed.notify_one();
+        // Its file was taken away and has come back meanwhile.
+        if let Some(back) = agent.statics.all().into_iter().find(|one| spec::uid(&one.pod) == uid) {
+            attend(&agent, &Change { old: None, new: Some(back.pod) }, true);
+        }
+    }
     agent.pods.changed.send_replace(());
     // Its resources are free for those who wait for some.
     agent.pods.room();
@@ -278,9 +333,18 @@ pub async fn remove_orphans(agent: &Arc<Agent>) {
             tracing::warn!(uid, error, "what is left of a pod was not removed");
         }
     }
-    for (uid, dir) in logs(agent).into_iter().filter(|(uid, _)| !known(uid)) {
+    for (uid, dir) in agent.logs.present().into_iter().filter(|(uid, _)| !known(uid)) {
         if let Err(error) = crate::volume::take_down::remove(&dir) {
             tracing::warn!(uid, error, "the logs of a pod that is gone were not removed");
+        }
+    }
+    agent.logs.sweep_links();
+    // An earlier agent may have made none.
+    for pod in agent.runtime.pods().await.unwrap_or_default() {
+        for container in &pod.containers {
+            if let Err(error) = agent.logs.link(&pod.config, container) {
+                tracing::warn!(pod = pod.config.name, container = container.name, %error, "log not linked");
+            }
         }
     }
 }
@@ -291,11 +355,4 @@ fn leftovers(agent: &Agent) -> Vec<String> {
     let dirs = dirs.into_iter().flatten().flatten().map(|dir| dir.file_name().to_string_lossy().into_owned());
     let is_uid = |uid: &String| !uid.is_empty() && !uid.starts_with('.') && !uid.contains('/');
     dirs.chain(agent.network.owners()).filter(is_uid).collect()
-}
-
-/// The log directories (`<namespace>_<name>_<uid>`) and their pods.
-fn logs(agent: &Agent) -> Vec<(String, PathBuf)> {
-    let dirs = std::fs::read_dir(&agent.config.log_dir);
-    let pod = |dir: std::fs::DirEntry| Some((dir.file_name().to_str()?.rsplit_once('_')?.1.to_owned(), dir.path()));
-    dirs.into_iter().flatten().flatten().filter_map(pod).collect()
 }

@@ -106,16 +106,21 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         addresses: vec!["192.0.2.1".parse().expect("address")],
         data_dir: dir.join("kubelet"),
         log_dir: dir.join("logs"),
+        log_links: None,
+        system_logs: "/var/log".into(),
+        log_rotation: Default::default(),
         cluster_dns: vec!["10.96.0.10".parse().expect("address")],
         cluster_domain: "cluster.local".to_owned(),
         port: 10250,
         max_pods: 110,
+        pod_pids: Some(100),
         version: "v1.36.3".to_owned(),
         pressure: kubelet::pressure::Policy { thresholds: Vec::new(), ..Default::default() },
         labels: Default::default(),
         taints: Vec::new(),
         pod_cidr: String::new(),
         resolv_conf: "/etc/resolv.conf".into(),
+        static_pods: None,
         image_gc: Default::default(),
         credential_providers: Default::default(),
     };
@@ -159,6 +164,13 @@ fn pod() -> Value {
                 "readinessProbe": ready,
                 "volumeMounts": [{"name": "e", "mountPath": "/e", "subPath": "part"}, {"name": "c", "mountPath": "/c"},
                     {"name": "c", "mountPath": "/part", "subPath": "k"}, {"name": "n", "mountPath": "/c/below"}]}]}})
+}
+
+/// What the kernel holds the pod to, in either version.
+fn most_processes(root: &str) -> Vec<String> {
+    let group = format!("{root}/besteffort/podu1/pids.max");
+    let files = ["pids", ""].map(|version| Path::new("/sys/fs/cgroup").join(version).join(&group));
+    files.iter().filter_map(|file| Some(std::fs::read_to_string(file).ok()?.trim().to_owned())).collect()
 }
 
 /// With these fields added to the pod's spec.
@@ -207,6 +219,7 @@ async fn scenario(config: runtime::Config, dir: std::path::PathBuf, fields: Valu
     let made = std::fs::metadata(dir.join("kubelet/pods/u1/volumes/kubernetes.io~empty-dir/e/part/ready")).expect("a file");
     assert_eq!((made.uid(), made.gid()), if own { (1000, 2000) } else { (0, 0) });
     let id = pod["status"]["containerStatuses"][0]["containerID"].clone();
+    assert_eq!(most_processes(&config.cgroup_root), ["100"]);
 
     // Another agent takes over: the container goes on.
     world.stop.cancel();

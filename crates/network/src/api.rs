@@ -1,9 +1,12 @@
 //! What the node agent asks of pod networking.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use async_trait::async_trait;
+
+use crate::traffic::Traffic;
 
 /// A port of the node that leads to a port of the pod.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -127,4 +130,8 @@ pub trait PodNetwork: Send + Sync + 'static {
     }
     /// The addresses of an attached pod, the primary one first; empty for an unknown pod.
     fn addresses(&self, pod_uid: &str) -> Vec<IpAddr>;
+    /// What has passed the interface of each of these pods that has one, as the pod counts it.
+    fn traffic(&self, _pod_uids: &[String]) -> BTreeMap<String, Traffic> {
+        BTreeMap::new()
+    }
 }

@@ -4,7 +4,7 @@
 //! node as well, passes the pins, the service rules and the node's filters, and arrives with the pod's own address.
 //! The node's ends of the links have the gateway's address each. A bridge without ports keeps it for the node itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -20,6 +20,7 @@ use crate::link::{Links, failed, inside};
 use crate::names::Names;
 use crate::pins::{self, Pin, Pins};
 use crate::sysctl;
+use crate::traffic::{self, Traffic};
 
 /// The pod's end.
 const POD_LINK: &str = "eth0";
@@ -181,6 +182,12 @@ impl PodNetwork for Bridge {
         let (ports, since) = read_ports(&path);
         self.remember(|pods| drop(pods.insert(pod_uid.to_owned(), PodPorts { address, ports, since })));
         Ok(vec![IpAddr::V4(address)])
+    }
+
+    fn traffic(&self, pod_uids: &[String]) -> BTreeMap<String, Traffic> {
+        let links = traffic::read().unwrap_or_default();
+        let of = |uid: &String| Some((uid.clone(), links.get(&self.names.link(self.ipam.of(uid)?))?.at_other_end()));
+        pod_uids.iter().filter_map(of).collect()
     }
 
     async fn detach(&self, pod_uid: &str) -> Result<()> {

@@ -24,8 +24,10 @@ mod nft;
 mod pins;
 pub mod services;
 mod sysctl;
+pub mod traffic;
 
 pub use api::{HostPort, OwnPort, PodNetwork, PodPorts, Protocol};
 pub use bridge::Bridge;
 pub use names::Names;
 pub use services::Proxy;
+pub use traffic::{Flow, Traffic};

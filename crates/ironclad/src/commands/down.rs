@@ -41,10 +41,12 @@ const SORTS: &[Sort] = &[
     ("container", "containers"),
     ("network namespace", "network namespaces"),
     ("nftables table", "nftables tables"),
+    ("link to a log", "links to logs"),
     ("link", "links"),
     ("route", "routes"),
     ("setting", "settings of the kernel"),
     ("context", "contexts"),
+    ("log directory", "log directories"),
     ("directory", "directories"),
 ];
 
@@ -67,6 +69,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let mut removed = stop(&dirs)?;
     removed.extend(runtime::teardown(&dirs.runtime())?);
     removed.extend(unmount_below(&dirs)?);
+    removed.extend(kubelet::log::places::remove_all(&dirs.kubelet()).context("remove the logs of pods")?);
     removed.extend(network(&dirs)?);
     match home::take_out(&dirs) {
         Ok(taken) => removed.extend(taken),
@@ -184,8 +187,10 @@ mod tests {
 
     #[test]
     fn what_was_removed_is_summed_up() {
-        let removed = ["process 7", "process 8", "pod directory x", "pod y", "setting a/b (back to 0)", "nftables table ip t"];
+        let removed = ["process 7", "process 8", "pod directory x", "pod y", "setting a/b (back to 0)", "nftables table ip t",
+            "link to a log l", "link m"];
         let removed = removed.map(str::to_owned);
-        assert_eq!(sum(&removed), "2 processes, 1 pod directory, 1 pod, 1 setting, 1 nftables table");
+        let words = "2 processes, 1 pod directory, 1 pod, 1 setting, 1 nftables table, 1 link to a log, 1 link";
+        assert_eq!(sum(&removed), words);
     }
 }

@@ -6,6 +6,7 @@ mod admission;
 mod eviction;
 mod image;
 pub mod kubectl;
+mod logs;
 mod ls;
 mod supervise;
 mod up;

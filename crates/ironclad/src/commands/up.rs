@@ -51,7 +51,10 @@ fn definition() -> clap::Command {
                 .default_value("6443")
                 .value_parser(value_parser!(u16).range(1..)),
         )
-        .arg(flag("node-name", "NAME", "Name of this node [default: the host name]"))
+        .arg(
+            flag("node-name", "NAME", "Name of this node, and its label kubernetes.io/hostname, in lower case [default: the host name]")
+                .visible_alias("hostname-override"),
+        )
         .arg(
             flag("kubelet-port", "PORT", "Port of the node agent")
                 .default_value("10250")
@@ -77,8 +80,19 @@ fn definition() -> clap::Command {
                 .value_parser(value_parser!(PathBuf))
                 .requires("image-credential-provider-config"),
         )
+        .arg(
+            flag("pod-max-pids", "COUNT", "Processes and threads of one pod at most; -1: as many as all pods together")
+                .default_value("-1")
+                .allow_negative_numbers(true)
+                .value_parser(pids),
+        )
+        .arg(
+            flag("static-pod-path", "PATH", "A directory of files with a Pod each, or one such file: they run, API server or not")
+                .value_parser(value_parser!(PathBuf)),
+        )
         .args(super::eviction::flags())
         .arg(super::admission::flag())
+        .args(super::logs::flags())
         .arg(
             flag("write-kubeconfig-mode", "MODE", "Rights of admin.conf")
                 .default_value("600")
@@ -99,6 +113,12 @@ fn node_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
         (None, None) => (number(text)?, number(text)?),
     };
     if first == 0 || last < first { Err(wrong()) } else { Ok(first..=last) }
+}
+
+/// Upstream: `podPidsLimit`, which a node under Linux takes as it is, where it is above 0.
+fn pids(text: &str) -> Result<i64, String> {
+    let most = text.parse::<i64>().ok().filter(|most| *most == -1 || *most > 0);
+    most.ok_or_else(|| "a number of processes, or -1".to_owned())
 }
 
 /// Rights in octal.
@@ -133,6 +153,10 @@ fn run(matches: &ArgMatches) -> Result<()> {
             ..Default::default()
         },
         pressure: super::eviction::policy(matches)?,
+        pod_pids: matches.get_one::<i64>("pod-max-pids").copied().filter(|most| *most > 0),
+        static_pods: absolute(matches, "static-pod-path")?,
+        pod_logs: super::logs::directory(matches)?,
+        log_rotation: super::logs::rotation(matches)?,
         credential_providers: providers(matches)?,
         pod_security: super::admission::pod_security(matches)?,
     };
@@ -140,6 +164,14 @@ fn run(matches: &ArgMatches) -> Result<()> {
         bail!("{why}");
     }
     if matches.get_flag("detach") { up::detached(&options) } else { up::foreground(options) }
+}
+
+/// A path that means the same wherever what runs in the background begins.
+fn absolute(matches: &ArgMatches, name: &str) -> Result<Option<PathBuf>> {
+    match matches.get_one::<PathBuf>(name) {
+        Some(path) if path.is_relative() => bail!("--{name}: {} is no absolute path", path.display()),
+        path => Ok(path.cloned()),
+    }
 }
 
 /// The programs that know credentials: a mistake is told before anything is started.
@@ -167,6 +199,12 @@ mod tests {
             assert_eq!(mode(text), Ok(rights));
         }
         assert!(["", "9", "rw", "444", "1777", "-644"].iter().all(|text| mode(text).is_err()));
+    }
+
+    #[test]
+    fn processes_of_a_pod_are_some_or_as_many_as_there_are() {
+        assert_eq!((pids("100"), pids("-1")), (Ok(100), Ok(-1)));
+        assert!(["0", "-2", "", "many"].iter().all(|text| pids(text).is_err()));
     }
 
     #[test]

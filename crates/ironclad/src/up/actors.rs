@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use super::Options;
 use super::apiserver::{Api, DOMAIN};
 use super::machine::{Machine, gateway};
+use super::manifest::READER;
 use super::progress::Progress;
 use crate::commands::KUBERNETES;
 
@@ -151,22 +152,26 @@ async fn start_kubelet(
     embedded: &Arc<Embedded>,
     bridge: Arc<Bridge>,
 ) -> Result<()> {
-    let data = &options.dirs.data;
     let config = kubelet::Config {
         node_name: machine.node.clone(),
         hostname: machine.hostname.clone(),
         addresses: vec![machine.address],
-        data_dir: data.join("kubelet"),
-        log_dir: data.join("logs"),
+        data_dir: options.dirs.kubelet(),
+        log_dir: options.pod_logs.clone().unwrap_or_else(|| options.dirs.pod_logs()),
+        log_links: options.dirs.log_links(),
+        system_logs: "/var/log".into(),
+        log_rotation: options.log_rotation,
         cluster_dns: vec![IpAddr::V4(options.dns())],
         cluster_domain: DOMAIN.to_owned(),
         port: options.kubelet_port,
         max_pods: MAX_PODS,
+        pod_pids: options.pod_pids,
         version: KUBERNETES.to_owned(),
         labels: BTreeMap::new(),
         taints: Vec::new(),
         pod_cidr: options.node_pods().to_string(),
         resolv_conf: "/etc/resolv.conf".into(),
+        static_pods: options.static_pods.clone().map(|path| kubelet::manifest::Source { path, reader: READER }),
         image_gc: options.image_gc,
         pressure: options.pressure.clone(),
         credential_providers: options.credential_providers.clone(),

@@ -27,7 +27,8 @@ impl Machine {
     /// Looks, and takes the options' word where they give one.
     pub fn look(options: &Options) -> Result<Self> {
         let hostname = nix::unistd::gethostname().context("read the host name")?.to_string_lossy().into_owned();
-        let node = options.node_name.clone().unwrap_or_else(|| hostname.to_lowercase());
+        // Upstream: `nodeutil.GetHostname`.
+        let node = options.node_name.as_ref().unwrap_or(&hostname).trim().to_lowercase();
         if let Some(why) = meta::text::dns1123_subdomain(&node, false).first() {
             bail!("{node:?} cannot name a node: {why}; choose another name with --node-name");
         }

@@ -9,6 +9,7 @@ mod kubeconfig;
 pub mod lock;
 mod log;
 mod machine;
+mod manifest;
 pub mod marker;
 mod ports;
 pub mod preflight;
@@ -65,6 +66,14 @@ pub struct Options {
     pub image_gc: kubelet::image::gc::Policy,
     /// When pods go for what the node runs short of.
     pub pressure: kubelet::pressure::Policy,
+    /// Processes of one pod at most, if that is said.
+    pub pod_pids: Option<i64>,
+    /// Where files describe pods, if any do.
+    pub static_pods: Option<PathBuf>,
+    /// Where the logs of pods lie, if that is said.
+    pub pod_logs: Option<PathBuf>,
+    /// When they are rotated.
+    pub log_rotation: kubelet::log::rotate::Policy,
     /// Programs that know credentials for registries.
     pub credential_providers: kubelet::image::provider::Providers,
     /// What pods may where no label says anything, and for whom nothing holds.

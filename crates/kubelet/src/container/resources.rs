@@ -40,7 +40,7 @@ pub fn container(pod: &Pod, container: &Container, node_memory: i64) -> Resource
 }
 
 /// Limits of the whole pod: where every container has one, or the pod as a whole (upstream: `ResourceConfigForPod`).
-pub fn pod(pod: &Pod) -> Resources {
+pub fn pod(pod: &Pod, most_processes: Option<i64>) -> Resources {
     let spec = spec::of(pod);
     let (requests, limits) = (total(spec, Side::Requests), total(spec, Side::Limits));
     let whole = spec.whole(Side::Limits).unwrap_or_default();
@@ -56,6 +56,7 @@ pub fn pod(pod: &Pod) -> Resources {
         cpu_quota: quota(limit("cpu").milli_value()),
         cpu_period: PERIOD.unsigned_abs(),
         memory_limit: limit("memory").value(),
+        pids_limit: most_processes.unwrap_or(0),
         ..Resources::default()
     }
 }
@@ -71,7 +72,8 @@ pub fn cgroup_parent(pod: &Pod) -> &'static str {
 
 /// Whom the kernel kills first when memory runs out.
 fn oom_score(pod: &Pod, container: &Container, node_memory: i64) -> i64 {
-    if spec::of(pod).priority.is_some_and(|p| p >= 2_000_000_000) {
+    // Upstream: `IsNodeCriticalPod`.
+    if spec::is_critical(pod) && spec::of(pod).priority_class_name.as_deref() == Some("system-node-critical") {
         return -997;
     }
     match ::pod::qos::class(spec::of(pod)) {
@@ -104,12 +106,13 @@ mod tests {
         assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit, r.oom_score_adj), (102, 50_000, 0, 750));
         let whole = spec::tests::pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "1m"}}}],
             "resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "1Mi"}}}));
-        let r = self::pod(&whole);
+        let r = self::pod(&whole, Some(7));
+        assert_eq!(r.pids_limit, 7);
         assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit), (512, 100_000, 1 << 20));
         let loaded = spec::tests::pod(json!({"containers": [{"name": "c", "resources": {"requests": {"cpu": "1m"}}}],
             "overhead": {"cpu": "250m", "memory": "1Mi"},
             "resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "1Mi"}}}));
-        let r = self::pod(&loaded);
+        let r = self::pod(&loaded, None);
         assert_eq!((r.cpu_shares, r.cpu_quota, r.memory_limit), (768, 125_000, 2 << 20));
         assert_eq!((shares(0), quota(1), cgroup_parent(&p)), (2, 1000, "burstable"));
     }

@@ -1,19 +1,19 @@
 //! Reads a log and stays with it, through rotations, woken by the kernel.
 
-use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use nix::sys::inotify::AddWatchFlags;
 use tokio::sync::mpsc;
 
 use super::line::Filter;
+use super::pieces::Open;
 use super::tail;
+use crate::changes::Changes;
 
 const CHUNK: usize = 32 * 1024;
+/// A record is never so long; what is, is shown in parts.
+const LONGEST: usize = 1 << 20;
 
 /// What to read.
 pub struct Reader {
@@ -41,23 +41,26 @@ impl Reader {
             Some(_) => Some(watch(&self.path)?),
             None => None,
         };
-        let mut file = super::open(&self.path)?;
-        let mut at = self.tail_lines.map_or(Ok(0), |lines| tail::start(&file, lines))?;
+        let mut open = Open::current(&self.path)?;
+        let start = self.tail_lines.map_or(Ok(0), |lines| tail::start(open.file(), lines))?;
+        open.file().seek(SeekFrom::Start(start))?;
         let mut rest = Vec::new();
         let Some(alive) = alive else {
-            self.drain(&file, &mut at, &mut rest, output).await?;
+            self.drain(&mut open, &mut rest, output).await?;
             return self.last(&rest, output).await;
         };
         tokio::pin!(alive);
         let mut ended = false;
         loop {
-            if !self.drain(&file, &mut at, &mut rest, output).await? {
+            if !self.drain(&mut open, &mut rest, output).await? {
                 return Ok(());
             }
-            if let Some(next) = rotated(&file, &self.path) {
+            if let Some(next) = open.next(&self.path)? {
                 // What was written between the last read and the rename is still to be shown.
-                self.drain(&file, &mut at, &mut rest, output).await?;
-                (file, at) = (next, 0);
+                if !self.drain(&mut open, &mut rest, output).await? {
+                    return Ok(());
+                }
+                open = next;
                 continue;
             }
             if ended {
@@ -73,18 +76,18 @@ impl Reader {
 
     /// Sends whole lines up to the present end. False when nobody listens or nothing may pass.
     async fn drain(
-        &mut self, file: &File, at: &mut u64, rest: &mut Vec<u8>, output: &mpsc::Sender<Vec<u8>>,
+        &mut self, open: &mut Open, rest: &mut Vec<u8>, output: &mpsc::Sender<Vec<u8>>,
     ) -> std::io::Result<bool> {
         let mut buffer = vec![0; CHUNK];
         loop {
-            let n = file.read_at(&mut buffer, *at)?;
+            let n = open.read(&mut buffer)?;
             if n == 0 {
                 return Ok(!self.filter.is_exhausted());
             }
-            *at += n as u64;
             rest.extend_from_slice(&buffer[..n]);
             let mut shown = Vec::new();
-            let whole = rest.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+            let lines = rest.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+            let whole = if lines == 0 && rest.len() > LONGEST { rest.len() } else { lines };
             for line in rest[..whole].split_inclusive(|b| *b == b'\n') {
                 shown.extend(self.filter.show(line).into_iter().flatten());
             }
@@ -103,43 +106,27 @@ impl Reader {
     }
 }
 
-/// The new file, if another one has taken the path.
-fn rotated(file: &File, path: &Path) -> Option<File> {
-    let next = super::open(path).ok()?;
-    let (old, new) = (file.metadata().ok()?, next.metadata().ok()?);
-    ((old.dev(), old.ino()) != (new.dev(), new.ino())).then_some(next)
-}
-
-struct Changes(Inotify);
-
-impl AsRawFd for Changes {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
 /// The directory is watched: a rotation exchanges the file.
-fn watch(path: &Path) -> std::io::Result<AsyncFd<Changes>> {
-    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+fn watch(path: &Path) -> std::io::Result<Changes> {
     let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-    inotify.add_watch(path.parent().unwrap_or(path), flags)?;
-    // SAFETY: the descriptor belongs to the value that is registered with it, and never changes.
-    unsafe { AsyncFd::register_with_interest(Changes(inotify), Interest::READABLE) }.map_err(Into::into)
+    Changes::of(path.parent().unwrap_or(path), flags)
 }
 
-async fn wait(changes: Option<&AsyncFd<Changes>>) -> std::io::Result<()> {
-    let Some(changes) = changes else { return std::future::pending().await };
-    let mut ready = changes.readable().await?;
-    // Which change it was does not matter: all that are there are taken together.
-    while changes.get_ref().0.read_events().is_ok_and(|events| !events.is_empty()) {}
-    ready.clear_ready();
-    Ok(())
+async fn wait(changes: Option<&Changes>) -> std::io::Result<()> {
+    // Which change it was does not matter.
+    match changes {
+        Some(changes) => changes.next().await.map(drop),
+        None => std::future::pending().await,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Write;
+
+    use super::super::pieces::{beside, compress};
 
     fn append(path: &Path, text: &str) {
         let mut file = File::options().append(true).create(true).open(path).expect("file");
@@ -164,6 +151,34 @@ mod tests {
         assert_eq!(lines.recv().await.as_deref(), Some(&b"3\n"[..]));
         end.send(()).expect("still following");
         assert_eq!(lines.recv().await, None);
+        task.await.expect("no panic");
+    }
+
+    /// However slow the reader is: what was put away twice and compressed meanwhile is read in its turn.
+    #[tokio::test]
+    async fn nothing_is_lost_when_a_log_is_rotated_faster_than_it_is_read() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("0.log");
+        append(&path, "0");
+        let (sender, mut lines) = mpsc::channel(1);
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let reader = Reader { path: path.clone(), filter: Filter::default(), tail_lines: None };
+        let task = tokio::spawn(reader.run(sender, Some(async move { drop(ended.await) })));
+        // It has opened the first file.
+        assert_eq!(lines.recv().await.as_deref(), Some(&b"0\n"[..]));
+        for i in 1..=5 {
+            for piece in beside(&path).expect("listed").pieces.iter().filter(|piece| !piece.is_compressed) {
+                compress(piece).expect("compressed");
+            }
+            std::fs::rename(&path, dir.path().join(format!("0.log.2026010{i}-000000"))).expect("renamed");
+            append(&path, &i.to_string());
+        }
+        end.send(()).expect("still following");
+        let mut read = Vec::new();
+        while let Some(line) = lines.recv().await {
+            read.extend(line);
+        }
+        assert_eq!(String::from_utf8(read).expect("text"), "1\n2\n3\n4\n5\n");
         task.await.expect("no panic");
     }
 }

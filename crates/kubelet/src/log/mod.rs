@@ -1,9 +1,11 @@
-//! Container logs in the CRI's format: reading, following, rotating.
+//! Container logs in the CRI's format: where they lie, reading, following, rotating.
 //!
 //! A line is `<time> <stdout|stderr> <P|F> <text>`; P marks a part of a longer line.
 
 pub mod follow;
 pub mod line;
+pub mod pieces;
+pub mod places;
 pub mod rotate;
 pub mod tail;
 

@@ -35,7 +35,8 @@ pub struct Seen {
 pub fn labels(config: &Config, arch: &str) -> BTreeMap<String, String> {
     let mut labels = config.labels.clone();
     for (key, value) in [
-        ("kubernetes.io/hostname", config.hostname.as_str()),
+        // Upstream: `kl.hostname`, which `--hostname-override` says, and of which the node's name is made.
+        ("kubernetes.io/hostname", config.node_name.as_str()),
         ("kubernetes.io/os", "linux"),
         ("kubernetes.io/arch", arch),
         ("beta.kubernetes.io/os", "linux"),
@@ -127,7 +128,7 @@ fn handler(features: runtime::Features) -> NodeRuntimeHandler {
 fn addresses(config: &Config) -> Vec<NodeAddress> {
     let one = |type_: &str, address: String| NodeAddress { type_: type_.to_owned(), address };
     let ips = config.addresses.iter().map(IpAddr::to_string).map(|ip| one("InternalIP", ip));
-    ips.chain([one("Hostname", config.hostname.clone())]).collect()
+    ips.chain([one("Hostname", config.node_name.clone())]).collect()
 }
 
 type Amounts = BTreeMap<String, Quantity>;
@@ -222,6 +223,10 @@ mod tests {
         let old = status(&config, &facts, &Seen::default(), None, None, at(0));
         let new = status(&config, &facts, &Seen::default(), Some(&old), None, at(10));
         assert_eq!(difference(&old, &new, false), None);
+        let named = Config { hostname: "machine".to_owned(), ..config.clone() };
+        assert_eq!(labels(&named, "amd64")["kubernetes.io/hostname"], "n1");
+        let told = addresses(&named).into_iter().map(|a| (a.type_, a.address)).collect::<Vec<_>>();
+        assert_eq!(told, [("InternalIP".to_owned(), "192.0.2.1".to_owned()), ("Hostname".to_owned(), "n1".to_owned())]);
         assert!(difference(&old, &new, true).is_some());
         let ready = new.conditions.as_ref().and_then(|c| c.last()).expect("Ready is the last");
         assert_eq!((ready.type_.as_str(), ready.last_transition_time.clone()), ("Ready", Some(Time(at(0)))));

@@ -34,9 +34,9 @@ pub fn sandbox(agent: &Agent, pod: &Pod, attempt: u32) -> PodConfig {
         share_pid: spec.share_process_namespace == Some(true),
         user_namespace: spec.host_users == Some(false),
         sysctls: sysctls.map(|s| (s.name.clone(), s.value.clone())).collect(),
-        resources: resources::pod(pod),
+        resources: resources::pod(pod, config.pod_pids),
         cgroup_parent: resources::cgroup_parent(pod).to_owned(),
-        log_dir: config.pod_log_dir(spec::namespace(pod), spec::name(pod), spec::uid(pod)),
+        log_dir: agent.logs.of_pod(spec::namespace(pod), spec::name(pod), spec::uid(pod)),
         labels: BTreeMap::new(),
     }
 }

@@ -137,7 +137,7 @@ pub fn wanted(pod: &Pod, observed: &Observed) -> Option<Vec<String>> {
     let in_place = |c: &Container, seen: &Seen| differs(pod, c, seen) && !needs_restart(pod, c, seen);
     let changed = containers(pod).filter_map(|c| running(c).filter(|seen| in_place(c, seen)));
     let ids: Vec<String> = changed.map(|seen| seen.id.clone()).collect();
-    let (whole, has) = (resources::pod(pod), &sandbox.config.resources);
+    let (whole, has) = (resources::pod(pod, None), &sandbox.config.resources);
     let same = (whole.cpu_shares, whole.cpu_quota, whole.memory_limit) == (has.cpu_shares, has.cpu_quota, has.memory_limit);
     (!same || !ids.is_empty()).then_some(ids)
 }

@@ -131,6 +131,7 @@ impl Desk {
         }
         unsupported::sandbox(&self.pod, agent.runtime.features())?;
         let config = launch::sandbox(agent, &self.pod, attempt);
+        agent.logs.make(&config.log_dir).map_err(|e| format!("make the directory of its logs {}: {e}", config.log_dir.display()))?;
         let pod = agent.runtime.start_pod(&config).await.map_err(|e| e.to_string())?;
         if let Some(netns) = pod.netns.as_deref().filter(|_| !config.host_network) {
             agent.network.attach(uid, netns, &host_ports(&self.pod)).await.map_err(|e| e.to_string())?;
@@ -187,9 +188,21 @@ impl Desk {
             Err(error) => return not("CreateContainerError", error.to_string(), false),
         };
         drop(permit);
+        self.link_log(&id).await;
         self.say(&name, Kind::Normal, "Created", "Container created");
         self.say(&name, Kind::Normal, "Started", "Container started");
         self.post_start(&container, &id, not).await.unwrap_or(Outcome::Started(name.clone()))
+    }
+
+    /// Who ships logs finds the container's. That nobody does is no reason not to run it.
+    async fn link_log(&self, id: &str) {
+        let seen = self.agent.runtime.pod(spec::uid(&self.pod)).await;
+        let Ok(Some(seen)) = seen else { return };
+        for container in seen.containers.iter().filter(|c| c.id == id) {
+            if let Err(error) = self.agent.logs.link(&seen.config, container) {
+                tracing::warn!(pod = %spec::title(&self.pod), container = container.name, %error, "log not linked");
+            }
+        }
     }
 
     async fn post_start(
@@ -217,7 +230,7 @@ impl Desk {
     async fn change_limits(&self, ids: &[String]) -> runtime::Result<()> {
         let (runtime, uid) = (&self.agent.runtime, spec::uid(&self.pod));
         let Some(seen) = runtime.pod(uid).await? else { return Ok(()) };
-        let whole = resources::pod(&self.pod);
+        let whole = resources::pod(&self.pod, self.agent.config.pod_pids);
         runtime.update_pod(uid, &resize::wider(&seen.config.resources, &whole)).await?;
         for changed in seen.containers.iter().filter(|c| ids.contains(&c.id)) {
             let Some(container) = spec::container(&self.pod, &changed.name) else { continue };
@@ -234,13 +247,19 @@ impl Desk {
     }
 
     /// Forgets ended containers, with their rotated logs.
-    pub async fn clean(self, ids: Vec<String>, logs: Vec<PathBuf>) -> Outcome {
-        for id in ids {
-            if let Err(error) = self.agent.runtime.remove_container(&id).await {
+    pub async fn clean(self, ids: Vec<String>) -> Outcome {
+        let seen = match self.agent.runtime.pod(spec::uid(&self.pod)).await {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return Outcome::Done,
+            Err(error) => return Outcome::Failed(error.to_string()),
+        };
+        for container in seen.containers.iter().filter(|c| ids.contains(&c.id)) {
+            if let Err(error) = self.agent.runtime.remove_container(&container.id).await {
                 return Outcome::Failed(error.to_string());
             }
+            self.agent.logs.unlink(&seen.config, container);
+            rotate::remove_rotated(&container.log_path);
         }
-        logs.iter().for_each(|log| rotate::remove_rotated(log));
         Outcome::Done
     }
 
@@ -283,13 +302,16 @@ impl Desk {
 
 /// Removes everything that is left of a pod from the node, its logs included.
 pub async fn forget(agent: &Agent, uid: &str) -> Result<(), String> {
-    let logs = agent.runtime.pod(uid).await.map_err(|e| e.to_string())?.map(|p| p.config.log_dir);
+    let seen = agent.runtime.pod(uid).await.map_err(|e| e.to_string())?;
     agent.network.detach(uid).await.map_err(|e| e.to_string())?;
     agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
     agent.runtime.remove_pod(uid).await.map_err(|e| e.to_string())?;
     agent.tokens.forget(uid);
-    if let Some(dir) = logs.filter(|dir| dir.starts_with(&agent.config.log_dir)) {
-        volume::take_down::remove(&dir)?;
+    if let Some(seen) = seen {
+        seen.containers.iter().for_each(|container| agent.logs.unlink(&seen.config, container));
+        if agent.logs.is_own(&seen.config.log_dir) {
+            volume::take_down::remove(&seen.config.log_dir)?;
+        }
     }
     volume::take_down::remove(&agent.config.pod_dir(uid))
 }

@@ -21,7 +21,7 @@ use super::probes::Probes;
 use super::resize::{self, Allocation, Taken};
 use super::sources::Following;
 use super::work::{self, Messages, Outcome};
-use super::write::{Written, write};
+use super::write::{Written, write, write_static};
 use crate::agent::Agent;
 use crate::events::Kind;
 use crate::pods::Link;
@@ -245,7 +245,7 @@ impl Worker {
             now: whole_seconds(now),
         };
         let status = status::compute(pod, &input);
-        let told = match write(&self.agent, &self.pod, &status).await {
+        let told = match self.write(&status).await {
             Written::Now(pod) => {
                 self.pod = pod;
                 true
@@ -257,6 +257,13 @@ impl Worker {
         let last = told && observed.memory.torn_down && !self.memory.written;
         self.memory.written |= last;
         last.then_some(now)
+    }
+
+    async fn write(&self, status: &k8s_openapi::api::core::v1::PodStatus) -> Written {
+        match self.link.is_static {
+            true => write_static(&self.agent, &self.link, &self.pod, status).await,
+            false => write(&self.agent, &self.pod, status).await,
+        }
     }
 
     /// Removes what is left. Whether that worked.

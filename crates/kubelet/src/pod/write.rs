@@ -7,6 +7,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 
 use crate::agent::Agent;
+use crate::pods::Link;
 use crate::spec;
 use crate::status::patch;
 
@@ -20,6 +21,27 @@ pub enum Written {
     Gone,
     /// Worth another try.
     Failed,
+}
+
+/// Brings a static pod's status to the given one, and that of its mirror pod, if the API has one.
+pub async fn write_static(agent: &Agent, link: &Link, pod: &Pod, status: &PodStatus) -> Written {
+    let is_news = pod.status.as_ref() != Some(status);
+    let next = Arc::new(Pod { status: Some(status.clone()), ..pod.clone() });
+    if is_news {
+        link.set(next.clone());
+        if spec::is_terminal(pod) != spec::is_terminal(&next) {
+            agent.pods.changed.send_replace(());
+        }
+    }
+    if let Some(mirror) = agent.statics.mirrors.of(pod) {
+        match write(agent, &mirror, status).await {
+            Written::Now(written) => agent.statics.mirrors.put(written),
+            Written::Failed => return Written::Failed,
+            // Another one comes, and wakes the worker.
+            Written::Same | Written::Gone => {}
+        }
+    }
+    if is_news { Written::Now(next) } else { Written::Same }
 }
 
 /// Brings the API's status to the given one.

@@ -20,12 +20,14 @@ pub fn answer(agent: &Agent) -> Value {
         "authentication": {"x509": {}, "webhook": {"enabled": true}, "anonymous": {"enabled": false}},
         "authorization": {"mode": "Webhook"},
         "clusterDNS": dns, "clusterDomain": config.cluster_domain, "resolvConf": config.resolv_conf,
-        "podCIDR": config.pod_cidr, "maxPods": config.max_pods, "cgroupDriver": "cgroupfs",
+        "podCIDR": config.pod_cidr, "maxPods": config.max_pods, "podPidsLimit": config.pod_pids.unwrap_or(-1), "cgroupDriver": "cgroupfs",
         "imageGCHighThresholdPercent": config.image_gc.high, "imageGCLowThresholdPercent": config.image_gc.low,
         "evictionHard": below(&hard), "evictionSoft": below(&soft), "evictionSoftGracePeriod": grace,
         "evictionMinimumReclaim": reclaim, "evictionMaxPodGracePeriod": pressure.max_pod_grace,
         "evictionPressureTransitionPeriod": format!("{}s", pressure.transition.as_secs_f64()),
-        "podLogsDir": config.log_dir, "failSwapOn": false, "staticPodPath": "",
+        "podLogsDir": config.log_dir, "containerLogMaxFiles": config.log_rotation.max_files,
+        "containerLogMaxSize": config.log_rotation.max_size.map_or("-1".to_owned(), |size| size.to_string()),
+        "failSwapOn": false, "enableSystemLogHandler": true, "enableSystemLogQuery": false, "staticPodPath": config.static_pods.as_ref().map(|source| &source.path),
     }})
 }
 

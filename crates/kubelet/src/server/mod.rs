@@ -1,4 +1,4 @@
-//! The agent's own HTTPS server: logs, exec, attach, port-forward, health, pods, figures.
+//! The agent's own HTTPS server: logs of containers and of the machine, exec, attach, port-forward, health, pods, figures.
 //!
 //! Nothing is answered before the caller is authenticated and authorized.
 
@@ -12,6 +12,7 @@ pub mod port_forward;
 pub mod route;
 pub mod spdy;
 pub mod stats;
+pub mod system_logs;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -137,6 +138,7 @@ async fn to(agent: Arc<Agent>, route: Route, request: Request<Body>) -> Response
         Route::ContainerMetrics => figures(&prometheus::cadvisor(&agent).await),
         Route::ProbeMetrics => figures(&agent.probed.print()),
         Route::Configz => json(&configz::answer(&agent)),
+        Route::SystemLogs { path } => system_logs::answer(&agent.config.system_logs, path, &request).await,
         Route::Logs { pod, container, options } => logs::answer(&agent, &pod, &container, options).await,
         Route::Exec { pod, container, options } => exec::answer(agent, pod, container, options, true, request).await,
         Route::Attach { pod, container, options } => {

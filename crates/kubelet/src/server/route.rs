@@ -62,6 +62,7 @@ pub enum Route {
     ContainerMetrics,
     ProbeMetrics,
     Configz,
+    SystemLogs { path: String },
     Logs { pod: PodName, container: String, options: LogOptions },
     Exec { pod: PodName, container: String, options: StreamOptions },
     Attach { pod: PodName, container: String, options: StreamOptions },
@@ -88,6 +89,7 @@ pub fn parse(uri: &Uri) -> Option<Route> {
         ["metrics", "cadvisor"] => Route::ContainerMetrics,
         ["metrics", "probes"] => Route::ProbeMetrics,
         ["configz"] => Route::Configz,
+        ["logs", path @ ..] => Route::SystemLogs { path: path.join("/") },
         ["containerLogs", namespace, name, container] => Route::Logs {
             pod: pod(namespace, name, None),
             container: (*container).to_owned(),
@@ -188,6 +190,8 @@ mod tests {
         let uri: Uri = "/containerLogs/ns/p/c?follow=true&tailLines=5".parse().expect("uri");
         let Some(Route::Logs { options, .. }) = parse(&uri) else { panic!("not logs") };
         assert_eq!((options.follow, options.tail_lines), (true, Some(5)));
+        let logs = |uri: &str| parse(&uri.parse().expect("uri"));
+        assert_eq!(logs("/logs/a%20b/c/"), Some(Route::SystemLogs { path: "a b/c".to_owned() }));
         assert_eq!(parse(&"/run/x".parse().expect("uri")), None);
     }
 }

@@ -21,6 +21,7 @@ pub(crate) struct Api(Arc<Mutex<State>>, broadcast::Sender<(String, Value)>);
 struct State {
     objects: BTreeMap<String, Value>,
     revision: u64,
+    is_down: bool,
 }
 
 impl Api {
@@ -36,6 +37,12 @@ impl Api {
             async move { Ok::<_, std::io::Error>(api.serve(request).await) }
         });
         kube::Client::new(service, "default")
+    }
+
+    /// Whether it answers nothing but that it cannot.
+    #[allow(dead_code, reason = "not every test that has this file turns it off")]
+    pub(crate) fn turn_off(&self, is_down: bool) {
+        self.0.lock().expect("lock").is_down = is_down;
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
@@ -73,6 +80,11 @@ impl Api {
         let path = parts.uri.path().to_owned();
         let query = parts.uri.query().unwrap_or("").to_owned();
         let status = path.strip_suffix("/status");
+        if self.0.lock().expect("lock").is_down {
+            let mut refused = answer(None);
+            *refused.status_mut() = http::StatusCode::SERVICE_UNAVAILABLE;
+            return refused;
+        }
         match parts.method {
             Method::GET if query.contains("watch=true") => self.watch(&path, &query),
             Method::GET => answer(self.get(&path)),

@@ -55,8 +55,24 @@ impl World {
     pub(crate) fn with(api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir) -> Self {
         let stop = CancellationToken::new();
         let hub = Hub::new(api.client(), stop.clone());
+        let config = super::config(dir.path());
+        World::as_told(api, runtime, dir, stop, hub, config)
+    }
+
+    /// One that is told something else than all others.
+    pub(crate) fn with_config(api: Api, change: impl FnOnce(&mut crate::Config)) -> Self {
+        let (dir, stop) = (tempfile::tempdir().expect("directory"), CancellationToken::new());
+        let hub = Hub::new(api.client(), stop.clone());
+        let mut config = super::config(dir.path());
+        change(&mut config);
+        World::as_told(api, Arc::new(Fake::new()), dir, stop, hub, config)
+    }
+
+    fn as_told(
+        api: Api, runtime: Arc<Fake>, dir: tempfile::TempDir, stop: CancellationToken, hub: Hub, config: crate::Config,
+    ) -> Self {
         let net = Arc::new(Net::default());
-        let agent = crate::agent(super::config(dir.path()), &hub, runtime.clone(), net.clone());
+        let agent = crate::agent(config, &hub, runtime.clone(), net.clone());
         tokio::spawn(crate::run(agent.clone(), hub, None, stop.clone()));
         World { api, runtime, agent, net, stop, dir }
     }

@@ -25,6 +25,8 @@ pub(crate) struct Fake {
     pub(crate) images: Mutex<Vec<Image>>,
     /// Their disk: all of it, and what is left.
     pub(crate) disk: Mutex<(u64, u64)>,
+    /// Whether logs can be opened anew.
+    pub(crate) reopens: Mutex<bool>,
     /// How many calls wait for what never comes: an image whose name begins with `hole`, the program `hang`.
     pub(crate) stuck: watch::Sender<usize>,
 }
@@ -36,8 +38,9 @@ fn now() -> i64 {
 impl Fake {
     pub(crate) fn new() -> Self {
         let (pods, configs, user_namespaces, pulled) = Default::default();
-        let (images, disk) = (Mutex::default(), Mutex::new((1000, 1000)));
-        Fake { pods, events: broadcast::Sender::new(64), configs, user_namespaces, pulled, images, disk, stuck: watch::Sender::new(0) }
+        let (images, disk, reopens) = (Mutex::default(), Mutex::new((1000, 1000)), Mutex::new(true));
+        let (events, stuck) = (broadcast::Sender::new(64), watch::Sender::new(0));
+        Fake { pods, events, configs, user_namespaces, pulled, images, disk, reopens, stuck }
     }
 
     /// Never comes back.
@@ -200,8 +203,8 @@ impl Runtime for Fake {
         Ok(Streams { stdin: Some(Box::new(stdin)), stdout: Some(Box::new(stdout)), stderr: None, resize, exit })
     }
 
-    async fn reopen_log(&self, _id: &str) -> Result<()> {
-        Ok(())
+    async fn reopen_log(&self, id: &str) -> Result<()> {
+        if *self.reopens.lock().expect("lock") { Ok(()) } else { Err(Error::NotFound(id.to_owned())) }
     }
 
     fn events(&self) -> BoxStream<'static, Event> {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use network::Traffic;
 use runtime::{Container, ContainerState, Usage};
 
 use crate::agent::Agent;
@@ -39,6 +40,8 @@ pub struct PodUse {
     pub since: Timestamp,
     /// What its containers use together, and what holds them.
     pub usage: Usage,
+    /// What has passed its interface, if it has one of its own.
+    pub traffic: Option<Traffic>,
     /// Its running containers.
     pub containers: Vec<ContainerUse>,
 }
@@ -46,7 +49,10 @@ pub struct PodUse {
 /// All pods, as they are now, in the order of their names.
 pub async fn pods(agent: &Agent) -> Vec<PodUse> {
     let mut list = Vec::new();
-    for pod in agent.pods.list() {
+    let present = agent.pods.list();
+    let uids: Vec<String> = present.iter().filter(|pod| !spec::host_network(pod)).map(|pod| spec::uid(pod).to_owned()).collect();
+    let traffic = agent.network.traffic(&uids);
+    for pod in present {
         let uid = spec::uid(&pod);
         let Ok(Some(seen)) = agent.runtime.pod(uid).await else { continue };
         let Ok(usage) = agent.runtime.pod_usage(uid).await else { continue };
@@ -56,7 +62,8 @@ pub async fn pods(agent: &Agent) -> Vec<PodUse> {
             containers.push(ContainerUse { since: since(&container), container, usage });
         }
         let since = spec::status(&pod).start_time.as_ref().map_or_else(|| moment(seen.created_at), |at| at.0);
-        list.push(PodUse { pod, since, usage, containers });
+        let traffic = traffic.get(spec::uid(&pod)).copied();
+        list.push(PodUse { pod, since, usage, traffic, containers });
     }
     list.sort_by(|a, b| {
         let key = |one: &PodUse| (spec::namespace(&one.pod).to_owned(), spec::name(&one.pod).to_owned());

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::machine::{self, Machine};
+use super::summary::INTERFACE;
 use super::{ContainerUse, PodUse, pods};
+use network::Traffic;
+
 use crate::agent::Agent;
 use crate::spec;
 
@@ -112,6 +115,9 @@ fn cadvisor_of(text: &mut Text, at: i64, pods: &[PodUse]) {
         // The pod as a whole has empty names of a container and an image, as upstream.
         let whole = [("container", ""), ("id", spec::uid(&one.pod)), ("image", ""), ("name", ""), ("namespace", namespace), ("pod", name)];
         usage(text, at, &whole, &one.usage, one.since.as_millisecond());
+        if let Some(traffic) = one.traffic {
+            network(text, at, &whole, &traffic);
+        }
         for ContainerUse { container, since, usage: used } in &one.containers {
             let own = [("container", container.name.as_str()), ("id", &container.id), ("image", &container.image),
                 ("name", &container.id), ("namespace", namespace), ("pod", name)];
@@ -151,9 +157,42 @@ fn usage(text: &mut Text, at: i64, of: &[(&str, &str)], usage: &runtime::Usage, 
     text.add("container_last_seen", "gauge", "Last time a container was seen by the exporter", (list, at.map_or(0.0, |at| (at / 1000) as f64), None));
 }
 
+/// What has passed the pod's interface: of the pod as a whole, as it is its containers' together.
+fn network(text: &mut Text, at: i64, of: &[(&str, &str)], traffic: &Traffic) {
+    let mut all = [of, &[("interface", INTERFACE)]].concat();
+    all.sort_unstable();
+    let (list, received, sent) = (labels(&all), traffic.received, traffic.sent);
+    for (name, help, value) in [
+        ("container_network_receive_bytes_total", "Cumulative count of bytes received", received.bytes),
+        ("container_network_receive_errors_total", "Cumulative count of errors encountered while receiving", received.errors),
+        ("container_network_receive_packets_dropped_total", "Cumulative count of packets dropped while receiving", received.dropped),
+        ("container_network_receive_packets_total", "Cumulative count of packets received", received.packets),
+        ("container_network_transmit_bytes_total", "Cumulative count of bytes transmitted", sent.bytes),
+        ("container_network_transmit_errors_total", "Cumulative count of errors encountered while transmitting", sent.errors),
+        ("container_network_transmit_packets_dropped_total", "Cumulative count of packets dropped while transmitting", sent.dropped),
+        ("container_network_transmit_packets_total", "Cumulative count of packets transmitted", sent.packets),
+    ] {
+        text.add(name, "counter", help, (list.clone(), value as f64, Some(at)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use network::Flow;
+
     use super::*;
+
+    #[test]
+    fn traffic_is_told_by_cadvisors_names() {
+        let traffic = Traffic { received: Flow { bytes: 5, packets: 1, errors: 2, dropped: 3 }, sent: Flow { bytes: 7, ..Flow::default() } };
+        let mut text = Text::default();
+        super::network(&mut text, 9, &[("container", ""), ("namespace", "ns"), ("pod", "p")], &traffic);
+        let text = text.print();
+        let own = r#"{container="",interface="eth0",namespace="ns",pod="p"}"#;
+        for (name, value) in [("receive_bytes", 5), ("receive_packets", 1), ("receive_errors", 2), ("receive_packets_dropped", 3), ("transmit_bytes", 7)] {
+            assert!(text.contains(&format!("container_network_{name}_total{own} {value} 9\n")), "{name}: {text}");
+        }
+    }
 
     #[test]
     fn samples_are_printed_as_prometheus_reads_them() {

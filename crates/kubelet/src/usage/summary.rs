@@ -1,8 +1,10 @@
 //! `/stats/summary` (upstream: `stats/v1alpha1.Summary`).
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use jiff::Timestamp;
+use network::{Traffic, traffic};
 use runtime::{Size, Space, Usage};
 use serde_json::{Map, Value, json};
 
@@ -11,6 +13,9 @@ use super::{ContainerUse, PodUse, pods};
 use crate::agent::Agent;
 use crate::spec;
 use crate::storage::limits::{Usage as Sizes, named};
+
+/// What a pod's interface is called; the machine's, too, if it has one of that name.
+pub const INTERFACE: &str = "eth0";
 
 /// Everything; without what is on the disk, if only processors and memory are asked for.
 pub async fn summary(agent: &Agent, only_cpu_and_memory: bool) -> Result<Value, String> {
@@ -26,6 +31,10 @@ pub async fn summary(agent: &Agent, only_cpu_and_memory: bool) -> Result<Value, 
     }
     let mut node = view.node(&machine, &whole);
     if !only_cpu_and_memory {
+        let links = traffic::of_machine().unwrap_or_default();
+        if let Some(first) = links.get_key_value(INTERFACE).or(links.first_key_value()).map(|(link, _)| link) {
+            node.insert("network".to_owned(), view.network(first, &links));
+        }
         let images: u64 = agent.runtime.images().await.unwrap_or_default().iter().map(|image| image.size).sum();
         node.insert("fs".to_owned(), view.disk(&view.node_disk, None));
         let image_fs = view.disk(&view.image_disk, Some(Size { bytes: images, files: 0 }));
@@ -72,6 +81,9 @@ impl View<'_> {
             "cpu": self.cpu(uid, one.usage.cpu_nanos), "memory": self.memory(&one.usage),
             "process_stats": {"process_count": one.usage.processes},
         });
+        if let Some(traffic) = one.traffic.filter(|_| sizes.is_some()) {
+            out["network"] = self.network(INTERFACE, &[(INTERFACE.to_owned(), traffic)].into());
+        }
         if let Some(sizes) = sizes {
             let volume = |(name, size): &(String, Size)| {
                 let mut volume = self.disk(&self.node_disk, Some(*size));
@@ -107,6 +119,18 @@ impl View<'_> {
         json!({"time": self.at, "usageBytes": usage.memory_total, "workingSetBytes": usage.memory_bytes,
             "rssBytes": usage.memory_anonymous, "pageFaults": usage.page_faults,
             "majorPageFaults": usage.major_page_faults})
+    }
+
+    /// Links, and one of them before all others (upstream: `cadvisorInfoToNetworkStats`).
+    fn network(&self, first: &str, links: &BTreeMap<String, Traffic>) -> Value {
+        let one = |name: &str, traffic: &Traffic| {
+            json!({"name": name, "rxBytes": traffic.received.bytes, "rxErrors": traffic.received.errors,
+                "txBytes": traffic.sent.bytes, "txErrors": traffic.sent.errors})
+        };
+        let mut out = one(first, &links.get(first).copied().unwrap_or_default());
+        out["time"] = self.at.clone().into();
+        out["interfaces"] = links.iter().map(|(name, traffic)| one(name, traffic)).collect();
+        out
     }
 
     /// A disk, and what of it somebody has; all that is taken, if nobody is named.

@@ -17,7 +17,7 @@ pub struct EmptyDir;
 /// `emptydir.calculateEmptyDirMemorySize`).
 fn in_memory(source: &EmptyDirVolumeSource, pod: &Pod) -> Option<i64> {
     let own = source.size_limit.as_ref().and_then(|q| Quantity::parse(&q.0).ok()).map(|q| q.value());
-    let of_pod = resources::pod(pod).memory_limit;
+    let of_pod = resources::pod(pod, None).memory_limit;
     own.into_iter().chain([of_pod]).filter(|limit| *limit > 0).min()
 }
 

@@ -30,7 +30,9 @@ impl Log {
             fs::create_dir_all(parent)?;
         }
         // A link in its place would take the container's words to any file of the node.
-        let file = OpenOptions::new().append(true).create(true).custom_flags(libc::O_NOFOLLOW).open(&self.path);
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(&self.path);
         self.file = Some(file?);
         Ok(())
     }
@@ -112,6 +114,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c/0.log");
         let mut log = Log::open(path.clone()).unwrap();
+        let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap());
+        assert_eq!(mode & 0o137, 0, "for root and his group alone");
         let mut lines = Lines::new("stdout");
         lines.push(b"one\ntw", &mut log);
         lines.push(b"o\n", &mut log);

@@ -9,7 +9,7 @@ use crate::events::Kind;
 use crate::pod::admit::{Refusal, Room, admit};
 use crate::pod::eviction::{Eviction, evict};
 use crate::pod::outcome::RETRY;
-use crate::pod::write::{Written, write};
+use crate::pod::write::Written;
 use crate::spec;
 use crate::status::{self, conditions::whole_seconds};
 
@@ -20,8 +20,12 @@ impl Worker {
         if !new || self.memory.admitted || spec::is_terminal(&self.pod) {
             return None;
         }
-        // What another pod has is known when all of them are.
-        self.agent.pods.listed.wait().await;
+        match self.link.is_static {
+            true if self.turn().await => {}
+            true => return None,
+            // What another pod has is known when all of them are.
+            false => self.agent.pods.listed.wait().await.clone(),
+        }
         let Refusal { reason, message } = match self.take_in() {
             Ok(true) => {
                 self.memory.admitted = true;
@@ -32,7 +36,7 @@ impl Worker {
         };
         let told = format!("Pod was rejected: {message}");
         let status = status::refused(&self.pod, reason.clone(), told, whole_seconds(now));
-        match write(&self.agent, &self.pod, &status).await {
+        match self.write(&status).await {
             Written::Now(pod) => {
                 self.agent.events.pod(&pod, Kind::Warning, reason, message);
                 self.pod = pod;
@@ -41,6 +45,18 @@ impl Worker {
             Written::Same => None,
             Written::Gone | Written::Failed => Some(now + RETRY),
         }
+    }
+
+    /// Waits until the static pod that had this one's name before has ended. False: this one has no file any more.
+    async fn turn(&self) -> bool {
+        let mut changes = self.agent.pods.changed.subscribe();
+        while !self.link.gone.load(Ordering::Acquire) && self.agent.pods.has_earlier(&self.pod) {
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = self.link.notify.notified() => {}
+            }
+        }
+        !self.link.gone.load(Ordering::Acquire)
     }
 
     /// Takes the pod in if there is room for it. `false`: others go for it, and it has to wait.

@@ -90,9 +90,7 @@ impl Worker {
             }
             Step::Clean { ids } => {
                 let job = go(Job::Clean, 0);
-                let logs = observed.containers().filter(|c| ids.contains(&c.id)).map(|c| c.log_path.clone());
-                let logs = logs.collect();
-                self.jobs.spawn(async move { (job, desk.clean(ids, logs).await) });
+                self.jobs.spawn(async move { (job, desk.clean(ids).await) });
             }
             Step::Resize { ids } => {
                 let job = go(Job::Resize, 0);
