@@ -88,7 +88,9 @@ async fn pass(
     route: &mut Route,
 ) -> Result<Response<Body>, Status> {
     let (head, body) = request.into_parts();
-    *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), head.uri.query()))?;
+    let query = transport::long::query(&head.uri, &head.extensions);
+    *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), Some(&query)))?;
+    drop(query);
     route.attributes.user = authenticate(state, &head, caller).instrument(debug_span!("authenticate")).await?;
     let turn = match enter(state, route).instrument(debug_span!("flow control")).await {
         Ok(turn) => turn,
