@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Other people's clients against a live cluster: each language has its suite, with the client that its users have.
-# usage: run.sh IRONCLAD [SUITE...]   go, python, javascript, java; all of them by default
+# usage: run.sh IRONCLAD [SUITE...]   go, python, javascript, java, rust; all of them by default
+# $IRONCLAD_RUST_SUITE is the program of the suite in rust: cargo xtask clients builds it.
 set -euo pipefail
 
 here=$(realpath "$(dirname "$0")")
 ironclad=$(realpath "$1"); shift
 suites=("$@")
-[ ${#suites[@]} -gt 0 ] || suites=(go python javascript java)
+[ ${#suites[@]} -gt 0 ] || suites=(go python javascript java rust)
 cache=${IRONCLAD_CACHE:-$HOME/.cache/ironclad}/clients
 
 # What each needs is fetched and built once for each of its lists of packages, where registries can be reached. What an
@@ -38,7 +39,12 @@ prepare_java() {
     mvn -q -B -f "$here/java/pom.xml" dependency:copy-dependencies -DoutputDirectory="$place/lib"
     javac -nowarn -cp "$place/lib/*" -d "$place/classes" "$here"/java/*.java
 }
-declare -A tool=([go]=go [python]=python3 [javascript]=npm [java]=mvn) places=()
+prepare_rust() {
+    place=$cache/rust
+    [ -x "${IRONCLAD_RUST_SUITE:-}" ] || { echo "FAIL cargo xtask clients builds the suite in rust" >&2; exit 1; }
+    mkdir -p "$place"
+}
+declare -A tool=([go]=go [python]=python3 [javascript]=npm [java]=mvn [rust]=cargo) places=()
 if [ -z "${IRONCLAD_CLIENTS:-}" ]; then
     for suite in "${suites[@]}"; do
         command -v "${tool[$suite]}" >/dev/null || { echo "FAIL ${tool[$suite]} is not there, which the suite in $suite needs" >&2; exit 1; }
@@ -72,6 +78,7 @@ run_go() { "$1/suite"; }
 run_python() { PYTHONPATH=$1/lib python3 "$here/python/suite.py"; }
 # Modules are looked for beside the program.
 run_javascript() { cp "$here/javascript/suite.mjs" "$1" && node "$1/suite.mjs"; }
+run_rust() { "$IRONCLAD_RUST_SUITE"; }
 run_java() { java -cp "$1/classes:$1/lib/*" Suite; }
 for suite in "${suites[@]}"; do
     timeout 180 bash -c "$(declare -f "run_$suite"); here=$here; run_$suite ${places[$suite]}" || { echo "FAIL clients: $suite" >&2; exit 1; }

@@ -79,6 +79,13 @@ for protocol in WebSocket SPDY; do
         "$kubectl" exec -it streams -c shell -- sh
     code "$protocol: Ctrl-C" 130 on_terminal 'expect=ready' 'key=03' -- "$kubectl" exec -it streams -c shell -- \
         sh -c 'trap "exit 130" INT; echo ready; while :; do sleep 1; done'
+    says "$protocol: a terminal has its name" '^TERM=xterm' on_terminal 'expect=# ' 'send=env | grep ^TERM; exit' -- \
+        "$kubectl" exec -it streams -c shell -- sh
+    says "$protocol: a command of a megabyte, encoded" '^60000$' k exec streams -c shell -- sh -c 'echo $#' sh $(seq 1 60000)
+    leave() { k run "left-${protocol,,}" -i --leave-stdin-open --restart=Never --image "$image" -- sh -c 'cat; sleep 3600' <<<"in"; }
+    does "$protocol: who leaves standard input open is not held" timeout 60 bash -c "$(declare -f leave k); kubectl=$kubectl image=$image protocol=$protocol leave"
+    says "$protocol: and the container goes on" '^Running$' k get pod "left-${protocol,,}" -o 'jsonpath={.status.phase}{"\n"}'
+    k delete pod "left-${protocol,,}" --now >/dev/null
     says "$protocol: standard input ends" '^5$' k exec -i streams -c shell -- wc -c <<<"four"
     code "$protocol: streams apart" 3 k exec streams -c shell -- sh -c 'echo error >&2; exit 3'
     [ "$(k exec -i streams -c shell -- sh -c 'cat > /tmp/big; sha256sum < /tmp/big' < "$data/big")" = "$sum" ] \

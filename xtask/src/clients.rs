@@ -15,7 +15,7 @@ const NEEDED: &[(&str, &str)] =
 /// Which of them.
 #[derive(Args, Default)]
 pub struct Options {
-    /// `go`, `python`, `javascript`, `java`; all when none is named.
+    /// `go`, `python`, `javascript`, `java`, `rust`; all when none is named.
     suites: Vec<String>,
 }
 
@@ -23,7 +23,9 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     install(NEEDED)?;
     let ironclad = test::ironclad(root)?;
+    let suite = test::example(root, "clients-rust")?;
     let mut script = Command::new("bash");
+    script.env("IRONCLAD_RUST_SUITE", suite);
     script.arg(root.join("tests/clients/run.sh")).arg(ironclad).args(&options.suites);
     succeed(script.env("PATH", test::path()))
 }

@@ -90,6 +90,12 @@ pub fn ironclad(root: &Path) -> Result<PathBuf> {
     binary(root, "debug", "ironclad")
 }
 
+/// A program that is an example of one of the crates.
+pub fn example(root: &Path, name: &str) -> Result<PathBuf> {
+    succeed(Command::new("cargo").args(["build", "--workspace", "--example", name]).current_dir(root))?;
+    binary(root, "debug", &format!("examples/{name}"))
+}
+
 /// Installs what the machine lacks, and says so.
 pub fn install(needed: &[(&str, &'static str)]) -> Result<()> {
     let missing: Vec<&str> = needed.iter().filter(|(program, _)| !found(program)).map(|(_, package)| *package).collect();

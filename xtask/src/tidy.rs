@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("client", &["tasks", "meta", "transport"]),
     ("controllers", &["tasks", "meta", "pod", "client", "transport"]),
     ("scheduler", &["meta", "pod", "client"]),
-    ("runtime", &[]),
+    ("runtime", &["meta"]),
     ("network", &["meta", "client"]),
     ("dns", &["meta", "client"]),
     ("kubelet", &["tasks", "meta", "pod", "client", "transport", "listen", "auth", "runtime", "network"]),

@@ -41,6 +41,11 @@ impl Begun {
         Begun { line, number }
     }
 
+    /// Whether it is its connection's first.
+    pub fn is_first(&self) -> bool {
+        self.number == 1
+    }
+
     /// Makes an answer of the response: without a body to HEAD, and with a word on the connection's end where the rest of
     /// the request is not going to be read.
     pub fn answer(self, mut response: Response<Body>, method: &Method, version: Version, unread: Option<&Unread>) -> Response<Answer> {

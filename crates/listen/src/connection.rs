@@ -3,7 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::Request;
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -11,7 +12,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::Watcher;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use transport::Error;
+use transport::{Body, Error};
 
 use crate::answer::Begun;
 use crate::limits::{
@@ -70,13 +71,30 @@ async fn talk<S: Service>(
         let (service, peer, line) = (service.clone(), peer.clone(), line.clone());
         let (begun, method, version) = (Begun::new(line.clone()), request.method().clone(), request.version());
         async move {
-            let (request, unread) = Received::wrap(request, &line);
-            let response = service.answer(request, peer, line).await;
+            let (mut request, unread) = Received::wrap(request, &line);
+            let cut = if begun.is_first() { line.take_cut() } else { None };
+            let response = match cut.transpose() {
+                Ok(rest) => {
+                    rest.map(|rest| request.extensions_mut().insert(rest));
+                    service.answer(request, peer, line).await
+                }
+                Err(code) => refusal(code),
+            };
             Ok::<_, Infallible>(begun.answer(response, &method, version, unread.as_deref()))
         }
     });
     let builder = builder();
     watcher.watch(builder.serve_connection_with_upgrades(wire, service)).await
+}
+
+/// As Go's server refuses what it does not read.
+fn refusal(code: StatusCode) -> Response<Body> {
+    let mut response = Response::new(transport::full(code.to_string()));
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

@@ -13,6 +13,7 @@
 
 mod answer;
 mod connection;
+mod first;
 mod limits;
 mod line;
 mod received;

@@ -39,6 +39,10 @@ pub const RESET_STREAMS: usize = 20;
 pub const ERROR_STREAMS: usize = 256;
 /// Bytes of a request's head.
 pub const HEAD_BYTES: usize = 64 << 10;
+/// Bytes of a first line, on a connection's first request (Go: `DefaultMaxHeaderBytes`).
+pub const LINE: usize = 1 << 20;
+/// Lines at once that are longer than what the library below takes.
+pub const LONG_LINES: usize = 16;
 /// How often an idle HTTP/2 connection is asked for a sign of life, so that the watches of dead clients end.
 pub const PING: Duration = Duration::from_secs(30);
 

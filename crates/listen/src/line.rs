@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::first::Cut;
 use crate::limits::{HEAD, IDLE, STALL};
 use crate::slots::Seen;
 
@@ -29,6 +30,8 @@ pub struct Line {
 struct State {
     /// HTTP/2: what is read while there is no request is no request's beginning.
     streams: bool,
+    /// Of the first request's line.
+    cut: Option<Cut>,
     /// Requests that were not answered to the end.
     busy: usize,
     /// How many there were.
@@ -59,7 +62,8 @@ impl State {
 impl Line {
     /// A connection that begins now.
     pub(crate) fn new(address: IpAddr) -> Self {
-        let state = State { streams: false, busy: 0, served: 0, idle: Instant::now(), head: None, answers: Vec::new() };
+        let (idle, answers) = (Instant::now(), Vec::new());
+        let state = State { streams: false, cut: None, busy: 0, served: 0, idle, head: None, answers };
         Line {
             address,
             known: AtomicBool::new(false),
@@ -97,6 +101,22 @@ impl Line {
     /// The connection speaks HTTP/2.
     pub(crate) fn has_streams(&self) {
         self.lock().streams = true;
+    }
+
+    pub(crate) fn speaks_streams(&self) -> bool {
+        self.lock().streams
+    }
+
+    /// The first line is over, and this was kept back of it.
+    pub(crate) fn cut(&self, cut: Option<Cut>) {
+        if cut.is_some() {
+            self.lock().cut = cut;
+        }
+    }
+
+    /// What was kept back of the first request's line; once.
+    pub(crate) fn take_cut(&self) -> Option<Cut> {
+        self.lock().cut.take()
     }
 
     pub(crate) fn linger(&self) {

@@ -11,6 +11,7 @@ use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 
 use crate::limits::{LINGER, LINGER_BYTES};
+use crate::first::FirstLine;
 use crate::line::Line;
 use crate::slots::Slot;
 
@@ -18,6 +19,8 @@ use crate::slots::Slot;
 pub struct Wire {
     stream: TlsStream<TcpStream>,
     line: Arc<Line>,
+    /// While the first line comes.
+    first: Option<FirstLine>,
     _slot: Slot,
     /// After the last word.
     end: Option<(Pin<Box<Sleep>>, usize)>,
@@ -26,7 +29,8 @@ pub struct Wire {
 impl Wire {
     /// The stream of that line.
     pub fn new(stream: TlsStream<TcpStream>, line: Arc<Line>, slot: Slot) -> Self {
-        Wire { stream, line, _slot: slot, end: None }
+        let first = (!line.speaks_streams()).then(FirstLine::new);
+        Wire { stream, line, first, _slot: slot, end: None }
     }
 
     /// Reads and throws away what the client still sends, until it has heard that nobody listens.
@@ -48,11 +52,24 @@ impl Wire {
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        loop {
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            if buffer.filled().len() == before {
+                return Poll::Ready(Ok(()));
+            }
             self.line.heard();
+            let Some(first) = &mut self.first else { return Poll::Ready(Ok(())) };
+            let kept = first.pass(&mut buffer.filled_mut()[before..]);
+            if let Some(cut) = first.over() {
+                self.line.cut(cut);
+                self.first = None;
+            }
+            buffer.set_filled(before + kept);
+            // Nothing would mean the end.
+            if kept > 0 {
+                return Poll::Ready(Ok(()));
+            }
         }
-        polled
     }
 }
 

@@ -61,7 +61,7 @@ pub const WARNINGS: usize = 4096;
 pub const WARNING: usize = 256;
 
 /// The largest manifest, index or configuration of an image, in bytes (containerd and registries: 4 MiB). What else
-/// registries and images are held to stands in `runtime::limits`: the runtime knows no other crate.
+/// registries and images are held to stands in `runtime::limits`.
 pub const MANIFEST: usize = 4 << 20;
 
 /// The longest time that a client can ask for, in seconds: about 292 years, Go's longest `time.Duration`.

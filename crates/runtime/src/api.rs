@@ -257,6 +257,9 @@ pub struct Streams {
     pub stderr: Option<Box<dyn AsyncRead + Send + Unpin>>,
     /// Terminal sizes (columns, rows).
     pub resize: tokio::sync::mpsc::Sender<(u16, u16)>,
+    /// Who is attached to an input that its own end does not close goes with it, the container stays (containerd:
+    /// `ContainerIO.Attach`).
+    pub leaves_with_input: bool,
     /// The exit code, once.
     pub exit: tokio::sync::oneshot::Receiver<Result<i32>>,
 }

@@ -164,6 +164,14 @@ async fn exec_has_streams_and_terminal() {
     streams.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
     assert_eq!((text.as_str(), streams.exit.await.unwrap().unwrap()), ("101 42\r\n", 0));
 
+    // Whatever the container's own variable says.
+    let config = ExecConfig { command: vec!["/probe".into(), "env".into()], stdin: false, tty: true };
+    let mut streams = node.runtime.exec(&id, &config).await.unwrap();
+    let mut text = String::new();
+    streams.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("TERM=")).collect::<Vec<_>>(), ["TERM=xterm"]);
+    assert!(!node.exec(&id, &["/probe", "env"]).await.1.contains("TERM="), "it has no terminal");
+
     let command = ["/probe", "wait"].map(str::to_owned);
     let late = node.runtime.exec_sync(&id, &command, Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, Error::Timeout(_)));
@@ -174,6 +182,22 @@ async fn exec_has_streams_and_terminal() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), only_two).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_may_be_longer_than_a_message() {
+    let node = Node::new();
+    let id = node.start("pod", container("main", &["wait"])).await;
+    for count in [100, 5000, 100_000] {
+        let words: Vec<String> = (0..count).map(|number| format!("{number:06}")).collect();
+        let command = [&["/probe".to_owned(), "exit".to_owned(), "7".to_owned()], &*words].concat();
+        let output = node.runtime.exec_sync(&id, &command, Duration::from_secs(20)).await.unwrap();
+        assert_eq!((output.code, output.stdout), (7, format!("out {}\n", words.join(" ")).into()), "{count}");
+    }
+    // The kernel's bound.
+    let word = vec!["/probe".to_owned(), "exit".to_owned(), "x".repeat(1 << 20)];
+    let refused = node.runtime.exec_sync(&id, &word, Duration::from_secs(20)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "exec /probe: argument list too long");
 }
 
 #[tokio::test]
@@ -191,6 +215,7 @@ async fn attaches_to_terminal_and_input() {
     let mut config = ContainerConfig { tty: true, stdin: true, ..container("main", &["cat"]) };
     let id = node.start("pod", config.clone()).await;
     let mut streams = node.runtime.attach(&id).await.unwrap();
+    assert!(streams.leaves_with_input);
     streams.stdin.as_mut().unwrap().write_all(b"hello\n\x04").await.unwrap();
     let mut text = String::new();
     streams.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
@@ -200,6 +225,7 @@ async fn attaches_to_terminal_and_input() {
     config = ContainerConfig { tty: false, stdin_once: true, attempt: 1, ..config };
     let id = node.runtime.start_container("pod", &config).await.unwrap();
     let mut streams = node.runtime.attach(&id).await.unwrap();
+    assert!(!streams.leaves_with_input, "its end is the container's");
     streams.stdin.take().unwrap().write_all(b"last\n").await.unwrap();
     assert_eq!(streams.exit.await.unwrap().unwrap(), 0, "the end of the client's input is the container's");
     let mut text = String::new();

@@ -248,6 +248,13 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether null takes a value of this form away that was there, also where it is no pointer: what can be nil, and what
+    /// has a decoder of its own that says so.
+    pub(crate) fn ends_with_null(&self) -> bool {
+        let nil = matches!(self, Kind::Bytes | Kind::List { .. } | Kind::Map { .. } | Kind::Json);
+        nil || matches!(self, Kind::Time | Kind::MicroTime | Kind::Quantity)
+    }
+
     /// What Go calls it.
     pub(crate) fn go_word(&self) -> &'static str {
         match self {

@@ -15,8 +15,10 @@ use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use transport::long::Rest;
 use transport::{Body, Error};
 
+use crate::lengthened::Lengthened;
 
 /// The longest that connecting may take, TLS included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -90,13 +92,13 @@ impl Kubelets {
         Kubelets { tls: TlsConnector::from(Arc::new(tls)), anyone: TlsConnector::from(Arc::new(anyone)) }
     }
 
-    /// Sends a request whose URI is a path and query; without a `Host` it gets the address'.
+    /// Sends a request whose URI is a path and query, with the query's [`Rest`] beside it if it is long; without a `Host` it gets the address'.
     pub async fn send(&self, address: &Address, mut request: Request<Body>) -> Result<Response<Incoming>, Status> {
-        let authority = address.authority();
+        let (authority, rest) = (address.authority(), request.extensions_mut().remove::<Rest>());
         let value = HeaderValue::from_str(&authority).map_err(Status::internal)?;
         request.headers_mut().entry(HOST).or_insert(value);
         let failed = |error: Error| unreachable(&authority, &error);
-        let connected = tokio::time::timeout(PATIENCE, self.connect(address)).await;
+        let connected = tokio::time::timeout(PATIENCE, self.connect(address, rest)).await;
         let mut sender = match connected {
             Ok(connected) => connected.map_err(failed)?,
             Err(_) => return Err(failed("connection timed out".into())),
@@ -104,7 +106,7 @@ impl Kubelets {
         sender.send_request(request).await.map_err(|e| failed(e.into()))
     }
 
-    async fn connect(&self, address: &Address) -> Result<http1::SendRequest<Body>, Error> {
+    async fn connect(&self, address: &Address, rest: Option<Rest>) -> Result<http1::SendRequest<Body>, Error> {
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         // A name may be resolved to anything.
         if address.global && !is_global(stream.peer_addr()?.ip()) {
@@ -112,12 +114,12 @@ impl Kubelets {
         }
         stream.set_nodelay(true)?;
         let tls = match address.trust {
-            Trust::Plain => return handshake(stream).await,
+            Trust::Plain => return handshake(Lengthened::new(stream, rest)).await,
             Trust::Kubelet => &self.tls,
             Trust::Anyone => &self.anyone,
         };
         let name = ServerName::try_from(address.host.clone())?;
-        handshake(tls.connect(name, stream).await?).await
+        handshake(Lengthened::new(tls.connect(name, stream).await?, rest)).await
     }
 }
 

@@ -20,6 +20,7 @@ mod discovery;
 mod flow;
 mod impersonate;
 mod kubelet;
+mod lengthened;
 mod limits;
 mod list;
 mod listen;

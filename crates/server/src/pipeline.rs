@@ -90,7 +90,10 @@ async fn pass(
     route: &mut Route,
 ) -> Result<Response<Body>, Status> {
     let (head, body) = request.into_parts();
-    *route = debug_span!("route").in_scope(|| route::route(&head.method, head.uri.path(), head.uri.query()))?;
+    *route = debug_span!("route").in_scope(|| {
+        let query = transport::long::query(&head.uri, &head.extensions);
+        route::route(&head.method, head.uri.path(), Some(&query))
+    })?;
     route.kind = kind(state, &route.attributes);
     route.attributes.user = authenticate(state, &head, caller).instrument(debug_span!("authenticate")).await?;
     let turn = match enter(state, route).instrument(debug_span!("flow control")).await {

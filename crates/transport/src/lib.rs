@@ -7,6 +7,7 @@
 //! Must not know: Kubernetes.
 
 mod line;
+pub mod long;
 
 use std::sync::Arc;
 

@@ -9,15 +9,20 @@ import (
 	"mime"
 	"net/url"
 	"os"
+	"path"
 	"sort"
 	"strings"
 	"time"
 
+	"github.com/distribution/reference"
 	"github.com/munnerz/goautoneg"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	kjson "k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/version"
 	sjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -58,6 +63,34 @@ type scalars struct {
 	Int32  int32   `json:"int32,omitempty"`
 	Int64  int64   `json:"int64,omitempty"`
 	String string  `json:"string,omitempty"`
+}
+
+// A struct with every place in which something can be said twice.
+type nested struct {
+	Text      string               `json:"text,omitempty"`
+	Number    *int32               `json:"number,omitempty"`
+	Struct    inner                `json:"struct,omitempty"`
+	Pointer   *inner               `json:"pointer,omitempty"`
+	List      []inner              `json:"list,omitempty"`
+	Texts     []string             `json:"texts,omitempty"`
+	Labels    map[string]string    `json:"labels,omitempty"`
+	Map       map[string]inner     `json:"map,omitempty"`
+	Lists     map[string][]string  `json:"lists,omitempty"`
+	Any       interface{}          `json:"any,omitempty"`
+	Port      intstr.IntOrString   `json:"port,omitempty"`
+	PortAgain *intstr.IntOrString  `json:"portAgain,omitempty"`
+	Quantity  resource.Quantity    `json:"quantity,omitempty"`
+	Share     *resource.Quantity   `json:"share,omitempty"`
+	Bytes     []byte               `json:"bytes,omitempty"`
+	Raw       runtime.RawExtension `json:"raw,omitempty"`
+}
+
+type inner struct {
+	Text   string            `json:"text,omitempty"`
+	Flag   *bool             `json:"flag,omitempty"`
+	Deep   *inner            `json:"deep,omitempty"`
+	List   []inner           `json:"list,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
 var readers = map[string]func(string) (string, error){
@@ -108,6 +141,26 @@ var readers = map[string]func(string) (string, error){
 		}
 		return fmt.Sprintf("%s %d %d", out.String(), out.Value(), out.MilliValue()), nil
 	},
+	"glob": func(text string) (string, error) {
+		// What is no pattern fits nothing.
+		pattern, name, _ := strings.Cut(text, "\n")
+		fits, err := path.Match(pattern, name)
+		return fmt.Sprint(fits && err == nil), nil
+	},
+	"reference": func(text string) (string, error) {
+		out, err := reference.ParseNormalizedNamed(text)
+		if err != nil {
+			return "", err
+		}
+		return reference.TagNameOnly(out).String(), nil
+	},
+	"semver": func(text string) (string, error) {
+		out, err := version.ParseSemantic(text)
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d.%d.%d", out.Major(), out.Minor(), out.Patch()), nil
+	},
 	"duration": func(text string) (string, error) {
 		out, err := time.ParseDuration(text)
 		return fmt.Sprint(int64(out)), err
@@ -147,6 +200,34 @@ var readers = map[string]func(string) (string, error){
 		}
 		printed, err := json.Marshal(out)
 		return string(printed), err
+	},
+	"twice": func(text string) (string, error) {
+		var out nested
+		strict, err := sjson.UnmarshalStrict([]byte(text), &out)
+		if err != nil {
+			return "", err
+		}
+		printed, err := json.Marshal(out)
+		return fmt.Sprintf("%s %v", printed, strict), err
+	},
+	"yamltwice": func(text string) (string, error) {
+		out, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			return "", err
+		}
+		if _, err := yaml.YAMLToJSONStrict([]byte(text)); err != nil {
+			return fmt.Sprintf("%s %v", out, err), nil
+		}
+		return string(out) + " ", nil
+	},
+	"treetwice": func(text string) (string, error) {
+		var out interface{}
+		strict, err := sjson.UnmarshalStrict([]byte(text), &out)
+		if err != nil {
+			return "", err
+		}
+		printed, err := json.Marshal(out)
+		return fmt.Sprintf("%s %v", printed, strict), err
 	},
 	"tree": func(text string) (string, error) {
 		var out interface{}

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Pod, Secret};
 use runtime::{Credentials, Reference};
 use serde_json::{Value, json};
 
+use super::glob;
 use super::records::PullSecret;
 use crate::container::env::Sources;
 use crate::spec;
@@ -121,28 +122,7 @@ pub(super) fn matches(place: &str, repository: &str) -> bool {
     wanted_port == port
         && path.starts_with(&prefix)
         && patterns.len() == labels.len()
-        && patterns.iter().zip(&labels).all(|(pattern, label)| glob(pattern.as_bytes(), label.as_bytes()))
-}
-
-/// `*` stands for any letters, `?` for one.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, t));
-                p += 1;
-            }
-            Some(c) if *c == b'?' || *c == text[t] => (p, t) = (p + 1, t + 1),
-            _ => {
-                // The last star takes one more.
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                (p, t) = (at + 1, taken + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
+        && patterns.iter().zip(&labels).all(|(pattern, label)| glob::matches(pattern, label))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Has images on the node before containers start (upstream: `images/image_manager.go`).
 
 pub mod gc;
+mod glob;
 mod keyring;
 pub mod provider;
 mod pulls;

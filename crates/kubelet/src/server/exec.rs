@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use runtime::{ExecConfig, Streams};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use transport::Body;
 
 use super::channels::{CLOSE, Channels, ERROR, Input, Output, RESIZE, STDERR, STDIN, STDOUT};
@@ -106,18 +106,24 @@ pub async fn running(agent: &Agent, name: &PodName, container: &str) -> Result<S
     })
 }
 
-/// Carries the streams until the program has ended; its exit code.
+/// Carries the streams until the program has ended, or until who is attached leaves; the exit code.
 async fn session(channels: Channels, streams: Streams, options: &StreamOptions) -> Result<i32, String> {
     let Channels { input, output, status: _ } = channels;
-    let Streams { stdin, stdout, stderr, resize, exit } = streams;
+    let Streams { stdin, stdout, stderr, resize, leaves_with_input, exit } = streams;
     // Tells the client that everything is in place.
     let first = if options.stdout { STDOUT } else if options.stderr { STDERR } else { ERROR };
     output.send(first, Bytes::new()).await;
     let stdin = stdin.filter(|_| options.stdin);
-    let reader = tokio::spawn(take_input(input, stdin, resize));
+    let leaves = leaves_with_input && stdin.is_some();
+    let (open, input_ended) = oneshot::channel();
+    let reader = tokio::spawn(take_input(input, stdin.map(|stdin| (stdin, open)), resize));
     let out = copy(stdout.filter(|_| options.stdout), STDOUT, output.clone());
     let err = copy(stderr.filter(|_| options.stderr), STDERR, output);
-    let (_, _, exit) = tokio::join!(out, err, exit);
+    let to_the_end = async { tokio::join!(out, err, exit).2 };
+    let exit = tokio::select! {
+        exit = to_the_end => exit,
+        _ = input_ended, if leaves => Ok(Ok(0)),
+    };
     reader.abort();
     match exit {
         Ok(exit) => exit.map_err(|error| error.to_string()),
@@ -157,21 +163,23 @@ async fn copy(from: Option<Box<dyn AsyncRead + Send + Unpin>>, channel: u8, outp
     }
 }
 
-/// Passes standard input and terminal sizes on, until the client closes.
+/// Passes standard input and terminal sizes on, until the client closes. What stands beside the input is dropped with it.
 async fn take_input(
-    mut input: Input, mut stdin: Option<Box<dyn AsyncWrite + Send + Unpin>>, resize: mpsc::Sender<(u16, u16)>,
+    mut input: Input,
+    mut stdin: Option<(Box<dyn AsyncWrite + Send + Unpin>, oneshot::Sender<()>)>,
+    resize: mpsc::Sender<(u16, u16)>,
 ) {
     while let Some((channel, data)) = input.next().await {
         match channel {
             STDIN => {
-                if let Some(open) = stdin.as_mut()
+                if let Some((open, _)) = stdin.as_mut()
                     && (open.write_all(&data).await.is_err() || open.flush().await.is_err())
                 {
                     stdin = None;
                 }
             }
             CLOSE if data.first() == Some(&STDIN) => {
-                if let Some(mut open) = stdin.take() {
+                if let Some((mut open, _ended)) = stdin.take() {
                     let _ = open.shutdown().await;
                 }
             }

@@ -106,7 +106,8 @@ async fn admit(
         refuse(StatusCode::INTERNAL_SERVER_ERROR, &message)
     })?;
     if decision.allowed() {
-        return parse(request.uri()).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "404 page not found"));
+        let query = transport::long::query(request.uri(), request.extensions());
+        return parse(path, &query).ok_or_else(|| refuse(StatusCode::NOT_FOUND, "404 page not found"));
     }
     let subresources: Vec<&str> = wanted.iter().map(|a| a.subresource.as_str()).collect();
     let verb = wanted.first().map_or("", |a| a.verb.as_str());

@@ -1,7 +1,5 @@
 //! Paths of the agent's server. Pure.
 
-use http::Uri;
-
 /// `namespace` and `name` of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodName {
@@ -69,11 +67,11 @@ pub enum Route {
     PortForward { pod: PodName, ports: Vec<u16> },
 }
 
-/// The route of a URI; `None` for an unknown path.
-pub fn parse(uri: &Uri) -> Option<Route> {
-    let parts: Vec<String> = uri.path().split('/').filter(|p| !p.is_empty()).map(decode).collect();
+/// The route of a path and a query; `None` for an unknown path.
+pub fn parse(path: &str, query: &str) -> Option<Route> {
+    let parts: Vec<String> = path.split('/').filter(|p| !p.is_empty()).map(decode).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let query: Vec<(String, String)> = uri.query().unwrap_or("").split('&').filter(|p| !p.is_empty()).map(pair).collect();
+    let query: Vec<(String, String)> = query.split('&').filter(|p| !p.is_empty()).map(pair).collect();
     let pod = |namespace: &str, name: &str, uid: Option<&str>| PodName {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -182,16 +180,15 @@ mod tests {
 
     #[test]
     fn paths_and_queries() {
-        let uri: Uri = "/exec/ns/p/u1/c?command=sh&command=-c&command=a%20b%2Bc&input=1&output=1&error=1".parse().expect("uri");
-        let Some(Route::Exec { pod, container, options }) = parse(&uri) else { panic!("not exec") };
+        let query = "command=sh&command=-c&command=a%20b%2Bc&input=1&output=1&error=1";
+        let Some(Route::Exec { pod, container, options }) = parse("/exec/ns/p/u1/c", query) else { panic!("not exec") };
         assert_eq!((pod.uid.as_deref(), container.as_str()), (Some("u1"), "c"));
         assert_eq!(options.command, ["sh", "-c", "a b+c"]);
         assert!(options.stdin && options.stdout && options.stderr && !options.tty);
-        let uri: Uri = "/containerLogs/ns/p/c?follow=true&tailLines=5".parse().expect("uri");
-        let Some(Route::Logs { options, .. }) = parse(&uri) else { panic!("not logs") };
+        let Some(Route::Logs { options, .. }) = parse("/containerLogs/ns/p/c", "follow=true&tailLines=5") else { panic!("not logs") };
         assert_eq!((options.follow, options.tail_lines), (true, Some(5)));
-        let logs = |uri: &str| parse(&uri.parse().expect("uri"));
-        assert_eq!(logs("/logs/a%20b/c/"), Some(Route::SystemLogs { path: "a b/c".to_owned() }));
-        assert_eq!(parse(&"/run/x".parse().expect("uri")), None);
+        let logs = parse("/logs/a%20b/c/", "");
+        assert_eq!(logs, Some(Route::SystemLogs { path: "a b/c".to_owned() }));
+        assert_eq!(parse("/run/x", ""), None);
     }
 }

@@ -168,7 +168,14 @@ impl Runtime for Fake {
     }
 
     async fn exec(&self, id: &str, config: &ExecConfig) -> Result<Streams> {
-        let streams = self.attach(id).await?;
+        let streams = Streams { leaves_with_input: false, ..self.attach(id).await? };
+        if config.command.first().is_some_and(|program| program == "count") {
+            let count = config.command.iter().map(String::len).sum::<usize>().to_string();
+            let (sender, exit) = tokio::sync::oneshot::channel();
+            let _ = sender.send(Ok(0));
+            let stdout: Option<Box<dyn tokio::io::AsyncRead + Send + Unpin>> = Some(Box::new(std::io::Cursor::new(count.into_bytes())));
+            return Ok(Streams { stdout, exit, ..streams });
+        }
         if config.command == ["deaf"] {
             // It runs on, whatever becomes of its input.
             let (sender, exit) = tokio::sync::oneshot::channel();
@@ -189,7 +196,7 @@ impl Runtime for Fake {
         Ok(Output::default())
     }
 
-    /// Echoes standard input to standard output, and ends with it, with code 3.
+    /// Echoes standard input to standard output, and ends with it, with code 3; who is attached leaves when its own ends.
     async fn attach(&self, _id: &str) -> Result<Streams> {
         let (stdin, mut inner) = tokio::io::duplex(1024);
         let (mut out, stdout) = tokio::io::duplex(1024);
@@ -200,7 +207,8 @@ impl Runtime for Fake {
             drop(out);
             let _ = sender.send(Ok(3));
         });
-        Ok(Streams { stdin: Some(Box::new(stdin)), stdout: Some(Box::new(stdout)), stderr: None, resize, exit })
+        let (stdin, stdout) = (Some(Box::new(stdin) as _), Some(Box::new(stdout) as _));
+        Ok(Streams { stdin, stdout, stderr: None, resize, leaves_with_input: true, exit })
     }
 
     async fn reopen_log(&self, id: &str) -> Result<()> {

@@ -15,7 +15,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 
 use super::life::{CONFIG_MAP, POD, World, config_map, pod};
@@ -95,6 +97,67 @@ async fn only_who_may_gets_in_and_exec_ends_with_its_code() {
     }
     assert_eq!(out, b"hello");
     assert_eq!((&status["reason"], &status["details"]["causes"][0]["message"]), (&"NonZeroExitCode".into(), &"3".into()));
+    world.stop.cancel();
+}
+
+/// What a session answers over a WebSocket whose request is written by hand: its first line is longer than a URI may be.
+async fn said(port: &Port, path: &str, input: &[&'static [u8]]) -> (Vec<u8>, Value) {
+    let mut stream = port.connect(Leaf::super_admin()).await;
+    let head = format!(
+        "GET {path} HTTP/1.1\r\nHost: n1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: v5.channel.k8s.io\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        answer.push(stream.read_u8().await.expect("an answer"));
+    }
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
+    let mut socket = WebSocketStream::from_raw_socket(stream, Role::Client, None).await;
+    for message in input {
+        socket.send(Message::Binary(Bytes::from_static(message))).await.expect("sent");
+    }
+    let (mut out, mut status) = (Vec::new(), Value::Null);
+    while let Some(Ok(Message::Binary(data))) = socket.next().await {
+        match data.split_first() {
+            Some((1, data)) => out.extend_from_slice(data),
+            Some((3, data)) => status = serde_json::from_slice(data).expect("a status"),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    (out, status)
+}
+
+#[tokio::test]
+async fn a_command_may_be_as_long_as_a_head() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    world.phase("Running").await;
+    let port = serve(&world).await;
+    for count in [1, 1000, 60_000] {
+        let words = "&command=w%26rd".repeat(count);
+        let path = format!("/exec/ns/p/a?output=1&command=count{words}");
+        let (out, status) = said(&port, &path, &[]).await;
+        assert_eq!(String::from_utf8_lossy(&out), (5 + 4 * count).to_string());
+        assert_eq!(status["status"], "Success");
+    }
+    let refused = port.get(Leaf::super_admin(), &format!("/exec/ns/p/a?output=1&command={}", "x".repeat(1 << 20))).await;
+    assert!(refused.starts_with("HTTP/1.1 431"), "{refused}");
+    world.stop.cancel();
+}
+
+#[tokio::test]
+async fn who_is_attached_leaves_with_its_input() {
+    let world = World::start();
+    world.api.put(CONFIG_MAP, config_map());
+    world.api.put(POD, pod("Always", "i"));
+    world.phase("Running").await;
+    let port = serve(&world).await;
+    let (_, status) = said(&port, "/attach/ns/p/a?input=1&output=1", &[b"\x00hello", b"\xff\x00"]).await;
+    // The program would have ended with code 3.
+    assert_eq!(status["status"], "Success");
     world.stop.cancel();
 }
 

@@ -60,7 +60,11 @@ pub(crate) fn exec(
         join::container(spec, pid, users)?;
         let place = Place::here()?;
         stdio::connect(&place, stdio, terminal, None)?;
-        program::run(spec, &place, args, last, drop)
+        let mut spec = spec.clone();
+        if terminal.is_some() {
+            program::on_terminal(&mut spec.env);
+        }
+        program::run(&spec, &place, args, last, drop)
     };
     match attempt() {
         Err(failure) => failure,

@@ -148,6 +148,12 @@ fn own_keys(id: &str) -> Result<()> {
     }
 }
 
+/// The environment of a program that is run on a terminal, whatever the container's own says (containerd: `execInternal`).
+pub(super) fn on_terminal(env: &mut Vec<String>) {
+    env.retain(|entry| !entry.starts_with("TERM="));
+    env.push("TERM=xterm".to_owned());
+}
+
 fn environment(spec: &Spec, home: &str) -> Vec<String> {
     let mut env = spec.env.clone();
     if !env.iter().any(|e| e.starts_with("HOME=")) {

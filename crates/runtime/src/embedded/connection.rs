@@ -7,8 +7,8 @@ use std::path::Path;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use crate::shim::wire::{Failure, Reply, Request};
-use crate::shim::{SOCKET, socket};
+use crate::shim::wire::{Failure, Reply, Request, UNREAD};
+use crate::shim::{SOCKET, longer, socket};
 use crate::{Error, Result};
 
 /// See the module.
@@ -33,13 +33,22 @@ impl Connection {
 
     /// Asks, and waits for the answer; a refusal becomes an error.
     pub(super) async fn call(&self, request: &Request, fds: &[RawFd]) -> Result<(Reply, Vec<OwnedFd>)> {
-        let text = serde_json::to_vec(request).map_err(|e| Error::System(format!("encode a request: {e}")))?;
+        let encoded = |request: &Request| {
+            serde_json::to_vec(request).map_err(|e| Error::System(format!("encode a request: {e}")))
+        };
+        let fail = |e: io::Error| Error::System(format!("ask the pod's process: {e}"));
+        let (mut text, mut fds, mut file) = (encoded(request)?, fds.to_vec(), None);
         if text.len() > socket::MAX_MESSAGE {
-            return Err(Error::Start("the command is too long".into()));
+            let held: OwnedFd = longer::write(&text).map_err(fail)?;
+            text = encoded(&Request::Longer)?;
+            fds.push(held.as_raw_fd());
+            file = Some(held);
         }
-        let sent = self.0.async_io(Interest::WRITABLE, |fd| socket::send(fd, &text, fds)).await;
-        sent.map_err(|e| Error::System(format!("ask the pod's process: {e}")))?;
+        self.0.async_io(Interest::WRITABLE, |fd| socket::send(fd, &text, &fds)).await.map_err(fail)?;
         match self.receive().await? {
+            (Reply::Failed(Failure::Start(message)), _) if file.is_some() && message.starts_with(UNREAD) => {
+                Err(Error::Start("the command is too long for the pod's process, which is of an earlier version".into()))
+            }
             (Reply::Failed(Failure::Config(message)), _) => Err(Error::Config(message)),
             (Reply::Failed(Failure::Start(message)), _) => Err(Error::Start(message)),
             (Reply::Failed(Failure::NoSandbox(message)), _) => Err(Error::NoSandbox(message)),

@@ -57,7 +57,8 @@ impl Inner {
         let stdin = if config.stdin { Some(Box::new(stream(our_in)?) as Input) } else { None };
         let (stdout, stderr) = (Box::new(stream(our_out)?) as Source, Box::new(stream(our_err)?) as Source);
         let (stdout, stderr) = (Some(stdout), Some(stderr));
-        Ok(Streams { stdin, stdout, stderr, resize: no_terminal(), exit: exit_of(shim) })
+        let (resize, exit) = (no_terminal(), exit_of(shim));
+        Ok(Streams { stdin, stdout, stderr, resize, leaves_with_input: false, exit })
     }
 
     pub(super) async fn exec_sync(&self, id: &str, command: &[String], timeout: Duration) -> Result<Output> {
@@ -103,7 +104,8 @@ impl Inner {
             .map(|input| if once { Box::new(self.once(id, input)) as Input } else { Box::new(input) as Input });
         let stdout = Some(Box::new(stream(our_out)?) as Source);
         let stderr = if container.config.tty { None } else { Some(Box::new(stream(our_err)?) as Source) };
-        Ok(Streams { stdin, stdout, stderr, resize, exit })
+        let leaves_with_input = stdin.is_some() && !once;
+        Ok(Streams { stdin, stdout, stderr, resize, leaves_with_input, exit })
     }
 
     /// A standard input whose end is the container's.
@@ -125,6 +127,7 @@ fn on_terminal(terminal: Stream, stdin: bool, exit: oneshot::Receiver<Result<i32
     Streams {
         stdin: stdin.then(|| Box::new(terminal.clone()) as Input),
         resize: terminal.resizer(),
+        leaves_with_input: false,
         stdout: Some(Box::new(terminal)),
         stderr: None,
         exit,

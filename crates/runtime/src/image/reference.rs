@@ -41,7 +41,11 @@ impl Reference {
             true => path.to_owned(),
             false => format!("library/{path}"),
         };
-        let good = is_domain(&domain)
+        // It would be taken for an image's id.
+        let is_id = name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let good = !is_id
+            // What is no name of a host may still be the beginning of a path: upstream looks no closer, and finds no host.
+            && (is_domain(&domain) || is_component(&domain))
             && is_repository(&path)
             && domain.len() + path.len() < 255
             && tag.as_deref().is_none_or(is_tag)
@@ -107,7 +111,8 @@ fn split_domain(name: &str) -> (String, &str) {
 fn is_domain(domain: &str) -> bool {
     let host_and_port = match domain.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((address, port)) if address.parse::<std::net::Ipv6Addr>().is_ok() => Some(port.strip_prefix(':')),
+            Some((address, "")) if is_address(address) => Some(None),
+            Some((address, port)) if is_address(address) && port.starts_with(':') => Some(port.strip_prefix(':')),
             _ => return false,
         },
         None => None,
@@ -125,6 +130,11 @@ fn is_domain(domain: &str) -> bool {
     };
     labels.is_none_or(|host| host.split('.').all(label))
         && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// What upstream takes for one; the connection tells whether it is.
+fn is_address(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
 }
 
 /// Components with slashes in between.
@@ -156,8 +166,34 @@ pub(super) fn is_digest(digest: &str) -> bool {
 }
 
 #[cfg(test)]
+#[path = "../../../../tests/upstream/values/judge.rs"]
+mod judge;
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of digests upstream takes SHA-384 and SHA-512, too, which no image here has: they are not asked for.
+    #[test]
+    fn names_beside_upstream() {
+        const PARTS: &[&str] = &[
+            "a", "B", "0", ".", "-", "_", "__", "/", ":", "@", "localhost", "docker.io/", "index.docker.io/", "library/", "r.io", ":5000/", "[::1]",
+            "[::1]:80/", "[x]/", ":v1", ":Latest", "//", "é", " ", "127.0.0.1/",
+        ];
+        let digest = |dice: &mut judge::Dice| format!("@sha256:{}", dice.pick(&["0", "a", "G", "A"]).repeat([64, 64, 64, 63][dice.roll(4)]));
+        let make = |dice: &mut judge::Dice| {
+            let name = match dice.roll(4) {
+                0 => dice.row(PARTS, 6),
+                1 => format!("{}{}{}", dice.pick(&["r.io/", "localhost:5000/", "R/", ""]), dice.pick(&["a", "a/b", "a__b/c", "a..b"]), dice.pick(&["", ":1", ":"])),
+                2 => "0123456789abcdef".repeat(4),
+                _ => dice.hurt("reg.example.com:5000/team/app-1_x:v1.2_3".to_owned(), &[".", "-", "_", ":", "/", "A", "@"]),
+            };
+            if dice.roll(4) == 0 { name + &digest(dice) } else { name }
+        };
+        judge::compare("reference", 20_000, make, |text| {
+            Reference::parse(text).map(|r| r.to_string()).map_err(|e| e.to_string())
+        });
+    }
 
     #[test]
     fn normalises_as_docker() {

@@ -4,6 +4,7 @@
 //! started it, and everything it knows is on the disk or can be asked over its socket.
 
 mod log;
+pub(crate) mod longer;
 mod mapped;
 mod pause;
 mod peers;

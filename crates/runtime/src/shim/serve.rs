@@ -18,8 +18,8 @@ use super::peers::{Peer, Role};
 use super::process::{self, PidSource, Program};
 use super::running::{Running, Streams};
 use super::sandbox::{self, Made};
-use super::wire::{Failure, PidNamespace, Reply, Request, Sandbox, Start};
-use super::{SOCKET, USER, socket};
+use super::wire::{Failure, PidNamespace, Reply, Request, Sandbox, Start, UNREAD};
+use super::{SOCKET, USER, longer, socket};
 use crate::container::Stdio;
 use crate::{ContainerState, cgroup, clock, disk};
 
@@ -138,7 +138,7 @@ impl Serving {
     }
 
     fn answer(&mut self, index: usize) {
-        let (message, fds) = match socket::receive(&self.peers[index].socket) {
+        let (message, mut fds) = match socket::receive(&self.peers[index].socket) {
             Ok((message, fds)) if !message.is_empty() => (message, fds),
             _ => {
                 // Nobody waits for this program any more.
@@ -149,9 +149,9 @@ impl Serving {
                 return;
             }
         };
-        let request = match serde_json::from_slice(&message) {
+        let request = match read(&message, &mut fds) {
             Ok(request) => request,
-            Err(e) => return self.peers[index].tell(&Reply::Failed(Failure::system("read the request", e))),
+            Err(failure) => return self.peers[index].tell(&Reply::Failed(failure)),
         };
         match self.perform(index, request, fds) {
             Ok((reply, fd)) => self.peers[index].tell_with(&reply, fd.as_ref().map(AsRawFd::as_raw_fd)),
@@ -195,6 +195,7 @@ impl Serving {
                 self.stop();
                 Ok(done)
             }
+            Request::Longer => Err(unread("a request that leads to another")),
         }
     }
 
@@ -340,4 +341,19 @@ impl Serving {
             peer.tell(&Reply::Ended(running.start.id.clone()));
         }
     }
+}
+
+/// The request of a message, or of the file that it leads to.
+fn read(message: &[u8], fds: &mut Vec<OwnedFd>) -> Result<Request, Failure> {
+    match serde_json::from_slice(message).map_err(unread)? {
+        Request::Longer => {
+            let file = fds.pop().ok_or_else(|| unread("its file is missing"))?;
+            serde_json::from_slice(&longer::read(file).map_err(unread)?).map_err(unread)
+        }
+        request => Ok(request),
+    }
+}
+
+fn unread(why: impl std::fmt::Display) -> Failure {
+    Failure::system(UNREAD, why)
 }

@@ -111,6 +111,9 @@ pub(crate) struct Spec {
     pub version: u32,
 }
 
+/// How a shim's answer begins to what it could not read.
+pub(crate) const UNREAD: &str = "read the request";
+
 /// A request to a shim.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
@@ -154,6 +157,9 @@ pub(crate) enum Request {
     Watch,
     /// Kill everything, clean up, exit.
     Stop,
+    /// The request is too long for a message: it is in the file that the last descriptor leads to. Who does not know this
+    /// refuses it.
+    Longer,
 }
 
 /// See [`Request::Start`].

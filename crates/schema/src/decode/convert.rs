@@ -100,7 +100,7 @@ fn low_half(number: i64) -> i32 {
 fn own(shape: &Shape, value: &Value) -> Result<Value, String> {
     let text = encode::plain(value);
     let mut walk = Walk { cursor: Cursor::new(&text, limits::NESTING), strict: Vec::new(), error: None, fatal: None };
-    let read = walk.value(shape, &Path::root()).map_err(|error| error.0)?;
+    let read = walk.value(shape, &Path::root(), &mut None).map_err(|error| error.0)?;
     match walk.fatal.or(walk.error) {
         Some(message) => Err(message),
         None => Ok(read.unwrap_or(Value::Null)),

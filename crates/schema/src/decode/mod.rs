@@ -95,7 +95,7 @@ impl Walk<'_> {
     fn document(&mut self, root: &Type) -> Step<Map<String, Value>> {
         let path = Path::root();
         let map = match self.cursor.peek() {
-            Some(b'{') => self.object(root, &path)?,
+            Some(b'{') => self.object(root, &path, &mut None)?,
             Some(b'n') => {
                 self.cursor.word("null")?;
                 Map::new()
@@ -110,8 +110,13 @@ impl Walk<'_> {
         Ok(map)
     }
 
-    fn object(&mut self, owner: &Type, path: &Path) -> Step<Map<String, Value>> {
-        let mut map = Map::new();
+    /// `before` is what the document has said here already: Go's decoder goes on in the struct that is there.
+    fn object(&mut self, owner: &Type, path: &Path, before: &mut Option<Value>) -> Step<Map<String, Value>> {
+        let goes_on = before.is_some();
+        let mut map = match before.take() {
+            Some(Value::Object(map)) => map,
+            _ => Map::new(),
+        };
         let mut seen = Seen::default();
         let mut first = true;
         self.cursor.open()?;
@@ -122,31 +127,37 @@ impl Walk<'_> {
                 self.cursor.skip()?;
                 continue;
             };
-            if seen.again(index) {
+            let again = seen.again(index);
+            if again {
                 self.report("duplicate field", &path.strict(&key));
             }
+            let mut before = if again || goes_on { map.remove(&key) } else { None };
             let none = self.cursor.peek() == Some(b'n');
-            match self.value(&field.shape, &path.field(owner, field))? {
-                Some(value) if !value.is_null() && !dropped(field, &value) => drop(map.insert(key, value)),
-                Some(_) => drop(map.remove(&key)),
-                // Null takes away what can be absent, and leaves the rest as it was said before.
-                None if none && (field.pointer || matches!(field.shape.kind, Kind::Bytes | Kind::List { .. } | Kind::Map { .. })) => {
-                    drop(map.remove(&key));
-                }
-                None => {}
+            let value = match self.value(&field.shape, &path.field(owner, field), &mut before)? {
+                Some(value) => Some(value),
+                None if none && (field.pointer || field.shape.kind.ends_with_null()) => None,
+                None => before,
+            };
+            if let Some(value) = value.filter(|value| !value.is_null() && !dropped(field, value)) {
+                map.insert(key, value);
             }
         }
         Ok(map)
     }
 
-    /// A value; `None` for null and for a value of a wrong type.
-    fn value(&mut self, shape: &Shape, path: &Path) -> Step<Option<Value>> {
+    /// A value; `None` for null and for a value of a wrong type. Of what was said before, it takes what it goes on in.
+    fn value(&mut self, shape: &Shape, path: &Path, before: &mut Option<Value>) -> Step<Option<Value>> {
         let next = self.cursor.peek();
         match (&shape.kind, next) {
+            // Its own decoder makes a number of it.
+            (Kind::IntOrString, Some(b'n')) => {
+                self.cursor.word("null")?;
+                Ok(before.as_ref().filter(|value| value.is_string()).map(|_| Value::from(0)))
+            }
             (_, Some(b'n')) => self.cursor.word("null").map(|()| None),
-            (Kind::Struct(t), Some(b'{')) => self.object(t.get(), path).map(|map| Some(Value::Object(map))),
-            (Kind::Map { value, .. }, Some(b'{')) => self.map(value, path).map(Some),
-            (Kind::List { item, .. }, Some(b'[')) => self.list(item, path).map(Some),
+            (Kind::Struct(t), Some(b'{')) => self.object(t.get(), path, before).map(|map| Some(Value::Object(map))),
+            (Kind::Map { value, .. }, Some(b'{')) => self.map(value, path, before).map(Some),
+            (Kind::List { item, .. }, Some(b'[')) => self.list(item, path, before).map(Some),
             (Kind::Bytes, Some(b'[')) => self.byte_list(path),
             (Kind::String, Some(b'"')) => self.cursor.string().map(|s| Some(Value::String(s))),
             (Kind::Bool, Some(b't')) => self.cursor.word("true").map(|()| Some(Value::Bool(true))),
@@ -164,27 +175,43 @@ impl Walk<'_> {
         }
     }
 
-    fn map(&mut self, shape: &Shape, path: &Path) -> Step<Value> {
-        let mut map = Map::new();
+    /// Keys are added to those that were there, their values are new.
+    fn map(&mut self, shape: &Shape, path: &Path, before: &mut Option<Value>) -> Step<Value> {
+        let mut old = BTreeSet::new();
+        let mut map = match before.take() {
+            Some(Value::Object(map)) => {
+                old.extend(map.keys().cloned());
+                map
+            }
+            _ => Map::new(),
+        };
         let mut first = true;
         self.cursor.open()?;
         while let Some(key) = self.cursor.key(first)? {
             first = false;
-            if map.contains_key(&key) {
+            if map.contains_key(&key) && !old.remove(&key) {
                 self.report("duplicate field", &path.strict(&key));
             }
-            let value = self.value(shape, &path.key(&key))?;
+            let value = self.value(shape, &path.key(&key), &mut None)?;
             map.insert(key, value.unwrap_or_else(|| zero(shape)));
         }
         Ok(Value::Object(map))
     }
 
-    fn list(&mut self, shape: &Shape, path: &Path) -> Step<Value> {
-        let mut list = Vec::new();
+    /// Go's decoder goes on in the elements that were there, and lets go of those beyond the new end. (Should the list come
+    /// a third time, and be longer again, Go finds those where they lay; here they are gone.)
+    fn list(&mut self, shape: &Shape, path: &Path, before: &mut Option<Value>) -> Step<Value> {
+        let old = match before.take() {
+            Some(Value::Array(old)) => old,
+            _ => Vec::new(),
+        };
+        let (mut old, mut list) = (old.into_iter(), Vec::new());
         self.cursor.open()?;
         while self.cursor.element(list.is_empty())? {
-            let value = self.value(shape, &path.index(list.len()))?;
-            list.push(value.unwrap_or_else(|| zero(shape)));
+            let (mut before, none) = (old.next(), self.cursor.peek() == Some(b'n'));
+            let value = self.value(shape, &path.index(list.len()), &mut before)?;
+            let left = before.filter(|_| !(none && shape.kind.ends_with_null()));
+            list.push(value.or(left).unwrap_or_else(|| zero(shape)));
         }
         Ok(Value::Array(list))
     }
@@ -195,10 +222,10 @@ impl Walk<'_> {
         let object = self.cursor.peek() == Some(b'{');
         let value = match &shape.kind {
             Kind::SchemaOrArray(t) | Kind::SchemaOrBool(t) | Kind::SchemaOrStrings(t) if object => {
-                Some(Value::Object(self.object(t.get(), path)?))
+                Some(Value::Object(self.object(t.get(), path, &mut None)?))
             }
-            Kind::SchemaOrArray(t) => Some(self.list(&Shape::of(Kind::Struct(t.clone())), path)?),
-            Kind::SchemaOrStrings(_) => Some(self.list(&Shape::of(Kind::String), path)?),
+            Kind::SchemaOrArray(t) => Some(self.list(&Shape::of(Kind::Struct(t.clone())), path, &mut None)?),
+            Kind::SchemaOrStrings(_) => Some(self.list(&Shape::of(Kind::String), path, &mut None)?),
             _ => self.scalar(shape, path)?,
         };
         self.strict.truncate(strict);

@@ -32,7 +32,10 @@ pub struct Place {
 pub async fn pass(mut work: Work<'_>, address: &Address) -> Result<Response<Body>, Status> {
     let place = place(&work, address);
     let method = work.ask.head.method.clone();
-    let query = work.ask.head.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
+    let query = match &*transport::long::query(&work.ask.head.uri, &work.ask.head.extensions) {
+        "" if work.ask.head.uri.query().is_none() => String::new(),
+        query => format!("?{query}"),
+    };
     if place.rest.is_empty() && !upgrade::wanted(work.headers()) && matches!(method, Method::GET | Method::HEAD) {
         return moved(&format!("{}/{query}", place.prefix));
     }

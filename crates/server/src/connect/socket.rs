@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use transport::Body;
 
+use crate::flow::outlet::{Elsewhere, Events};
 use crate::negotiate::Format;
 
 const BINARY: &str = "binary.k8s.io";
@@ -62,7 +63,17 @@ pub fn watch(
         Format::Protobuf => stream::iter(frames(batch)),
         _ => stream::iter(lines(batch)),
     };
-    open(headers, client, protocol, pieces(body).flat_map(messages))
+    let (elsewhere, turn) = Elsewhere::new();
+    // It waits for its turn here, which comes with the answer, and holds it as any watch does.
+    let events = stream::once(async move {
+        match turn.await {
+            Ok(turn) => Events::new(pieces(body).boxed(), turn).boxed(),
+            Err(_) => pieces(body).boxed(),
+        }
+    });
+    let mut response = open(headers, client, protocol, events.flatten().flat_map(messages))?;
+    response.extensions_mut().insert(elsewhere);
+    Ok(response)
 }
 
 /// Lines, each with its end.

@@ -9,7 +9,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use meta::{Attributes, Status};
 use tokio::io::copy_bidirectional;
-use transport::Body;
+use transport::{Body, long};
 
 use crate::kubelet::{self, Address};
 use crate::verbs::Work;
@@ -49,8 +49,10 @@ pub async fn pass(mut work: Work<'_>, address: &Address, path: &str) -> Result<R
 pub async fn exchange(work: Work<'_>, address: &Address, path: &str) -> Result<Response<Body>, Status> {
     let Work { mut ask, .. } = work;
     let upgrading = wanted(&ask.head.headers);
-    let uri: Uri = path.parse().map_err(|e| Status::bad_request(format!("invalid path {path:?}: {e}")))?;
+    let (short, rest) = long::split(path);
+    let uri: Uri = short.parse().map_err(|e| Status::bad_request(format!("invalid path {short:?}: {e}")))?;
     let mut request = Request::new(ask.body);
+    rest.map(|rest| request.extensions_mut().insert(rest));
     *request.method_mut() = ask.head.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = forwarded(&ask.head.headers, upgrading);

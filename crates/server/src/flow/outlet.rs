@@ -2,12 +2,14 @@
 //! whoever sends much lets others run in between.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures::Stream;
 use http::Response;
 use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::oneshot;
 use transport::{Body, Error};
 
 use super::budget::Share;
@@ -31,8 +33,69 @@ pub struct Outlet {
     sent: usize,
 }
 
+/// Marks the answer to a watch whose events do not go by the answer's body: the turn goes where they go.
+#[derive(Clone)]
+pub struct Elsewhere(Arc<Mutex<Option<oneshot::Sender<Arc<Turn>>>>>);
+
+impl Elsewhere {
+    /// The mark, and where the turn arrives; nothing does for a request that has none.
+    pub fn new() -> (Self, oneshot::Receiver<Arc<Turn>>) {
+        let (sender, receiver) = oneshot::channel();
+        (Elsewhere(Arc::new(Mutex::new(Some(sender)))), receiver)
+    }
+
+    fn give(&self, turn: Arc<Turn>) {
+        let sender = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(sender) = sender {
+            // Whoever would have it is gone: so is the turn.
+            let _ = sender.send(turn);
+        }
+    }
+}
+
+/// The events of a watch that go elsewhere: the seat is held until there is nothing more to say at once.
+pub struct Events<S> {
+    events: S,
+    turn: Arc<Turn>,
+}
+
+impl<S> Events<S> {
+    /// Of that turn.
+    pub fn new(events: S, turn: Arc<Turn>) -> Self {
+        begins(&turn);
+        Events { events, turn }
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Events<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let polled = Pin::new(&mut self.events).poll_next(context);
+        if !matches!(polled, Poll::Ready(Some(_))) {
+            self.turn.end();
+        }
+        polled
+    }
+}
+
+/// A client that does not take the beginning of its watch has no seat for ever.
+fn begins(turn: &Arc<Turn>) {
+    let weak = Arc::downgrade(turn);
+    tokio::spawn(async move {
+        tokio::time::sleep(limits::WATCH_BEGINS).await;
+        if let Some(turn) = weak.upgrade() {
+            turn.end();
+        }
+    });
+}
+
 /// Makes an answer part of the turn.
 pub fn attach(response: Response<Body>, turn: Arc<Turn>) -> Response<Body> {
+    if let Some(elsewhere) = response.extensions().get::<Elsewhere>() {
+        elsewhere.give(turn);
+        return response;
+    }
     let streamed = response.extensions().get::<Streamed>().is_some();
     response.map(|inner| {
         let hint = inner.size_hint();
@@ -49,14 +112,7 @@ pub fn attach(response: Response<Body>, turn: Arc<Turn>) -> Response<Body> {
         });
         let watch = turn.watch.then(|| turn.clone());
         if watch.is_some() {
-            // A client that does not take the beginning of its watch has no seat for ever.
-            let weak = Arc::downgrade(&turn);
-            tokio::spawn(async move {
-                tokio::time::sleep(limits::WATCH_BEGINS).await;
-                if let Some(turn) = weak.upgrade() {
-                    turn.end();
-                }
-            });
+            begins(&turn);
         }
         Body::new(Outlet { inner, turn: Some(turn), _watch: watch, _share: share, rest: Bytes::new(), sent: 0 })
     })

@@ -215,3 +215,32 @@ async fn a_level_that_is_gone_stays_for_those_who_are_in_it() {
     report::metrics(&flow, &mut text);
     assert!(text.contains(r#"apiserver_flowcontrol_nominal_limit_seats{priority_level="catch-all"} 60"#), "{text}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_whose_events_go_elsewhere_has_its_seat_until_it_waits() {
+    let flow = flow(60);
+    let user = account("watcher");
+    let path = "/api/v1/namespaces/default/configmaps?watch=1";
+    let turn = enter(&flow, &user, Method::GET, path).await.expect("a turn");
+    let held = turn.clone();
+    let (mark, arrives) = outlet::Elsewhere::new();
+    let mut response = Response::new(transport::empty());
+    response.extensions_mut().insert(mark);
+    // Its body is at its end: that is not the end of the turn.
+    outlet::attach(response, turn);
+    let (say, said) = futures::channel::mpsc::unbounded();
+    let mut events = outlet::Events::new(said, arrives.await.expect("arrives"));
+    say.unbounded_send("first").expect("is taken");
+    assert_eq!(futures::StreamExt::next(&mut events).await, Some("first"));
+    assert!(held.lend(), "the seat is held");
+    held.clone().resume().await.expect("a seat");
+    assert!(futures::StreamExt::next(&mut events).now_or_never().is_none());
+    assert!(!held.lend(), "it was given back");
+    // Nor is it held for ever by who takes nothing.
+    let turn = enter(&flow, &user, Method::GET, path).await.expect("a turn");
+    let _events = outlet::Events::new(futures::stream::pending::<()>(), turn.clone());
+    tokio::task::yield_now().await;
+    tokio::time::advance(crate::limits::WATCH_BEGINS + Duration::from_secs(1)).await;
+    tokio::task::yield_now().await;
+    assert!(!turn.lend());
+}

@@ -14,7 +14,6 @@ use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use toml::{Table, Value};
 
-use super::duration;
 use crate::limits;
 
 /// One host that serves a registry's images.
@@ -147,7 +146,7 @@ fn entry(name: Option<&str>, table: Table, dir: &Path) -> Parsed<Entry> {
             ("client", value) => entry.tls.client = client(value, dir)?,
             ("skip_verify", Value::Boolean(skip)) => entry.tls.skip_verify = skip,
             ("override_path", Value::Boolean(value)) => override_path = value,
-            ("dial_timeout", Value::String(text)) => entry.tls.dial_timeout = Some(duration::parse(&text).ok_or_else(wrong)?),
+            ("dial_timeout", Value::String(text)) => entry.tls.dial_timeout = Some(patience(&text).ok_or_else(wrong)?),
             ("header", Value::Table(list)) => entry.header = header(list)?,
             ("rewrite", Value::Table(list)) => entry.rewrite = rewrite(list)?,
             ("skip_verify" | "override_path" | "dial_timeout" | "header" | "rewrite", _) => return Err(wrong()),
@@ -159,6 +158,12 @@ fn entry(name: Option<&str>, table: Table, dir: &Path) -> Parsed<Entry> {
 }
 
 /// Where the API of a host begins.
+/// A Go duration that is more than nothing.
+fn patience(text: &str) -> Option<Duration> {
+    let nanos = meta::duration::parse(text).ok().and_then(|nanos| u64::try_from(nanos).ok());
+    nanos.filter(|nanos| *nanos > 0).map(Duration::from_nanos)
+}
+
 fn url(name: &str, override_path: bool) -> Parsed<Url> {
     let text = if name.contains("://") { name.to_owned() } else { format!("https://{name}") };
     let wrong = |why: &dyn std::fmt::Display| format!("unable to parse server {name:?}: {why}");
@@ -236,6 +241,8 @@ fn header(list: Table) -> Parsed<HeaderMap> {
     Ok(header)
 }
 
+/// Patterns and what stands for them. Where Go's patterns and these differ (letters that are no ASCII, `\Q…\E`), names of
+/// repositories have no such letters, and what is not known here is refused.
 fn rewrite(list: Table) -> Parsed<Vec<(Regex, String)>> {
     let one = |(pattern, value): (String, Value)| {
         let regex = Regex::new(&pattern).map_err(|_| format!("rewrite {pattern:?} is no pattern"))?;
@@ -251,6 +258,14 @@ mod tests {
 
     fn read(text: &str) -> Parsed<Vec<Entry>> {
         parse(text, Path::new("/d"))
+    }
+
+    #[test]
+    fn nobody_waits_for_no_time() {
+        assert_eq!(patience("1m30s"), Some(Duration::from_secs(90)));
+        for odd in ["", "0", "0s", "10", "-1s", "1d"] {
+            assert_eq!(patience(odd), None, "{odd}");
+        }
     }
 
     #[test]

@@ -8,7 +8,6 @@ mod answer;
 mod clients;
 #[cfg(test)]
 mod choices;
-mod duration;
 mod host;
 mod hosts;
 mod push;
