@@ -1,3 +1,5 @@
+//! What is sent for which flags, and what is refused.
+
 use super::*;
 
 fn options(arguments: &[&str]) -> Options {
