@@ -127,7 +127,7 @@ fn invalid(status: &Value) -> String {
     };
     match causes.as_slice() {
         [] => head,
-        [one] => format!("{head}: {one}"),
-        many => format!("{head}: \n{}", many.iter().map(|c| format!("* {c}")).collect::<Vec<_>>().join("\n")),
+        [one] => format!("{head}: {one}\n"),
+        many => format!("{head}: \n{}", many.iter().map(|c| format!("* {c}\n")).collect::<String>()),
     }
 }

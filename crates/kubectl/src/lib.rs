@@ -7,7 +7,9 @@
 //!
 //! Must not know: the server's crates, the store, or how a node runs pods.
 
+mod attaching;
 mod commands;
+mod config;
 mod describe;
 mod discovery;
 mod failure;
@@ -17,8 +19,11 @@ mod manifest;
 mod pods;
 mod print;
 mod selection;
+mod semantic;
 mod session;
+mod streams;
 mod units;
+mod verbosity;
 
 use std::path::Path;
 

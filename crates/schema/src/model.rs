@@ -249,10 +249,11 @@ pub enum Kind {
 
 impl Kind {
     /// Whether null takes a value of this form away that was there, also where it is no pointer: what can be nil, and what
-    /// has a decoder of its own that says so.
+    /// has a decoder of its own that says so. (A quantity forgets its number then, but
+    /// not the text that it was written as, if that was the shortest.)
     pub(crate) fn ends_with_null(&self) -> bool {
         let nil = matches!(self, Kind::Bytes | Kind::List { .. } | Kind::Map { .. } | Kind::Json);
-        nil || matches!(self, Kind::Time | Kind::MicroTime | Kind::Quantity)
+        nil || matches!(self, Kind::Time | Kind::MicroTime)
     }
 
     /// What Go calls it.

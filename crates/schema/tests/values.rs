@@ -210,7 +210,9 @@ fn nested_field(dice: &mut Dice) -> String {
         10 => format!("\"lists\":{{\"a\":{},\"{}\":{}}}", list(dice, &text), dice.pick(&["a", "b"]), list(dice, &text)),
         11 => format!("\"any\":{}", dice.pick(ANY)),
         12 => format!("\"{}\":{}", dice.pick(&["port", "portAgain"]), dice.pick(&["1", "\"a\"", "null"])),
-        13 => format!("\"{}\":{}", dice.pick(&["quantity", "share"]), dice.pick(&["1", "\"1Gi\"", "null"])),
+        // What null leaves of a quantity that is no pointer depends upstream on how it was written before.
+        13 if dice.roll(2) == 0 => format!("\"quantity\":{}", dice.pick(&["1", "\"1Gi\"", "\"1000m\"", "0.5", "2000"])),
+        13 => format!("\"share\":{}", dice.pick(&["1", "\"1Gi\"", "\"1000m\"", "0.5", "2000", "null", "null"])),
         14 => format!("\"bytes\":{}", dice.pick(&["\"aGk=\"", "\"\"", "null"])),
         // What is said twice in it stays so upstream, where it is kept as it is written; a tree has it once.
         _ => format!("\"raw\":{}", dice.pick(&["{\"a\":1}", "{\"b\":{}}", "null"])),

@@ -168,7 +168,7 @@ fn containers(matches: &ArgMatches, words: &[String], pod: &Value) -> Result<Vec
     Ok(vec![name.to_owned()])
 }
 
-async fn copy(session: &Session, path: &str, prefix: Option<&str>) -> Result<(), Failure> {
+pub async fn copy(session: &Session, path: &str, prefix: Option<&str>) -> Result<(), Failure> {
     let mut body = session.stream("GET", path, "*/*", None).await?.into_data_stream();
     let mut line_start = true;
     while let Some(chunk) = body.next().await {

@@ -2,7 +2,9 @@
 
 mod api_resources;
 mod apply;
+mod attach;
 mod create;
+mod debug;
 mod delete;
 mod describe;
 mod exec;
@@ -38,7 +40,9 @@ pub const ALL: &[Member] = &[
     scale::MEMBER,
     describe::MEMBER,
     logs::MEMBER,
+    attach::MEMBER,
     exec::MEMBER,
+    debug::MEMBER,
     apply::MEMBER,
     api_resources::MEMBER,
     version::MEMBER,
@@ -64,7 +68,7 @@ pub fn root() -> Command {
         .arg(several("as-group", "Group to act in").global(true))
         .arg(global("as-uid", "UID to act with"))
         .arg(several("as-user-extra", "More about the user to act as: key=value").global(true))
-        .arg(number("v", "How much is told of the work itself: nothing yet").short('v').global(true))
+        .arg(number("v", "How much is told of requests: from 6 (lines) and 7 (headers) to 8 and more (bodies)").short('v').global(true))
         .arg(global("request-timeout", "How long one request may take, 0 for ever").default_value("0"))
         .arg(global("certificate-authority", "Certificate of the authority that signed the server's"))
         .arg(global("client-certificate", "Certificate of the client"))

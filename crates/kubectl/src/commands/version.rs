@@ -8,6 +8,7 @@ use super::Member;
 use crate::failure::Failure;
 use crate::flags::{on, rest, switch, text, value, values};
 use crate::print;
+use crate::semantic;
 use crate::session::Session;
 
 /// The version of Kubernetes that this command line speaks.
@@ -65,23 +66,39 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     match output {
         "yaml" => {
             let mut all = json!({"clientVersion": client, "kustomizeVersion": KUSTOMIZE});
-            all.as_object_mut().and_then(|all| Some(all.insert("serverVersion".to_owned(), server?)));
+            all.as_object_mut().and_then(|all| Some(all.insert("serverVersion".to_owned(), server.clone()?)));
             println!("{}", print::yaml(&all));
         }
         "json" => {
             let mut parts = vec![("clientVersion", fields(&client)), ("kustomizeVersion", json!(KUSTOMIZE).to_string())];
-            parts.extend(server.map(|server| ("serverVersion", fields(&server))));
+            parts.extend(server.as_ref().map(|server| ("serverVersion", fields(server))));
             let parts: Vec<String> = parts.into_iter().map(|(name, text)| format!("  \"{name}\": {text}")).collect();
             println!("{{\n{}\n}}", parts.join(",\n"));
         }
         _ => {
             println!("Client Version: {VERSION}\nKustomize Version: {KUSTOMIZE}");
-            if let Some(server) = server {
+            if let Some(server) = &server {
                 println!("Server Version: {}", server["gitVersion"].as_str().unwrap_or(""));
             }
         }
     }
+    if let Some(server) = &server {
+        warn(server["gitVersion"].as_str().unwrap_or(""))?;
+    }
     failure.map_or(Ok(()), Err)
+}
+
+/// What upstream says of a server that is too far away from the client (`getVersionSkewWarning`).
+fn warn(server: &str) -> Result<(), Failure> {
+    let read = |of: &str, text: &str| semantic::parse(text).map_err(|e| Failure::message(format!("{of} version error: {e}")));
+    let (client, server) = (read("client", VERSION)?, read("server", server)?);
+    if client.major != server.major || client.minor.abs_diff(server.minor) > 1 {
+        eprintln!(
+            "Warning: version difference between client ({}.{}) and server ({}.{}) exceeds the supported minor version skew of +/-1",
+            client.major, client.minor, server.major, server.minor
+        );
+    }
+    Ok(())
 }
 
 fn fields(version: &Value) -> String {

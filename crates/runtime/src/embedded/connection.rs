@@ -72,3 +72,43 @@ impl Connection {
 pub(super) fn raw(fds: &[OwnedFd]) -> Vec<RawFd> {
     fds.iter().map(AsRawFd::as_raw_fd).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::sys::socket::accept;
+    use std::os::fd::{AsFd, FromRawFd};
+
+    /// Answers one request as a shim that knows none, or as one that is done.
+    fn shim(dir: &Path, reply: Reply) -> std::thread::JoinHandle<(Vec<u8>, usize)> {
+        let listener = socket::listen_at(&dir.join(SOCKET)).unwrap();
+        std::thread::spawn(move || {
+            poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+            // SAFETY: the descriptor has just been made for us.
+            let peer = unsafe { OwnedFd::from_raw_fd(accept(listener.as_raw_fd()).unwrap()) };
+            let (message, fds) = socket::receive(&peer).unwrap();
+            socket::send(&peer, &serde_json::to_vec(&reply).unwrap(), &[]).unwrap();
+            (message, fds.len())
+        })
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_goes_beside_the_message_and_an_older_shim_refuses_it() {
+        let exec = |word: usize| Request::Exec { id: "i".into(), command: vec!["x".repeat(word)], tty: true };
+        let unread = Reply::Failed(Failure::Start(format!("{UNREAD}: unknown variant `Longer`")));
+        for (request, reply, refused, sent) in [
+            (exec(10), Reply::Done, None, 0),
+            (exec(100_000), Reply::Done, None, 1),
+            (exec(100_000), unread, Some("the command is too long for the pod's process, which is of an earlier version"), 1),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let shim = shim(dir.path(), reply);
+            let answer = Connection::open(dir.path()).unwrap().call(&request, &[]).await;
+            assert_eq!(answer.err().map(|e| e.to_string()).as_deref(), refused);
+            let (message, fds) = shim.join().unwrap();
+            assert_eq!(fds, sent);
+            assert_eq!(message == br#""Longer""#, sent == 1);
+        }
+    }
+}

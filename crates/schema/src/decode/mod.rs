@@ -136,6 +136,8 @@ impl Walk<'_> {
             let value = match self.value(&field.shape, &path.field(owner, field), &mut before)? {
                 Some(value) => Some(value),
                 None if none && (field.pointer || field.shape.kind.ends_with_null()) => None,
+                // Its own decoder makes a number of it.
+                None if none && matches!(field.shape.kind, Kind::IntOrString) => before.filter(Value::is_number),
                 None => before,
             };
             if let Some(value) = value.filter(|value| !value.is_null() && !dropped(field, value)) {
@@ -149,11 +151,6 @@ impl Walk<'_> {
     fn value(&mut self, shape: &Shape, path: &Path, before: &mut Option<Value>) -> Step<Option<Value>> {
         let next = self.cursor.peek();
         match (&shape.kind, next) {
-            // Its own decoder makes a number of it.
-            (Kind::IntOrString, Some(b'n')) => {
-                self.cursor.word("null")?;
-                Ok(before.as_ref().filter(|value| value.is_string()).map(|_| Value::from(0)))
-            }
             (_, Some(b'n')) => self.cursor.word("null").map(|()| None),
             (Kind::Struct(t), Some(b'{')) => self.object(t.get(), path, before).map(|map| Some(Value::Object(map))),
             (Kind::Map { value, .. }, Some(b'{')) => self.map(value, path, before).map(Some),
@@ -177,19 +174,19 @@ impl Walk<'_> {
 
     /// Keys are added to those that were there, their values are new.
     fn map(&mut self, shape: &Shape, path: &Path, before: &mut Option<Value>) -> Step<Value> {
-        let mut old = BTreeSet::new();
+        let goes_on = before.is_some();
         let mut map = match before.take() {
-            Some(Value::Object(map)) => {
-                old.extend(map.keys().cloned());
-                map
-            }
+            Some(Value::Object(map)) => map,
             _ => Map::new(),
         };
+        // Of this time, where there was another: what was there is not looked through.
+        let mut seen = BTreeSet::new();
         let mut first = true;
         self.cursor.open()?;
         while let Some(key) = self.cursor.key(first)? {
             first = false;
-            if map.contains_key(&key) && !old.remove(&key) {
+            let again = if goes_on { !seen.insert(key.clone()) } else { map.contains_key(&key) };
+            if again {
                 self.report("duplicate field", &path.strict(&key));
             }
             let value = self.value(shape, &path.key(&key), &mut None)?;

@@ -117,3 +117,18 @@ fn what_older_versions_stored_is_read() {
     assert!(serde_json::from_str::<Value>(&deep).is_err(), "common readers do not go that far");
     assert!(crate::stored(deep.as_bytes()).is_ok());
 }
+
+/// What is there already is neither copied nor looked through when the same is said again; otherwise this takes hours.
+#[test]
+fn saying_much_again_and_again_takes_no_time() {
+    let keys: Vec<String> = (0..50_000).map(|number| format!("\"k{number}\":\"v\"")).collect();
+    let items: Vec<String> = (0..50_000).map(|number| format!("\"f{number}\"")).collect();
+    let again = |field: &str| format!(",\"{field}\":{{}}").repeat(100_000);
+    let text = format!("{{\"metadata\":{{\"labels\":{{{}}},\"finalizers\":[{}]}}{}}}", keys.join(","), items.join(","), again("metadata"));
+    let decoded = schema("", "v1", "ConfigMap").decode_json(text.as_bytes()).expect("decodes");
+    assert_eq!(decoded.strict_errors, ["duplicate field \"metadata\""]);
+    assert_eq!(decoded.object.list_at("metadata.finalizers").len(), 50_000);
+    let text = format!("{{\"data\":{{{}}}{}}}", keys.join(","), again("data"));
+    let decoded = schema("", "v1", "ConfigMap").decode_json(text.as_bytes()).expect("decodes");
+    assert_eq!(decoded.object.at("data").and_then(Value::as_object).map(|data| data.len()), Some(50_000));
+}
