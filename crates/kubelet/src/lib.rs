@@ -15,6 +15,7 @@ pub mod agent;
 pub mod config;
 pub mod container;
 mod changes;
+pub mod clock;
 mod durable;
 pub mod events;
 pub mod image;
@@ -81,6 +82,8 @@ pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, 
         // Set already if this is not the first try.
         false => drop(agent.statics.read.set(())),
     }
+    let own = agent.clone();
+    tasks.keep("the clock of the machine", move |_| pods::heed_the_clock(own.clone()));
     let (own, shown) = (agent.clone(), pods.clone());
     tasks.keep("mirror pods", move |_| manifest::mirror::run(own.clone(), shown.clone()));
     let orphans = agent.clone();

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, SetOnce, watch};
 use tokio::task::JoinSet;
 
 use crate::agent::Agent;
+use crate::clock::Jumps;
 use crate::pod::eviction::Eviction;
 use crate::pod::work;
 use crate::pod::worker::Worker;
@@ -232,6 +233,23 @@ pub fn supervise(agent: &Arc<Agent>, informer: &Informer<Pod>, tasks: &Tasks) {
             }
         }
     });
+}
+
+/// When the machine's clock is set, what has a time of it is looked at again: tokens may be over, or not yet good.
+pub async fn heed_the_clock(agent: Arc<Agent>) {
+    let jumps = match Jumps::watch() {
+        Ok(jumps) => jumps,
+        Err(error) => {
+            tracing::warn!(%error, "nobody tells when the clock is set");
+            return std::future::pending().await;
+        }
+    };
+    while jumps.next().await.is_ok() {
+        tracing::info!("the machine's clock was set");
+        let links: Vec<Arc<Link>> = agent.pods.lock().values().cloned().collect();
+        links.iter().for_each(|link| link.stale());
+        agent.news.notify_one();
+    }
 }
 
 fn take(agent: &Arc<Agent>, change: &Change<Pod>) {

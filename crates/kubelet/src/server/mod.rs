@@ -101,7 +101,7 @@ async fn admit(
     }
     let path = request.uri().path();
     let wanted = kubelet_attributes(&user, request.method().as_str(), path, &agent.config.node_name);
-    let decision = access.authorize_any(&wanted, now).await.map_err(|error| {
+    let decision = access.authorize_any(&wanted, crate::clock::now()).await.map_err(|error| {
         let message = format!("Authorization error (user={}): {error}", user.name);
         refuse(StatusCode::INTERNAL_SERVER_ERROR, &message)
     })?;
