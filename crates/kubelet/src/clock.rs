@@ -6,7 +6,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jiff::{SignedDuration, Timestamp};
 use nix::errno::Errno;
@@ -15,6 +15,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use nix::time::clock_gettime;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+
+use crate::agent::Agent;
 
 /// What the machine's clock and the one that only passes said at the same moment.
 static START: LazyLock<(Timestamp, SignedDuration)> = LazyLock::new(|| (Timestamp::now(), passed()));
@@ -54,6 +56,22 @@ impl Moment {
     /// One that is over: it is not later than now, even if the clock was set back since.
     pub fn bring_past(self, machine: Timestamp) -> Timestamp {
         self.bring(machine).min(self.steady)
+    }
+}
+
+/// When the machine's clock is set, what has a time of it is looked at again: tokens may be over, or not yet good.
+pub async fn heed(agent: Arc<Agent>) {
+    let jumps = match Jumps::watch() {
+        Ok(jumps) => jumps,
+        Err(error) => {
+            tracing::warn!(%error, "nobody tells when the clock is set");
+            return std::future::pending().await;
+        }
+    };
+    while jumps.next().await.is_ok() {
+        tracing::info!("the machine's clock was set");
+        agent.pods.stale();
+        agent.news.notify_one();
     }
 }
 

@@ -13,6 +13,8 @@ pub mod route;
 pub mod spdy;
 pub mod stats;
 pub mod system_logs;
+#[cfg(test)]
+mod system_logs_tests;
 pub mod websocket;
 
 use std::sync::Arc;
