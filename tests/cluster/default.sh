@@ -87,6 +87,8 @@ says "a file that is wrong is told of" 'broken.yaml' k get events --field-select
 first=$(mirror .metadata.uid) hash=$(mirror '.metadata.annotations.kubernetes\.io/config\.mirror') run=$(mirror '.status.containerStatuses[0].containerID')
 [ "$(mirror .metadata.annotations.kubernetes\\.io/config\\.hash)" = "$hash" ] || fail "the mirror is of something else"
 does "its log is read by the mirror's name" k logs fixed-n1
+says "its events are described with the mirror" 'Started .*Container started' k describe pod fixed-n1
+says "by Ironclad's kubectl, too" 'Started .*Container started' "$ironclad" kubectl describe pod fixed-n1
 [ -d "/var/log/pods/default_fixed-n1_$hash/c" ] || fail "its log is not in its place"
 k delete pod fixed-n1 --wait=false >/dev/null
 again() { [ -n "$(mirror .metadata.uid)" ] && [ "$(mirror .metadata.uid)" != "$first" ] && is_ready; }

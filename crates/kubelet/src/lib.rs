@@ -15,6 +15,7 @@ pub mod agent;
 pub mod config;
 pub mod container;
 mod changes;
+pub mod clock;
 mod durable;
 pub mod events;
 pub mod image;
@@ -22,6 +23,7 @@ pub mod log;
 pub mod manifest;
 pub mod node;
 pub mod objects;
+mod orphans;
 pub mod pod;
 pub mod pods;
 pub mod pressure;
@@ -81,6 +83,8 @@ pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, 
         // Set already if this is not the first try.
         false => drop(agent.statics.read.set(())),
     }
+    let own = agent.clone();
+    tasks.keep("the clock of the machine", move |_| clock::heed(own.clone()));
     let (own, shown) = (agent.clone(), pods.clone());
     tasks.keep("mirror pods", move |_| manifest::mirror::run(own.clone(), shown.clone()));
     let orphans = agent.clone();
@@ -89,7 +93,7 @@ pub async fn run(agent: Arc<Agent>, hub: Hub, serving: Option<server::Serving>, 
         // Set already if this is not the first try.
         let _ = orphans.pods.listed.set(());
         orphans.statics.read.wait().await;
-        pods::remove_orphans(&orphans).await;
+        crate::orphans::remove(&orphans).await;
     });
     // However this ends, no worker may go on without what is above.
     let _workers = Workers(agent);

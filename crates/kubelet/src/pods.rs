@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 
 use crate::agent::Agent;
 use crate::pod::eviction::Eviction;
-use crate::pod::work;
 use crate::pod::worker::Worker;
 use crate::spec;
 
@@ -100,7 +99,7 @@ pub struct Pods {
 }
 
 impl Pods {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Link>>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Link>>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -125,30 +124,6 @@ impl Pods {
         all.min_by_key(|p| p.metadata.deletion_timestamp.is_some())
     }
 
-    /// The static pods, those that have no file any more and still run among them.
-    pub fn statics(&self) -> Vec<Arc<Pod>> {
-        self.lock().values().filter(|l| l.is_static).map(|l| l.pod()).collect()
-    }
-
-    /// Whether a pod is a static one.
-    pub fn is_static(&self, uid: &str) -> bool {
-        self.lock().get(uid).is_some_and(|l| l.is_static)
-    }
-
-    /// Whether a static pod of this name that has no file any more still runs.
-    pub fn has_earlier(&self, pod: &Pod) -> bool {
-        let name = |p: &Pod| (spec::namespace(p).to_owned(), spec::name(p).to_owned());
-        let is_other = |l: &Link| { let other = l.pod(); spec::uid(&other) != spec::uid(pod) && name(&other) == name(pod) };
-        self.lock().values().any(|l| l.is_static && l.gone.load(Ordering::Acquire) && is_other(l))
-    }
-
-    /// Wakes the worker of a static pod.
-    pub fn wake_static(&self, namespace: &str, name: &str) {
-        let links = self.lock();
-        let is = |l: &&Arc<Link>| { let pod = l.pod(); l.is_static && spec::namespace(&pod) == namespace && spec::name(&pod) == name };
-        links.values().filter(is).for_each(|link| link.notify.notify_one());
-    }
-
     /// Ends a pod for good. Whether nobody has before.
     pub fn evict(&self, uid: &str, eviction: Eviction) -> bool {
         let link = self.lock().get(uid).cloned();
@@ -163,6 +138,11 @@ impl Pods {
     /// The pods that take something of the node and have not been told to go.
     pub fn active(&self) -> Vec<Arc<Pod>> {
         self.taken_in(|link| link.evicted().is_none() && !spec::is_terminal(&link.pod()))
+    }
+
+    /// What all pods have been told may be out of date.
+    pub fn stale(&self) {
+        self.lock().values().for_each(|link| link.stale());
     }
 
     /// Waits until nothing of a pod runs any more.
@@ -308,51 +288,4 @@ async fn keep_working(agent: Arc<Agent>, link: Arc<Link>) {
     agent.pods.changed.send_replace(());
     // Its resources are free for those who wait for some.
     agent.pods.room();
-}
-
-/// Removes pods of the runtime that the API does not have. Call when the informer is complete: by
-/// then every pod of the API has its worker.
-pub async fn remove_orphans(agent: &Arc<Agent>) {
-    let known = |uid: &str| agent.pods.lock().contains_key(uid);
-    let pods = match agent.runtime.pods().await {
-        Ok(pods) => pods,
-        Err(error) => {
-            tracing::warn!(%error, "the runtime's pods are not known");
-            return;
-        }
-    };
-    for pod in pods.into_iter().filter(|p| !known(&p.config.uid)) {
-        let uid = &pod.config.uid;
-        tracing::info!(namespace = pod.config.namespace, name = pod.config.name, uid, "removing an orphaned pod");
-        if let Err(error) = work::forget(agent, uid).await {
-            tracing::warn!(uid, error, "orphaned pod not removed");
-        }
-    }
-    for uid in leftovers(agent).into_iter().filter(|uid| !known(uid)) {
-        if let Err(error) = work::forget(agent, &uid).await {
-            tracing::warn!(uid, error, "what is left of a pod was not removed");
-        }
-    }
-    for (uid, dir) in agent.logs.present().into_iter().filter(|(uid, _)| !known(uid)) {
-        if let Err(error) = crate::volume::take_down::remove(&dir) {
-            tracing::warn!(uid, error, "the logs of a pod that is gone were not removed");
-        }
-    }
-    agent.logs.sweep_links();
-    // An earlier agent may have made none.
-    for pod in agent.runtime.pods().await.unwrap_or_default() {
-        for container in &pod.containers {
-            if let Err(error) = agent.logs.link(&pod.config, container) {
-                tracing::warn!(pod = pod.config.name, container = container.name, %error, "log not linked");
-            }
-        }
-    }
-}
-
-/// The pods that have a directory or an address.
-fn leftovers(agent: &Agent) -> Vec<String> {
-    let dirs = std::fs::read_dir(agent.config.data_dir.join("pods"));
-    let dirs = dirs.into_iter().flatten().flatten().map(|dir| dir.file_name().to_string_lossy().into_owned());
-    let is_uid = |uid: &String| !uid.is_empty() && !uid.starts_with('.') && !uid.contains('/');
-    dirs.chain(agent.network.owners()).filter(is_uid).collect()
 }

@@ -26,7 +26,9 @@ impl<'a> About<'a> {
     /// Events of an object that was read from the server.
     pub fn object(object: &'a Value, kind: &'a str) -> About<'a> {
         let field = |key: &str| text(&object["metadata"][key]);
-        About { namespace: field("namespace"), name: field("name"), kind, uid: field("uid") }
+        // A node speaks of its static pod by the number that the mirror pod has of it (upstream: `describePod`).
+        let shows = text(&object["metadata"]["annotations"]["kubernetes.io/config.mirror"]);
+        About { namespace: field("namespace"), name: field("name"), kind, uid: if shows.is_empty() { field("uid") } else { shows } }
     }
 }
 

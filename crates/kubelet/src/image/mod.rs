@@ -97,7 +97,7 @@ pub async fn ensure(
         say(Kind::Warning, "ErrImageNeverPull", &text);
         return Err(refused("ErrImageNeverPull", text, false));
     }
-    let waits = history.failed_at.and_then(|at| history.pulls.until(at)).is_some_and(|until| Timestamp::now() < until);
+    let waits = history.failed_at.and_then(|at| history.pulls.until(at)).is_some_and(|until| crate::clock::now() < until);
     if waits {
         let text = format!("Back-off pulling image {name:?}");
         say(Kind::Normal, "BackOff", &text);

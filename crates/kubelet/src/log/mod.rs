@@ -6,6 +6,8 @@ pub mod follow;
 pub mod line;
 pub mod pieces;
 pub mod places;
+#[cfg(test)]
+mod places_tests;
 pub mod rotate;
 pub mod tail;
 

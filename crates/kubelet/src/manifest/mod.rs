@@ -7,6 +7,7 @@ pub mod files;
 pub mod mirror;
 pub mod own;
 pub mod references;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -108,7 +108,7 @@ pub fn decide(pod: &Pod, observed: &Observed, now: Timestamp) -> Plan {
     if let Some(ending) = ending(pod, observed, now) {
         end::end(pod, observed, ending, now, &mut plan);
     } else {
-        if let Some(at) = deadline(pod) {
+        if let Some(at) = deadline(pod, observed) {
             plan.wake(at);
         }
         if !run(pod, observed, now, &mut plan) {
@@ -141,7 +141,7 @@ pub fn ending(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Ending> 
         Some(Ending::Terminal)
     } else if observed.memory.evicted.is_some() {
         Some(Ending::Evicted)
-    } else if deadline(pod).is_some_and(|at| now >= at) {
+    } else if deadline(pod, observed).is_some_and(|at| now >= at) {
         Some(Ending::Deadline)
     } else {
         None
@@ -149,10 +149,11 @@ pub fn ending(pod: &Pod, observed: &Observed, now: Timestamp) -> Option<Ending> 
 }
 
 /// When `activeDeadlineSeconds` is over.
-fn deadline(pod: &Pod) -> Option<Timestamp> {
+fn deadline(pod: &Pod, observed: &Observed) -> Option<Timestamp> {
     let seconds = spec::of(pod).active_deadline_seconds?;
     let start = spec::status(pod).start_time.as_ref()?;
-    Some(meta::time::after(start.0, seconds))
+    let began = observed.memory.began.filter(|(told, _)| *told == start.0).map_or(start.0, |(_, began)| began);
+    Some(meta::time::after(began, seconds))
 }
 
 /// Brings the pod to life and keeps it there. False when it is done.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use runtime::{Container, ContainerState};
 
 use super::backoff::Backoff;
 use super::eviction::Eviction;
+use crate::clock::Moment;
+use crate::spec;
 
 /// Label of a container: number of the sandbox it was started in.
 pub const SANDBOX_LABEL: &str = "ironclad/sandbox";
@@ -43,6 +46,11 @@ pub struct Memory {
     pub attached: bool,
     /// Per container.
     pub containers: BTreeMap<String, ContainerMemory>,
+    /// When containers ended, by id, and when the pod began, on the agent's own clock: brought over when it was seen
+    /// first. All other times here are of that clock, too.
+    pub ends: BTreeMap<String, Timestamp>,
+    /// The pod's `startTime`, and the same there.
+    pub began: Option<(Timestamp, Timestamp)>,
     /// Jobs under way.
     pub busy: BTreeMap<Job, i64>,
     /// The container that is being started.
@@ -61,6 +69,29 @@ pub struct Memory {
     pub retry: Option<Timestamp>,
     /// A job panicked: nothing begins before that.
     pub halt: Option<Timestamp>,
+}
+
+impl Memory {
+    /// Brings over the times that are new.
+    pub fn note(&mut self, pod: &Pod, sandbox: Option<&runtime::Pod>, now: Moment) {
+        let containers = || sandbox.iter().flat_map(|s| &s.containers);
+        self.ends.retain(|id, _| containers().any(|c| c.id == *id));
+        for (id, ended) in containers().filter_map(|c| Some((&c.id, exit(c)?.1))) {
+            if !self.ends.contains_key(id) {
+                self.ends.insert(id.clone(), now.bring_past(ended));
+            }
+        }
+        let start = spec::status(pod).start_time.as_ref().map(|at| at.0);
+        if self.began.map(|(told, _)| told) != start {
+            self.began = start.map(|start| (start, now.bring_past(start)));
+        }
+    }
+
+    /// When a container ended.
+    pub fn ended(&self, seen: &Container) -> Option<Timestamp> {
+        let (_, told) = exit(seen)?;
+        Some(self.ends.get(&seen.id).copied().unwrap_or(told))
+    }
 }
 
 /// What a worker remembers of one container.
@@ -191,4 +222,67 @@ pub fn exit(container: &Container) -> Option<(i32, Timestamp)> {
 /// A runtime's nanoseconds as a time.
 pub fn instant(nanos: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::pod::decide::{Ending, ending};
+    use crate::pod::start;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).expect("in range")
+    }
+
+    fn ended(finished: i64) -> runtime::Pod {
+        let state = ContainerState::Exited {
+            started_at: 0, finished_at: finished * 1_000_000_000, code: 1, signal: 0, reason: String::new(), message: String::new(),
+        };
+        let container = Container {
+            id: "c0".into(), pod_uid: "u".into(), name: "c".into(), attempt: 0, image: "i".into(), image_id: String::new(), state,
+            log_path: "/nonexistent".into(), resources: Default::default(), labels: Default::default(), user: None,
+        };
+        runtime::Pod { config: runtime::PodConfig::default(), ready: true, created_at: 0, netns: None, containers: vec![container] }
+    }
+
+    fn pod(start: i64) -> Pod {
+        let spec = json!({"activeDeadlineSeconds": 600, "restartPolicy": "Always", "containers": [{"name": "c", "image": "i"}]});
+        let mut pod = spec::tests::pod(spec);
+        let start = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at(start));
+        pod.status.get_or_insert_default().start_time = Some(start);
+        pod
+    }
+
+    /// The clock is set back by an hour after the container's end: its back-off is not an hour longer, and not shorter.
+    #[test]
+    fn a_restart_waits_its_time_however_the_clock_is_set() {
+        for set in [-3600, 0, 3600] {
+            let (pod, sandbox, mut memory) = (pod(99_990), ended(100_000), Memory::default());
+            memory.containers.entry("c".into()).or_default().crashes.next(at(99_000), at(99_900));
+            memory.note(&pod, Some(&sandbox), Moment { steady: at(100_001), machine: at(100_001 + set) });
+            let seen = if set < 0 { 100_001 } else { 100_000 - set };
+            assert_eq!(memory.ended(&sandbox.containers[0]), Some(at(seen)), "{set}");
+            memory.note(&pod, Some(&sandbox), Moment { steady: at(100_005), machine: at(100_005 - 2 * set) });
+            assert_eq!(memory.ended(&sandbox.containers[0]), Some(at(seen)), "it holds");
+            let observed = Observed { sandbox: Some(sandbox), gone: false, memory };
+            let mut plan = crate::pod::decide::Plan::default();
+            start::containers(&pod, &observed, at(100_005), &mut plan);
+            let waits = plan.wake_at.map(|until| until.as_second() - 100_005);
+            assert!(waits.is_none_or(|seconds| (0..=10).contains(&seconds)), "{set}: {waits:?}");
+            assert_eq!(waits.is_some(), set <= 0, "{set}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_is_not_over_when_the_clock_is_set_forward() {
+        let (pod, mut memory) = (pod(100_000), Memory::default());
+        memory.note(&pod, None, Moment { steady: at(100_010), machine: at(100_010) });
+        // An hour forward: the machine says 103,620.
+        memory.note(&pod, None, Moment { steady: at(100_020), machine: at(103_620) });
+        let observed = Observed { sandbox: None, gone: false, memory };
+        assert_eq!(ending(&pod, &observed, at(100_020)), None);
+        assert_eq!(ending(&pod, &observed, at(100_600)), Some(Ending::Deadline));
+    }
 }

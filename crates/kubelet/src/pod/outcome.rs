@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::backoff::Backoff;
-use super::observed::{Job, Memory, Waiting, exit};
+use super::observed::{Job, Memory, Waiting};
 use super::work::Outcome;
 
 /// Before a failed job is tried again, unless something it needs changes.
@@ -87,8 +87,9 @@ fn later(memory: &mut Memory) -> SignedDuration {
 /// A container is about to be started again, from this image: the next time it waits longer.
 pub fn restarting(memory: &mut Memory, name: &str, image: &str, before: Option<&runtime::Container>, now: Timestamp) {
     memory.starting = Some(name.to_owned());
+    let ended = before.and_then(|before| memory.ended(before));
     let container = memory.containers.entry(name.to_owned()).or_default();
-    if let Some((before, (_, ended))) = before.and_then(|before| Some((before, exit(before)?))) {
+    if let Some((before, ended)) = before.zip(ended) {
         if before.image != image {
             // Another program is not to blame.
             container.crashes = Backoff::default();

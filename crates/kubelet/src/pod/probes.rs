@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::observed::{ContainerMemory, Memory, Observed, instant, is_running};
 use crate::agent::Agent;
+use crate::clock::{self, Moment};
 use crate::probe::timer::Timer;
 use crate::probe::{Change, Sort};
 use crate::spec;
@@ -91,8 +92,8 @@ impl Probes {
             return Set { tasks: Vec::new(), started: watch::Sender::new(true) };
         };
         let started_at = match seen.state {
-            runtime::ContainerState::Running { started_at } => instant(started_at),
-            _ => jiff::Timestamp::now(),
+            runtime::ContainerState::Running { started_at } => Moment::now().bring_past(instant(started_at)),
+            _ => clock::now(),
         };
         let through = container.startup_probe.is_none() || remembered.started == Some(true);
         let started = watch::Sender::new(through);

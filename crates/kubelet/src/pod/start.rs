@@ -183,7 +183,7 @@ impl Run<'_> {
 
     /// Until when a container that ended must wait, and what its status says meanwhile.
     fn crash_loop(&self, container: &Container, before: Option<&Seen>) -> Option<(Timestamp, Waiting)> {
-        let (_, ended) = exit(before?)?;
+        let ended = self.observed.memory.ended(before?)?;
         // The delay is of the image that ended.
         before.filter(|before| container.image.as_ref() == Some(&before.image))?;
         let crashes = &self.observed.container(&container.name)?.crashes;

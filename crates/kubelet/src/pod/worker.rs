@@ -23,6 +23,7 @@ use super::sources::Following;
 use super::work::{self, Messages, Outcome};
 use super::write::{Written, write, write_static};
 use crate::agent::Agent;
+use crate::clock::{self, Moment};
 use crate::events::Kind;
 use crate::pods::Link;
 use crate::probe::Change;
@@ -79,7 +80,8 @@ impl Worker {
     pub async fn run(mut self) {
         loop {
             self.take_news();
-            let now = Timestamp::now();
+            let moment = Moment::now();
+            let now = moment.steady;
             if let Some(retry) = self.refuse(now).await {
                 self.wait(Some(retry)).await;
                 continue;
@@ -89,6 +91,8 @@ impl Worker {
                 self.wait(Some(now + RETRY)).await;
                 continue;
             };
+            self.memory.note(&pod, observed.sandbox.as_ref(), moment);
+            observed.memory = self.memory.clone();
             self.messages.read(&self.agent, &self.pod, &observed);
             let running = observed.running().map(|c| c.id.clone()).collect();
             self.running.send_if_modified(|known| std::mem::replace(known, running) != *known);
@@ -194,7 +198,7 @@ impl Worker {
 
     /// Waits for anything to happen, but no longer than that.
     async fn wait(&mut self, wake_at: Option<Timestamp>) {
-        let left = wake_at.map(|at| at.duration_since(Timestamp::now()));
+        let left = wake_at.map(|at| at.duration_since(clock::now()));
         let left = left.map(|d| std::time::Duration::try_from(d).unwrap_or_default());
         let timer = async {
             match left {
@@ -242,7 +246,7 @@ impl Worker {
             host_ips: &self.agent.config.addresses,
             recursive_read_only: self.agent.runtime.features().recursive_read_only_mounts,
             ending: plan.ending,
-            now: whole_seconds(now),
+            now: whole_seconds(Timestamp::now()),
         };
         let status = status::compute(pod, &input);
         let told = match self.write(&status).await {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::check::{Outcome, check};
 use super::{Change, Sort, tally};
 use crate::agent::Agent;
+use crate::clock;
 use crate::events::Kind;
 
 /// The first pause of [`Soon`]; a program in the container costs more than a question.
@@ -145,7 +146,7 @@ impl Timer {
 
     async fn initial_delay(&self) {
         let delay = i64::from(self.probe.initial_delay_seconds.unwrap_or(0));
-        let elapsed = Timestamp::now().duration_since(self.started_at);
+        let elapsed = clock::now().duration_since(self.started_at);
         let left = Duration::from_secs(u64::try_from(delay).unwrap_or(0))
             .saturating_sub(Duration::try_from(elapsed).unwrap_or_default());
         tokio::time::sleep(left).await;

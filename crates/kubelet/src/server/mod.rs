@@ -13,6 +13,8 @@ pub mod route;
 pub mod spdy;
 pub mod stats;
 pub mod system_logs;
+#[cfg(test)]
+mod system_logs_tests;
 pub mod websocket;
 
 use std::sync::Arc;
@@ -101,7 +103,7 @@ async fn admit(
     }
     let path = request.uri().path();
     let wanted = kubelet_attributes(&user, request.method().as_str(), path, &agent.config.node_name);
-    let decision = access.authorize_any(&wanted, now).await.map_err(|error| {
+    let decision = access.authorize_any(&wanted, crate::clock::now()).await.map_err(|error| {
         let message = format!("Authorization error (user={}): {error}", user.name);
         refuse(StatusCode::INTERNAL_SERVER_ERROR, &message)
     })?;

@@ -77,6 +77,12 @@ async fn only_who_may_gets_in_and_exec_ends_with_its_code() {
     let refused = port.get(Leaf::scheduler(), "/exec/ns/p/a?command=x&input=1&output=1").await;
     assert!(refused.starts_with("HTTP/1.1 403"), "{refused}");
     assert!(refused.contains("Forbidden (user=system:kube-scheduler, verb=get, resource=nodes, subresource(s)=[proxy])"));
+    std::fs::create_dir(world.dir.path().join("system-logs")).expect("made");
+    std::fs::write(world.dir.path().join("system-logs/syslog"), "a line").expect("written");
+    let shown = port.get(Leaf::super_admin(), "/logs/syslog").await;
+    assert!(shown.starts_with("HTTP/1.1 200") && shown.ends_with("a line"), "{shown}");
+    let refused = port.get(Leaf::scheduler(), "/logs/syslog").await;
+    assert!(refused.contains("Forbidden (user=system:kube-scheduler, verb=get, resource=nodes, subresource(s)=[log])"), "{refused}");
 
     let path = format!("wss://{}/exec/ns/p/a?command=cat&input=1&output=1&error=1", port.address);
     let mut request = path.into_client_request().expect("a request");

@@ -9,10 +9,14 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount, ServiceAccountTokenProject
 use kube::api::PostParams;
 use kube::{Api, Client};
 
+use crate::clock::Moment;
 use crate::spec;
 
 /// Tokens older than this are renewed in any case.
 const LONGEST_USE: SignedDuration = SignedDuration::from_hours(24);
+
+/// How far the clock may be set back before a token counts as not yet good (what checkers allow, a minute as a rule).
+const LEEWAY: SignedDuration = SignedDuration::from_secs(60);
 
 type Name = (String, String, i64);
 
@@ -27,8 +31,27 @@ pub struct Tokens {
 pub struct Token {
     /// The JWT.
     pub text: String,
-    /// When to renew it.
+    /// When to renew it, on the agent's own clock.
     pub refresh_at: Timestamp,
+    /// When the machine's clock says so: who checks a token goes by that.
+    until: Timestamp,
+    /// Before that the machine's clock was set back: the token is not good yet.
+    since: Timestamp,
+}
+
+impl Token {
+    /// One of which is known when it ends. Of its life 80 % are used.
+    fn new(text: String, end: Timestamp, now: Moment) -> Self {
+        let life = end.duration_since(now.machine);
+        let used = (life * 4 / 5).min(LONGEST_USE);
+        let after = |at: Timestamp, time: SignedDuration| at.checked_add(time).unwrap_or(at);
+        Token { text, refresh_at: after(now.steady, used), until: after(now.machine, used), since: after(now.machine, -LEEWAY) }
+    }
+
+    /// Whether it is neither used up nor, by the machine's clock, over or not yet good.
+    fn lasts(&self, now: Moment) -> bool {
+        now.steady < self.refresh_at && (self.since..self.until).contains(&now.machine)
+    }
 }
 
 impl Tokens {
@@ -42,8 +65,8 @@ impl Tokens {
         let seconds = projection.expiration_seconds.unwrap_or(3600);
         let audience = projection.audience.clone().unwrap_or_default();
         let key = (spec::uid(pod).to_owned(), audience.clone(), seconds);
-        let now = Timestamp::now();
-        if let Some(token) = self.lock().get(&key).filter(|t| now < t.refresh_at) {
+        let now = Moment::now();
+        if let Some(token) = self.lock().get(&key).filter(|token| token.lasts(now)) {
             return Ok(token.clone());
         }
         let token = self.request(pod, audience, seconds).await?;
@@ -76,13 +99,31 @@ impl Tokens {
         let answer = api.create_token_request(account, &params, &request).await;
         let answer = answer.map_err(|error| format!("failed to fetch token: {error}"))?;
         let status = answer.status.ok_or("failed to fetch token: the answer has no status")?;
-        let now = Timestamp::now();
         let (Some(text), Some(end)) = (status.token, status.expiration_timestamp) else {
             return Err("failed to fetch token: the answer has none".to_owned());
         };
-        let life = end.0.duration_since(now);
-        // Renewed after 80% of its life.
-        let use_ = (life * 4 / 5).min(LONGEST_USE);
-        Ok(Token { text, refresh_at: now + use_ })
+        Ok(Token::new(text, end.0, Moment::now()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_in_time_however_the_clock_is_set() {
+        let at = |seconds| Timestamp::from_second(seconds).expect("in range");
+        let (start, hour) = (1_000_000, 3600);
+        let token = Token::new("t".to_owned(), at(start + hour), Moment { steady: at(start), machine: at(start) });
+        let lasts = |passed: i64, set: i64| token.lasts(Moment { steady: at(start + passed), machine: at(start + passed + set) });
+        assert!(lasts(0, 0) && lasts(2879, 0) && !lasts(2880, 0));
+        assert!(lasts(60, 600) && lasts(60, -80), "a little back or forth");
+        assert!(!lasts(60, hour), "who checks it says that it is over");
+        assert!(!lasts(60, -hour), "and here that it is not good yet");
+        assert!(!lasts(2880, -hour + 800), "it is not kept for an hour more");
+        let long = Token::new("t".to_owned(), at(start + 1000 * hour), Moment { steady: at(start), machine: at(start) });
+        assert_eq!(long.refresh_at, at(start + 24 * hour));
+        let odd = Token::new("t".to_owned(), Timestamp::MAX, Moment { steady: at(start), machine: at(start) });
+        assert_eq!(odd.refresh_at, at(start + 24 * hour));
     }
 }

@@ -35,7 +35,7 @@ impl Worker {
             Err(refusal) => refusal,
         };
         let told = format!("Pod was rejected: {message}");
-        let status = status::refused(&self.pod, reason.clone(), told, whole_seconds(now));
+        let status = status::refused(&self.pod, reason.clone(), told, whole_seconds(Timestamp::now()));
         match self.write(&status).await {
             Written::Now(pod) => {
                 self.agent.events.pod(&pod, Kind::Warning, reason, message);

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
 use super::Worker;
+use crate::clock;
 use crate::events::Kind;
 use crate::image::History;
 use crate::pod::decide::Step;
@@ -18,7 +18,7 @@ use crate::spec;
 
 impl Worker {
     pub(super) fn ended(&mut self, ended: Result<(Job, Outcome), tokio::task::JoinError>) {
-        let now = Timestamp::now();
+        let now = clock::now();
         let (job, outcome) = match ended {
             Ok(ended) => ended,
             Err(error) => {
@@ -68,7 +68,7 @@ impl Worker {
                 let job = go(Job::Start, 0);
                 let image = spec::container(pod, &container).and_then(|c| c.image).unwrap_or_default();
                 let before = observed.current(&container);
-                outcome::restarting(&mut self.memory, &container, &image, before, Timestamp::now());
+                outcome::restarting(&mut self.memory, &container, &image, before, clock::now());
                 let sandbox = observed.sandbox.as_ref().map_or(0, |s| s.config.attempt);
                 let volumes = self.volumes.clone();
                 let history = self.memory.containers.get(&container).map(|m| History {
