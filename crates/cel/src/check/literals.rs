@@ -27,7 +27,7 @@ impl Checker<'_> {
         for (item, optional) in items.iter().zip(optional) {
             self.check(*item);
             let next = self.item(*item, *optional);
-            of = Some(self.join(*item, of, next));
+            of = Some(self.join(of, next));
         }
         let of = of.unwrap_or_else(|| self.known.fresh());
         self.set(id, Type::list(of));
@@ -38,10 +38,10 @@ impl Checker<'_> {
         for entry in entries {
             self.check(entry.key);
             let of = self.type_of(entry.key);
-            keys = Some(self.join(entry.key, keys, of));
+            keys = Some(self.join(keys, of));
             self.check(entry.value);
             let of = self.item(entry.value, entry.optional);
-            values = Some(self.join(entry.value, values, of));
+            values = Some(self.join(values, of));
         }
         let keys = keys.unwrap_or_else(|| self.known.fresh());
         let values = values.unwrap_or_else(|| self.known.fresh());

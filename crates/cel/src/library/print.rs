@@ -190,7 +190,7 @@ fn fixed(value: f64, digits: usize) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
-/// `1.500000 × 10⁰³`; the precision is taken for a width upstream.
+/// `1.500000×10⁰³`; the precision is taken for a width upstream.
 fn scientific(value: f64) -> String {
     if let Some(name) = special(value) {
         return name.to_owned();
@@ -200,7 +200,7 @@ fn scientific(value: f64) -> String {
     let (sign, exponent) = exponent.strip_prefix('-').map_or(("", exponent), |rest| ("⁻", rest));
     const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let digits: String = format!("{exponent:0>2}").bytes().map(|digit| RAISED[usize::from(digit - b'0')]).collect();
-    format!("{mantissa}\u{202f}×\u{202f}10{sign}{digits}")
+    format!("{mantissa}×10{sign}{digits}")
 }
 
 fn text(value: &Value<'_>) -> Result<String, String> {

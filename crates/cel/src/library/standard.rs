@@ -33,7 +33,11 @@ pub(super) const LIBRARY: Library = Library {
 fn within<'a>(args: &[Value<'a>]) -> Outcome<'a> {
     match args {
         [value, Value::List(list)] => Ok(Value::Bool(list.contains(value))),
-        [value, Value::Map(map)] => Ok(Value::Bool(map.get(value).is_some())),
+        [value, Value::Map(map)] => match map.get(value) {
+            // A value that cannot be computed is there.
+            Some(Err(error)) if !matches!(value, Value::String(_)) => Err(error),
+            found => Ok(Value::Bool(found.is_some())),
+        },
         _ => mismatch(),
     }
 }

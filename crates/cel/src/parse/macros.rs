@@ -34,7 +34,6 @@ pub const ALL: &[Macro] = &[
     of("exists", 3, |b, at, target, args| loops(b, at, target, &args[..2], |b| exists(b, at, args[2]))),
     of("exists_one", 2, |b, at, target, args| loops(b, at, target, &args[..1], |b| exists_one(b, at, args[1]))),
     of("exists_one", 3, |b, at, target, args| loops(b, at, target, &args[..2], |b| exists_one(b, at, args[2]))),
-    of("existsOne", 2, |b, at, target, args| loops(b, at, target, &args[..1], |b| exists_one(b, at, args[1]))),
     of("existsOne", 3, |b, at, target, args| loops(b, at, target, &args[..2], |b| exists_one(b, at, args[2]))),
     of("map", 2, |b, at, target, args| map(b, at, target, args[0], None, args[1])),
     of("map", 3, |b, at, target, args| map(b, at, target, args[0], Some(args[1]), args[2])),

@@ -21,18 +21,27 @@ impl<'a> Frame<'a, '_> {
             more = vec![Value::Null; count];
         }
         let given: &mut [Value<'a>] = if count > values.len() { &mut more } else { &mut values[..count] };
-        for (arg, place) in call.args.iter().zip(given.iter_mut()) {
+        for (index, (arg, place)) in call.args.iter().zip(given.iter_mut()).enumerate() {
             match self.eval(arg) {
                 Ok(value) => *place = value,
-                Err(error) if sequential || error.ends_all() => return Err(error),
+                Err(error) if error.ends_all() => return Err(error),
+                // A call counts when all of its arguments have been looked at.
+                Err(error) if sequential && index + 1 < count => return Err(error),
                 Err(error) => fault = fault.or(Some(error)),
             }
+        }
+        // What is known to be too much is not begun.
+        let known = !call.cost.by_result();
+        if known {
+            self.charge(cost::actual(call.cost, given, None))?;
         }
         let outcome = match fault {
             Some(error) => Err(error),
             None => call.value(given),
         };
-        self.charge(cost::actual(call.cost, given, outcome.as_ref().ok()))?;
+        if !known {
+            self.charge(cost::actual(call.cost, given, outcome.as_ref().ok()))?;
+        }
         outcome
     }
 }

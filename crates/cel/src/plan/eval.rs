@@ -209,10 +209,13 @@ impl<'a> Frame<'a, '_> {
         let mut given = Vec::with_capacity(args.len());
         if args.len() > 1 {
             let gathered = gathered?;
-            for arg in args {
-                given.push(self.eval(arg)?);
+            for (index, arg) in args.iter().enumerate() {
+                let value = self.eval(arg);
+                if index + 1 == args.len() {
+                    self.charge(1)?;
+                }
+                given.push(value?);
             }
-            self.charge(1)?;
             return inserted(gathered, &given);
         }
         let more = self.eval(&args[0]);

@@ -27,6 +27,11 @@ pub trait Entries<'a>: fmt::Debug + Send + Sync {
     fn object(&self) -> Option<&str> {
         None
     }
+
+    /// Whether it is a fault to look for a key that is no text: upstream's views of what has a schema say so.
+    fn strict(&self) -> bool {
+        false
+    }
 }
 
 /// Entries made on the way, in the order in which they were made.
@@ -104,7 +109,7 @@ impl<'a> Map<'a> {
             (Map::Lent(pairs), key) => pairs.get(key).map(|value| Ok(value.lend())),
             (Map::Own(pairs), key) => pairs.get(key).cloned().map(Ok),
             (Map::Tree(entries), Value::String(key)) => entries.get(key),
-            (Map::Tree(_), _) => None,
+            (Map::Tree(entries), _) => entries.strict().then_some(Err(super::Error::NO_OVERLOAD)),
         }
     }
 
