@@ -220,3 +220,37 @@ fn expressions_made_up() {
         }
     }
 }
+
+#[test]
+fn expressions_at_the_bounds() {
+    let program = upstream::Program::build("bounds");
+    let texts = generate::extreme();
+    let wrong: Vec<String> = differences(&program, &texts).iter().map(|text| text.chars().take(1000).collect()).collect();
+    assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), texts.len(), wrong.join("\n"));
+}
+
+/// Both refuse what is broken; what the reader says of it may be said otherwise.
+#[test]
+fn expressions_with_mistakes() {
+    let program = upstream::Program::build("mistakes");
+    let mut dice = Dice(1);
+    let texts: Vec<String> = (0..3000)
+        .map(|_| {
+            let text = generate::expression(&mut dice);
+            generate::hurt(&mut dice, &text)
+        })
+        .collect();
+    let refused = |says: &str| says.contains("compile=ERROR") || says.contains("compile=\"ERROR");
+    let mut wrong = Vec::new();
+    let mut otherwise = 0;
+    for text in differences(&program, &texts) {
+        let (upstream, ours) = text.split_once("\n  ours:").expect("both");
+        if upstream.contains("Syntax error") && refused(ours) {
+            otherwise += 1;
+        } else {
+            wrong.push(text);
+        }
+    }
+    println!("mistakes: {} of {} are told in other words", otherwise, texts.len());
+    assert!(wrong.is_empty(), "{} differ\n{}", wrong.len(), wrong[..wrong.len().min(40)].join("\n"));
+}

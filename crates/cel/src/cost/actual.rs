@@ -36,7 +36,11 @@ pub(crate) fn actual(rule: Cost, args: &[Value<'_>], result: Option<&Value<'_>>)
         Cost::AddText => text(size(0) + size(1), 1.0),
         Cost::Contains => text(size(0), 1.0) * text(size(1), 1.0),
         Cost::Sets(times) => 1 + size(0).saturating_mul(size(1)).saturating_mul(times),
-        Cost::Slice | Cost::Numbers | Cost::Reverse => list(1.0, result.map_or(1, Value::size)),
+        Cost::Numbers => match args.first() {
+            Some(Value::Int(end)) => list(1.0, u64::try_from(*end).unwrap_or(0)),
+            _ => list(1.0, 1),
+        },
+        Cost::Slice | Cost::Reverse => list(1.0, result.map_or(1, Value::size)),
         Cost::Flatten => {
             let depth = match args.get(1) {
                 Some(Value::Int(depth)) => *depth as f64,

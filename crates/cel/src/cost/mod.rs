@@ -135,7 +135,7 @@ impl Cost {
 
     /// Whether it is known only by what comes out.
     pub(crate) fn by_result(self) -> bool {
-        matches!(self, Cost::Join | Cost::Slice | Cost::Numbers | Cost::Reverse)
+        matches!(self, Cost::Join | Cost::Slice | Cost::Reverse)
     }
 
     /// The rule where it is open which overload is called.

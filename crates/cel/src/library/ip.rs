@@ -120,6 +120,9 @@ fn ipv6_fault(text: &str) -> String {
             Some(_) => format!("unexpected character, want colon (at {})", meta::text::quoted(&text[at..])),
         };
     }
+    if text.starts_with(':') && !text.starts_with("::") {
+        return format!("each colon-separated field must have at least one digit (at {})", meta::text::quoted(text));
+    }
     let fields: Vec<&str> = text.split(':').collect();
     if let Some(long) = fields.iter().find(|field| field.len() > 4 && !field.contains('.')) {
         let at = text.find(long).unwrap_or(0);

@@ -43,6 +43,11 @@ fn reason(pattern: &str, error: &regex::Error) -> String {
             let operator = pattern.chars().find(|c| "*+?".contains(*c)).unwrap_or('*');
             format!("missing argument to repetition operator: `{operator}`")
         }
+        () if has("invalid character class range") => {
+            let all: Vec<char> = pattern.chars().collect();
+            let backwards = all.windows(3).find(|range| range[1] == '-' && range[0] > range[2]);
+            format!("invalid character class range: `{}`", backwards.unwrap_or(&all[..]).iter().collect::<String>())
+        }
         () if has("duplicate capture group name") => "duplicate capture group name".to_owned(),
         () if has("look-around") => "invalid or unsupported Perl syntax: `(?`".to_owned(),
         () => format!("invalid pattern: `{pattern}`"),

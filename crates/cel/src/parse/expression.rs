@@ -75,7 +75,6 @@ impl Parser<'_> {
         };
         while let Some((level, function)) = self.operator(levels).filter(|(level, _)| *level >= least) {
             let word = self.advance();
-            self.enter(rule)?;
             let right = self.chain(rule, levels, level + 1)?;
             let id = self.build.call(function, vec![left.id, right.id], word.start);
             left = Read { id, height: 1 + left.height.max(right.height) };

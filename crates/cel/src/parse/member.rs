@@ -11,15 +11,13 @@ impl Parser<'_> {
         self.enter(Rule::Member)?;
         let mut read = self.primary()?;
         loop {
-            let next = if let Some(dot) = self.eat(".") {
+            read = if let Some(dot) = self.eat(".") {
                 self.dot(read, dot)?
             } else if let Some(bracket) = self.eat("[") {
                 self.index(read, bracket)?
             } else {
                 break;
             };
-            self.enter(Rule::Member)?;
-            read = next;
         }
         self.depth[Rule::Member as usize] = before;
         Ok(read)

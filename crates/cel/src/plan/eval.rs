@@ -30,7 +30,10 @@ pub(super) struct Frame<'a, 'v> {
 
 impl<'a> Frame<'a, '_> {
     pub(super) fn charge(&mut self, cost: u64) -> Result<(), Error> {
-        self.cost = self.cost.saturating_add(cost);
+        // What ended is not charged any more.
+        if self.cost <= self.budget.limit {
+            self.cost = self.cost.saturating_add(cost);
+        }
         if self.cost > self.budget.limit { Err(Error::CostLimit) } else { Ok(()) }
     }
 

@@ -112,3 +112,55 @@ pub fn expression(dice: &mut Dice) -> String {
     }
     text
 }
+
+/// The text with characters less, more or others.
+pub fn hurt(dice: &mut Dice, text: &str) -> String {
+    const CHARACTERS: [char; 32] = [
+        '(', ')', '[', ']', '{', '}', '.', ',', ':', '?', '!', '-', '+', '*', '&', '|', '=', '<', '\'', '"', '\\', '`', '$', ' ', '0', '9', 'e', 'u', 'r', 'b', 'ö', '\n',
+    ];
+    let mut all: Vec<char> = text.chars().collect();
+    for _ in 0..1 + dice.roll(2) {
+        let at = dice.roll(all.len() + 1);
+        let other = CHARACTERS[dice.roll(CHARACTERS.len())];
+        match dice.roll(3) {
+            0 if at < all.len() => drop(all.remove(at)),
+            1 if at < all.len() => all[at] = other,
+            _ => all.insert(at, other),
+        }
+    }
+    all.into_iter().collect()
+}
+
+/// Expressions that are at a bound, or beyond it.
+pub fn extreme() -> Vec<String> {
+    let nested = |open: &str, inner: &str, close: &str, count: usize| [open.repeat(count), inner.to_owned(), close.repeat(count)].concat();
+    let row = |item: &str, between: &str, count: usize| vec![item; count].join(between);
+    let mut all = Vec::new();
+    for count in [50, 248, 249, 250, 251, 300] {
+        all.push(nested("(", "1", ")", count));
+        all.push(nested("[", "1", "]", count));
+        all.push(nested("{'a': ", "1", "}", count));
+        all.push(nested("-", "i", "", count));
+        all.push(nested("!", "b", "", count));
+        all.push(row("i", " + ", count));
+        all.push(row("i", " * ", count));
+        all.push(row("b", " == ", count));
+        all.push(row("b", " && ", count));
+        all.push(format!("x{}", ".a".repeat(count)));
+        all.push(format!("s{}", ".trim()".repeat(count)));
+        all.push(format!("x{}", "['a']".repeat(count)));
+        all.push(nested("b ? i : ", "1", "", count));
+        all.push(nested("size([", "1", "])", count));
+    }
+    all.push(row("b", " || ", 5000));
+    all.push(row("!b", " || ", 5000));
+    all.push(format!("'{}'", "a".repeat(100_000)));
+    all.push(format!("'{}' != ''", "a".repeat(99_992)));
+    all.push(nested("[1].all(z, ", "true", ")", 60));
+    all.push(nested("[1, 2, 3].map(z, ", "z", ")", 12));
+    all.push("[0,1,2,3,4,5,6,7,8,9].all(a, [0,1,2,3,4,5,6,7,8,9].all(c, [0,1,2,3,4,5,6,7,8,9].all(e, [0,1,2,3,4,5,6,7,8,9].all(f, \
+        [0,1,2,3,4,5,6,7,8,9].all(g, [0,1,2,3,4,5,6,7,8,9].all(h, a + c + e + f + g + h >= 0))))))".replace("        ", ""));
+    all.push("lists.range(2000000).size()".to_owned());
+    all.push("lists.range(1000).map(q, lists.range(1000)).size()".to_owned());
+    all
+}
