@@ -21,7 +21,7 @@ pub const PER_EXPRESSION_ESTIMATE: u64 = 10_000_000;
 /// What all rules of a CustomResourceDefinition may be estimated at.
 pub const PER_DEFINITION_ESTIMATE: u64 = 100_000_000;
 /// Bytes of a message that a `messageExpression` makes.
-pub const MESSAGE: usize = 5 * 1024;
+pub const MESSAGE: usize = 5 << 10;
 /// Bytes of the largest request; what the sizes of values without a limit are derived from.
 pub const REQUEST: u64 = 3 << 20;
 /// Steps of a comprehension between two looks at the interrupt.

@@ -16,7 +16,7 @@ const EXCLUDED: &str = include_str!("conformance-excluded.txt");
 
 #[test]
 fn the_language() {
-    let program = upstream::Program::build("conformance");
+    let program = upstream::Program::shared();
     let folder = upstream::folder("cel.dev/expr").join("tests/simple/testdata");
     let printed = program.run(&["conformance", folder.to_str().expect("text")], String::new());
     let excluded: BTreeMap<&str, &str> = EXCLUDED

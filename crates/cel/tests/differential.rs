@@ -194,7 +194,7 @@ fn differences(program: &upstream::Program, texts: &[String]) -> Vec<String> {
 
 #[test]
 fn expressions_written_down() {
-    let program = upstream::Program::build("written");
+    let program = upstream::Program::shared();
     let texts: Vec<String> = include_str!("expressions.txt").lines().map(str::to_owned).collect();
     let wrong = differences(&program, &texts);
     assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), texts.len(), wrong[..wrong.len().min(40)].join("\n"));
@@ -202,7 +202,7 @@ fn expressions_written_down() {
 
 #[test]
 fn expressions_made_up() {
-    let program = upstream::Program::build("made-up");
+    let program = upstream::Program::shared();
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let fresh = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
     for seed in [1, fresh] {
@@ -223,7 +223,7 @@ fn expressions_made_up() {
 
 #[test]
 fn expressions_at_the_bounds() {
-    let program = upstream::Program::build("bounds");
+    let program = upstream::Program::shared();
     let texts = generate::extreme();
     let wrong: Vec<String> = differences(&program, &texts).iter().map(|text| text.chars().take(1000).collect()).collect();
     assert!(wrong.is_empty(), "{} of {} differ\n{}", wrong.len(), texts.len(), wrong.join("\n"));
@@ -232,7 +232,7 @@ fn expressions_at_the_bounds() {
 /// Both refuse what is broken; what the reader says of it may be said otherwise.
 #[test]
 fn expressions_with_mistakes() {
-    let program = upstream::Program::build("mistakes");
+    let program = upstream::Program::shared();
     let mut dice = Dice(1);
     let texts: Vec<String> = (0..3000)
         .map(|_| {

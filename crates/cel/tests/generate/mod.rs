@@ -138,8 +138,11 @@ pub fn extreme() -> Vec<String> {
     let mut all = Vec::new();
     for count in [50, 248, 249, 250, 251, 300] {
         all.push(nested("(", "1", ")", count));
-        all.push(nested("[", "1", "]", count));
-        all.push(nested("{'a': ", "1", "}", count));
+        // Upstream takes minutes for such types.
+        if !(100..250).contains(&count) {
+            all.push(nested("[", "1", "]", count));
+            all.push(nested("{'a': ", "1", "}", count));
+        }
         all.push(nested("-", "i", "", count));
         all.push(nested("!", "b", "", count));
         all.push(row("i", " + ", count));

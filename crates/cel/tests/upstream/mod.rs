@@ -5,13 +5,25 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 pub struct Program(PathBuf);
 
 impl Program {
-    pub fn build(of: &str) -> Program {
+    /// The program; tests that run at once have one.
+    pub fn shared() -> Arc<Program> {
+        static BUILT: Mutex<Weak<Program>> = Mutex::new(Weak::new());
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        built.upgrade().unwrap_or_else(|| {
+            let program = Arc::new(Program::build());
+            *built = Arc::downgrade(&program);
+            program
+        })
+    }
+
+    fn build() -> Program {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(std::env::temp_dir, Into::into);
-        let program = target.join(format!("cel-judge-{}-{of}", std::process::id()));
+        let program = target.join(format!("cel-judge-{}", std::process::id()));
         let built = Command::new("go").args(["build", "-buildvcs=false", "-o"]).arg(&program).arg(".").current_dir(module()).status();
         assert!(built.expect("Go must be installed").success(), "upstream's CEL is built");
         Program(program)
