@@ -16,6 +16,7 @@ pub struct Env {
     places: Arc<HashMap<String, usize>>,
     objects: Arc<dyn Objects>,
     mixed: bool,
+    patches: bool,
     container: Arc<str>,
 }
 
@@ -34,6 +35,7 @@ impl Env {
             places: Arc::new(places),
             objects: Arc::new(Declared::default()),
             mixed: false,
+            patches: false,
             container: "".into(),
         }
     }
@@ -47,6 +49,12 @@ impl Env {
     /// With literals of lists and maps in which types are mixed, which the language allows and Kubernetes does not.
     pub fn mixed_literals(mut self) -> Self {
         self.mixed = true;
+        self
+    }
+
+    /// With what only policies that change objects have: the escaping of names in JSON patches.
+    pub fn json_patches(mut self) -> Self {
+        self.patches = true;
         self
     }
 
@@ -78,8 +86,10 @@ impl Env {
         self.mixed
     }
 
-    pub(crate) fn functions(&self) -> &'static Functions {
-        library::functions()
+    /// The overloads of a function, if there is one of this name here.
+    pub(crate) fn function(&self, name: &str) -> Option<&'static [Arc<library::Overload>]> {
+        let functions: &'static Functions = library::functions();
+        functions.get(name).filter(|_| self.patches || !name.starts_with("jsonpatch.")).map(Vec::as_slice)
     }
 
     pub(crate) fn container_name(&self) -> &str {

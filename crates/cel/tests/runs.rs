@@ -53,24 +53,24 @@ fn an_authorizer_is_asked() {
     let rules: Arc<dyn Authorizer> = Arc::new(Rules);
     let request = Request { group: "apps".into(), resource: "deployments".into(), namespace: "shop".into(), ..Request::default() };
     let values = [authorizer(rules.clone()), resource(rules, request)];
-    let says = |text: &str| run(&env, text, &values);
-    assert_eq!(says("authorizer.path('/healthz').check('get').allowed()").as_deref(), Ok("true"));
-    assert_eq!(says("authorizer.path('/metrics').check('get').allowed()").as_deref(), Ok("false"));
-    assert_eq!(says("authorizer.path(' ').check('get').allowed()").as_deref(), Err("path must not be empty"));
-    assert_eq!(says("authorizer.group('apps').resource('deployments').check('create').allowed()").as_deref(), Ok("true"));
-    assert_eq!(says("authorizer.group('').resource('').check('create').allowed()").as_deref(), Err("resource must not be empty"));
+    let says = |text: &str| run(&env, text, &values).unwrap_or_else(|fault| fault);
+    assert_eq!(says("authorizer.path('/healthz').check('get').allowed()"), "true");
+    assert_eq!(says("authorizer.path('/metrics').check('get').allowed()"), "false");
+    assert_eq!(says("authorizer.path(' ').check('get').allowed()"), "path must not be empty");
+    assert_eq!(says("authorizer.group('apps').resource('deployments').check('create').allowed()"), "true");
+    assert_eq!(says("authorizer.group('').resource('').check('create').allowed()"), "resource must not be empty");
     let long = "authorizer.group('').resource('pods').subresource('exec').namespace('a').name('b').fieldSelector('c=d').check('get').reason()";
-    assert_eq!(says(long).as_deref(), Ok("a|b|exec|c=d"));
-    assert_eq!(says("authorizer.requestResource.check('create').reason()").as_deref(), Ok("shop|||"));
-    assert_eq!(says("authorizer.serviceAccount('ns', 'robot').path('/').check('get').reason()").as_deref(), Ok("ns/robot"));
-    assert_eq!(says("authorizer.serviceAccount('ns', 'A').path('/').check('get').reason()").as_deref(), Err("Invalid service account name"));
+    assert_eq!(says(long), "a|b|exec|c=d");
+    assert_eq!(says("authorizer.requestResource.check('create').reason()"), "shop|||");
+    assert_eq!(says("authorizer.serviceAccount('ns', 'robot').path('/').check('get').reason()"), "ns/robot");
+    assert_eq!(says("authorizer.serviceAccount('ns', 'A').path('/').check('get').reason()"), "Invalid service account name");
     let selector = "authorizer.group('').resource('pods').labelSelector('x,').check('list').error()";
-    assert_eq!(says(selector).as_deref(), Ok("no selector"));
+    assert_eq!(says(selector), "no selector");
     // A third question is beyond the limit.
     let question = "authorizer.path('/healthz').check('get').allowed()";
-    assert_eq!(says(&format!("{question} && {question}")).as_deref(), Ok("true"));
+    assert_eq!(says(&format!("{question} && {question}")), "true");
     let third = says(&format!("{question} && {question} && {question}"));
-    assert_eq!(third.as_deref(), Err("operation cancelled: actual cost limit exceeded"));
+    assert_eq!(third, "operation cancelled: actual cost limit exceeded");
 }
 
 #[test]

@@ -10,8 +10,7 @@ use crate::types::Type;
 
 impl Checker<'_> {
     fn function(&self, name: &str) -> Option<&'static [Arc<Overload>]> {
-        let functions = self.env.functions();
-        self.env.candidates(name).iter().find_map(|name| functions.get(&**name)).map(Vec::as_slice)
+        self.env.candidates(name).iter().find_map(|name| self.env.function(name))
     }
 
     pub(super) fn call(&mut self, id: Id, name: &str, target: Option<Id>, args: &[Id]) {

@@ -60,8 +60,27 @@ fn translate(pattern: &str) -> Result<String, String> {
     let mut rest = pattern;
     // Where a class begins, a bracket behind it is one of its characters.
     let mut class = false;
+    // Where a repetition that was read last begins.
+    let mut repeated: Option<usize> = None;
     while let Some(c) = rest.chars().next() {
+        let at = pattern.len() - rest.len();
         rest = &rest[c.len_utf8()..];
+        let repeats = !class && (matches!(c, '*' | '+' | '?') && !out.ends_with('(') || c == '{' && is_repetition(c, rest, &out));
+        if let Some(from) = repeated.filter(|_| repeats) {
+            let end = pattern.len() - rest.len() + if c == '{' { rest.find('}').map_or(0, |end| end + 1) } else { 0 };
+            return Err(format!("invalid nested repetition operator: `{}`", &pattern[from..end]));
+        }
+        if repeats {
+            // One that takes as little as it can.
+            let end = if c == '{' { rest.find('}').map_or(0, |end| end + 1) } else { 0 };
+            let lazy = usize::from(rest[end..].starts_with('?'));
+            out.push(c);
+            out.push_str(&rest[..end + lazy]);
+            rest = &rest[end + lazy..];
+            repeated = Some(at);
+            continue;
+        }
+        repeated = None;
         match c {
             '\\' => rest = escape(rest, class, &mut out)?,
             '[' if class && rest.starts_with(':') => out.push('['),

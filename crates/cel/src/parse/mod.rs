@@ -187,7 +187,8 @@ impl Parser<'_> {
             Token::Sign(sign) => !matches!(sign, "!" | "{" | "(" | "true" | "false" | "null"),
             _ => false,
         };
-        if follows && matches!(sign, ")" | "]" | "}") && expecting.starts_with('\'') {
+        let closing = follows && matches!(sign, ")" | "]" | "}");
+        if (closing || sign == ":" && begins(word.token)) && expecting.starts_with('\'') {
             self.syntax(format!("missing '{sign}' at '{found}'"));
             return Ok(word);
         }
