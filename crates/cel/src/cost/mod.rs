@@ -9,6 +9,7 @@ mod calls;
 mod estimate;
 mod extensions;
 mod range;
+mod sizes;
 mod walk;
 
 pub(crate) use actual::actual;

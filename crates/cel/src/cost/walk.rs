@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{LIST, MAP, Node, OBJECT, Range, SELECT, Sizes, calls};
+use super::{LIST, MAP, OBJECT, Range, SELECT, Sizes, calls};
 use crate::ast::{Comprehension, Id, Kind, Literal};
 use crate::check::{Checked, Reference};
 use crate::types::Type;
@@ -35,19 +35,20 @@ impl Entries {
     }
 }
 
-struct Local {
-    path: Vec<String>,
-    size: Option<Range>,
-    entries: Option<Entries>,
+/// A variable of a loop.
+pub(super) struct Local {
+    pub(super) path: Vec<String>,
+    pub(super) size: Option<Range>,
+    pub(super) entries: Option<Entries>,
 }
 
 pub(super) struct Walk<'w> {
     pub(super) checked: &'w Checked,
     pub(super) known: &'w dyn Sizes,
-    paths: HashMap<Id, Vec<String>>,
-    locals: HashMap<Arc<str>, Vec<Local>>,
-    sizes: HashMap<Id, Range>,
-    entries: HashMap<Id, Entries>,
+    pub(super) paths: HashMap<Id, Vec<String>>,
+    pub(super) locals: HashMap<Arc<str>, Vec<Local>>,
+    pub(super) sizes: HashMap<Id, Range>,
+    pub(super) entries: HashMap<Id, Entries>,
 }
 
 /// An argument of a call.
@@ -79,7 +80,7 @@ impl Walk<'_> {
         })
     }
 
-    fn local(&self, name: &str) -> Option<&Local> {
+    pub(super) fn local(&self, name: &str) -> Option<&Local> {
         self.locals.get(name).and_then(|all| all.last())
     }
 
@@ -111,7 +112,7 @@ impl Walk<'_> {
         self.paths.insert(id, path);
     }
 
-    fn path(&self, id: Id) -> Vec<String> {
+    pub(super) fn path(&self, id: Id) -> Vec<String> {
         if let Kind::Ident(name) = self.checked.ast.kind(id)
             && let Some(local) = self.local(name)
         {
@@ -285,66 +286,5 @@ impl Walk<'_> {
         if let Some(entries) = self.entries_of(from) {
             self.entries.insert(to, entries);
         }
-    }
-
-    fn arg(&mut self, id: Id) -> Arg {
-        let path = self.path(id);
-        // What is gathered in a loop is no way from a variable.
-        let gathered = path.first().is_none_or(|first| first == crate::parse::ACCUMULATOR || first == crate::parse::OLD_ACCUMULATOR);
-        Arg {
-            id: Some(id),
-            path: (!gathered).then_some(path),
-            of: self.checked.type_of(id).clone(),
-            size: self.size(id),
-        }
-    }
-
-    pub(super) fn size_or_unknown(&mut self, id: Id) -> Range {
-        self.size(id).unwrap_or(Range::UNKNOWN)
-    }
-
-    pub(super) fn size(&mut self, id: Id) -> Option<Range> {
-        if let Some(size) = self.sizes.get(&id) {
-            return Some(*size);
-        }
-        let kind = self.checked.ast.kind(id);
-        let written = match kind {
-            Kind::Literal(Literal::String(text)) => Some(text.chars().count()),
-            Kind::Literal(Literal::Bytes(bytes)) => Some(bytes.len()),
-            Kind::Literal(_) => Some(1),
-            Kind::List { items, .. } => Some(items.len()),
-            Kind::Map(entries) => Some(entries.len()),
-            _ => None,
-        };
-        if let Some(written) = written {
-            return Some(Range::fixed(written as u64));
-        }
-        let path = self.path(id);
-        let of = self.checked.type_of(id);
-        if let Some(size) = self.known.size(&Node { path: (!path.is_empty()).then_some(&path[..]), of }) {
-            self.sizes.insert(id, size);
-            return Some(size);
-        }
-        if of.is_scalar() {
-            return Some(Range::fixed(1));
-        }
-        match kind {
-            Kind::Ident(name) => self.local(name).and_then(|local| local.size),
-            _ => None,
-        }
-    }
-
-    pub(super) fn entries_of(&self, id: Id) -> Option<Entries> {
-        if let Some(entries) = self.entries.get(&id) {
-            return Some(*entries);
-        }
-        match self.checked.ast.kind(id) {
-            Kind::Ident(name) => self.local(name).and_then(|local| local.entries),
-            _ => None,
-        }
-    }
-
-    pub(super) fn set_entries(&mut self, id: Id, entries: Entries) {
-        self.entries.insert(id, entries);
     }
 }

@@ -6,7 +6,7 @@ use crate::check::{Checked, calls};
 use crate::cost::Cost;
 use crate::source::Issues;
 use crate::types::Type;
-use crate::value::{Error, List, Outcome, Value, general, time};
+use crate::value::{Error, List, Outcome, Value, fixed, general, scientific, time};
 
 pub(super) const LIBRARY: Library = Library {
     name: "format",
@@ -161,46 +161,6 @@ fn double(value: &Value<'_>) -> Option<f64> {
         },
         _ => None,
     }
-}
-
-fn special(value: f64) -> Option<&'static str> {
-    match value {
-        value if value.is_nan() => Some("NaN"),
-        f64::INFINITY => Some("∞"),
-        f64::NEG_INFINITY => Some("-∞"),
-        _ => None,
-    }
-}
-
-/// With commas between thousands.
-fn fixed(value: f64, digits: usize) -> String {
-    if let Some(name) = special(value) {
-        return name.to_owned();
-    }
-    let plain = format!("{value:.digits$}");
-    let (sign, plain) = plain.strip_prefix('-').map_or(("", &*plain), |rest| ("-", rest));
-    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
-    let mut grouped = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{fraction}")
-}
-
-/// `1.500000×10⁰³`; the precision is taken for a width upstream.
-fn scientific(value: f64) -> String {
-    if let Some(name) = special(value) {
-        return name.to_owned();
-    }
-    let plain = format!("{value:.6e}");
-    let (mantissa, exponent) = plain.split_once('e').unwrap_or((&plain, "0"));
-    let (sign, exponent) = exponent.strip_prefix('-').map_or(("", exponent), |rest| ("⁻", rest));
-    const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
-    let digits: String = format!("{exponent:0>2}").bytes().map(|digit| RAISED[usize::from(digit - b'0')]).collect();
-    format!("{mantissa}×10{sign}{digits}")
 }
 
 fn text(value: &Value<'_>) -> Result<String, String> {

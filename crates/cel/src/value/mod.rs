@@ -14,6 +14,7 @@ pub use key::Key;
 pub use list::{Items, List};
 pub use map::{Entries, Map, Pairs};
 pub use show::general;
+pub(crate) use show::{fixed, scientific};
 pub use time::Timestamp;
 
 use std::any::Any;

@@ -47,3 +47,43 @@ pub fn general(value: f64) -> String {
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
+
+fn special(value: f64) -> Option<&'static str> {
+    match value {
+        value if value.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("∞"),
+        f64::NEG_INFINITY => Some("-∞"),
+        _ => None,
+    }
+}
+
+/// A double with so many digits behind the point, with commas between thousands.
+pub(crate) fn fixed(value: f64, digits: usize) -> String {
+    if let Some(name) = special(value) {
+        return name.to_owned();
+    }
+    let plain = format!("{value:.digits$}");
+    let (sign, plain) = plain.strip_prefix('-').map_or(("", &*plain), |rest| ("-", rest));
+    let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    format!("{sign}{grouped}{fraction}")
+}
+
+/// `1.500000×10⁰³`; the precision is taken for a width upstream.
+pub(crate) fn scientific(value: f64) -> String {
+    if let Some(name) = special(value) {
+        return name.to_owned();
+    }
+    let plain = format!("{value:.6e}");
+    let (mantissa, exponent) = plain.split_once('e').unwrap_or((&plain, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(("", exponent), |rest| ("⁻", rest));
+    const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let digits: String = format!("{exponent:0>2}").bytes().map(|digit| RAISED[usize::from(digit - b'0')]).collect();
+    format!("{mantissa}×10{sign}{digits}")
+}
