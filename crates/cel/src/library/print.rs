@@ -23,7 +23,8 @@ enum Clause {
     Text,
     Decimal,
     Fixed(usize),
-    Scientific,
+    /// With this width: upstream takes the precision for one.
+    Scientific(usize),
     Binary,
     Hex(bool),
     Octal,
@@ -41,7 +42,7 @@ impl Clause {
             }
             Clause::Decimal => "decimal clause can only be used on integers",
             Clause::Fixed(_) => "fixed-point clause can only be used on doubles",
-            Clause::Scientific => "scientific clause can only be used on doubles",
+            Clause::Scientific(_) => "scientific clause can only be used on doubles",
             Clause::Binary => "only integers and bools can be formatted as binary",
             Clause::Hex(_) => "only integers, byte buffers, and strings can be formatted as hex",
             Clause::Octal => "octal clause can only be used on integers",
@@ -97,7 +98,7 @@ fn clause(rest: &str) -> Result<(Clause, &str), String> {
         Some(b's') => Clause::Text,
         Some(b'd') => Clause::Decimal,
         Some(b'f') => Clause::Fixed(precision.min(DIGITS)),
-        Some(b'e') => Clause::Scientific,
+        Some(b'e') => Clause::Scientific(precision.min(DIGITS)),
         Some(b'b') => Clause::Binary,
         Some(b'x') => Clause::Hex(false),
         Some(b'X') => Clause::Hex(true),
@@ -127,7 +128,10 @@ fn print(value: &Value<'_>, clause: Clause) -> Result<String, String> {
         }
         (Clause::Decimal | Clause::Binary | Clause::Octal | Clause::Hex(_), Value::Uint(number)) => whole(clause, *number, false),
         (Clause::Fixed(digits), value) => fixed(double(value).ok_or_else(|| clause.refuse(&value.type_name()))?, digits),
-        (Clause::Scientific, value) => scientific(double(value).ok_or_else(|| clause.refuse(&value.type_name()))?),
+        (Clause::Scientific(width), value) => {
+            let printed = scientific(double(value).ok_or_else(|| clause.refuse(&value.type_name()))?);
+            format!("{printed:>width$}")
+        }
         (Clause::Binary, Value::Bool(value)) => u8::from(*value).to_string(),
         (Clause::Hex(upper), Value::String(text)) => hex(text.as_bytes(), upper),
         (Clause::Hex(upper), Value::Bytes(bytes)) => hex(bytes, upper),
@@ -261,7 +265,7 @@ fn fits(checked: &Checked, id: Id, clause: Clause) -> Result<(), Id> {
             !opaque
         }
         Clause::Decimal | Clause::Octal => whole,
-        Clause::Fixed(_) | Clause::Scientific => matches!(of, Type::Double | Type::String),
+        Clause::Fixed(_) | Clause::Scientific(_) => matches!(of, Type::Double | Type::String),
         Clause::Binary => whole || *of == Type::Bool,
         Clause::Hex(_) => whole || matches!(of, Type::String | Type::Bytes),
     };

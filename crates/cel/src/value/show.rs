@@ -62,6 +62,8 @@ pub(crate) fn fixed(value: f64, digits: usize) -> String {
     if let Some(name) = special(value) {
         return name.to_owned();
     }
+    // Nothing has no sign.
+    let value = if value == 0.0 { 0.0 } else { value };
     let plain = format!("{value:.digits$}");
     let (sign, plain) = plain.strip_prefix('-').map_or(("", &*plain), |rest| ("-", rest));
     let (whole, fraction) = plain.split_at(plain.find('.').unwrap_or(plain.len()));
@@ -75,11 +77,12 @@ pub(crate) fn fixed(value: f64, digits: usize) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
-/// `1.500000×10⁰³`; the precision is taken for a width upstream.
+/// `1.500000×10⁰³`.
 pub(crate) fn scientific(value: f64) -> String {
     if let Some(name) = special(value) {
         return name.to_owned();
     }
+    let value = if value == 0.0 { 0.0 } else { value };
     let plain = format!("{value:.6e}");
     let (mantissa, exponent) = plain.split_once('e').unwrap_or((&plain, "0"));
     let (sign, exponent) = exponent.strip_prefix('-').map_or(("", exponent), |rest| ("⁻", rest));
