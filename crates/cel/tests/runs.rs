@@ -188,3 +188,11 @@ fn macros_that_double_their_target_have_an_end() {
     let refused = env.compile(&text).err().expect("is refused").to_string();
     assert!(refused.contains("expression has more than 500000 nodes"), "{refused:.300}");
 }
+
+#[test]
+fn programs_are_shared() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    let env = env(&[]);
+    shared(&env);
+    shared(&compiled(&env, "[1, 2].all(x, x > 0)"));
+}

@@ -140,7 +140,7 @@ fn is_base64(text: &str) -> bool {
     let digits = text.trim_end_matches('=');
     let padding = text.len() - digits.len();
     let alphabet = digits.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
-    !text.is_empty() && text.len() % 4 == 0 && padding <= 2 && alphabet
+    !text.is_empty() && text.len().is_multiple_of(4) && padding <= 2 && alphabet
 }
 
 fn is_date(text: &str) -> bool {

@@ -124,7 +124,7 @@ impl Parser<'_> {
             return Err(Stop);
         }
         let operand = self.member()?;
-        if words.len() % 2 == 0 {
+        if words.len().is_multiple_of(2) {
             return Ok(operand);
         }
         let id = self.build.call(function, vec![operand.id], words[0].start);
