@@ -21,6 +21,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("tasks", &[]),
     ("meta", &[]),
     ("schema", &["meta"]),
+    ("cel", &["meta"]),
     ("pod", &["meta"]),
     ("kinds", &["meta", "schema", "pod"]),
     ("store", &[]),
