@@ -40,7 +40,7 @@ const OURS: &str = "127.0.0.1:6444";
 const ABSENT_PLUGINS: &str = "LimitRanger,DefaultStorageClass,StorageObjectInUseProtection,PersistentVolumeClaimResize,RuntimeClass,\
     CertificateApproval,CertificateSigning,ClusterTrustBundleAttest,CertificateSubjectRestriction,DefaultIngressClass,\
     PodTopologyLabels,MutatingAdmissionPolicy,MutatingAdmissionWebhook,ValidatingAdmissionPolicy,\
-    ValidatingAdmissionWebhook,ResourceQuota,PodSecurity";
+    ValidatingAdmissionWebhook,ResourceQuota";
 
 /// Ended when dropped.
 struct Process(Child);
