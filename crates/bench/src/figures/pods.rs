@@ -41,7 +41,7 @@ pub(super) const GROUP: Group = Group {
 async fn measure(program: PathBuf) -> Result<Vec<f64>> {
     let images = std::env::var_os(IMAGES).with_context(|| format!("{IMAGES} names no directory; `cargo xtask bench` makes it"))?;
     let cluster = Cluster::up(&program, &["--detach"])?;
-    cluster.run("image", &["load", &PathBuf::from(images).join("nginx.tar").to_string_lossy()])?;
+    cluster.run("image", &["import", &PathBuf::from(images).join("nginx.tar").to_string_lossy()])?;
     let mut client = cluster.connect().await?;
     let mut ready = Vec::new();
     for number in 0..READY {
