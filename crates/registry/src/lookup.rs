@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use meta::{Encoded, Key, Object, Status};
 
 use crate::kind::{self, Kind};
+use crate::long;
 use crate::registry::Registry;
 
 /// Objects that are kept read.
@@ -54,7 +55,10 @@ impl Lookup for Registry {
         let Some(kind) = self.any_version(group, resource) else { return Ok(Vec::new()) };
         kind.cache.loaded().await;
         let (objects, _) = kind.cache.snapshot();
-        let wanted = objects.values().filter(|o| namespace.is_none_or(|n| *o.key.namespace == *n));
-        wanted.map(|o| self.recent().read(&kind, o)).collect()
+        let wanted: Vec<_> = objects.values().filter(|o| namespace.is_none_or(|n| *o.key.namespace == *n)).collect();
+        let read = |one: &Arc<Encoded>| self.recent().read(&kind, one);
+        // There may be thousands of them: others do not wait until they are read.
+        let bytes = wanted.iter().map(|one| one.json.len()).sum();
+        long::steps(bytes, || wanted.into_iter().map(read).collect())
     }
 }

@@ -106,15 +106,19 @@ impl Places {
 
     /// Whether a directory has a pod's logs and is this agent's to remove.
     pub fn is_own(&self, dir: &Path) -> bool {
-        let is_place = dir.parent().is_some_and(|parent| self.all().contains(parent));
-        is_place && (is_inside(&self.data, dir) || owner(dir).as_deref() == Some(&*own_name(&self.data)))
+        dir.parent().is_some_and(|parent| self.all().contains(parent)) && self.is_marked(dir, &own_name(&self.data))
+    }
+
+    fn is_marked(&self, dir: &Path, own: &Path) -> bool {
+        is_inside(&self.data, dir) || owner(dir).as_deref() == Some(own)
     }
 
     /// This agent's directories of pods' logs, with the uids of the pods.
     pub fn present(&self) -> Vec<(String, PathBuf)> {
         let dirs = self.all().into_iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
         let pod = |dir: fs::DirEntry| Some((dir.file_name().to_str()?.rsplit_once('_')?.1.to_owned(), dir.path()));
-        dirs.filter_map(pod).filter(|(_, dir)| self.is_own(dir)).collect()
+        let own = own_name(&self.data);
+        dirs.filter_map(pod).filter(|(_, dir)| self.is_marked(dir, &own)).collect()
     }
 
     /// Where there may be logs: of now, of before, and where all were once, beside the agent's own files.

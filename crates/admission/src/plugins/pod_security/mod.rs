@@ -82,7 +82,10 @@ impl PodSecurity {
             self.warn_exempt(request, object, &policy);
         } else if raised {
             let pods = lookup.list("", "pods", Some(object.name())).await;
-            existing::warnings(object.name(), policy.enforce, pods, &self.config).into_iter().for_each(|w| request.warn(w));
+            let (name, config) = (object.name().to_owned(), self.config.clone());
+            // Up to a second for up to 3,000 pods: others do not wait for it.
+            let looked = tokio::task::spawn_blocking(move || existing::warnings(&name, policy.enforce, pods, &config)).await;
+            looked.map_err(Status::internal)?.into_iter().for_each(|warning| request.warn(warning));
         }
         Ok(())
     }
@@ -144,7 +147,16 @@ impl PodSecurity {
         if self.config.exempts_class(pod.spec.text("runtimeClassName")) {
             return Ok(());
         }
-        let against = |standard: Standard| said(&checks::violations(standard, pod));
+        // Most namespaces name one standard: it is asked once.
+        let mut asked: Vec<(Standard, String)> = Vec::new();
+        let mut against = |standard: Standard| {
+            if let Some((_, known)) = asked.iter().find(|(other, _)| *other == standard) {
+                return known.clone();
+            }
+            let answer = said(&checks::violations(standard, pod));
+            asked.push((standard, answer.clone()));
+            answer
+        };
         let audited = against(policy.audit);
         if !audited.is_empty() {
             let (a, standard) = (request.attributes, policy.audit);
