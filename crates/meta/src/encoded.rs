@@ -1,22 +1,46 @@
-//! A committed object in its wire form, made once and shared by everybody.
+//! A committed object in the forms that readers ask for: each is made once, when somebody asks for it first, shared by
+//! everybody, and let go when nobody asks any more.
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
 
-use crate::names::Key;
+use crate::names::{Gvk, Key};
+use crate::object::Object;
+use crate::status::Status;
 
-/// The JSON bytes of a committed object together with what readers filter by.
-/// Immutable; cloned by reference count.
-#[derive(Clone, Debug)]
+/// What makes forms out of stored bytes. Pure; one for each kind.
+pub trait Codec: Send + Sync {
+    /// The object as JSON in upstream's field order, its revision in it; `None`: the stored bytes cannot be read.
+    fn json(&self, object: &Encoded) -> Option<Bytes>;
+
+    /// The object as protobuf in its envelope, its revision in it; `None`: the kind has no such form, or the stored
+    /// bytes cannot be read.
+    fn protobuf(&self, object: &Encoded) -> Option<Bytes>;
+
+    /// The object as a tree, its revision in it; `None`: the stored bytes cannot be read.
+    fn tree(&self, object: &Encoded) -> Option<Object>;
+
+    /// What selectors ask of it.
+    fn facts(&self, object: &Encoded) -> Facts;
+
+    /// Told when the first form of an object was made: whoever is told asks it to let go after a while
+    /// ([`Encoded::let_go`]).
+    fn made(&self, _object: &Arc<Encoded>) {}
+}
+
+/// One revision of an object: its stored bytes, and what was made of them. Only the forms change after it was built, and
+/// those only come and go.
 pub struct Encoded {
     /// Namespace and name.
     pub key: Key,
-    /// Revision of the write that made these bytes; equals `metadata.resourceVersion` in them.
+    /// Revision of the write that made it.
     pub revision: u64,
-    /// The object as JSON, in schema order, without a trailing newline.
-    pub json: Bytes,
+    stored: Bytes,
+    codec: Arc<dyn Codec>,
     facts: OnceLock<Box<Facts>>,
+    forms: Mutex<Option<Arc<Forms>>>,
 }
 
 /// What selectors ask about an object, in a compact form.
@@ -28,17 +52,117 @@ pub struct Facts {
     pub fields: Box<[(&'static str, Box<str>)]>,
 }
 
+#[derive(Default)]
+struct Forms {
+    /// Whether anybody has asked since the last call of [`Encoded::let_go`].
+    asked: AtomicBool,
+    json: OnceLock<Option<Bytes>>,
+    protobuf: OnceLock<Option<Bytes>>,
+    versions: Mutex<Vec<(Gvk, Arc<Encoded>)>>,
+}
+
 impl Encoded {
-    /// Wraps bytes.
-    pub fn new(key: Key, revision: u64, json: Bytes) -> Self {
-        Encoded { key, revision, json, facts: OnceLock::new() }
+    /// Wraps stored bytes.
+    pub fn new(key: Key, revision: u64, stored: Bytes, codec: Arc<dyn Codec>) -> Self {
+        Encoded { key, revision, stored, codec, facts: OnceLock::new(), forms: Mutex::new(None) }
     }
 
-    /// The facts; `read` finds them out of the bytes when they are asked for the first time. They are
-    /// kept, so that an object which no selector ever looks at costs nothing.
-    pub fn facts(&self, read: impl FnOnce(&[u8]) -> Facts) -> &Facts {
-        self.facts.get_or_init(|| Box::new(read(&self.json)))
+    /// The same when its JSON is known, because it was made for the write. Nobody is told that it has a form: whoever
+    /// keeps it says so ([`Codec::made`]).
+    pub fn with_json(self, json: Bytes) -> Self {
+        let forms = Forms { asked: AtomicBool::new(true), json: OnceLock::from(Some(json)), ..Forms::default() };
+        Encoded { forms: Mutex::new(Some(Arc::new(forms))), ..self }
     }
+
+    /// The same when it is known what selectors ask.
+    pub fn with_facts(self, facts: Facts) -> Self {
+        let _ = self.facts.set(Box::new(facts));
+        self
+    }
+
+    /// The bytes as they are stored.
+    pub fn stored(&self) -> &Bytes {
+        &self.stored
+    }
+
+    /// The same stored bytes under another revision: the last state of what is gone since then.
+    pub fn at(&self, revision: u64) -> Arc<Self> {
+        Arc::new(Encoded::new(self.key.clone(), revision, self.stored.clone(), self.codec.clone()))
+    }
+
+    /// The object as JSON, in upstream's field order, without a trailing newline. 500 when the stored bytes cannot be read.
+    pub fn json(self: &Arc<Self>) -> Result<Bytes, Status> {
+        self.forms().json.get_or_init(|| self.codec.json(self)).clone().ok_or_else(|| self.unreadable())
+    }
+
+    /// The object as protobuf in its envelope; `None` if its kind has no such form.
+    pub fn protobuf(self: &Arc<Self>) -> Option<Bytes> {
+        self.forms().protobuf.get_or_init(|| self.codec.protobuf(self)).clone()
+    }
+
+    /// The object as a tree of its own. 500 when the stored bytes cannot be read.
+    pub fn object(&self) -> Result<Object, Status> {
+        self.codec.tree(self).ok_or_else(|| self.unreadable())
+    }
+
+    /// The same object in another version of its kind; `make` converts it when it is asked for first.
+    pub fn version(
+        self: &Arc<Self>,
+        gvk: &Gvk,
+        make: impl FnOnce() -> Result<Arc<Encoded>, Status>,
+    ) -> Result<Arc<Encoded>, Status> {
+        let forms = self.forms();
+        let mut versions = lock(&forms.versions);
+        if let Some((_, known)) = versions.iter().find(|(other, _)| other == gvk) {
+            return Ok(known.clone());
+        }
+        let made = make()?;
+        versions.push((gvk.clone(), made.clone()));
+        Ok(made)
+    }
+
+    /// What selectors ask. It is kept, so that an object which no selector ever looks at costs nothing.
+    pub fn facts(&self) -> &Facts {
+        self.facts.get_or_init(|| Box::new(self.codec.facts(self)))
+    }
+
+    /// Drops all forms for which nobody has asked since the last call; says whether any are left.
+    pub fn let_go(&self) -> bool {
+        let mut forms = lock(&self.forms);
+        if forms.as_ref().is_some_and(|forms| forms.asked.swap(false, Ordering::Relaxed)) {
+            return true;
+        }
+        *forms = None;
+        false
+    }
+
+    fn forms(self: &Arc<Self>) -> Arc<Forms> {
+        let mut forms = lock(&self.forms);
+        if let Some(known) = &*forms {
+            known.asked.store(true, Ordering::Relaxed);
+            return known.clone();
+        }
+        let new = Arc::new(Forms { asked: AtomicBool::new(true), ..Forms::default() });
+        *forms = Some(new.clone());
+        drop(forms);
+        self.codec.made(self);
+        new
+    }
+
+    fn unreadable(&self) -> Status {
+        Status::internal(format!("unreadable stored object: {}", self.key))
+    }
+}
+
+impl std::fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let bytes = self.stored.len();
+        f.debug_struct("Encoded").field("key", &self.key).field("revision", &self.revision).field("bytes", &bytes).finish()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Facts {
@@ -50,5 +174,70 @@ impl Facts {
     /// One field's value; empty when the kind has no such selectable field.
     pub fn field(&self, path: &str) -> &str {
         self.fields.iter().find(|(f, _)| *f == path).map_or("", |(_, v)| v)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Counts what it is asked to make.
+    #[derive(Default)]
+    struct Counting {
+        json: AtomicUsize,
+        made: AtomicUsize,
+    }
+
+    impl Codec for Counting {
+        fn json(&self, object: &Encoded) -> Option<Bytes> {
+            self.json.fetch_add(1, Ordering::SeqCst);
+            Some(object.stored().clone())
+        }
+
+        fn protobuf(&self, _: &Encoded) -> Option<Bytes> {
+            None
+        }
+
+        fn tree(&self, _: &Encoded) -> Option<Object> {
+            None
+        }
+
+        fn facts(&self, _: &Encoded) -> Facts {
+            Facts::default()
+        }
+
+        fn made(&self, _: &Arc<Encoded>) {
+            self.made.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_form_is_made_once_and_let_go_when_nobody_asks() {
+        let codec = Arc::new(Counting::default());
+        let encoded = Arc::new(Encoded::new(Key::new("d", "a"), 3, Bytes::from_static(b"{}"), codec.clone()));
+        let counts = || (codec.json.load(Ordering::SeqCst), codec.made.load(Ordering::SeqCst));
+        assert!(!encoded.let_go(), "nothing was made");
+        assert_eq!(encoded.json().expect("readable"), "{}");
+        assert_eq!(encoded.json().expect("readable"), "{}");
+        assert_eq!(counts(), (1, 1));
+        assert!(encoded.let_go(), "it was asked for just now");
+        encoded.json().expect("readable");
+        assert!(encoded.let_go() && !encoded.let_go());
+        assert_eq!(counts(), (1, 1));
+        encoded.json().expect("readable");
+        assert_eq!(counts(), (2, 2));
+        assert!(encoded.object().is_err_and(|status| status.code == 500));
+    }
+
+    #[test]
+    fn other_versions_are_converted_once() {
+        let codec = Arc::new(Counting::default());
+        let encoded = Arc::new(Encoded::new(Key::new("d", "a"), 3, Bytes::from_static(b"{}"), codec));
+        let gvk = Gvk::new("events.k8s.io", "v1", "Event");
+        let other = encoded.at(3);
+        let first = encoded.version(&gvk, || Ok(other.clone())).expect("converts");
+        let again = encoded.version(&gvk, || Err(Status::internal("not asked again"))).expect("known");
+        assert!(Arc::ptr_eq(&first, &again));
     }
 }

@@ -6,7 +6,7 @@
 //! - pure and synchronous: no clock, no I/O, no task;
 //! - the JSON tree inside [`Object`] is reached through its methods, so that its
 //!   representation can change without touching another crate;
-//! - an [`Encoded`] never changes after it was built: store, cache, readers and watchers share it.
+//! - an [`Encoded`] is one revision of an object, shared by cache, readers and watchers: only the forms made of it come and go.
 //!
 //! Must not know: kinds, schemas, HTTP, the store.
 
@@ -24,7 +24,7 @@ pub mod status;
 pub mod text;
 pub mod time;
 
-pub use encoded::{Encoded, Facts};
+pub use encoded::{Codec, Encoded, Facts};
 pub use identity::{Attributes, Info, User};
 pub use names::{Gvk, Gvr, Key};
 pub use object::Object;

@@ -1,29 +1,30 @@
 //! A served kind with its cache, and the list of all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kinds::{Descriptor, Verbs};
 use meta::field::Error;
 use meta::{Encoded, Key, Object, Status};
-use store::{Entry, Template};
+use store::Entry;
 
 use crate::cache::Cache;
+use crate::codec::{Note, Prepared, Stored, Warm, shown};
 
 /// One served kind.
 pub(crate) struct Kind {
     pub descriptor: Arc<Descriptor>,
-    /// The kind in whose form the objects are stored, if it is another one.
-    stored: Option<Arc<Descriptor>>,
+    /// The codec of this version, if the objects are stored in another one's form.
+    codec: Option<Arc<Stored>>,
     pub cache: Arc<Cache>,
     /// Fields that selectors may name, beyond name and namespace.
     pub selectable: Box<[&'static str]>,
 }
 
 impl Kind {
-    pub fn new(descriptor: Arc<Descriptor>, stored: Option<Arc<Descriptor>>, cache: Arc<Cache>) -> Self {
+    pub fn new(descriptor: Arc<Descriptor>, codec: Option<Arc<Stored>>, cache: Arc<Cache>) -> Self {
         let selectable = descriptor.rules.selectable(&Object::default()).into_iter().map(|(field, _)| field).collect();
-        Kind { descriptor, stored, cache, selectable }
+        Kind { descriptor, codec, cache, selectable }
     }
 
     pub fn group(&self) -> &str {
@@ -36,12 +37,7 @@ impl Kind {
 
     /// The key in the store. Cluster-scoped objects have no namespace part.
     pub fn store_key(&self, namespace: &str, name: &str) -> Arc<str> {
-        let prefix = &*self.descriptor.storage;
-        if self.descriptor.namespaced {
-            [prefix, namespace, "/", name].concat().into()
-        } else {
-            [prefix, name].concat().into()
-        }
+        self.cache.store_key(namespace, name)
     }
 
     pub fn not_found(&self, name: &str) -> Status {
@@ -57,55 +53,60 @@ impl Kind {
 
     /// Whether it is stored in another kind's form.
     pub fn converts(&self) -> bool {
-        self.stored.is_some()
+        self.codec.is_some()
     }
 
     /// The object that an entry holds, in this version's form.
     pub fn object(&self, entry: &Entry) -> Result<Object, Status> {
-        let object = parse(&entry.value)?;
+        let object = self.hub(entry).object()?;
         if self.converts() { self.descriptor.rules.from_storage(object) } else { Ok(object) }
     }
 
     /// What is written for an object.
-    pub fn template(&self, object: &Object) -> Result<Template, Status> {
-        let (bytes, revision_at) = match &self.stored {
-            None => self.descriptor.schema.encode(object, true),
-            Some(stored) => stored.schema.encode(&self.descriptor.rules.to_storage(object.clone())?, true),
-        };
-        Ok(Template { bytes, revision_at })
+    pub fn prepare(&self, object: &Object) -> Result<Prepared, Status> {
+        let codec = &self.cache.codec;
+        Ok(match self.converts() {
+            false => codec.prepare(object),
+            true => codec.prepare(&self.descriptor.rules.to_storage(object.clone())?),
+        })
     }
 
     /// An entry as readers of this version get it.
-    pub fn encoded(&self, entry: Entry) -> Result<Arc<Encoded>, Status> {
-        let key = self.cache.key(&entry.key);
-        self.present(&Arc::new(Encoded::new(key, entry.modified, entry.value)))
+    pub fn encoded(&self, entry: &Entry) -> Result<Arc<Encoded>, Status> {
+        let cached = self.cache.get(&self.cache.key(&entry.key)).filter(|cached| cached.revision == entry.modified);
+        self.present(&cached.unwrap_or_else(|| Arc::new(self.hub(entry))))
     }
 
-    /// Stored bytes as readers of this version get them: usually the same.
-    pub fn present(&self, encoded: &Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
-        if !self.converts() {
-            return Ok(encoded.clone());
-        }
-        let object = self.descriptor.rules.from_storage(parse(&encoded.json)?)?;
-        Ok(self.encode(encoded.key.clone(), encoded.revision, &object))
+    /// What was written just now as readers of this version get it.
+    pub fn written(&self, entry: &Entry, note: &Note) -> Result<Arc<Encoded>, Status> {
+        self.present(&Arc::new(note.encoded(self.cache.key(&entry.key), entry, self.cache.codec.clone())))
+    }
+
+    /// What is stored as readers of this version get it: usually the same.
+    pub fn present(&self, hub: &Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
+        let Some(codec) = &self.codec else { return Ok(hub.clone()) };
+        hub.version(&self.descriptor.gvk, || {
+            let object = self.descriptor.rules.from_storage(hub.object()?)?;
+            Ok(codec.encode(hub, &object))
+        })
     }
 
     /// An object that is not stored (a dry run), as readers get it.
     pub fn encode(&self, key: Key, revision: u64, object: &Object) -> Arc<Encoded> {
         let (json, _) = self.descriptor.schema.encode(object, false);
-        Arc::new(Encoded::new(key, revision, json))
+        shown(key, revision, json)
+    }
+
+    /// An entry in its stored form.
+    fn hub(&self, entry: &Entry) -> Encoded {
+        let key = self.cache.key(&entry.key);
+        Encoded::new(key, entry.modified, entry.value.clone(), self.cache.codec.clone())
     }
 
     /// Whether objects of it are stored at all.
     pub fn is_stored(descriptor: &Descriptor) -> bool {
         descriptor.verbs != Verbs::CreateOnly
     }
-}
-
-/// Reads stored bytes. They were encoded by this program, so a failure means damage.
-pub(crate) fn parse(json: &[u8]) -> Result<Object, Status> {
-    let value = schema::stored(json).map_err(|e| Status::internal(format!("unreadable stored object: {e}")))?;
-    Object::from_value(value).map_err(|_| Status::internal("unreadable stored object: no JSON object"))
 }
 
 /// All served kinds as of one moment.
@@ -119,14 +120,13 @@ pub(crate) struct Kinds {
 
 impl Kinds {
     /// Builds the list; `cache` makes or finds the cache of a descriptor's storage prefix.
-    pub fn new(list: Vec<Descriptor>, mut cache: impl FnMut(&Descriptor) -> Arc<Cache>) -> Self {
+    pub fn new(list: Vec<Descriptor>, warm: &Arc<Warm>, mut cache: impl FnMut(&Descriptor) -> Arc<Cache>) -> Self {
         let mut by_resource: HashMap<Arc<str>, Vec<Arc<Kind>>> = HashMap::new();
-        let mut first: HashMap<Arc<str>, Arc<Descriptor>> = HashMap::new();
+        let mut prefixes: HashSet<Arc<str>> = HashSet::new();
         for descriptor in list.iter().filter(|d| Kind::is_stored(d)) {
-            let descriptor = Arc::new(descriptor.clone());
-            let stored = first.get(&descriptor.storage).cloned();
-            first.entry(descriptor.storage.clone()).or_insert_with(|| descriptor.clone());
-            let kind = Kind::new(descriptor.clone(), stored, cache(&descriptor));
+            let first = prefixes.insert(descriptor.storage.clone());
+            let codec = (!first).then(|| Stored::new(descriptor, warm.clone()));
+            let kind = Kind::new(Arc::new(descriptor.clone()), codec, cache(descriptor));
             by_resource.entry(descriptor.resource.clone()).or_default().push(Arc::new(kind));
         }
         Kinds { list: list.into(), by_resource }
@@ -136,6 +136,11 @@ impl Kinds {
     pub fn find(&self, group: &str, version: &str, resource: &str) -> Option<&Arc<Kind>> {
         let mut candidates = self.by_resource.get(resource)?.iter();
         candidates.find(|k| *k.descriptor.gvk.group == *group && *k.descriptor.gvk.version == *version)
+    }
+
+    /// All kinds that are stored.
+    pub fn stored(&self) -> impl Iterator<Item = &Arc<Kind>> {
+        self.by_resource.values().flatten()
     }
 
     /// The first version of a group's resource.

@@ -4,7 +4,7 @@
 //!
 //! Invariants:
 //! - the only crate that touches the store;
-//! - an object is encoded once, at its commit; get, list and watch hand out those bytes;
+//! - each form of an object is made at most once a revision, and shared by get, list and watch;
 //! - a LIST shows exactly one revision, however many pages it has;
 //! - a watcher gets every event once and in order, or is disconnected.
 //!
@@ -13,6 +13,7 @@
 pub mod api;
 mod apply;
 mod cache;
+mod codec;
 mod error;
 mod kind;
 pub mod long;
@@ -21,10 +22,10 @@ mod read;
 pub mod registry;
 pub mod reservation;
 mod retention;
-mod splice;
 mod subresource;
 mod write;
 
 pub use apply::keep_account;
+pub use codec::shown;
 pub use registry::{Config, Registry};
 pub use write::dedup_owners;

@@ -7,7 +7,7 @@ use admission::Lookup;
 use async_trait::async_trait;
 use meta::{Encoded, Key, Object, Status};
 
-use crate::kind::{self, Kind};
+use crate::kind::Kind;
 use crate::long;
 use crate::registry::Registry;
 
@@ -23,13 +23,13 @@ impl Recent {
     fn read(&self, kind: &Kind, encoded: &Arc<Encoded>) -> Result<Arc<Object>, Status> {
         if kind.converts() {
             // One revision, several forms.
-            return Ok(Arc::new(kind::parse(&kind.present(encoded)?.json)?));
+            return Ok(Arc::new(kind.present(encoded)?.object()?));
         }
         let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&encoded.revision) {
             return Ok(known.clone());
         }
-        let object = Arc::new(kind::parse(&encoded.json)?);
+        let object = Arc::new(encoded.object()?);
         let mut all = lock();
         if all.len() >= KEPT {
             all.clear();
@@ -58,7 +58,7 @@ impl Lookup for Registry {
         let wanted: Vec<_> = objects.values().filter(|o| namespace.is_none_or(|n| *o.key.namespace == *n)).collect();
         let read = |one: &Arc<Encoded>| self.recent().read(&kind, one);
         // There may be thousands of them: others do not wait until they are read.
-        let bytes = wanted.iter().map(|one| one.json.len()).sum();
+        let bytes = wanted.iter().map(|one| one.stored().len()).sum();
         long::steps(bytes, || wanted.into_iter().map(read).collect())
     }
 }

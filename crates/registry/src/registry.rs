@@ -1,6 +1,6 @@
 //! The registry as its callers see it: one method a verb.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,7 +15,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, WatchOptions, WatchStream, Written};
 use crate::cache::{Cache, Feed};
 use crate::error::{parse_revision, too_large};
-use crate::kind::{self, Kind, Kinds};
+use crate::codec::{self, Stored, Warm};
+use crate::kind::{Kind, Kinds};
 use crate::long;
 use crate::lookup::Recent;
 use crate::read::list::Reader;
@@ -66,6 +67,7 @@ pub struct Registry {
     plugins: Vec<Arc<dyn Plugin>>,
     reservations: Vec<Arc<dyn Reservation>>,
     recent: Recent,
+    warm: Arc<Warm>,
     bookmark_period: Duration,
     short_watch: Duration,
     watch_room: usize,
@@ -92,6 +94,7 @@ impl Registry {
             plugins,
             reservations: reservation::all(&config),
             recent: Recent::default(),
+            warm: Arc::default(),
             bookmark_period: config.bookmark_period,
             short_watch: config.short_watch,
             watch_room: config.watch_room,
@@ -99,10 +102,17 @@ impl Registry {
             _stop: stop.drop_guard(),
         };
         registry.set_kinds(kinds).await?;
+        registry.rewrite().await?;
         registry.adopt_reservations();
         let (store, feed, mortal) = (registry.store.clone(), registry.feed.clone(), registry.mortal());
         let run = move |_| retention::run(store.clone(), feed.clone(), mortal.clone());
         registry.tasks.keep("the compaction of history", run);
+        let warm = registry.warm.clone();
+        let run = move |_| {
+            let warm = warm.clone();
+            async move { warm.run().await }
+        };
+        registry.tasks.keep("the letting go of forms", run);
         Ok(Arc::new(registry))
     }
 
@@ -129,6 +139,19 @@ impl Registry {
         mortal
     }
 
+    /// Writes data in an older form anew.
+    async fn rewrite(&self) -> Result<(), store::Error> {
+        let (mut prefixes, mut count) = (HashSet::new(), 0);
+        for kind in self.served().stored().filter(|kind| prefixes.insert(kind.cache.prefix.clone())) {
+            count += codec::rewrite(&*self.store, &kind.cache).await?;
+        }
+        if count > 0 {
+            tracing::info!(count, "objects in an older form were written anew");
+            self.feed.reach(self.store.revision()).await;
+        }
+        Ok(())
+    }
+
     fn adopt_reservations(&self) {
         let kinds = self.served();
         for descriptor in kinds.list.iter() {
@@ -138,7 +161,7 @@ impl Registry {
             };
             for holder in holders {
                 let (objects, _) = kind.cache.snapshot();
-                objects.values().filter_map(|o| kind::parse(&o.json).ok()).for_each(|o| holder.adopt(&o));
+                objects.values().filter_map(|o| o.object().ok()).for_each(|o| holder.adopt(&o));
             }
         }
     }
@@ -146,9 +169,10 @@ impl Registry {
     /// Serves exactly these kinds from now on.
     async fn set_kinds(&self, list: Vec<Descriptor>) -> Result<(), store::Error> {
         let mut fresh: HashMap<Arc<str>, Arc<Cache>> = HashMap::new();
-        let kinds = Kinds::new(list, |descriptor| {
+        let kinds = Kinds::new(list, &self.warm, |descriptor| {
             let known = self.feed.cache(&descriptor.storage);
-            let new = || fresh.entry(descriptor.storage.clone()).or_insert_with(|| Cache::new(descriptor)).clone();
+            let make = || Cache::new(descriptor, Stored::new(descriptor, self.warm.clone()));
+            let new = || fresh.entry(descriptor.storage.clone()).or_insert_with(make).clone();
             known.unwrap_or_else(new)
         });
         for cache in fresh.into_values() {
@@ -255,7 +279,7 @@ impl Registry {
         }
         let key = kind.store_key(&attributes.namespace, &attributes.name);
         let entry = self.read(&key).await?.ok_or_else(|| kind.not_found(&attributes.name))?;
-        part.get(self, &kind, kind.encoded(entry)?).await
+        part.get(self, &kind, kind.encoded(&entry)?).await
     }
 
     /// One page of a list.

@@ -92,7 +92,7 @@ async fn expire(store: &dyn Store, mortal: &[Mortal], clock: &Clock) {
 
 fn end_of(cache: &Cache, object: &Encoded) -> Write {
     let key = format!("{}{}", cache.prefix, object.key).into();
-    Write { key, expect: Expect::Revision(object.revision), op: Op::Delete, durability: Durability::Lazy }
+    Write { key, expect: Expect::Revision(object.revision), op: Op::Delete, durability: Durability::Lazy, note: None }
 }
 
 #[cfg(test)]

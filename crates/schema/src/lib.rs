@@ -156,8 +156,12 @@ impl Schema {
     /// Encodes as protobuf in its envelope; kind and version are those in the object. `None` if the kind
     /// has no protobuf form (custom resources, `Table`). [`proto::message`] leaves the envelope out.
     pub fn encode_proto(&self, object: &Object) -> Option<Bytes> {
-        let builtin = matches!(self.root, TypeRef::Builtin(_));
-        (builtin && proto::has_form(self.root())).then(|| proto::envelope(self.root(), object))
+        self.has_proto().then(|| proto::envelope(self.root(), object))
+    }
+
+    /// Whether the kind has a protobuf form.
+    pub fn has_proto(&self) -> bool {
+        matches!(self.root, TypeRef::Builtin(_)) && proto::has_form(self.root())
     }
 
     /// The part of an object at a path as messages name it (`spec.ports[0]`), in upstream's field order. `None` if the

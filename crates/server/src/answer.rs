@@ -1,11 +1,12 @@
 //! Responses: bytes as they are, objects in the negotiated form, errors.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
 use http::{Response, StatusCode};
-use meta::{Object, Status, limits};
+use meta::{Encoded, Object, Status, limits};
 use schema::Schema;
 use serde_json::Value;
 use transport::{Body, full};
@@ -62,6 +63,14 @@ pub fn encoded(code: StatusCode, format: Format, json: Bytes) -> Result<Response
         Format::Protobuf => protobuf(&json)?,
     };
     Ok(bytes(code, format.media_type(), body))
+}
+
+/// A stored object in the form asked for.
+pub fn whole(code: StatusCode, format: Format, object: &Arc<Encoded>) -> Result<Response<Body>, Status> {
+    match format {
+        Format::Protobuf => Ok(bytes(code, format.media_type(), object.protobuf().ok_or_else(not_acceptable)?)),
+        Format::Json | Format::Yaml => encoded(code, format, object.json()?),
+    }
 }
 
 /// An answer without a body, and so without a form.

@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -10,8 +9,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http_body::{Frame, SizeHint};
 use kinds::Descriptor;
-use meta::Encoded;
+use meta::{Encoded, Status};
 use registry::api::List;
+use schema::proto;
+use serde_json::{Map, Value};
 use transport::Error;
 
 /// Bytes handed to the connection at once: large enough that TLS records and system calls are full,
@@ -58,33 +59,62 @@ impl Trim {
     }
 }
 
+/// How items are put into a list.
+#[derive(Debug)]
+enum Form {
+    /// JSON, with commas between them, without their type fields.
+    Json(Trim),
+    /// Protobuf messages, each behind its length.
+    Protobuf,
+}
+
 /// The body. Its length is known from the start.
 #[derive(Debug)]
 pub struct ListBody {
     head: Bytes,
-    items: Vec<Arc<Encoded>>,
+    items: Vec<Bytes>,
     next: usize,
-    trim: Trim,
+    form: Form,
+    end: &'static [u8],
     left: u64,
 }
 
 impl ListBody {
-    /// A list of the kind.
-    pub fn new(kind: &Descriptor, list: List) -> Self {
-        let (metadata, gvk) = (metadata(&list), &kind.gvk);
+    /// A list of the kind as JSON. 500 when an item cannot be read.
+    pub fn json(kind: &Descriptor, list: &List) -> Result<Self, Status> {
+        let (metadata, gvk) = (metadata(list), &kind.gvk);
         let head = format!(
             r#"{{"kind":"{}List","apiVersion":"{}","metadata":{metadata},"items":["#,
             gvk.kind,
             gvk.api_version()
         );
-        let trim = Trim::new(kind);
-        let length = |item: &Arc<Encoded>| {
-            let (brace, rest) = trim.item(&item.json);
-            (brace.len() + rest.len()) as u64
-        };
-        let commas = list.items.len().saturating_sub(1) as u64;
-        let left = head.len() as u64 + list.items.iter().map(length).sum::<u64>() + commas + END.len() as u64;
-        ListBody { head: head.into(), items: list.items, next: 0, trim, left }
+        let items = list.items.iter().map(Encoded::json).collect::<Result<_, _>>()?;
+        Ok(ListBody::new(head.into(), items, Form::Json(Trim::new(kind)), END))
+    }
+
+    /// A list of messages as protobuf, in its envelope.
+    pub fn protobuf(api_version: &str, kind: &str, list: &List, items: Vec<Bytes>) -> Result<Self, Status> {
+        let metadata: Map<String, Value> = serde_json::from_str(&metadata(list)).map_err(Status::internal)?;
+        let head = proto::list_head(api_version, kind, &proto::list_metadata(&metadata), &items);
+        Ok(ListBody::new(head, items, Form::Protobuf, proto::LIST_END))
+    }
+
+    fn new(head: Bytes, items: Vec<Bytes>, form: Form, end: &'static [u8]) -> Self {
+        let mut body = ListBody { head, items, next: 0, form, end, left: 0 };
+        let all: usize = body.items.iter().enumerate().map(|(at, item)| body.length(at, item)).sum();
+        body.left = (body.head.len() + all + end.len()) as u64;
+        body
+    }
+
+    /// Bytes that an item takes.
+    fn length(&self, at: usize, item: &Bytes) -> usize {
+        match &self.form {
+            Form::Json(trim) => {
+                let (brace, rest) = trim.item(item);
+                usize::from(at > 0) + brace.len() + rest.len()
+            }
+            Form::Protobuf => proto::item_head_len(item.len()) + item.len(),
+        }
     }
 
     /// Bytes still to come.
@@ -100,16 +130,23 @@ impl ListBody {
         let mut out = BytesMut::with_capacity(CHUNK.min(usize::try_from(self.left).unwrap_or(CHUNK)) + 4096);
         out.extend_from_slice(&std::mem::take(&mut self.head));
         while out.len() < CHUNK && self.next < self.items.len() {
-            if self.next > 0 {
-                out.extend_from_slice(b",");
+            let item = std::mem::take(&mut self.items[self.next]);
+            match &self.form {
+                Form::Json(trim) => {
+                    out.extend_from_slice(if self.next > 0 { b"," } else { b"" });
+                    let (brace, rest) = trim.item(&item);
+                    out.extend_from_slice(brace);
+                    out.extend_from_slice(rest);
+                }
+                Form::Protobuf => {
+                    proto::item_head(&mut out, item.len());
+                    out.extend_from_slice(&item);
+                }
             }
-            let (brace, rest) = self.trim.item(&self.items[self.next].json);
-            out.extend_from_slice(brace);
-            out.extend_from_slice(rest);
             self.next += 1;
         }
-        if self.next == self.items.len() && out.len() as u64 + END.len() as u64 == self.left {
-            out.extend_from_slice(END);
+        if self.next == self.items.len() && (out.len() + self.end.len()) as u64 == self.left {
+            out.extend_from_slice(self.end);
         }
         self.left -= out.len() as u64;
         out.freeze()
@@ -189,7 +226,6 @@ mod tests {
     use super::*;
     use http_body_util::BodyExt;
     use meta::Key;
-    use serde_json::Value;
 
     fn list(count: usize) -> ListBody {
         let kind = kinds::all().into_iter().find(|k| &*k.resource == "configmaps").expect("there");
@@ -198,10 +234,11 @@ mod tests {
             let json = format!(
                 r#"{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"{name}"}},"data":{{"a":"{data}"}}}}"#
             );
-            Arc::new(Encoded::new(Key::new("d", &name), 1, json.into()))
+            registry::shown(Key::new("d", &name), 1, json.into())
         };
         let items = (0..count).map(item).collect();
-        ListBody::new(&kind, List { items, revision: 7, continue_token: "t".into(), remaining: Some(2) })
+        let list = List { items, revision: 7, continue_token: "t".into(), remaining: Some(2) };
+        ListBody::json(&kind, &list).expect("readable")
     }
 
     #[tokio::test]

@@ -109,5 +109,5 @@ impl Source {
 }
 
 fn read(encoded: &Encoded) -> Option<Object> {
-    Object::from_value(schema::stored(&encoded.json).ok()?).ok()
+    encoded.object().ok()
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use kinds::{Column, Rules};
-use meta::{Object, Status};
+use meta::{Encoded, Status};
+use schema::proto;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::Value;
@@ -53,6 +54,16 @@ pub fn partial(json: &[u8], version: &str) -> Result<Bytes, Status> {
         .into())
 }
 
+/// The same as protobuf, cut out of the object's. `None`: it has no such form.
+pub fn partial_proto(object: &Arc<Encoded>, version: &str) -> Option<Bytes> {
+    Some(proto::wrap(&format!("meta.k8s.io/{version}"), "PartialObjectMetadata", &partial_message(object)?))
+}
+
+/// The same without an envelope, as lists hold it.
+pub fn partial_message(object: &Arc<Encoded>) -> Option<Bytes> {
+    Some(proto::partial(&proto::metadata(&object.protobuf()?)?))
+}
+
 /// The metadata of a table of one object; one that is not stored has no revision.
 pub fn table_metadata(revision: u64) -> String {
     if revision == 0 { "{}".to_owned() } else { format!(r#"{{"resourceVersion":"{revision}"}}"#) }
@@ -76,7 +87,7 @@ impl Tables {
     /// all frames of a watch but the first.
     pub fn table<'a>(
         &self,
-        objects: impl Iterator<Item = &'a [u8]>,
+        objects: impl Iterator<Item = &'a Arc<Encoded>>,
         list_metadata: &str,
         headings: bool,
     ) -> Result<Bytes, Status> {
@@ -85,9 +96,9 @@ impl Tables {
         let mut out = format!(
             r#"{{"kind":"Table","apiVersion":"meta.k8s.io/{version}","metadata":{list_metadata},"columnDefinitions":{columns},"rows":["#
         );
-        for (at, json) in objects.enumerate() {
+        for (at, object) in objects.enumerate() {
             out.push_str(if at > 0 { "," } else { "" });
-            self.row(json, now, &mut out)?;
+            self.row(object, now, &mut out)?;
         }
         out.push_str("]}");
         Ok(out.into())
@@ -107,15 +118,13 @@ impl Tables {
         format!("[{}]", self.printer.columns().iter().map(column).collect::<Vec<_>>().join(","))
     }
 
-    fn row(&self, json: &[u8], now: Timestamp, out: &mut String) -> Result<(), Status> {
-        let tree = schema::stored(json).map_err(Status::internal)?;
-        let object = Object::from_value(tree).map_err(|_| Status::internal("a stored object is no JSON object"))?;
-        let cells = Value::Array(self.printer.row(&object, now));
+    fn row(&self, object: &Arc<Encoded>, now: Timestamp, out: &mut String) -> Result<(), Status> {
+        let cells = Value::Array(self.printer.row(&object.object()?, now));
         out.push_str(&format!(r#"{{"cells":{cells}"#));
         let carried = match self.include {
             Include::None => return Ok(out.push_str(r#","object":null}"#)),
-            Include::Metadata => partial(json, self.version)?,
-            Include::Object => Bytes::copy_from_slice(json),
+            Include::Metadata => partial(&object.json()?, self.version)?,
+            Include::Object => object.json()?,
         };
         out.push_str(r#","object":"#);
         out.push_str(&String::from_utf8_lossy(&carried));

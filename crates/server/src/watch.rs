@@ -1,7 +1,7 @@
 //! The body of a WATCH: one JSON frame an event (upstream: `endpoints/handlers/watch.go`).
 
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -9,14 +9,14 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use http_body::Frame;
 use kinds::Descriptor;
-use meta::Status;
+use meta::{Encoded, Key, Status};
 use registry::api::{WatchEvent, WatchStream};
 use schema::proto;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use transport::Error;
 
 use crate::answer;
-use crate::negotiate::Format;
+use crate::negotiate::{Format, not_acceptable};
 use crate::shape::{self, Tables};
 
 /// Frames that are ready are sent together, up to about so many bytes.
@@ -53,23 +53,21 @@ impl Frames {
     /// Appends the frame of an event. A failure becomes an ERROR frame.
     fn push(&mut self, event: &WatchEvent, out: &mut BytesMut) {
         let (name, object) = match event {
-            WatchEvent::Added(o) => ("ADDED", self.object(&o.json, o.revision)),
-            WatchEvent::Modified(o) => ("MODIFIED", self.object(&o.json, o.revision)),
-            WatchEvent::Deleted(o) => ("DELETED", self.object(&o.json, o.revision)),
+            WatchEvent::Added(object) => ("ADDED", self.object(object)),
+            WatchEvent::Modified(object) => ("MODIFIED", self.object(object)),
+            WatchEvent::Deleted(object) => ("DELETED", self.object(object)),
             WatchEvent::Bookmark { revision, initial_end } => {
                 let bookmark = self.bookmark(*revision, *initial_end);
-                ("BOOKMARK", self.object(&bookmark, *revision))
+                ("BOOKMARK", self.object(&bookmark))
             }
-            WatchEvent::Error(status) => ("ERROR", Ok(answer::status_json(status))),
+            WatchEvent::Error(status) => ("ERROR", self.status(status)),
         };
         let (name, object) = match object {
             Ok(object) => (name, object),
-            Err(status) => ("ERROR", answer::status_json(&status)),
+            Err(status) => ("ERROR", self.status(&status).unwrap_or_default()),
         };
         if self.format == Format::Protobuf {
-            let enveloped = answer::protobuf(&object).unwrap_or_default();
-            out.extend_from_slice(&proto::watch_frame(name, &enveloped));
-            return;
+            return proto::watch_frame(name, &object, out);
         }
         out.reserve(object.len() + 40);
         out.extend_from_slice(br#"{"type":""#);
@@ -79,24 +77,32 @@ impl Frames {
         out.extend_from_slice(b"}\n");
     }
 
-    fn object(&mut self, json: &Bytes, revision: u64) -> Result<Bytes, Status> {
+    fn object(&mut self, object: &Arc<Encoded>) -> Result<Bytes, Status> {
+        let protobuf = self.format == Format::Protobuf;
         match &self.form {
-            Form::Whole => Ok(json.clone()),
-            Form::Partial(version) => shape::partial(json, version),
+            Form::Whole if protobuf => object.protobuf().ok_or_else(not_acceptable),
+            Form::Whole => object.json(),
+            Form::Partial(version) if protobuf => shape::partial_proto(object, version).ok_or_else(not_acceptable),
+            Form::Partial(version) => shape::partial(&object.json()?, version),
             Form::Table(tables) => {
                 let headings = !std::mem::replace(&mut self.described, true);
-                tables.table(std::iter::once(&**json), &shape::table_metadata(revision), headings)
+                tables.table(std::iter::once(object), &shape::table_metadata(object.revision), headings)
             }
         }
     }
 
-    fn bookmark(&self, revision: u64, initial_end: bool) -> Bytes {
+    fn status(&self, status: &Status) -> Result<Bytes, Status> {
+        let json = answer::status_json(status);
+        if self.format == Format::Protobuf { answer::protobuf(&json) } else { Ok(json) }
+    }
+
+    fn bookmark(&self, revision: u64, initial_end: bool) -> Arc<Encoded> {
         let end = if initial_end { r#","annotations":{"k8s.io/initial-events-end":"true"}"# } else { "" };
-        format!(
+        let json = format!(
             r#"{{"kind":"{}","apiVersion":"{}","metadata":{{"resourceVersion":"{revision}"{end}}}}}"#,
             self.kind, self.api_version
-        )
-        .into()
+        );
+        registry::shown(Key::new("", ""), revision, json.into())
     }
 }
 
@@ -150,15 +156,13 @@ mod tests {
     use super::*;
     use http_body::Body;
     use http_body_util::BodyExt;
-    use meta::{Encoded, Key};
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Wake, Waker};
 
     fn map() -> (Arc<Encoded>, Frames) {
         let kind = kinds::all().into_iter().find(|k| &*k.resource == "configmaps").expect("there");
         let json = Bytes::from_static(br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a"},"data":{}}"#);
-        (Arc::new(Encoded::new(Key::new("d", "a"), 3, json)), Frames::new(&kind, Form::Partial("v1"), Format::Json))
+        (registry::shown(Key::new("d", "a"), 3, json), Frames::new(&kind, Form::Partial("v1"), Format::Json))
     }
 
     /// A task that counts how often it is woken.

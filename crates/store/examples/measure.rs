@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use store::{Disk, Durability, Expect, Op, Store, Template, Write};
+use store::{Disk, Durability, Expect, Op, Store, Write};
 
 const VALUE: usize = 1024;
 
 fn write(key: String, value: Bytes, durability: Durability) -> Write {
-    let template = Template { bytes: value, revision_at: None };
-    Write { key: key.into(), expect: Expect::Absent, op: Op::Put(template), durability }
+    Write { key: key.into(), expect: Expect::Absent, op: Op::Put(value), durability, note: None }
 }
 
 async fn rate(dir: &Path, writers: usize, each: usize) -> Result<f64, store::Error> {

@@ -5,12 +5,11 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use tokio::sync::mpsc;
 
 use crate::history::History;
-use crate::{Entry, Error, Event, Expect, Op, Page, Revision, Template, Watch, Write};
+use crate::{Entry, Error, Event, Expect, Op, Page, Revision, Watch, Write};
 
 /// Events that a watcher may be behind before it is cut off.
 const WATCH_BUFFER: usize = 16_384;
@@ -155,14 +154,14 @@ impl Core {
         let key = previous.as_ref().map_or(write.key, |e| e.key.clone());
         let entry = match write.op {
             Op::Delete => None,
-            Op::Put(template) => {
+            Op::Put(value) => {
                 let created = previous.as_ref().map_or(revision, |e| e.created);
-                Some(Entry { key: key.clone(), value: print(&template, revision), created, modified: revision })
+                Some(Entry { key: key.clone(), value, created, modified: revision })
             }
         };
         staged.latest.insert(key.clone(), entry.clone());
         let answer = entry.clone().or_else(|| previous.clone());
-        staged.events.push(Event { revision, key, entry, previous });
+        staged.events.push(Event { revision, key, entry, previous, note: write.note });
         answer.ok_or(Error::Unexpected(None))
     }
 
@@ -249,7 +248,7 @@ impl State {
         let history = self.keys.get(&change.key);
         let entry = history.and_then(|h| h.at(change.revision)).cloned();
         let previous = history.and_then(|h| h.at(change.revision.saturating_sub(1))).cloned();
-        Event { revision: change.revision, key: change.key.clone(), entry, previous }
+        Event { revision: change.revision, key: change.key.clone(), entry, previous, note: None }
     }
 
     fn halve_history(&mut self) {
@@ -306,25 +305,15 @@ fn size(entry: &Entry) -> u64 {
     (entry.key.len() + entry.value.len()) as u64
 }
 
-/// The template with the revision printed in.
-fn print(template: &Template, revision: Revision) -> Bytes {
-    let Some(at) = template.revision_at else { return template.bytes.clone() };
-    let digits = revision.to_string();
-    let mut out = BytesMut::with_capacity(template.bytes.len() + digits.len());
-    out.extend_from_slice(&template.bytes[..at]);
-    out.extend_from_slice(digits.as_bytes());
-    out.extend_from_slice(&template.bytes[at..]);
-    out.freeze()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use crate::Durability;
 
     fn write(core: &Core, key: &str, expect: Expect, bytes: usize) -> Revision {
-        let template = Template { bytes: Bytes::from(vec![b'x'; bytes]), revision_at: None };
-        let write = Write { key: key.into(), expect, op: Op::Put(template), durability: Durability::Sync };
+        let op = Op::Put(Bytes::from(vec![b'x'; bytes]));
+        let write = Write { key: key.into(), expect, op, durability: Durability::Sync, note: None };
         let (mut staged, revision) = (Staged::default(), core.revision() + 1);
         core.stage(&mut staged, write, revision).expect("as expected");
         core.publish(staged);

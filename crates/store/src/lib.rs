@@ -28,15 +28,9 @@ use bytes::Bytes;
 /// A point in the history of the whole store. 0 is before the first write.
 pub type Revision = u64;
 
-/// A value to write, with the place where the engine prints the decimal revision of the
-/// write, so that the stored bytes carry it and are never encoded again.
-#[derive(Clone, Debug)]
-pub struct Template {
-    /// The bytes, without the revision.
-    pub bytes: Bytes,
-    /// Byte offset at which the revision is inserted; `None` stores the bytes as they are.
-    pub revision_at: Option<usize>,
-}
+/// What a writer says beside its write to those in the same process who watch: what it made for the write, and they
+/// need not make again. Never stored, and no part of the history.
+pub type Note = Arc<dyn std::any::Any + Send + Sync>;
 
 /// What must hold for a write to happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +45,7 @@ pub enum Expect {
 #[derive(Clone, Debug)]
 pub enum Op {
     /// Store the value under the key.
-    Put(Template),
+    Put(Bytes),
     /// Remove the key.
     Delete,
 }
@@ -68,7 +62,7 @@ pub enum Durability {
 }
 
 /// One conditional write of one key.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Write {
     /// For example `/registry/configmaps/default/a`.
     pub key: Arc<str>,
@@ -78,6 +72,8 @@ pub struct Write {
     pub op: Op,
     /// Promise asked for.
     pub durability: Durability,
+    /// For those who watch.
+    pub note: Option<Note>,
 }
 
 /// A key's value at some revision.
@@ -85,7 +81,7 @@ pub struct Write {
 pub struct Entry {
     /// The key.
     pub key: Arc<str>,
-    /// The bytes, the revision printed in.
+    /// The bytes, as they were written.
     pub value: Bytes,
     /// Revision of the write that created the key.
     pub created: Revision,
@@ -107,7 +103,7 @@ pub struct Page {
 }
 
 /// One change.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Event {
     /// Revision of the write.
     pub revision: Revision,
@@ -117,6 +113,8 @@ pub struct Event {
     pub entry: Option<Entry>,
     /// The entry before, if there was one and it is not compacted away.
     pub previous: Option<Entry>,
+    /// What its writer said beside it; `None` for what is past, or was written by another process.
+    pub note: Option<Note>,
 }
 
 /// Why the store refused or failed.

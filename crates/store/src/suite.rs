@@ -5,17 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::StreamExt;
 
-use crate::{Durability, Entry, Error, Expect, Op, Revision, Store, Template, Write};
+use crate::{Durability, Entry, Error, Expect, Op, Revision, Store, Write};
 
 /// A durable put of plain bytes.
 pub fn put(key: &str, value: &str, expect: Expect) -> Write {
-    let template = Template { bytes: Bytes::copy_from_slice(value.as_bytes()), revision_at: None };
-    Write { key: key.into(), expect, op: Op::Put(template), durability: Durability::Sync }
+    let op = Op::Put(Bytes::copy_from_slice(value.as_bytes()));
+    Write { key: key.into(), expect, op, durability: Durability::Sync, note: None }
 }
 
 /// A durable delete.
 pub fn delete(key: &str, revision: Revision) -> Write {
-    Write { key: key.into(), expect: Expect::Revision(revision), op: Op::Delete, durability: Durability::Sync }
+    Write { key: key.into(), expect: Expect::Revision(revision), op: Op::Delete, durability: Durability::Sync, note: None }
 }
 
 /// Runs everything; each part gets a fresh, empty store.
@@ -24,7 +24,7 @@ pub async fn run<S: Store>(mut fresh: impl FnMut() -> S) {
     ranges_at_revisions(&fresh()).await;
     watches_from_any_point(&fresh()).await;
     compaction_forgets_history_only(&fresh()).await;
-    revision_is_printed_into_the_value(&fresh()).await;
+    notes_reach_those_who_watch(&fresh()).await;
     concurrent_writers_lose_nothing(Arc::new(fresh())).await;
     slow_watchers_are_cut_off(&fresh()).await;
 }
@@ -98,12 +98,19 @@ async fn compaction_forgets_history_only(s: &dyn Store) {
     assert!(matches!(s.compact(r3).await, Err(Error::Compacted { .. })));
 }
 
-async fn revision_is_printed_into_the_value(s: &dyn Store) {
-    let template = Template { bytes: Bytes::from_static(b"<>"), revision_at: Some(1) };
-    let write = Write { key: "/t".into(), expect: Expect::Absent, op: Op::Put(template), durability: Durability::Lazy };
-    let (revision, entry) = s.commit(write).await.expect("create");
-    assert_eq!(entry.value, format!("<{revision}>"));
-    assert_eq!(s.get("/t").await.expect("get").map(|e| e.value), Some(entry.value));
+async fn notes_reach_those_who_watch(s: &dyn Store) {
+    let start = s.revision();
+    let mut watch = s.watch("/t", start).await.expect("watch");
+    let note: crate::Note = Arc::new("made for the write");
+    let write = Write { durability: Durability::Lazy, note: Some(note), ..put("/t", "x", Expect::Absent) };
+    s.commit(write).await.expect("create");
+    let said = |event: Option<Result<crate::Event, Error>>| {
+        let note = event.expect("an event").expect("no error").note?;
+        note.downcast_ref::<&str>().map(ToString::to_string)
+    };
+    assert_eq!(said(watch.next().await).as_deref(), Some("made for the write"));
+    let mut late = s.watch("/t", start).await.expect("watch");
+    assert_eq!(said(late.next().await), None, "it is no part of the history");
 }
 
 async fn concurrent_writers_lose_nothing<S: Store>(s: Arc<S>) {

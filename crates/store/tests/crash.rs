@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use rand::Rng;
-use store::{Disk, Durability, Expect, Op, Store, Template, Write};
+use store::{Disk, Durability, Expect, Op, Store, Write};
 
 const CHILD: &str = "IRONCLAD_STORE_CRASH_DIR";
 
 fn write(key: String, value: &str) -> Write {
-    let template = Template { bytes: Bytes::copy_from_slice(value.as_bytes()), revision_at: None };
-    Write { key: key.into(), expect: Expect::Absent, op: Op::Put(template), durability: Durability::Sync }
+    let op = Op::Put(Bytes::copy_from_slice(value.as_bytes()));
+    Write { key: key.into(), expect: Expect::Absent, op, durability: Durability::Sync, note: None }
 }
 
 /// The process that is killed: eight writers, each acknowledged write printed as "key revision".

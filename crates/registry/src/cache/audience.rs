@@ -38,6 +38,11 @@ impl Audiences {
         self.next
     }
 
+    /// Whether anybody watches.
+    pub fn any(&self) -> bool {
+        !self.members.is_empty()
+    }
+
     pub fn leave(&mut self, audience: &Audience, id: u64) {
         let Some(members) = self.members.get_mut(audience) else { return };
         let before = members.len();

@@ -4,8 +4,6 @@ use std::sync::{Arc, OnceLock};
 
 use meta::{Encoded, Key};
 
-use crate::splice;
-
 /// One change; at least one side is present.
 pub(crate) struct Change {
     pub revision: u64,
@@ -28,13 +26,12 @@ impl Change {
     pub fn gone(&self) -> Option<&Arc<Encoded>> {
         let old = self.old.as_ref()?;
         Some(self.gone.get_or_init(|| {
-            let json = splice::with_revision(&old.json, self.revision);
-            Arc::new(Encoded::new(old.key.clone(), self.revision, json))
+            old.at(self.revision)
         }))
     }
 
     /// Bytes that only this change keeps alive.
     pub fn weight(&self) -> usize {
-        self.old.as_ref().map_or(0, |old| old.json.len())
+        self.old.as_ref().map_or(0, |old| old.stored().len())
     }
 }

@@ -13,8 +13,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use imbl::OrdMap;
-use kinds::{Descriptor, Rules};
-use meta::{Encoded, Facts, Key};
+use kinds::Descriptor;
+use meta::{Codec, Encoded, Key};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) use audience::{Audience, Seat};
@@ -23,6 +23,8 @@ pub(crate) use change::Change;
 pub(crate) use feed::Feed;
 use ring::Ring;
 
+use crate::codec::{Note, Stored};
+
 /// Objects in key order. Cloning takes a snapshot.
 pub(crate) type Objects = OrdMap<Key, Arc<Encoded>>;
 
@@ -30,7 +32,8 @@ pub(crate) type Objects = OrdMap<Key, Arc<Encoded>>;
 pub(crate) struct Cache {
     pub prefix: Arc<str>,
     namespaced: bool,
-    rules: Arc<dyn Rules>,
+    /// Reads and writes its objects.
+    pub codec: Arc<Stored>,
     /// Whether pods' nodes (or the like) are an audience.
     by_node: bool,
     state: Mutex<State>,
@@ -68,13 +71,13 @@ pub(crate) struct Start {
 }
 
 impl Cache {
-    /// An empty cache that waits to be loaded. `descriptor` is the stored kind.
-    pub fn new(descriptor: &Descriptor) -> Arc<Self> {
+    /// An empty cache that waits to be loaded. `descriptor` is the stored kind, `codec` its codec.
+    pub fn new(descriptor: &Descriptor, codec: Arc<Stored>) -> Arc<Self> {
         let fields = descriptor.rules.selectable(&meta::Object::default());
         Arc::new(Cache {
             prefix: descriptor.storage.clone(),
             namespaced: descriptor.namespaced,
-            rules: descriptor.rules.clone(),
+            codec,
             by_node: fields.iter().any(|(field, _)| *field == NODE_FIELD),
             state: Mutex::new(State {
                 objects: OrdMap::new(),
@@ -98,6 +101,14 @@ impl Cache {
     pub fn key(&self, store_key: &str) -> Key {
         let (namespace, name) = self.split(store_key);
         Key::new(namespace, name)
+    }
+
+    /// The key in the store. Cluster-scoped objects have no namespace part.
+    pub fn store_key(&self, namespace: &str, name: &str) -> Arc<str> {
+        match self.namespaced {
+            true => [&*self.prefix, namespace, "/", name].concat().into(),
+            false => [&*self.prefix, name].concat().into(),
+        }
     }
 
     fn split<'k>(&self, store_key: &'k str) -> (&'k str, &'k str) {
@@ -132,10 +143,10 @@ impl Cache {
         let mut objects = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
             let key = state.key(self, &entry.key);
-            objects.push((key.clone(), Arc::new(Encoded::new(key, entry.modified, entry.value))));
+            objects.push((key.clone(), self.encoded(key, entry, None, false)));
         }
         state.objects = objects.into_iter().collect();
-        state.bytes = state.objects.values().map(|object| object.json.len() as u64).sum();
+        state.bytes = state.objects.values().map(|object| object.stored().len() as u64).sum();
         for event in state.pending.take().into_iter().flatten() {
             state.apply(self, event);
         }
@@ -194,21 +205,24 @@ impl Cache {
 
     /// What selectors ask about an object.
     fn node_of<'a>(&self, encoded: &'a Encoded) -> &'a str {
-        facts(encoded, &*self.rules).field(NODE_FIELD)
+        encoded.facts().field(NODE_FIELD)
+    }
+
+    /// An entry of the store. What its writer has made of it already is not made again, and kept if somebody watches.
+    fn encoded(&self, key: Key, entry: store::Entry, note: Option<&store::Note>, watched: bool) -> Arc<Encoded> {
+        match note.and_then(|note| note.downcast_ref::<Note>()) {
+            Some(note) if watched => {
+                let encoded = Arc::new(note.encoded(key, &entry, self.codec.clone()));
+                self.codec.made(&encoded);
+                encoded
+            }
+            _ => Arc::new(Encoded::new(key, entry.modified, entry.value, self.codec.clone())),
+        }
     }
 }
 
 /// The field by which node agents watch.
 pub(crate) const NODE_FIELD: &str = "spec.nodeName";
-
-/// What selectors ask about an object, read once.
-pub(crate) fn facts<'a>(encoded: &'a Encoded, rules: &dyn Rules) -> &'a Facts {
-    encoded.facts(|json| {
-        let Ok(object) = crate::kind::parse(json) else { return Facts::default() };
-        let fields = rules.selectable(&object).into_iter().map(|(field, value)| (field, value.into()));
-        Facts { labels: object.labels().map(|(k, v)| (k.into(), v.into())).collect(), fields: fields.collect() }
-    })
-}
 
 impl State {
     /// The key, its namespace string shared with the other keys.
@@ -231,7 +245,7 @@ impl State {
         let key = self.key(cache, &event.key);
         let (old, new) = match event.entry {
             Some(entry) => {
-                let new = Arc::new(Encoded::new(key.clone(), entry.modified, entry.value));
+                let new = cache.encoded(key.clone(), entry, event.note.as_ref(), self.audiences.any());
                 (self.objects.insert(key.clone(), new.clone()), Some(new))
             }
             None => (self.objects.remove(&key), None),
@@ -239,7 +253,7 @@ impl State {
         if old.is_none() && new.is_none() {
             return;
         }
-        let length = |object: &Option<Arc<Encoded>>| object.as_ref().map_or(0, |o| o.json.len() as u64);
+        let length = |object: &Option<Arc<Encoded>>| object.as_ref().map_or(0, |o| o.stored().len() as u64);
         self.bytes = self.bytes + length(&new) - length(&old);
         let change = Arc::new(Change::new(event.revision, old, new));
         self.ring.push(change.clone());

@@ -53,12 +53,14 @@ impl Ring {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use meta::{Encoded, Key};
+    use meta::Key;
+
+    use crate::codec::shown;
 
     #[test]
     fn forgets_the_oldest_and_says_so() {
         let mut ring = Ring::starting_at(5);
-        let old = |n: usize| Some(Arc::new(Encoded::new(Key::new("", "a"), 1, Bytes::from(vec![b' '; n]))));
+        let old = |n: usize| Some(shown(Key::new("", "a"), 1, Bytes::from(vec![b' '; n])));
         for revision in 6..=205 {
             ring.push(Arc::new(Change::new(revision, old(BYTES / 100), None)));
         }

@@ -211,7 +211,7 @@ impl Reader<'_> {
             from = page.entries.last().map(|e| e.key.to_string());
             let mut entries = page.entries.into_iter();
             while let Some(entry) = entries.next() {
-                let shown: Arc<Encoded> = self.kind.encoded(entry)?;
+                let shown: Arc<Encoded> = self.kind.encoded(&entry)?;
                 if self.selection.matches(&shown) {
                     list.items.push(shown);
                 }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use kinds::Rules;
 use meta::selector::Labels;
 use meta::{Encoded, Key, Status};
 
 use crate::api::Scope;
-use crate::cache::{self, Audience, NODE_FIELD};
+use crate::cache::{Audience, NODE_FIELD};
 use crate::kind::Kind;
 
 /// A compiled selection.
@@ -18,7 +17,6 @@ pub(crate) struct Selection {
     labels: Labels,
     /// Terms beyond the one that `name` stands for.
     terms: Vec<(String, String, bool)>,
-    rules: Arc<dyn Rules>,
     node: Option<Box<str>>,
 }
 
@@ -44,7 +42,6 @@ impl Selection {
             name,
             labels: scope.labels.clone(),
             terms,
-            rules: kind.descriptor.rules.clone(),
             node: node.map(Into::into),
         })
     }
@@ -84,7 +81,7 @@ impl Selection {
         if self.labels.is_empty() && self.terms.is_empty() {
             return true;
         }
-        let facts = || cache::facts(encoded, &*self.rules);
+        let facts = || encoded.facts();
         let field = |name: &str| match name {
             "metadata.name" => &*encoded.key.name,
             "metadata.namespace" => &*encoded.key.namespace,

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use meta::{Encoded, Key, Object, Status};
 
 use crate::api::{Call, Sent, Written};
+use crate::codec::shown;
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::write::commit::default;
@@ -73,6 +74,6 @@ pub(crate) fn find(kind: &Kind, name: &str) -> Result<&'static dyn Subresource, 
 /// The answer to a POST that leaves nothing to show.
 fn success(key: Key) -> Written {
     let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201}"#;
-    let object = Arc::new(Encoded::new(key, 0, Bytes::from_static(status.as_bytes())));
+    let object = shown(key, 0, Bytes::from_static(status.as_bytes()));
     Written { object, created: true, warnings: Vec::new() }
 }

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use super::Subresource;
 use crate::api::{Call, Patch, Sent, Written};
 use crate::apply::{Writer, scale as account};
-use crate::kind::{self, Kind};
+use crate::codec::shown as shown_as;
+use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::write::lifecycle::{check_name, ensure_namespace};
 use crate::write::patch::Patching;
@@ -69,9 +70,9 @@ fn answer(written: Written) -> Result<Written, Status> {
 }
 
 fn shown(object: &Encoded) -> Result<Arc<Encoded>, Status> {
-    let scale = scale_of(&kind::parse(&object.json)?);
+    let scale = scale_of(&object.object()?);
     let (json, _) = schema()?.encode(&scale, false);
-    Ok(Arc::new(Encoded::new(object.key.clone(), object.revision, json)))
+    Ok(shown_as(object.key.clone(), object.revision, json))
 }
 
 /// The Scale that shows an object.

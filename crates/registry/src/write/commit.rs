@@ -4,13 +4,34 @@ use std::sync::Arc;
 
 use admission::{Request, Warnings};
 use meta::{Object, Status, limits};
-use store::{Durability, Entry, Expect, Op, Template, Write};
+use store::{Durability, Entry, Expect, Op, Write};
 
 use crate::api::Call;
+use crate::codec::Prepared;
 use crate::error::from_store;
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::reservation::Settlement;
+
+/// What a conditional write does.
+#[derive(Clone, Copy)]
+pub(crate) enum Change<'a> {
+    /// It stores this.
+    Put(&'a Prepared),
+    /// It removes the key.
+    Delete,
+}
+
+impl Change<'_> {
+    fn write(self, kind: &Kind, key: Arc<str>, expect: Expect) -> Write {
+        let durability = if kind.descriptor.lazy { Durability::Lazy } else { Durability::Sync };
+        let (op, note) = match self {
+            Change::Put(prepared) => (Op::Put(prepared.bytes.clone()), Some(prepared.note.clone() as store::Note)),
+            Change::Delete => (Op::Delete, None),
+        };
+        Write { key, expect, op, durability, note }
+    }
+}
 
 /// How a conditional write ended.
 pub(crate) enum Outcome {
@@ -22,9 +43,8 @@ pub(crate) enum Outcome {
 
 impl Registry {
     /// One conditional write.
-    pub(crate) async fn commit(&self, kind: &Kind, key: Arc<str>, expect: Expect, op: Op) -> Result<Outcome, Status> {
-        let durability = if kind.descriptor.lazy { Durability::Lazy } else { Durability::Sync };
-        outcome(self.store().commit(Write { key, expect, op, durability }).await)
+    pub(crate) async fn commit(&self, kind: &Kind, key: Arc<str>, expect: Expect, change: Change<'_>) -> Result<Outcome, Status> {
+        outcome(self.store().commit(change.write(kind, key, expect)).await)
     }
 
     /// One conditional write, and what follows from it for those who hold something. A write that is on its way happens
@@ -34,14 +54,13 @@ impl Registry {
         kind: &Kind,
         key: Arc<str>,
         expect: Expect,
-        op: Op,
+        change: Change<'_>,
         settlement: Option<Settlement>,
     ) -> Result<Outcome, Status> {
-        let Some(settlement) = settlement else { return self.commit(kind, key, expect, op).await };
-        let durability = if kind.descriptor.lazy { Durability::Lazy } else { Durability::Sync };
-        let store = self.shared_store();
+        let Some(settlement) = settlement else { return self.commit(kind, key, expect, change).await };
+        let (store, write) = (self.shared_store(), change.write(kind, key, expect));
         let work = async move {
-            let done = store.commit(Write { key, expect, op, durability }).await;
+            let done = store.commit(write).await;
             if done.is_ok() {
                 settlement.settle();
             }
@@ -92,9 +111,9 @@ fn outcome(done: Result<(u64, Entry), store::Error>) -> Result<Outcome, Status> 
 }
 
 /// 413 for what would be stored and could not be sent back. An object that is too large already may still go.
-pub(crate) fn check_size(template: &Template, present: usize) -> Result<(), Status> {
+pub(crate) fn check_size(prepared: &Prepared, present: usize) -> Result<(), Status> {
     let most = limits::OBJECT.max(present + limits::OBJECT_END);
-    match template.bytes.len() > most {
+    match prepared.note.len() > most {
         true => Err(Status::too_large(&format!("limit is {}", limits::OBJECT))),
         false => Ok(()),
     }

@@ -6,9 +6,9 @@ use admission::Operation;
 use jiff::Timestamp;
 use kinds::validate::metadata::{metadata, standard_finalizers};
 use meta::{Encoded, Object, Reason, Status};
-use store::{Expect, Op};
+use store::Expect;
 
-use super::commit::{Outcome, check_size, default, request};
+use super::commit::{Change, Outcome, check_size, default, request};
 use super::update::writer;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
@@ -120,11 +120,11 @@ impl Registry {
                 None => Ok(kind.encode(object.key(), 0, &object)),
             };
         }
-        let template = kind.template(&object)?;
-        check_size(&template, 0)?;
+        let prepared = kind.prepare(&object)?;
+        check_size(&prepared, 0)?;
         let settlement = Settlement::new(self.reservations(), &kind.descriptor, taken, None, Some(&object));
-        match self.commit_settled(kind, key, Expect::Absent, Op::Put(template), settlement).await? {
-            Outcome::Done(entry, _) => kind.encoded(entry),
+        match self.commit_settled(kind, key, Expect::Absent, Change::Put(&prepared), settlement).await? {
+            Outcome::Done(entry, _) => kind.written(&entry, &prepared.note),
             Outcome::Changed(now) => {
                 let there = now.and_then(|entry| kind.object(&entry).ok());
                 Err(exists(kind, &object, there.as_ref()))

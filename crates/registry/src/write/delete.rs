@@ -7,15 +7,14 @@ use jiff::Timestamp;
 use kinds::Rules;
 use meta::{Encoded, Object, Status, time};
 use serde_json::Value;
-use store::{Entry, Expect, Op};
+use store::{Entry, Expect};
 
-use super::commit::{Outcome, request};
+use super::commit::{Change, Outcome, request};
 use super::{lifecycle, namespace};
 use crate::api::{Call, DeleteOptions, Deleted, Propagation};
 use crate::kind::Kind;
 use crate::registry::Registry;
 use crate::reservation::Settlement;
-use crate::splice;
 
 const ORPHAN: &str = "orphan";
 const FOREGROUND: &str = "foregroundDeletion";
@@ -50,7 +49,7 @@ impl Registry {
             let Some(entry) = current else {
                 // Another request has removed what this one had marked: it is deleted as was asked.
                 let marked = ours.ok_or_else(|| kind.not_found(name))?;
-                return Ok(Deleted { object: kind.encoded(marked)?, gone: true });
+                return Ok(Deleted { object: kind.encoded(&marked)?, gone: true });
             };
             match self.try_delete(call, kind, &options, &key, entry).await? {
                 Ok(deleted) => return Ok(deleted),
@@ -98,28 +97,28 @@ impl Registry {
         let done = |object: Arc<Encoded>, gone| Ok(Ok(Deleted { object, gone }));
         if call.dry_run {
             return match verdict {
-                Verdict::Pending | Verdict::Remove => done(kind.encoded(entry)?, verdict == Verdict::Remove),
+                Verdict::Pending | Verdict::Remove => done(kind.encoded(&entry)?, verdict == Verdict::Remove),
                 Verdict::Mark(new) => done(kind.encode(new.key(), entry.modified, &new), false),
                 Verdict::MarkAndRemove(new) => done(kind.encode(new.key(), entry.modified, &new), true),
             };
         }
         let (expect, key) = (Expect::Revision(entry.modified), key.clone());
         match verdict {
-            Verdict::Pending => done(kind.encoded(entry)?, false),
-            Verdict::Mark(new) if new == old => done(kind.encoded(entry)?, false),
-            Verdict::Mark(new) => match self.commit(kind, key, expect, Op::Put(kind.template(&new)?)).await? {
-                Outcome::Done(after, _) => done(kind.encoded(after)?, false),
-                Outcome::Changed(now) => Ok(Err((now, None))),
-            },
-            Verdict::MarkAndRemove(new) => match self.commit(kind, key, expect, Op::Put(kind.template(&new)?)).await? {
+            Verdict::Pending => done(kind.encoded(&entry)?, false),
+            Verdict::Mark(new) if new == old => done(kind.encoded(&entry)?, false),
+            Verdict::Mark(new) => {
+                let prepared = kind.prepare(&new)?;
+                match self.commit(kind, key, expect, Change::Put(&prepared)).await? {
+                    Outcome::Done(after, _) => done(kind.written(&after, &prepared.note)?, false),
+                    Outcome::Changed(now) => Ok(Err((now, None))),
+                }
+            }
+            Verdict::MarkAndRemove(new) => match self.commit(kind, key, expect, Change::Put(&kind.prepare(&new)?)).await? {
                 Outcome::Done(after, revision) => Ok(Err((Some(after), Some(revision)))),
                 Outcome::Changed(now) => Ok(Err((now, None))),
             },
             Verdict::Remove => match self.remove(kind, key, expect, &old).await? {
-                Outcome::Done(before, revision) => {
-                    let value = splice::with_revision(&before.value, revision);
-                    done(kind.encoded(Entry { value, modified: revision, ..before })?, true)
-                }
+                Outcome::Done(before, revision) => done(kind.encoded(&Entry { modified: revision, ..before })?, true),
                 Outcome::Changed(now) => Ok(Err((now, None))),
             },
         }
@@ -130,7 +129,7 @@ impl Registry {
     /// Removes an object, and gives back what it held.
     async fn remove(&self, kind: &Kind, key: Arc<str>, expect: Expect, old: &Object) -> Result<Outcome, Status> {
         let settlement = Settlement::new(self.reservations(), &kind.descriptor, Vec::new(), Some(old), None);
-        self.commit_settled(kind, key, expect, Op::Delete, settlement).await
+        self.commit_settled(kind, key, expect, Change::Delete, settlement).await
     }
 }
 

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use kinds::validate::metadata::{metadata, metadata_update};
 use meta::field::{Error, Path};
 use meta::{Encoded, Object, Reason, Status};
-use store::{Entry, Expect, Op, Template};
+use store::{Entry, Expect};
 
-use super::commit::{Outcome, check_size, default, request};
+use super::commit::{Change, Outcome, check_size, default, request};
 use super::edit::Edit;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
 use crate::apply::{self, Writer};
+use crate::codec::Prepared;
 use crate::kind::Kind;
 use crate::long;
 use crate::registry::Registry;
@@ -24,7 +25,7 @@ enum Step {
     /// Nothing changes.
     Same,
     /// Write it.
-    Put(Template),
+    Put(Prepared),
     /// The last finalizer is gone: the object goes.
     Remove,
 }
@@ -145,23 +146,24 @@ impl Registry {
         apply::keep_times(old, &mut new);
         let step = next_step(kind, &new, old, entry)?;
         if matches!(step, Step::Same) {
-            return written(kind.encoded(entry.clone())?).map(Ok);
+            return written(kind.encoded(entry)?).map(Ok);
         }
         if call.dry_run {
             return written(kind.encode(new.key(), entry.modified, &new)).map(Ok);
         }
-        let op = match step {
-            Step::Put(template) => Op::Put(template),
-            Step::Same | Step::Remove => Op::Delete,
+        let change = match &step {
+            Step::Put(prepared) => Change::Put(prepared),
+            Step::Same | Step::Remove => Change::Delete,
         };
-        let removes = matches!(op, Op::Delete);
-        let left = (!removes).then_some(&new);
+        let left = matches!(change, Change::Put(_)).then_some(&new);
         let settlement = Settlement::new(self.reservations(), &kind.descriptor, taken, Some(old), left);
-        match self.commit_settled(kind, key.clone(), Expect::Revision(entry.modified), op, settlement).await? {
+        match self.commit_settled(kind, key.clone(), Expect::Revision(entry.modified), change, settlement).await? {
             Outcome::Changed(now) => Ok(Err(now)),
             Outcome::Done(after, _) => {
-                let object: Arc<Encoded> =
-                    if removes { kind.encode(new.key(), entry.modified, &new) } else { kind.encoded(after)? };
+                let object: Arc<Encoded> = match change {
+                    Change::Put(prepared) => kind.written(&after, &prepared.note)?,
+                    Change::Delete => kind.encode(new.key(), entry.modified, &new),
+                };
                 written(object).map(Ok)
             }
         }
@@ -269,15 +271,7 @@ fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<S
     if lifecycle::deleted_by_update(new, old) && !held {
         return Ok(Step::Remove);
     }
-    let template = kind.template(new)?;
-    check_size(&template, entry.value.len())?;
-    Ok(if is_same(&template, entry) { Step::Same } else { Step::Put(template) })
-}
-
-/// Whether a template is what is stored, up to the revision.
-fn is_same(template: &Template, entry: &Entry) -> bool {
-    let Some(at) = template.revision_at else { return template.bytes == entry.value };
-    let Some(digits) = entry.value.len().checked_sub(template.bytes.len()) else { return false };
-    let (value, bytes) = (&entry.value, &template.bytes);
-    value[..at] == bytes[..at] && value[at + digits..] == bytes[at..] && value[at..at + digits].iter().all(u8::is_ascii_digit)
+    let prepared = kind.prepare(new)?;
+    check_size(&prepared, entry.value.len())?;
+    Ok(if prepared.bytes == entry.value { Step::Same } else { Step::Put(prepared) })
 }

@@ -36,7 +36,7 @@ impl Store for Hasty {
         let (revision, entry) = self.0.commit(write).await?;
         if String::from_utf8_lossy(&entry.value).contains("deletionTimestamp") {
             let (expect, durability) = (Expect::Revision(revision), Durability::default());
-            self.0.commit(Write { key: key.clone(), expect, op: Op::Delete, durability }).await?;
+            self.0.commit(Write { key: key.clone(), expect, op: Op::Delete, durability, note: None }).await?;
         }
         Ok((revision, entry))
     }

@@ -37,7 +37,7 @@ pub fn config_map(name: &str, data: Value) -> Object {
 }
 
 pub fn value(encoded: &meta::Encoded) -> Object {
-    object(serde_json::from_slice(&encoded.json).expect("stored JSON"))
+    encoded.object().expect("readable")
 }
 
 /// `pods`, `deployments.apps/scale`; namespace and name as given.

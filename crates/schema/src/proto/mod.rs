@@ -6,6 +6,7 @@
 mod decode;
 mod encode;
 pub(crate) mod plan;
+mod revise;
 pub(crate) mod wire;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Type;
 pub use plan::Node;
+pub use revise::{LIST_END, content, item_head, item_head_len, list_head, metadata, partial, watch_frame, with_resource_version, wrap};
 use wire::{Backward, Reader};
 
 /// What every enveloped message begins with.
@@ -36,47 +38,13 @@ pub fn envelope(root: &Type, object: &Object) -> Bytes {
     wrap(object.api_version(), object.kind(), &message(root, object.fields()))
 }
 
-/// Puts a message into an envelope.
-pub fn wrap(api_version: &str, kind: &str, message: &[u8]) -> Bytes {
-    let mut out = Backward::default();
-    out.bytes(4, b"");
-    out.bytes(3, b"");
-    out.bytes(2, message);
-    let mark = out.mark();
-    out.bytes(2, kind.as_bytes());
-    out.bytes(1, api_version.as_bytes());
-    out.close(1, mark);
-    out.raw(MAGIC);
-    Bytes::from(out.finish())
-}
-
-/// A list in its envelope, of items without theirs. `metadata` is the list's.
-pub fn list(api_version: &str, kind: &str, metadata: &Map<String, Value>, items: &[Bytes]) -> Bytes {
+/// The message of a list's metadata.
+pub fn list_metadata(metadata: &Map<String, Value>) -> Vec<u8> {
     let list_meta = match crate::table::builtin().definition("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta") {
         Some(row) => crate::table::builtin().get(row),
         None => unreachable!("the table has ListMeta"),
     };
-    let mut out = Backward::default();
-    for item in items.iter().rev() {
-        out.bytes(2, item);
-    }
-    out.bytes(1, &message(list_meta, metadata));
-    wrap(api_version, kind, &out.finish())
-}
-
-/// One frame of a watch: the event with an enveloped object, after its length in four bytes. The event itself has no
-/// envelope (upstream: the serializer for streams is the raw one).
-pub fn watch_frame(event: &str, object: &[u8]) -> Bytes {
-    let mut out = Backward::default();
-    let mark = out.mark();
-    out.bytes(1, object);
-    out.close(2, mark);
-    out.bytes(1, event.as_bytes());
-    let event = out.finish();
-    let mut frame = Vec::with_capacity(event.len() + 4);
-    frame.extend_from_slice(&(event.len() as u32).to_be_bytes());
-    frame.extend_from_slice(&event);
-    Bytes::from(frame)
+    message(list_meta, metadata)
 }
 
 /// What an envelope holds.

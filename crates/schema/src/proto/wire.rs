@@ -99,6 +99,11 @@ impl<'b> Reader<'b> {
         Reader { rest: bytes }
     }
 
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next field; `None` at the end.
     pub fn field(&mut self) -> Result<Option<(u32, Wire<'b>)>> {
         if self.rest.is_empty() {

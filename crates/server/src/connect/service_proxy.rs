@@ -60,8 +60,7 @@ async fn endpoints(work: &Work<'_>, namespace: &str, service: &str, port: &str) 
     let slices = work.ask.state.registry.list(&attributes, &scope, &ListOptions::default()).await?;
     let mut ready = Vec::new();
     for slice in &slices.items {
-        let slice: Value = schema::stored(&slice.json).map_err(Status::internal)?;
-        ready.extend(ready_in(&slice, port));
+        ready.extend(ready_in(&slice.object()?.into_value(), port));
     }
     Ok(ready)
 }

@@ -181,11 +181,14 @@ mod tests {
         let text = |messages: Vec<Message>| messages.into_iter().map(|m| m.into_text().expect("text").to_string()).collect::<Vec<_>>();
         assert_eq!(text(lines(Bytes::from_static(b"{\"a\":1}\n{\"b\":\"\xc3\xa4\"}\n"))), ["{\"a\":1}\n", "{\"b\":\"ä\"}\n"]);
         assert!(lines(Bytes::new()).is_empty());
-        let batch = [schema::proto::watch_frame("ADDED", b"one"), schema::proto::watch_frame("DELETED", b"other")].concat();
-        let data: Vec<Bytes> = frames(batch.into()).into_iter().map(Message::into_data).collect();
+        let mut batch = bytes::BytesMut::new();
+        schema::proto::watch_frame("ADDED", b"one", &mut batch);
+        let one = batch[4..].to_vec();
+        schema::proto::watch_frame("DELETED", b"other", &mut batch);
+        let data: Vec<Bytes> = frames(batch.freeze()).into_iter().map(Message::into_data).collect();
         assert_eq!(data.len(), 2);
         assert!(data[0].windows(3).any(|w| w == b"one") && data[1].windows(5).any(|w| w == b"other"));
-        assert_eq!(data[0][..], schema::proto::watch_frame("ADDED", b"one")[4..]);
+        assert_eq!(data[0][..], one);
     }
 
     #[test]

@@ -24,9 +24,7 @@ pub async fn object(state: &State, resource: &str, namespace: &str, name: &str) 
         name: name.to_owned(),
         ..Attributes::default()
     };
-    let encoded = state.registry.get(&attributes, "").await?;
-    let tree = schema::stored(&encoded.json).map_err(Status::internal)?;
-    Object::from_value(tree).map_err(|_| Status::internal("a stored object is no JSON object"))
+    state.registry.get(&attributes, "").await?.object()
 }
 
 /// The pod in the path.

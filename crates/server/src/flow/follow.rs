@@ -113,8 +113,7 @@ async fn read(server: &Server) -> Result<Objects, Status> {
     for resource in [LEVELS, SCHEMAS] {
         let page = server.0.registry.list(&attributes(resource), &Scope::default(), &ListOptions::default()).await?;
         revision = revision.min(page.revision);
-        let objects = page.items.iter().filter_map(|o| Object::from_value(serde_json::from_slice(&o.json).ok()?).ok());
-        pages.push(objects.collect());
+        pages.push(page.items.iter().filter_map(|o| o.object().ok()).collect());
     }
     let (schemas, levels) = (pages.pop().unwrap_or_default(), pages.pop().unwrap_or_default());
     Ok(Objects { levels, schemas, revision })

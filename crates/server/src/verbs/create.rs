@@ -42,7 +42,7 @@ pub fn wrote(work: &Work<'_>, output: Output, written: Written, code: StatusCode
     let mut response = match output {
         // The common case costs nothing.
         Output { format: Format::Json, shape: negotiate::Shape::Whole } => {
-            answer::encoded(code, Format::Json, written.object.json.clone())?
+            answer::encoded(code, Format::Json, written.object.json()?)?
         }
         _ => get::one(work, output, code, &written.object)?,
     };

@@ -37,8 +37,8 @@ pub async fn run_collection(mut work: Work<'_>) -> Result<Response<Body>, Status
 
 fn success(work: &Work<'_>, format: Format, deleted: &Deleted) -> Result<Response<Body>, Status> {
     let Attributes { name, group, resource, .. } = work.attributes();
-    let tree = schema::stored(&deleted.object.json).map_err(Status::internal)?;
-    let mut details = json!({"name": name, "kind": resource, "uid": tree["metadata"]["uid"]});
+    let object = deleted.object.object()?;
+    let mut details = json!({"name": name, "kind": resource, "uid": object.uid()});
     if !group.is_empty() {
         details["group"] = group.as_str().into();
     }

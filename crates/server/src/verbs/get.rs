@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::{Response, StatusCode};
 use meta::{Encoded, Status};
 use transport::Body;
 
 use super::Work;
 use crate::answer;
-use crate::negotiate::{self, Output, Shape};
+use crate::negotiate::{self, Format, Output, Shape};
 use crate::shape::{self, Include, Tables};
 
 /// Answers with the object.
@@ -22,14 +21,18 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
 
 /// One object in the form asked for.
 pub fn one(work: &Work<'_>, output: Output, code: StatusCode, object: &Arc<Encoded>) -> Result<Response<Body>, Status> {
-    let json: Bytes = match output.shape {
-        Shape::Whole => object.json.clone(),
-        Shape::Partial(version) => shape::partial(&object.json, version)?,
+    let json = match output.shape {
+        Shape::Whole => return answer::whole(code, output.format, object),
+        Shape::Partial(version) if output.format == Format::Protobuf => {
+            let partial = shape::partial_proto(object, version).ok_or_else(negotiate::not_acceptable)?;
+            return Ok(answer::bytes(code, output.format.media_type(), partial));
+        }
+        Shape::Partial(version) => shape::partial(&object.json()?, version)?,
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
             let metadata = shape::table_metadata(object.revision);
             let printer = work.kind.printer(&work.attributes().subresource);
-            Tables::new(printer, version, include).table(std::iter::once(&*object.json), &metadata, true)?
+            Tables::new(printer, version, include).table(std::iter::once(object), &metadata, true)?
         }
     };
     answer::encoded(code, output.format, json)

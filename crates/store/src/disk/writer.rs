@@ -32,7 +32,7 @@ impl Request {
     /// About how much it adds to a frame, in bytes.
     pub(super) fn size(&self) -> usize {
         match self {
-            Request::Commit { write: Write { op: Op::Put(template), .. }, .. } => template.bytes.len(),
+            Request::Commit { write: Write { op: Op::Put(value), .. }, .. } => value.len(),
             _ => 0,
         }
     }

@@ -189,7 +189,7 @@ impl Run {
                 let attributes = call(resource, "default", &cached.key.name).attributes;
                 let stored =
                     registry.get(&attributes, "").await.map_err(|e| format!("{} is not stored: {e}", cached.key))?;
-                if stored.json != cached.json || stored.revision != cached.revision {
+                if stored.stored() != cached.stored() || stored.revision != cached.revision {
                     return Err(format!("{} is another in the cache than in the store", cached.key));
                 }
                 let object = value(&cached);

@@ -65,7 +65,7 @@ impl Model {
             }
             revision += 1;
             let value = match &write.op {
-                Op::Put(template) => Some(template.bytes.to_vec()),
+                Op::Put(value) => Some(value.to_vec()),
                 Op::Delete => None,
             };
             let done = Done { revision, key: write.key.clone(), value };

@@ -15,7 +15,7 @@ use super::*;
 use crate::disk::health::Health;
 use crate::disk::medium::Medium;
 use crate::disk::writer::{Job, Request, Writer};
-use crate::{Durability, Expect, Op, Template, Write};
+use crate::{Durability, Expect, Op, Write};
 
 /// Seeds tried by an ordinary run, other ones each time. `IRONCLAD_SIMULATIONS` asks for more, `IRONCLAD_SEED` for one.
 const RUNS: u64 = 2000;
@@ -76,10 +76,9 @@ impl Life {
             let filling = [b'x', 0][random.random_range(0..2)];
             let mut value = vec![filling; random.random_range(0..1500)];
             value.iter_mut().step_by(700).for_each(|b| *b = b'y');
-            let template = Template { bytes: Bytes::from(value), revision_at: None };
-            let op = if random.random_bool(0.2) { Op::Delete } else { Op::Put(template) };
+            let op = if random.random_bool(0.2) { Op::Delete } else { Op::Put(Bytes::from(value)) };
             let durability = if random.random_bool(0.7) { Durability::Sync } else { Durability::Lazy };
-            Write { key, expect, op, durability }
+            Write { key, expect, op, durability, note: None }
         };
         (0..3).map(one).collect()
     }

@@ -1,0 +1,154 @@
+//! Between the store and the cache: stored bytes become objects, and the forms of objects that readers ask for.
+//!
+//! What is stored is what upstream stores (`storagebackend`, `runtime/serializer/protobuf`): a built-in kind as protobuf
+//! in the envelope of its storage version, a kind without a protobuf form as JSON, both without a revision, which is the
+//! store's. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
+
+mod rewrite;
+mod shown;
+mod warm;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kinds::{Descriptor, Rules};
+use meta::{Codec, Encoded, Facts, Key, Object};
+use schema::{Schema, proto};
+use store::Entry;
+
+pub(crate) use rewrite::rewrite;
+pub use shown::shown;
+pub(crate) use warm::Warm;
+
+/// The codec of one version of a kind.
+pub(crate) struct Stored {
+    schema: Schema,
+    rules: Arc<dyn Rules>,
+    warm: Arc<Warm>,
+}
+
+/// What is written for an object.
+pub(crate) struct Prepared {
+    /// The bytes to store.
+    pub bytes: Bytes,
+    /// What was made beside them.
+    pub note: Arc<Note>,
+}
+
+/// The object's JSON, made for the write and its answer; the watch cache takes it over.
+pub(crate) struct Note {
+    json: Bytes,
+    /// Where the revision belongs, once it is known.
+    revision_at: Option<usize>,
+    facts: Facts,
+}
+
+impl Note {
+    /// The JSON of the object with the revision of its write.
+    fn json(&self, revision: u64) -> Bytes {
+        let Some(at) = self.revision_at else { return self.json.clone() };
+        let mut digits = itoa::Buffer::new();
+        [&self.json[..at], digits.format(revision).as_bytes(), &self.json[at..]].concat().into()
+    }
+
+    /// The object that a write has made.
+    pub fn encoded(&self, key: Key, entry: &Entry, codec: Arc<Stored>) -> Encoded {
+        let encoded = Encoded::new(key, entry.modified, entry.value.clone(), codec);
+        encoded.with_facts(self.facts.clone()).with_json(self.json(entry.modified))
+    }
+
+    /// Bytes of its JSON, without the revision.
+    pub fn len(&self) -> usize {
+        self.json.len()
+    }
+}
+
+impl Stored {
+    /// The codec of a descriptor's kind. `warm` hears of objects that have forms.
+    pub fn new(descriptor: &Descriptor, warm: Arc<Warm>) -> Arc<Self> {
+        Arc::new(Stored { schema: descriptor.schema.clone(), rules: descriptor.rules.clone(), warm })
+    }
+
+    /// What is written for an object in the form of this kind.
+    pub fn prepare(self: &Arc<Self>, object: &Object) -> Prepared {
+        let (json, revision_at) = self.schema.encode(object, true);
+        let note = Arc::new(Note { json, revision_at, facts: self.facts_of(object) });
+        let bytes = self.bytes(object);
+        debug_assert_eq!(self.read_back(&bytes), note.json(1), "what is read is another than what was written");
+        Prepared { bytes, note }
+    }
+
+    /// What readers will see of stored bytes that get the revision 1.
+    fn read_back(self: &Arc<Self>, bytes: &Bytes) -> Bytes {
+        let encoded = Encoded::new(Key::new("", ""), 1, bytes.clone(), self.clone());
+        self.json(&encoded).unwrap_or_default()
+    }
+
+    /// The same without what readers need.
+    pub fn bytes(&self, object: &Object) -> Bytes {
+        let enveloped = self.schema.encode_proto(object).and_then(|bytes| proto::with_resource_version(&bytes, ""));
+        enveloped.unwrap_or_else(|| {
+            let mut object = object.clone();
+            object.remove("metadata.resourceVersion");
+            self.schema.encode(&object, false).0
+        })
+    }
+
+    /// An object that is not stored in this version, or not at all: as it is, with its JSON.
+    pub fn encode(self: &Arc<Self>, of: &Encoded, object: &Object) -> Arc<Encoded> {
+        let (json, _) = self.schema.encode(object, false);
+        Encoded::new(of.key.clone(), of.revision, self.bytes(object), self.clone()).with_json(json).into()
+    }
+
+    fn facts_of(&self, object: &Object) -> Facts {
+        let fields = self.rules.selectable(object).into_iter().map(|(field, value)| (field, value.into()));
+        Facts { labels: object.labels().map(|(k, v)| (k.into(), v.into())).collect(), fields: fields.collect() }
+    }
+
+    /// Whether stored bytes have the form that is written today.
+    pub fn is_current(&self, stored: &[u8]) -> bool {
+        stored.starts_with(proto::MAGIC) == self.schema.has_proto()
+    }
+}
+
+impl Codec for Stored {
+    fn json(&self, object: &Encoded) -> Option<Bytes> {
+        Some(self.schema.encode(&self.tree(object)?, false).0)
+    }
+
+    fn protobuf(&self, object: &Encoded) -> Option<Bytes> {
+        if !object.stored().starts_with(proto::MAGIC) {
+            return self.schema.encode_proto(&self.tree(object)?);
+        }
+        let mut digits = itoa::Buffer::new();
+        proto::with_resource_version(object.stored(), digits.format(object.revision))
+    }
+
+    fn tree(&self, object: &Encoded) -> Option<Object> {
+        let stored = object.stored();
+        let decoded = if stored.starts_with(proto::MAGIC) {
+            self.schema.decode_proto(stored).map(|decoded| decoded.object).map_err(|error| error.to_string())
+        } else {
+            let tree = schema::stored(stored);
+            tree.and_then(|tree| Object::from_value(tree).map_err(|_| "it is no JSON object".to_owned()))
+        };
+        match decoded {
+            Ok(mut tree) => {
+                tree.set("metadata.resourceVersion", object.revision.to_string());
+                Some(tree)
+            }
+            Err(error) => {
+                tracing::error!(kind = %self.schema.gvk().kind, key = %object.key, rv = object.revision, error, "a stored object cannot be read");
+                None
+            }
+        }
+    }
+
+    fn facts(&self, object: &Encoded) -> Facts {
+        self.tree(object).map(|tree| self.facts_of(&tree)).unwrap_or_default()
+    }
+
+    fn made(&self, object: &Arc<Encoded>) {
+        self.warm.add(object);
+    }
+}

@@ -1,0 +1,103 @@
+//! Which objects have forms beside their stored bytes, so that forms for which nobody asks any more are let go.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use meta::Encoded;
+use tokio::sync::Notify;
+
+/// A form is let go when nobody has asked for it for one to two of these.
+const PERIOD: Duration = Duration::from_secs(60);
+
+/// Objects that have forms.
+#[derive(Default)]
+pub(crate) struct Warm {
+    objects: Mutex<Vec<Weak<Encoded>>>,
+    /// Rung when there is a first one.
+    some: Notify,
+}
+
+impl Warm {
+    /// Remembers an object whose first form is made.
+    pub fn add(&self, object: &Arc<Encoded>) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects.push(Arc::downgrade(object));
+        if objects.len() == 1 {
+            self.some.notify_one();
+        }
+    }
+
+    /// Lets go of what nobody asks for, until it is dropped. Sleeps while no object has forms.
+    pub async fn run(&self) {
+        loop {
+            self.some.notified().await;
+            loop {
+                tokio::time::sleep(PERIOD).await;
+                if self.sweep() == 0 {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Lets go once; how many objects have forms still.
+    fn sweep(&self) -> usize {
+        let lock = || self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = std::mem::take(&mut *lock());
+        // Not under the lock: forms are dropped here, and objects with them.
+        let mut left: Vec<_> = asked.into_iter().filter(|object| object.upgrade().is_some_and(|o| o.let_go())).collect();
+        let mut objects = lock();
+        left.append(&mut objects);
+        *objects = left;
+        objects.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use meta::{Codec, Facts, Key, Object};
+
+    struct Plain(Arc<Warm>);
+
+    impl Codec for Plain {
+        fn json(&self, object: &Encoded) -> Option<Bytes> {
+            Some(object.stored().clone())
+        }
+
+        fn protobuf(&self, _: &Encoded) -> Option<Bytes> {
+            None
+        }
+
+        fn tree(&self, _: &Encoded) -> Option<Object> {
+            None
+        }
+
+        fn facts(&self, _: &Encoded) -> Facts {
+            Facts::default()
+        }
+
+        fn made(&self, object: &Arc<Encoded>) {
+            self.0.add(object);
+        }
+    }
+
+    #[test]
+    fn only_what_is_asked_for_stays_warm() {
+        let warm = Arc::new(Warm::default());
+        let codec = Arc::new(Plain(warm.clone()));
+        let object = |name| Arc::new(Encoded::new(Key::new("", name), 1, Bytes::from_static(b"{}"), codec.clone()));
+        let (asked, idle, gone) = (object("a"), object("b"), object("c"));
+        for one in [&asked, &idle, &gone] {
+            one.json().expect("is made");
+        }
+        drop(gone);
+        assert_eq!(warm.sweep(), 2, "both were asked for since the last time");
+        asked.json().expect("is there");
+        assert_eq!(warm.sweep(), 1);
+        assert_eq!(warm.sweep(), 0);
+        idle.json().expect("is made again");
+        assert_eq!(warm.sweep(), 1);
+    }
+}
