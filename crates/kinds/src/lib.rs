@@ -11,6 +11,7 @@
 pub mod descriptor;
 mod diff;
 pub mod kinds;
+mod now;
 pub mod podspec;
 pub mod print;
 pub mod rules;
@@ -21,6 +22,7 @@ pub mod view;
 
 pub use descriptor::{Descriptor, Subresource, Verbs};
 pub use kinds::ALL;
+pub use now::{Marked, Now};
 pub use rules::{Column, Rules};
 
 /// All built-in kinds.

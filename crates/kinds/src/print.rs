@@ -1,9 +1,9 @@
 //! Columns and cells of `kubectl get` (upstream: `pkg/printers/internalversion`).
 
-use jiff::Timestamp;
 use meta::object::string_map;
 use serde_json::Value;
 
+use crate::Now;
 use crate::rules::Column;
 use crate::view::View;
 
@@ -38,9 +38,8 @@ pub fn or<'a>(text: &'a str, absent: &'a str) -> &'a str {
 }
 
 /// The time since a timestamp; `<unknown>` if there is none.
-pub fn since(time: &str, now: Timestamp) -> String {
-    let at = meta::time::parse(time);
-    at.map_or_else(|| "<unknown>".to_owned(), |at| meta::time::human(now.duration_since(at).as_secs()))
+pub fn since(time: &str, now: &Now) -> String {
+    now.since(meta::time::parse(time))
 }
 
 /// At most three entries, and how many more there are.

@@ -1,9 +1,10 @@
 //! What makes one kind differ from another.
 
-use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, Status};
 use serde_json::Value;
+
+use crate::Now;
 
 /// One column of `kubectl get` (upstream: `metav1.TableColumnDefinition`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +170,7 @@ pub trait Rules: Send + Sync + 'static {
     }
 
     /// The cells, one a column.
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         vec![object.name().into(), crate::rules::age(object, now).into()]
     }
 
@@ -192,7 +193,7 @@ pub static NAME_AND_AGE: [Column; 2] = [
 ];
 
 /// The object's age as kubectl shows it; `<unknown>` without a creation time.
-pub fn age(object: &Object, now: Timestamp) -> String {
+pub fn age(object: &Object, now: &Now) -> String {
     let created = meta::time::parse(object.str_at("metadata.creationTimestamp"));
-    created.map_or_else(|| "<unknown>".to_owned(), |at| meta::time::human(now.duration_since(at).as_secs()))
+    now.since(created)
 }

@@ -1,9 +1,9 @@
 //! Scale: how `kubectl get --subresource=scale` shows it. It is no kind of its own: other kinds have it below them.
 
-use jiff::Timestamp;
 use meta::Object;
 use serde_json::Value;
 
+use crate::Now;
 use crate::print::{AGE, integer, text};
 use crate::rules::{Column, Rules, age};
 
@@ -22,7 +22,7 @@ impl Rules for Scale {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let number = |path: &str| Value::from(object.i64_at(path).unwrap_or(0));
         vec![object.name().into(), number("spec.replicas"), number("status.replicas"), age(object, now).into()]
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use kinds::{Descriptor, Verbs, Subresource};
+use kinds::{Descriptor, Now, Subresource, Verbs};
 use meta::Object;
 
 /// One small valid object a kind.
@@ -75,9 +75,9 @@ fn an_update_that_changes_nothing_is_valid_and_changes_nothing() {
 fn rows_have_a_cell_for_each_column() {
     for (descriptor, object) in with_examples() {
         let object = created(&descriptor, object);
-        let cells = descriptor.rules.row(&object, Timestamp::UNIX_EPOCH);
+        let cells = descriptor.rules.row(&object, &Now::at(Timestamp::UNIX_EPOCH));
         assert_eq!(cells.len(), descriptor.rules.columns().len(), "{}", descriptor.gvk);
-        let empty = descriptor.rules.row(&Object::default(), Timestamp::UNIX_EPOCH);
+        let empty = descriptor.rules.row(&Object::default(), &Now::at(Timestamp::UNIX_EPOCH));
         assert_eq!(empty.len(), cells.len(), "{}", descriptor.gvk);
     }
 }

@@ -1,10 +1,13 @@
 //! A committed object in the forms that readers ask for: each is made once, when somebody asks for it first, shared by
 //! everybody, and let go when nobody asks any more.
 
+use std::any::Any;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::names::{Gvk, Key};
 use crate::object::Object;
@@ -24,6 +27,10 @@ pub trait Codec: Send + Sync {
 
     /// What selectors ask of it.
     fn facts(&self, object: &Encoded) -> Facts;
+
+    /// What the kind's printer makes of it: cells of a table, in the printer's own form. `None`: it has none, or the
+    /// stored bytes cannot be read.
+    fn row(&self, object: &Encoded) -> Option<Arc<dyn Any + Send + Sync>>;
 
     /// Told when the first form of an object was made: whoever is told asks it to let go after a while
     /// ([`Encoded::let_go`]).
@@ -58,6 +65,8 @@ struct Forms {
     asked: AtomicBool,
     json: OnceLock<Option<Bytes>>,
     protobuf: OnceLock<Option<Bytes>>,
+    metadata: OnceLock<Option<Bytes>>,
+    row: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
     versions: Mutex<Vec<(Gvk, Arc<Encoded>)>>,
 }
 
@@ -98,6 +107,17 @@ impl Encoded {
     /// The object as protobuf in its envelope; `None` if its kind has no such form.
     pub fn protobuf(self: &Arc<Self>) -> Option<Bytes> {
         self.forms().protobuf.get_or_init(|| self.codec.protobuf(self)).clone()
+    }
+
+    /// The value of the object's `metadata` as it stands in its JSON. 500 when the stored bytes cannot be read.
+    pub fn metadata(self: &Arc<Self>) -> Result<Bytes, Status> {
+        let json = self.json()?;
+        self.forms().metadata.get_or_init(|| metadata(&json)).clone().ok_or_else(|| self.unreadable())
+    }
+
+    /// The object's cells in a table ([`Codec::row`]).
+    pub fn row(self: &Arc<Self>) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.forms().row.get_or_init(|| self.codec.row(self)).clone()
     }
 
     /// The object as a tree of its own. 500 when the stored bytes cannot be read.
@@ -161,6 +181,17 @@ impl std::fmt::Debug for Encoded {
     }
 }
 
+/// Only the metadata of an object, cut out of its JSON.
+fn metadata(json: &Bytes) -> Option<Bytes> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    let head: Head<'_> = serde_json::from_slice(json).ok()?;
+    Some(json.slice_ref(head.metadata.get().as_bytes()))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -180,7 +211,8 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+    use std::any::Any;
+use std::sync::atomic::AtomicUsize;
 
     /// Counts what it is asked to make.
     #[derive(Default)]
@@ -207,6 +239,10 @@ mod tests {
             Facts::default()
         }
 
+        fn row(&self, _: &Encoded) -> Option<Arc<dyn Any + Send + Sync>> {
+            None
+        }
+
         fn made(&self, _: &Arc<Encoded>) {
             self.made.fetch_add(1, Ordering::SeqCst);
         }
@@ -228,6 +264,14 @@ mod tests {
         encoded.json().expect("readable");
         assert_eq!(counts(), (2, 2));
         assert!(encoded.object().is_err_and(|status| status.code == 500));
+    }
+
+    #[test]
+    fn metadata_is_cut_out_as_it_stands() {
+        let json = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","labels":{"x":"}"}},"data":{}}"#;
+        let codec = Arc::new(Counting::default());
+        let encoded = Arc::new(Encoded::new(Key::new("d", "a"), 3, Bytes::from_static(json), codec));
+        assert_eq!(encoded.metadata().expect("readable"), r#"{"name":"a","labels":{"x":"}"}}"#);
     }
 
     #[test]

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
-use kinds::{Column, Rules};
+use kinds::{Column, Descriptor, Marked, Now, Rules};
 use meta::{Encoded, Status};
 use schema::proto;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::Value;
 
 use crate::query::Query;
@@ -39,19 +37,20 @@ impl Include {
     }
 }
 
-/// Only the metadata of an encoded object, as it stands in its bytes.
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    metadata: &'a RawValue,
+/// An object's `PartialObjectMetadata` of a version of `meta.k8s.io`.
+pub fn partial(object: &Arc<Encoded>, version: &str) -> Result<Bytes, Status> {
+    let mut out = BytesMut::new();
+    put_partial(&*object.metadata()?, version, &mut out);
+    Ok(out.freeze())
 }
 
-/// An object's `PartialObjectMetadata` of a version of `meta.k8s.io`.
-pub fn partial(json: &[u8], version: &str) -> Result<Bytes, Status> {
-    let head: Head<'_> = serde_json::from_slice(json).map_err(Status::internal)?;
-    let metadata = head.metadata.get();
-    Ok(format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{version}","metadata":{metadata}}}"#)
-        .into())
+/// The same, appended.
+pub fn put_partial(metadata: &[u8], version: &str, out: &mut BytesMut) {
+    let head = [r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/"#, version, r#"","metadata":"#].concat();
+    out.reserve(head.len() + metadata.len() + 1);
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(metadata);
+    out.extend_from_slice(b"}");
 }
 
 /// The same as protobuf, cut out of the object's. `None`: it has no such form.
@@ -73,14 +72,18 @@ pub fn table_metadata(revision: u64) -> String {
 #[derive(Clone)]
 pub struct Tables {
     printer: Arc<dyn Rules>,
+    /// Whether the printer is that of the kind whose objects these are.
+    own: bool,
     version: &'static str,
     include: Include,
 }
 
 impl Tables {
     /// Tables of a version of `meta.k8s.io`.
-    pub fn new(printer: Arc<dyn Rules>, version: &'static str, include: Include) -> Self {
-        Tables { printer, version, include }
+    pub fn new(kind: &Descriptor, subresource: &str, version: &'static str, include: Include) -> Self {
+        let printer = kind.printer(subresource);
+        let own = Arc::ptr_eq(&printer, &kind.rules);
+        Tables { printer, own, version, include }
     }
 
     /// A table of some objects. `list_metadata` is JSON. Without `headings` the columns are not described:
@@ -119,28 +122,26 @@ impl Tables {
     }
 
     fn row(&self, object: &Arc<Encoded>, now: Timestamp, out: &mut String) -> Result<(), Status> {
-        let cells = Value::Array(self.printer.row(&object.object()?, now));
-        out.push_str(&format!(r#"{{"cells":{cells}"#));
-        let carried = match self.include {
-            Include::None => return Ok(out.push_str(r#","object":null}"#)),
-            Include::Metadata => partial(&object.json()?, self.version)?,
-            Include::Object => object.json()?,
-        };
-        out.push_str(r#","object":"#);
-        out.push_str(&String::from_utf8_lossy(&carried));
-        out.push('}');
+        out.push_str(r#"{"cells":"#);
+        match object.row().filter(|_| self.own).and_then(|row| row.downcast::<Marked>().ok()) {
+            Some(cells) => cells.print(now, out),
+            None => out.push_str(&Value::Array(self.printer.row(&object.object()?, &Now::at(now))).to_string()),
+        }
+        match self.include {
+            Include::None => out.push_str(r#","object":null}"#),
+            Include::Metadata => {
+                out.push_str(r#","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/"#);
+                out.push_str(self.version);
+                out.push_str(r#"","metadata":"#);
+                out.push_str(&String::from_utf8_lossy(&object.metadata()?));
+                out.push_str("}}");
+            }
+            Include::Object => {
+                out.push_str(r#","object":"#);
+                out.push_str(&String::from_utf8_lossy(&object.json()?));
+                out.push('}');
+            }
+        }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metadata_is_cut_out_as_it_stands() {
-        let json = br#"{"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"a","labels":{"x":"}"}},"data":{}}"#;
-        let want = r#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"a","labels":{"x":"}"}}}"#;
-        assert_eq!(partial(json, "v1").expect("cut"), want);
     }
 }

@@ -83,7 +83,7 @@ impl Frames {
             Form::Whole if protobuf => object.protobuf().ok_or_else(not_acceptable),
             Form::Whole => object.json(),
             Form::Partial(version) if protobuf => shape::partial_proto(object, version).ok_or_else(not_acceptable),
-            Form::Partial(version) => shape::partial(&object.json()?, version),
+            Form::Partial(version) => shape::partial(object, version),
             Form::Table(tables) => {
                 let headings = !std::mem::replace(&mut self.described, true);
                 tables.table(std::iter::once(object), &shape::table_metadata(object.revision), headings)

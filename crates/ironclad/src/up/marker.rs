@@ -9,7 +9,6 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use network::Names;
 use serde::{Deserialize, Serialize};
 
 use crate::dirs::Dirs;
@@ -17,9 +16,7 @@ use crate::durable;
 
 /// The format that is written here; it grows with every change that an earlier program would misread. 0 is a directory
 /// without the file: what wrote it is older than the file.
-const FORMAT: u32 = 2;
-/// That of a directory whose cluster has the names on the machine that earlier programs know.
-const FIRST_NAMES: u32 = 1;
+const FORMAT: u32 = 3;
 /// What this program is called in it.
 const PROGRAM: &str = concat!("Ironclad v", env!("CARGO_PKG_VERSION"));
 /// The file is a line.
@@ -53,8 +50,7 @@ pub(super) fn claim(dirs: &Dirs) -> Result<()> {
     // Another program may have had the directory since it was looked at first.
     check(dirs)?;
     let path = dirs.data.join("version");
-    let format = if dirs.names == Names::first() { FIRST_NAMES } else { FORMAT };
-    let marker = Marker { format, program: PROGRAM.to_owned() };
+    let marker = Marker { format: FORMAT, program: PROGRAM.to_owned() };
     if read(&path)? == marker {
         return Ok(());
     }
@@ -114,19 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn what_has_the_names_of_before_is_in_the_format_of_before() {
-        let (_dir, dirs) = with(None);
-        claim(&Dirs { names: Names::first(), ..dirs.clone() }).expect("is claimed");
-        assert!(written(&dirs).starts_with("{\"format\":1,"));
-    }
-
-    #[test]
     fn a_later_directory_is_refused_in_words() {
         let text = format!(r#"{{"format":{},"program":"Ironclad v9.1.0","shape":"round"}}"#, FORMAT + 1);
         let (_dir, dirs) = with(Some(&text));
         for refusal in [check(&dirs), claim(&dirs)] {
             let words = refusal.expect_err("is later").to_string();
-            assert!(words.contains("was written by Ironclad v9.1.0 in format 3"), "{words}");
+            assert!(words.contains("was written by Ironclad v9.1.0 in format 4"), "{words}");
             assert!(words.contains("Run the program that wrote it"), "{words}");
         }
         assert_eq!(written(&dirs), text);

@@ -1,11 +1,11 @@
 //! ClusterRole.
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::Value;
 
 use super::role::{name_and_created, no_empty_rules, policy_rule};
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
@@ -68,7 +68,7 @@ impl Rules for ClusterRole {
         &NAME_AND_CREATED
     }
 
-    fn row(&self, object: &Object, _now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, _now: &Now) -> Vec<Value> {
         name_and_created(object)
     }
 }

@@ -1,11 +1,11 @@
 //! ClusterRoleBinding.
 
-use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, text};
 use serde_json::Value;
 
 use super::rolebinding::{COLUMNS, binding, cells, defaults, same_role};
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::rules::{Column, Rules};
 use crate::validate::{own_metadata, own_metadata_update};
@@ -47,7 +47,7 @@ impl Rules for ClusterRoleBinding {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         cells(object, now)
     }
 }

@@ -1,10 +1,10 @@
 //! ConfigMap.
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -57,7 +57,7 @@ impl Rules for ConfigMap {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let keys = View::of(object, "data").map().len() + View::of(object, "binaryData").map().len();
         vec![object.name().into(), keys.into(), age(object, now).into()]
     }

@@ -1,11 +1,11 @@
 //! Deployment.
 
-use jiff::Timestamp;
 use meta::Object;
 use meta::field::{Error, Errors};
 use serde_json::{Value, json};
 
 use super::workload;
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
 use crate::podspec::gated;
@@ -135,7 +135,7 @@ impl Rules for Deployment {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let spec = View::of(object, "spec");
         let (names, images) = crate::print::containers(&spec.at("template").at("spec"));
         let count = |path| object.i64_at(path).unwrap_or(0);

@@ -1,10 +1,10 @@
 //! Endpoints.
 
-use jiff::Timestamp;
 use meta::Object;
 use meta::field::Errors;
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -65,7 +65,7 @@ impl Rules for Endpoints {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         vec![object.name().into(), shown(object).into(), age(object, now).into()]
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, or, three_of};
 use crate::rules::{Column, Rules, age};
@@ -106,7 +106,7 @@ impl Rules for EndpointSlice {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let port = |p: View<'_>| match p.at("port").int() {
             Some(number) => number.to_string(),
             None => p.get("name").map_or("*", |n| n.str()).to_owned(),
@@ -241,6 +241,7 @@ fn check_hints(hints: &View<'_>, errors: &mut Errors) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use serde_json::json;
 
     use super::*;
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_port_that_says_nothing_is_unset() {
-        let row = EndpointSlice.row(&slice(json!({"ports": [{"name": ""}]})), Timestamp::UNIX_EPOCH);
+        let row = EndpointSlice.row(&slice(json!({"ports": [{"name": ""}]})), &Now::at(Timestamp::UNIX_EPOCH));
         assert_eq!(row[2], "<unset>");
     }
 

@@ -1,10 +1,10 @@
 //! Lease.
 
-use jiff::Timestamp;
 use meta::Object;
 use meta::field::{Error, Errors};
 use serde_json::{Value, json};
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -86,7 +86,7 @@ impl Rules for Lease {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         vec![object.name().into(), object.str_at("spec.holderIdentity").into(), age(object, now).into()]
     }
 }

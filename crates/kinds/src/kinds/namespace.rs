@@ -1,10 +1,10 @@
 //! Namespace.
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors, Path};
 use meta::{Object, text};
 use serde_json::{Value, json};
 
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, Verbs};
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -110,7 +110,7 @@ impl Rules for Namespace {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         vec![object.name().into(), object.str_at("status.phase").into(), age(object, now).into()]
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use jiff::Timestamp;
 use meta::Object;
 use meta::field::{Error, Errors, Path};
 use meta::text::quoted;
 use serde_json::{Value, json};
 
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::podspec::resources::canonical;
 use crate::print::{AGE, NAME, or, wide};
@@ -172,7 +172,7 @@ impl Rules for Node {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let info = View::of(object, "status").at("nodeInfo");
         let known = |field| or(info.text(field), "<unknown>");
         let kernel = match info.text("architecture") {

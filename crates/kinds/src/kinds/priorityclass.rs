@@ -1,10 +1,10 @@
 //! PriorityClass.
 
-use jiff::Timestamp;
 use meta::Object;
 use meta::field::{Error, Errors, Path};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -94,7 +94,7 @@ impl Rules for PriorityClass {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         vec![
             object.name().into(),
             object.i64_at("value").unwrap_or(0).into(),

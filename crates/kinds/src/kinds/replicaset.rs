@@ -1,11 +1,11 @@
 //! ReplicaSet.
 
-use jiff::Timestamp;
 use meta::Object;
 use meta::field::Errors;
 use serde_json::{Value, json};
 
 use super::workload;
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
 use crate::podspec::gated;
@@ -109,7 +109,7 @@ impl Rules for ReplicaSet {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let spec = View::of(object, "spec");
         let (names, images) = crate::print::containers(&spec.at("template").at("spec"));
         let count = |path| Value::from(object.i64_at(path).unwrap_or(0));

@@ -1,10 +1,10 @@
 //! Role. Its rules of content are shared with ClusterRole.
 
-use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, text};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
@@ -52,7 +52,7 @@ impl Rules for Role {
         &NAME_AND_CREATED
     }
 
-    fn row(&self, object: &Object, _now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, _now: &Now) -> Vec<Value> {
         name_and_created(object)
     }
 }

@@ -1,10 +1,10 @@
 //! RoleBinding. Its rules of content are shared with ClusterRoleBinding.
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::{Value, json};
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, wide};
 use crate::rules::{Column, Rules, age};
@@ -59,7 +59,7 @@ impl Rules for RoleBinding {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         cells(object, now)
     }
 }
@@ -120,7 +120,7 @@ pub(super) fn same_role(new: &Object, old: &Object) -> Option<Error> {
 }
 
 /// The cells of [`COLUMNS`].
-pub(super) fn cells(object: &Object, now: Timestamp) -> Vec<Value> {
+pub(super) fn cells(object: &Object, now: &Now) -> Vec<Value> {
     let subjects = View::of(object, "subjects");
     let of = |kind: &str| {
         let named = subjects.items().filter(|s| s.text("kind") == kind);

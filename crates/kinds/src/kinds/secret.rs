@@ -2,12 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::Value;
 
 use super::configmap::{SIZE_LIMIT, decoded_length, frozen};
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -86,7 +86,7 @@ impl Rules for Secret {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let keys = View::of(object, "data").map().len();
         vec![object.name().into(), object.str_at("type").into(), keys.into(), age(object, now).into()]
     }

@@ -2,16 +2,17 @@
 //!
 //! What is stored is what upstream stores (`storagebackend`, `runtime/serializer/protobuf`): a built-in kind as protobuf
 //! in the envelope of its storage version, a kind without a protobuf form as JSON, both without a revision, which is the
-//! store's. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
+//! store's. The cells of a table are a [`kinds::Marked`]. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
 
 mod rewrite;
 mod shown;
 mod warm;
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use kinds::{Descriptor, Rules};
+use kinds::{Descriptor, Now, Rules};
 use meta::{Codec, Encoded, Facts, Key, Object};
 use schema::{Schema, proto};
 use store::Entry;
@@ -19,6 +20,9 @@ use store::Entry;
 pub(crate) use rewrite::rewrite;
 pub use shown::shown;
 pub(crate) use warm::Warm;
+
+/// What marks in rows are known by. Nobody who writes an object knows it.
+static SECRET: LazyLock<u64> = LazyLock::new(rand::random);
 
 /// The codec of one version of a kind.
 pub(crate) struct Stored {
@@ -146,6 +150,13 @@ impl Codec for Stored {
 
     fn facts(&self, object: &Encoded) -> Facts {
         self.tree(object).map(|tree| self.facts_of(&tree)).unwrap_or_default()
+    }
+
+    fn row(&self, object: &Encoded) -> Option<Arc<dyn Any + Send + Sync>> {
+        let tree = self.tree(object)?;
+        let now = Now::marks(*SECRET);
+        let cells = serde_json::Value::Array(self.rules.row(&tree, &now)).to_string();
+        Some(Arc::new(now.cut(&cells)))
     }
 
     fn made(&self, object: &Arc<Encoded>) {

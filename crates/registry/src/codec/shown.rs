@@ -1,5 +1,6 @@
 //! What is shown and never stored: a Scale, a Status.
 
+use std::any::Any;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -33,5 +34,9 @@ impl Codec for Shown {
     fn facts(&self, object: &Encoded) -> Facts {
         let tree = self.tree(object).unwrap_or_default();
         Facts { labels: tree.labels().map(|(k, v)| (k.into(), v.into())).collect(), fields: Box::default() }
+    }
+
+    fn row(&self, _: &Encoded) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 }

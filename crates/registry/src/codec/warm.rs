@@ -78,6 +78,10 @@ mod tests {
             Facts::default()
         }
 
+        fn row(&self, _: &Encoded) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
+            None
+        }
+
         fn made(&self, object: &Arc<Encoded>) {
             self.0.add(object);
         }

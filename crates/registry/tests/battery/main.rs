@@ -11,6 +11,7 @@ mod random;
 mod restarts;
 mod simulation;
 mod special;
+mod stored;
 mod watches;
 mod work;
 mod writes;

@@ -74,7 +74,7 @@ pub async fn run(mut work: Work<'_>, review: Review) -> Result<Response<Body>, S
     let answered = review(&work, object).await.map_err(|status| warned(status, &warnings))?;
     let mut response = match output.shape {
         Shape::Partial(version) => {
-            let metadata = shape::partial(&answer::json_of(&answered), version)?;
+            let metadata = shape::partial(&registry::shown(answered.key(), 0, answer::json_of(&answered)), version)?;
             answer::encoded(StatusCode::CREATED, output.format, metadata)?
         }
         _ => answer::object(StatusCode::CREATED, output.format, &answered)?,

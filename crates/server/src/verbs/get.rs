@@ -27,12 +27,11 @@ pub fn one(work: &Work<'_>, output: Output, code: StatusCode, object: &Arc<Encod
             let partial = shape::partial_proto(object, version).ok_or_else(negotiate::not_acceptable)?;
             return Ok(answer::bytes(code, output.format.media_type(), partial));
         }
-        Shape::Partial(version) => shape::partial(&object.json()?, version)?,
+        Shape::Partial(version) => shape::partial(object, version)?,
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
             let metadata = shape::table_metadata(object.revision);
-            let printer = work.kind.printer(&work.attributes().subresource);
-            Tables::new(printer, version, include).table(std::iter::once(object), &metadata, true)?
+            Tables::new(&work.kind, &work.attributes().subresource, version, include).table(std::iter::once(object), &metadata, true)?
         }
     };
     answer::encoded(code, output.format, json)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use http::header::{CONTENT_ENCODING, HeaderValue, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -47,20 +48,21 @@ fn form(work: &Work<'_>, output: Output, page: &List) -> Result<Response<Body>, 
             return Ok(stream(work.headers(), Format::Protobuf, partial_proto(page, version)?));
         }
         Shape::Partial(version) => {
-            let mut items = String::new();
-            for object in &page.items {
-                items.push_str(if items.is_empty() { "" } else { "," });
-                items.push_str(&String::from_utf8_lossy(&shape::partial(&object.json()?, version)?));
-            }
             let metadata = list::metadata(page);
-            format!(
-                r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{version}","metadata":{metadata},"items":[{items}]}}"#
-            )
-            .into()
+            let head = format!(
+                r#"{{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{version}","metadata":{metadata},"items":["#
+            );
+            let mut out = BytesMut::from(head.as_bytes());
+            for (at, object) in page.items.iter().enumerate() {
+                out.extend_from_slice(if at > 0 { b"," } else { b"" });
+                shape::put_partial(&object.metadata()?, version, &mut out);
+            }
+            out.extend_from_slice(b"]}");
+            out.freeze()
         }
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
-            let tables = Tables::new(work.kind.rules.clone(), version, include);
+            let tables = Tables::new(&work.kind, "", version, include);
             tables.table(page.items.iter(), &list::metadata(page), true)?
         }
     };

@@ -39,7 +39,7 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
         Shape::Partial(version) => Form::Partial(version),
         Shape::Table(version) => {
             let include = Include::from_query(&work.ask.route.query)?;
-            Form::Table(Tables::new(work.kind.rules.clone(), version, include))
+            Form::Table(Tables::new(&work.kind, "", version, include))
         }
     };
     let events = work.ask.state.registry.watch(work.attributes(), scope, options).await?;

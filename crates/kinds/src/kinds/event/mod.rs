@@ -2,11 +2,11 @@
 
 mod validate;
 
-use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, Status, text};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{or, since, wide};
 use crate::rules::{Column, Rules};
@@ -132,7 +132,7 @@ impl Rules for Event {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let first = since(or(self.text(object, "firstTimestamp"), object.str_at("eventTime")), now);
         let last = self.text(object, "lastTimestamp");
         let mut last = if last.is_empty() { first.clone() } else { since(last, now) };
@@ -191,6 +191,7 @@ fn renamed(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use serde_json::json;
 
     #[test]
@@ -203,8 +204,8 @@ mod tests {
         assert_eq!(shown.str_at("note"), "m");
         assert_eq!(shown.str_at("regarding.name"), "p");
         assert_eq!(shown.api_version(), "events.k8s.io/v1");
-        let now = Timestamp::UNIX_EPOCH;
-        assert_eq!(core.row(&stored, now), newer.row(&shown, now));
+        let now = Now::at(Timestamp::UNIX_EPOCH);
+        assert_eq!(core.row(&stored, &now), newer.row(&shown, &now));
         assert!(newer.selectable(&shown).contains(&("regarding.name", "p".to_owned())));
         assert_eq!(newer.to_storage(shown).ok(), Some(stored));
     }

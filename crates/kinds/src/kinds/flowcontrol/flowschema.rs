@@ -1,11 +1,11 @@
 //! FlowSchema: whose requests for what go to which level.
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, text};
 use serde_json::{Value, json};
 
 use super::{API_VERSION, EXEMPT, bootstrap, conditions, only_status};
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::{AGE, NAME, or, text as column};
 use crate::rules::{Column, Rules, age};
@@ -92,7 +92,7 @@ impl Rules for FlowSchema {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let status = View::of(object, "status");
         let dangling = status.each("conditions").find(|condition| condition.text("type") == "Dangling");
         vec![

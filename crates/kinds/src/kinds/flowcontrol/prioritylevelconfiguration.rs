@@ -1,11 +1,11 @@
 //! PriorityLevelConfiguration: how many requests of a level run at once, and what becomes of the others.
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors, Path};
 use meta::Object;
 use serde_json::{Value, json};
 
 use super::{API_VERSION, EXEMPT, bootstrap, conditions, only_status, or_none};
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::{AGE, NAME, text};
 use crate::rules::{Column, Rules, age};
@@ -110,7 +110,7 @@ impl Rules for PriorityLevelConfiguration {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let number = |path: &str| or_none(object.i64_at(&format!("spec.limited.{path}")));
         vec![
             object.name().into(),

@@ -5,11 +5,11 @@ mod status;
 mod table;
 mod update;
 
-use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, text};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY};
 use crate::podspec::{defaults, gated, validate, warnings};
 use crate::rules::{Column, Rules};
@@ -152,7 +152,7 @@ impl Rules for Pod {
         &table::COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         table::row(object, now)
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
 use meta::Object;
 use serde_json::Value;
 
+use crate::Now;
 use crate::print::{AGE, NAME, or, since, text, wide};
 use crate::rules::{Column, age};
 use crate::view::View;
@@ -31,7 +31,7 @@ struct Summary<'a> {
     last_restart: &'a str,
 }
 
-pub(super) fn row(object: &Object, now: Timestamp) -> Vec<Value> {
+pub(super) fn row(object: &Object, now: &Now) -> Vec<Value> {
     let (spec, status) = (View::of(object, "spec"), View::of(object, "status"));
     let sidecars = spec.each("initContainers").filter(|c| c.text("restartPolicy") == "Always").count();
     let total = spec.at("containers").list().len() + sidecars;
@@ -174,8 +174,8 @@ mod tests {
         if deleted {
             pod.set("metadata.deletionTimestamp", "2026-01-01T00:00:00Z");
         }
-        let now = "2026-01-01T00:01:00Z".parse().unwrap_or_default();
-        let cells = row(&pod, now);
+        let now = Now::at("2026-01-01T00:01:00Z".parse().unwrap_or_default());
+        let cells = row(&pod, &now);
         cells[1..4].iter().map(|c| c.as_str().unwrap_or("")).collect::<Vec<_>>().join(" ")
     }
 

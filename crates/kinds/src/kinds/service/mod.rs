@@ -7,11 +7,11 @@ pub mod settle;
 mod validate;
 mod warnings;
 
-use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, text};
 use serde_json::Value;
 
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::print::{AGE, NAME, or, wide};
 use crate::rules::{Column, Rules, age};
@@ -116,7 +116,7 @@ impl Rules for Service {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let spec = View::of(object, "spec");
         let port = |p: View<'_>| match p.number("nodePort") {
             0 => format!("{}/{}", p.number("port"), p.text("protocol")),
@@ -158,13 +158,14 @@ fn external(object: &Object) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
     use serde_json::json;
 
     #[test]
     fn a_node_port_service_in_the_table() {
         let service = json!({"metadata": {"name": "web"}, "spec": {"type": "NodePort", "clusterIPs": ["10.96.0.9"],
             "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}], "selector": {"app": "web"}}});
-        let cells = Service.row(&Object::from_value(service).unwrap_or_default(), Timestamp::UNIX_EPOCH);
+        let cells = Service.row(&Object::from_value(service).unwrap_or_default(), &Now::at(Timestamp::UNIX_EPOCH));
         let want = json!(["web", "NodePort", "10.96.0.9", "<none>", "80:30080/TCP", "<unknown>", "app=web"]);
         assert_eq!(Value::from(cells), want);
     }
