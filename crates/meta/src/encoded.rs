@@ -25,8 +25,11 @@ pub trait Codec: Send + Sync {
     /// The object as a tree, its revision in it; `None`: the stored bytes cannot be read.
     fn tree(&self, object: &Encoded) -> Option<Object>;
 
-    /// What selectors ask of it.
-    fn facts(&self, object: &Encoded) -> Facts;
+    /// Its labels.
+    fn labels(&self, object: &Encoded) -> Pairs;
+
+    /// The kind's selectable fields beyond name and namespace.
+    fn fields(&self, object: &Encoded) -> Fields;
 
     /// What the kind's printer makes of it: cells of a table, in the printer's own form. `None`: it has none, or the
     /// stored bytes cannot be read.
@@ -46,18 +49,16 @@ pub struct Encoded {
     pub revision: u64,
     stored: Bytes,
     codec: Arc<dyn Codec>,
-    facts: OnceLock<Box<Facts>>,
+    labels: OnceLock<Pairs>,
+    fields: OnceLock<Fields>,
     forms: Mutex<Option<Arc<Forms>>>,
 }
 
-/// What selectors ask about an object, in a compact form.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// Labels.
-    pub labels: Box<[(Box<str>, Box<str>)]>,
-    /// The kind's selectable fields beyond name and namespace.
-    pub fields: Box<[(&'static str, Box<str>)]>,
-}
+/// Labels in a compact form.
+pub type Pairs = Box<[(Box<str>, Box<str>)]>;
+
+/// Selectable fields in a compact form.
+pub type Fields = Box<[(&'static str, Box<str>)]>;
 
 #[derive(Default)]
 struct Forms {
@@ -73,7 +74,7 @@ struct Forms {
 impl Encoded {
     /// Wraps stored bytes.
     pub fn new(key: Key, revision: u64, stored: Bytes, codec: Arc<dyn Codec>) -> Self {
-        Encoded { key, revision, stored, codec, facts: OnceLock::new(), forms: Mutex::new(None) }
+        Encoded { key, revision, stored, codec, labels: OnceLock::new(), fields: OnceLock::new(), forms: Mutex::new(None) }
     }
 
     /// The same when its JSON is known, because it was made for the write. Nobody is told that it has a form: whoever
@@ -84,9 +85,8 @@ impl Encoded {
     }
 
     /// The same when it is known what selectors ask.
-    pub fn with_facts(self, facts: Facts) -> Self {
-        let _ = self.facts.set(Box::new(facts));
-        self
+    pub fn with_facts(self, labels: Pairs, fields: Fields) -> Self {
+        Encoded { labels: labels.into(), fields: fields.into(), ..self }
     }
 
     /// The bytes as they are stored.
@@ -141,9 +141,20 @@ impl Encoded {
         Ok(made)
     }
 
-    /// What selectors ask. It is kept, so that an object which no selector ever looks at costs nothing.
-    pub fn facts(&self) -> &Facts {
-        self.facts.get_or_init(|| Box::new(self.codec.facts(self)))
+    /// Labels. They are read when a selector asks first, so that an object which none looks at costs nothing.
+    pub fn labels(&self) -> &[(Box<str>, Box<str>)] {
+        self.labels.get_or_init(|| self.codec.labels(self))
+    }
+
+    /// One label's value.
+    pub fn label(&self, key: &str) -> Option<&str> {
+        self.labels().iter().find(|(k, _)| **k == *key).map(|(_, v)| &**v)
+    }
+
+    /// One selectable field's value; empty when the kind has no such selectable field. Read as labels are.
+    pub fn field(&self, path: &str) -> &str {
+        let fields = self.fields.get_or_init(|| self.codec.fields(self));
+        fields.iter().find(|(f, _)| *f == path).map_or("", |(_, v)| v)
     }
 
     /// Drops all forms for which nobody has asked since the last call; says whether any are left.
@@ -196,18 +207,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Facts {
-    /// One label's value.
-    pub fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(k, _)| **k == *key).map(|(_, v)| &**v)
-    }
-
-    /// One field's value; empty when the kind has no such selectable field.
-    pub fn field(&self, path: &str) -> &str {
-        self.fields.iter().find(|(f, _)| *f == path).map_or("", |(_, v)| v)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,8 +234,12 @@ use std::sync::atomic::AtomicUsize;
             None
         }
 
-        fn facts(&self, _: &Encoded) -> Facts {
-            Facts::default()
+        fn labels(&self, _: &Encoded) -> Pairs {
+            Pairs::default()
+        }
+
+        fn fields(&self, _: &Encoded) -> Fields {
+            Fields::default()
         }
 
         fn row(&self, _: &Encoded) -> Option<Arc<dyn Any + Send + Sync>> {

@@ -24,7 +24,7 @@ pub mod status;
 pub mod text;
 pub mod time;
 
-pub use encoded::{Codec, Encoded, Facts};
+pub use encoded::{Codec, Encoded, Fields, Pairs};
 pub use identity::{Attributes, Info, User};
 pub use names::{Gvk, Gvr, Key};
 pub use object::Object;

@@ -164,6 +164,18 @@ impl Schema {
         matches!(self.root, TypeRef::Builtin(_)) && proto::has_form(self.root())
     }
 
+    /// The numbers of the protobuf fields on a path of plain names that ends at a string (`spec.nodeName`). `None` if
+    /// there is none.
+    pub fn proto_path(&self, path: &str) -> Option<Vec<u32>> {
+        let (mut numbers, mut shape) = (Vec::new(), Shape::of(Kind::Struct(self.root.clone())));
+        for step in path.split('.') {
+            let field = shape.fields()?.field(step)?.1;
+            numbers.extend(&field.tags);
+            shape = field.shape.clone();
+        }
+        (self.has_proto() && matches!(shape.kind, Kind::String)).then_some(numbers)
+    }
+
     /// The part of an object at a path as messages name it (`spec.ports[0]`), in upstream's field order. `None` if the
     /// path leads nowhere, or the value is none that belongs there.
     pub fn encode_at(&self, path: &str, value: &Value) -> Option<String> {

@@ -56,7 +56,7 @@ impl Audiences {
     }
 
     /// Offers a change to everyone whom it may concern. `node` finds an object's node, if such objects have one.
-    pub fn tell<'a>(&mut self, change: &'a Arc<Change>, node: impl Fn(&'a Encoded) -> Option<&'a str>) {
+    pub fn tell(&mut self, change: &Arc<Change>, node: impl Fn(&Encoded) -> Option<Box<str>>) {
         if self.members.is_empty() {
             return;
         }
@@ -67,11 +67,12 @@ impl Audiences {
         }
         self.offer(&Audience::Object(key.clone()), change);
         if self.nodes > 0 {
-            let was = change.old.as_deref().and_then(&node).unwrap_or("");
-            let is = change.new.as_deref().and_then(&node).unwrap_or("");
-            self.offer(&Audience::Node(is.into()), change);
-            if was != is {
-                self.offer(&Audience::Node(was.into()), change);
+            let was = change.old.as_deref().and_then(&node).unwrap_or_default();
+            let is = change.new.as_deref().and_then(&node).unwrap_or_default();
+            let moved = (was != is).then_some(was);
+            self.offer(&Audience::Node(is), change);
+            if let Some(was) = moved {
+                self.offer(&Audience::Node(was), change);
             }
         }
     }

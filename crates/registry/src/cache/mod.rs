@@ -7,6 +7,7 @@
 mod audience;
 mod change;
 mod feed;
+mod index;
 mod ring;
 
 use std::collections::HashSet;
@@ -21,9 +22,12 @@ pub(crate) use audience::{Audience, Seat};
 use audience::Audiences;
 pub(crate) use change::Change;
 pub(crate) use feed::Feed;
+pub(crate) use index::Keys;
+use index::Index;
 use ring::Ring;
 
 use crate::codec::{Note, Stored};
+use crate::read::select::Selection;
 
 /// Objects in key order. Cloning takes a snapshot.
 pub(crate) type Objects = OrdMap<Key, Arc<Encoded>>;
@@ -50,6 +54,7 @@ struct State {
     last: u64,
     ring: Ring,
     audiences: Audiences,
+    index: Index,
     /// Events that arrive while the objects are being loaded.
     pending: Option<Vec<store::Event>>,
     /// One string a namespace, shared by all keys.
@@ -60,6 +65,8 @@ struct State {
 pub(crate) struct Start {
     /// Objects as of now, when it asked for them.
     pub objects: Option<Objects>,
+    /// The keys among which are all of them that the selection can match; `None`: any.
+    pub keys: Option<Keys>,
     /// Changes that it missed.
     pub backlog: Vec<Arc<Change>>,
     /// The revision up to which the two reach, from this cache's point of view.
@@ -85,6 +92,7 @@ impl Cache {
                 last: 0,
                 ring: Ring::default(),
                 audiences: Audiences::default(),
+                index: Index::default(),
                 pending: Some(Vec::new()),
                 namespaces: HashSet::new(),
             }),
@@ -139,6 +147,7 @@ impl Cache {
         let mut state = self.lock();
         state.audiences = Audiences::default();
         state.ring = Ring::starting_at(page.revision);
+        state.index.clear();
         state.last = page.revision;
         let mut objects = Vec::with_capacity(page.entries.len());
         for entry in page.entries {
@@ -172,6 +181,14 @@ impl Cache {
         (state.objects.clone(), state.last)
     }
 
+    /// The same, with the keys among which are all objects that a selection can match; `None`: any.
+    pub fn selected(&self, selection: &Selection) -> (Objects, u64, Option<Keys>) {
+        let mut state = self.lock();
+        let State { objects, index, last, .. } = &mut *state;
+        let keys = index.candidates(&self.codec, objects, selection.node(), selection.labels());
+        (objects.clone(), *last, keys)
+    }
+
     /// How many objects there are, and how many bytes they have together.
     pub fn size(&self) -> (u64, u64) {
         let state = self.lock();
@@ -185,17 +202,26 @@ impl Cache {
 
     /// Starts a watch after a revision (`None`: with all objects). `Err` holds the oldest revision that a
     /// watch can still start after.
-    pub fn subscribe(self: &Arc<Self>, after: Option<u64>, audience: Audience, room: usize) -> Result<Start, u64> {
-        let mut state = self.lock();
+    pub fn subscribe(
+        self: &Arc<Self>,
+        after: Option<u64>,
+        selection: &Selection,
+        room: usize,
+    ) -> Result<Start, u64> {
+        let audience = selection.audience(self.namespaced);
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let backlog = match after {
             Some(after) => state.ring.after(after).ok_or(state.ring.floor())?,
             None => Vec::new(),
         };
         let objects = after.is_none().then(|| state.objects.clone());
+        let wanted = objects.as_ref().filter(|_| selection.object(self.namespaced).is_none());
+        let keys = wanted.and_then(|all| state.index.candidates(&self.codec, all, selection.node(), selection.labels()));
         let (sender, changes) = mpsc::channel(room);
         let id = state.audiences.join(audience.clone(), sender);
         let seat = Seat::new(Arc::downgrade(self), audience, id);
-        Ok(Start { objects, backlog, revision: state.last, changes, seat })
+        Ok(Start { objects, keys, backlog, revision: state.last, changes, seat })
     }
 
     /// Lets a watcher leave.
@@ -204,8 +230,8 @@ impl Cache {
     }
 
     /// What selectors ask about an object.
-    fn node_of<'a>(&self, encoded: &'a Encoded) -> &'a str {
-        encoded.facts().field(NODE_FIELD)
+    fn node_of(&self, encoded: &Encoded) -> Box<str> {
+        self.codec.node(encoded)
     }
 
     /// An entry of the store. What its writer has made of it already is not made again, and kept if somebody watches.
@@ -255,6 +281,7 @@ impl State {
         }
         let length = |object: &Option<Arc<Encoded>>| object.as_ref().map_or(0, |o| o.stored().len() as u64);
         self.bytes = self.bytes + length(&new) - length(&old);
+        self.index.change(&cache.codec, old.as_deref(), new.as_deref());
         let change = Arc::new(Change::new(event.revision, old, new));
         self.ring.push(change.clone());
         self.audiences.tell(&change, |encoded| cache.by_node.then(|| cache.node_of(encoded)));

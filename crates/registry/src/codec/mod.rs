@@ -13,9 +13,11 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use kinds::{Descriptor, Now, Rules};
-use meta::{Codec, Encoded, Facts, Key, Object};
+use meta::{Codec, Encoded, Fields, Key, Object, Pairs};
 use schema::{Schema, proto};
 use store::Entry;
+
+use crate::cache::NODE_FIELD;
 
 pub(crate) use rewrite::rewrite;
 pub use shown::shown;
@@ -29,6 +31,8 @@ pub(crate) struct Stored {
     schema: Schema,
     rules: Arc<dyn Rules>,
     warm: Arc<Warm>,
+    /// Where the protobuf form names an object's node.
+    node: Option<Vec<u32>>,
 }
 
 /// What is written for an object.
@@ -44,7 +48,8 @@ pub(crate) struct Note {
     json: Bytes,
     /// Where the revision belongs, once it is known.
     revision_at: Option<usize>,
-    facts: Facts,
+    labels: Pairs,
+    fields: Fields,
 }
 
 impl Note {
@@ -58,7 +63,7 @@ impl Note {
     /// The object that a write has made.
     pub fn encoded(&self, key: Key, entry: &Entry, codec: Arc<Stored>) -> Encoded {
         let encoded = Encoded::new(key, entry.modified, entry.value.clone(), codec);
-        encoded.with_facts(self.facts.clone()).with_json(self.json(entry.modified))
+        encoded.with_facts(self.labels.clone(), self.fields.clone()).with_json(self.json(entry.modified))
     }
 
     /// Bytes of its JSON, without the revision.
@@ -70,13 +75,14 @@ impl Note {
 impl Stored {
     /// The codec of a descriptor's kind. `warm` hears of objects that have forms.
     pub fn new(descriptor: &Descriptor, warm: Arc<Warm>) -> Arc<Self> {
-        Arc::new(Stored { schema: descriptor.schema.clone(), rules: descriptor.rules.clone(), warm })
+        let node = descriptor.schema.proto_path(NODE_FIELD);
+        Arc::new(Stored { schema: descriptor.schema.clone(), rules: descriptor.rules.clone(), warm, node })
     }
 
     /// What is written for an object in the form of this kind.
     pub fn prepare(self: &Arc<Self>, object: &Object) -> Prepared {
         let (json, revision_at) = self.schema.encode(object, true);
-        let note = Arc::new(Note { json, revision_at, facts: self.facts_of(object) });
+        let note = Arc::new(Note { json, revision_at, labels: labels_of(object), fields: self.fields_of(object) });
         let bytes = self.bytes(object);
         debug_assert_eq!(self.read_back(&bytes), note.json(1), "what is read is another than what was written");
         Prepared { bytes, note }
@@ -104,15 +110,26 @@ impl Stored {
         Encoded::new(of.key.clone(), of.revision, self.bytes(object), self.clone()).with_json(json).into()
     }
 
-    fn facts_of(&self, object: &Object) -> Facts {
-        let fields = self.rules.selectable(object).into_iter().map(|(field, value)| (field, value.into()));
-        Facts { labels: object.labels().map(|(k, v)| (k.into(), v.into())).collect(), fields: fields.collect() }
+    fn fields_of(&self, object: &Object) -> Fields {
+        self.rules.selectable(object).into_iter().map(|(field, value)| (field, value.into())).collect()
+    }
+
+    /// The node that an object of the kind names ([`NODE_FIELD`]). Protobuf is walked for it, not decoded.
+    pub fn node(&self, object: &Encoded) -> Box<str> {
+        match self.node.as_ref().and_then(|path| proto::text_at(object.stored(), path)) {
+            Some(node) => node.into(),
+            None => object.field(NODE_FIELD).into(),
+        }
     }
 
     /// Whether stored bytes have the form that is written today.
     pub fn is_current(&self, stored: &[u8]) -> bool {
         stored.starts_with(proto::MAGIC) == self.schema.has_proto()
     }
+}
+
+fn labels_of(object: &Object) -> Pairs {
+    object.labels().map(|(k, v)| (k.into(), v.into())).collect()
 }
 
 impl Codec for Stored {
@@ -148,8 +165,15 @@ impl Codec for Stored {
         }
     }
 
-    fn facts(&self, object: &Encoded) -> Facts {
-        self.tree(object).map(|tree| self.facts_of(&tree)).unwrap_or_default()
+    fn labels(&self, object: &Encoded) -> Pairs {
+        match proto::labels(object.stored()) {
+            Some(labels) => labels.into_iter().map(|(k, v)| (k.into(), v.into())).collect(),
+            None => self.tree(object).map(|tree| labels_of(&tree)).unwrap_or_default(),
+        }
+    }
+
+    fn fields(&self, object: &Encoded) -> Fields {
+        self.tree(object).map(|tree| self.fields_of(&tree)).unwrap_or_default()
     }
 
     fn row(&self, object: &Encoded) -> Option<Arc<dyn Any + Send + Sync>> {

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use meta::{Codec, Encoded, Facts, Key, Object};
+use meta::{Codec, Encoded, Fields, Key, Object, Pairs};
 use schema::Schema;
 
 /// JSON of a built-in kind as it is to be shown. Its revision, if it has one, stands in it.
@@ -31,9 +31,12 @@ impl Codec for Shown {
         Object::from_value(schema::stored(object.stored()).ok()?).ok()
     }
 
-    fn facts(&self, object: &Encoded) -> Facts {
-        let tree = self.tree(object).unwrap_or_default();
-        Facts { labels: tree.labels().map(|(k, v)| (k.into(), v.into())).collect(), fields: Box::default() }
+    fn labels(&self, object: &Encoded) -> Pairs {
+        self.tree(object).unwrap_or_default().labels().map(|(k, v)| (k.into(), v.into())).collect()
+    }
+
+    fn fields(&self, _: &Encoded) -> Fields {
+        Fields::default()
     }
 
     fn row(&self, _: &Encoded) -> Option<Arc<dyn Any + Send + Sync>> {

@@ -57,7 +57,7 @@ impl Warm {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use meta::{Codec, Facts, Key, Object};
+    use meta::{Codec, Fields, Key, Object, Pairs};
 
     struct Plain(Arc<Warm>);
 
@@ -74,8 +74,12 @@ mod tests {
             None
         }
 
-        fn facts(&self, _: &Encoded) -> Facts {
-            Facts::default()
+        fn labels(&self, _: &Encoded) -> Pairs {
+            Pairs::default()
+        }
+
+        fn fields(&self, _: &Encoded) -> Fields {
+            Fields::default()
         }
 
         fn row(&self, _: &Encoded) -> Option<Arc<dyn std::any::Any + Send + Sync>> {

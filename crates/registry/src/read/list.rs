@@ -12,7 +12,7 @@ use store::Store;
 use super::select::Selection;
 use super::token::Token;
 use crate::api::{List, ListOptions, VersionMatch};
-use crate::cache::{Feed, Objects};
+use crate::cache::{Feed, Keys, Objects};
 use crate::error::{LIST_EXPIRED, from_store, parse_revision, too_large};
 use crate::kind::Kind;
 
@@ -113,18 +113,18 @@ impl Reader<'_> {
                 if !self.feed.reach(revision).await {
                     return Err(too_large(revision, self.store.revision()));
                 }
-                let (objects, last) = self.kind.cache.snapshot();
+                let (objects, last, keys) = self.kind.cache.selected(self.selection);
                 if revision < last {
                     return self.store_page(plan.after, options.limit, Some(revision), paging).await;
                 }
                 // Nothing has changed since.
-                return self.snapshot_page(&objects, plan.after, options.limit, revision);
+                return self.snapshot_page(&objects, keys.as_ref(), plan.after, options.limit, revision);
             }
         }
         // Asked before the snapshot is taken, so that the snapshot has at least that much.
         let reached = self.feed.revision();
-        let (objects, last) = self.kind.cache.snapshot();
-        self.snapshot_page(&objects, plan.after, options.limit, reached.max(last))
+        let (objects, last, keys) = self.kind.cache.selected(self.selection);
+        self.snapshot_page(&objects, keys.as_ref(), plan.after, options.limit, reached.max(last))
     }
 
     /// The part of a key after the list's prefix, and back.
@@ -141,7 +141,15 @@ impl Reader<'_> {
         }
     }
 
-    fn snapshot_page(&self, objects: &Objects, after: Option<String>, limit: usize, revision: u64) -> Result<List, Status> {
+    /// A page out of the objects; `keys`: those among which are all that are selected.
+    fn snapshot_page(
+        &self,
+        objects: &Objects,
+        keys: Option<&Keys>,
+        after: Option<String>,
+        limit: usize,
+        revision: u64,
+    ) -> Result<List, Status> {
         let mut list = List { items: Vec::new(), revision, continue_token: String::new(), remaining: None };
         if let Some(key) = self.selection.object(self.kind.descriptor.namespaced) {
             let found = objects.get(&key).filter(|o| self.selection.matches(o));
@@ -155,7 +163,13 @@ impl Reader<'_> {
             (None, None) => Bound::Unbounded,
         };
         let in_scope = |key: &Key| namespace.as_ref().is_none_or(|n| *n == key.namespace);
-        let mut rest = objects.range((from, Bound::Unbounded)).take_while(|(key, _)| in_scope(key)).map(|(_, o)| o);
+        let mut rest: Box<dyn Iterator<Item = &Arc<Encoded>>> = match keys {
+            Some(keys) => {
+                let keys = keys.range((from, Bound::Unbounded)).take_while(|key| in_scope(key));
+                Box::new(keys.filter_map(|key| objects.get(key)))
+            }
+            None => Box::new(objects.range((from, Bound::Unbounded)).take_while(|(key, _)| in_scope(key)).map(|(_, o)| o)),
+        };
         let limit = if limit == 0 { usize::MAX } else { limit };
         if self.selection.is_plain() && limit == usize::MAX && namespace.is_none() {
             list.items.reserve(objects.len());

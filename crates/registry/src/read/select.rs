@@ -7,6 +7,7 @@ use meta::{Encoded, Key, Status};
 
 use crate::api::Scope;
 use crate::cache::{Audience, NODE_FIELD};
+use crate::codec::Stored;
 use crate::kind::Kind;
 
 /// A compiled selection.
@@ -18,6 +19,7 @@ pub(crate) struct Selection {
     /// Terms beyond the one that `name` stands for.
     terms: Vec<(String, String, bool)>,
     node: Option<Box<str>>,
+    codec: Arc<Stored>,
 }
 
 impl Selection {
@@ -43,6 +45,7 @@ impl Selection {
             labels: scope.labels.clone(),
             terms,
             node: node.map(Into::into),
+            codec: kind.cache.codec.clone(),
         })
     }
 
@@ -59,6 +62,16 @@ impl Selection {
             None if !namespaced => Some(Key { namespace: "".into(), name }),
             None => None,
         }
+    }
+
+    /// The node that objects must name, if one is selected.
+    pub fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
+    /// What labels must be like.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
     }
 
     /// Whose changes have to be looked at.
@@ -81,14 +94,14 @@ impl Selection {
         if self.labels.is_empty() && self.terms.is_empty() {
             return true;
         }
-        let facts = || encoded.facts();
-        let field = |name: &str| match name {
-            "metadata.name" => &*encoded.key.name,
-            "metadata.namespace" => &*encoded.key.namespace,
-            other => facts().field(other),
+        let has = |name: &str, value: &str| match name {
+            "metadata.name" => *encoded.key.name == *value,
+            "metadata.namespace" => *encoded.key.namespace == *value,
+            NODE_FIELD => *self.codec.node(encoded) == *value,
+            other => encoded.field(other) == value,
         };
-        self.terms.iter().all(|(name, value, equal)| (field(name) == value) == *equal)
-            && (self.labels.is_empty() || self.labels.matches(|key| facts().label(key)))
+        self.terms.iter().all(|(name, value, equal)| has(name, value) == *equal)
+            && (self.labels.is_empty() || self.labels.matches(|key| encoded.label(key)))
     }
 }
 

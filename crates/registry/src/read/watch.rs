@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::select::Selection;
 use crate::api::{WatchEvent, WatchOptions, WatchStream};
-use crate::cache::{Change, Feed, Objects, Seat};
+use crate::cache::{Change, Feed, Keys, Objects, Seat};
 use crate::error::{parse_revision, too_large};
 use crate::kind::Kind;
 
@@ -52,14 +52,14 @@ pub(crate) async fn start(
     }
     let initial = options.send_initial_events || (asked == 0 && !options.changes_only);
     let reached = feed.revision();
-    let audience = selection.audience(kind.descriptor.namespaced);
     // Without a revision they start with what happens next.
     let asked = if options.changes_only && asked == 0 { reached } else { asked };
-    let start = kind.cache.subscribe((!initial).then_some(asked), audience, pace.room);
+    let start = kind.cache.subscribe((!initial).then_some(asked), &selection, pace.room);
     let start = start.map_err(|floor| Status::expired(format!("too old resource version: {asked} ({floor})")))?;
     let revision = if initial { reached.max(start.revision) } else { asked };
     let now = Instant::now();
-    let initial_objects = start.objects.map(|objects| select(&objects, &selection, kind.descriptor.namespaced));
+    let keys = start.keys;
+    let initial_objects = start.objects.map(|objects| select(&objects, keys, &selection, kind.descriptor.namespaced));
     let watcher = Watcher {
         kind,
         selection,
@@ -82,7 +82,10 @@ pub(crate) async fn start(
 }
 
 /// The stored objects that may be selected, in key order. Those of a kind in another form are looked at later.
-fn select(objects: &Objects, selection: &Selection, namespaced: bool) -> Vec<Arc<Encoded>> {
+fn select(objects: &Objects, keys: Option<Keys>, selection: &Selection, namespaced: bool) -> Vec<Arc<Encoded>> {
+    if let Some(keys) = keys {
+        return keys.iter().filter_map(|key| objects.get(key)).cloned().collect();
+    }
     match selection.object(namespaced) {
         Some(key) => objects.get(&key).cloned().into_iter().collect(),
         None => match &selection.namespace {

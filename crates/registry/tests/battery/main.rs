@@ -4,6 +4,7 @@ mod applies;
 mod deletes;
 mod deletes_raced;
 mod hangs_up;
+mod indexes;
 mod kit;
 mod lists;
 mod patches;

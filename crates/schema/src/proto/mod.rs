@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::model::Type;
 pub use plan::Node;
-pub use revise::{LIST_END, content, item_head, item_head_len, list_head, metadata, partial, watch_frame, with_resource_version, wrap};
+pub use revise::{LIST_END, content, item_head, item_head_len, labels, list_head, metadata, text_at, partial, watch_frame, with_resource_version, wrap};
 use wire::{Backward, Reader};
 
 /// What every enveloped message begins with.

@@ -9,6 +9,8 @@ use super::wire::{Reader, Wire};
 const RAW: u32 = 2;
 const METADATA: u32 = 1;
 const RESOURCE_VERSION: u32 = 6;
+/// `ObjectMeta.labels`.
+const LABELS: u32 = 11;
 
 /// The two empty strings that end an envelope (`contentEncoding`, `contentType`).
 const ENVELOPE_END: &[u8] = &[0x1a, 0, 0x22, 0];
@@ -54,6 +56,35 @@ pub fn metadata(enveloped: &Bytes) -> Option<Bytes> {
     let message = content(enveloped)?;
     let (_, from, to) = place(&message, METADATA)?;
     Some(message.slice(from..to))
+}
+
+/// The labels of an enveloped object, in the order of the bytes. `None`: it is no enveloped object with metadata, or its
+/// labels are no text.
+pub fn labels(enveloped: &[u8]) -> Option<Vec<(&str, &str)>> {
+    let mut labels = Vec::new();
+    let mut reader = Reader::new(at(enveloped, &[METADATA])?);
+    while let Some((number, wire)) = reader.field().ok()? {
+        if let (LABELS, Wire::Bytes(entry)) = (number, wire) {
+            let text = |number| place(entry, number).map_or(Some(""), |(_, from, to)| std::str::from_utf8(&entry[from..to]).ok());
+            labels.push((text(1)?, text(2)?));
+        }
+    }
+    Some(labels)
+}
+
+/// The text at the end of a path of field numbers in an enveloped object; empty if it is not there. `None`: it is no
+/// enveloped object, or that is no text.
+pub fn text_at<'b>(enveloped: &'b [u8], path: &[u32]) -> Option<&'b str> {
+    let message = at(enveloped, &[])?;
+    let found = path.iter().try_fold(message, |message, number| place(message, *number).map(|(_, from, to)| &message[from..to]));
+    std::str::from_utf8(found.unwrap_or_default()).ok()
+}
+
+/// The message at a path of field numbers in an enveloped object.
+fn at<'b>(enveloped: &'b [u8], path: &[u32]) -> Option<&'b [u8]> {
+    let unknown = enveloped.strip_prefix(MAGIC)?;
+    let step = |message: &'b [u8], number: &u32| place(message, *number).map(|(_, from, to)| &message[from..to]);
+    path.iter().try_fold(step(unknown, &RAW)?, step)
 }
 
 /// The message of an object that is nothing but this metadata.
