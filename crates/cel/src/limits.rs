@@ -26,5 +26,3 @@ pub const MESSAGE: usize = 5 << 10;
 pub const REQUEST: u64 = 3 << 20;
 /// Steps of a comprehension between two looks at the interrupt.
 pub const CHECK_FREQUENCY: u32 = 100;
-/// Bytes of a regular expression's program.
-pub const REGEX: usize = 10 << 20;

@@ -17,12 +17,14 @@ pub mod identity;
 pub mod limits;
 pub mod names;
 pub mod object;
+pub mod pattern;
 pub mod quantity;
 pub mod random;
 pub mod selector;
 pub mod status;
 pub mod text;
 pub mod time;
+pub mod url;
 
 pub use encoded::{Codec, Encoded, Fields, Pairs};
 pub use identity::{Attributes, Info, User};

@@ -6,14 +6,19 @@ use std::io::Write;
 use serde_json::{Map, Number, Value};
 
 use crate::decode::dropped;
-use crate::model::{Field, Kind, Shape, Type};
+use crate::model::{Field, Kind, Others, Shape, Type};
 
 /// Writes a `FieldsV1`. Items of lists stand in the order of their keys' values: port 80 before port 443
 /// (upstream: `fieldpath.PathElement.Compare`).
 pub(crate) fn field_set(value: &Value, out: &mut Vec<u8>) {
-    let mut writer = Writer { out: std::mem::take(out), splice: false, revision_at: None };
+    let mut writer = Writer { out: std::mem::take(out), splice: false, sorted: false, revision_at: None };
     writer.field_set(value);
     *out = writer.out;
+}
+
+/// How deep a field's value is: 1 is the metadata of the object alone.
+fn below(name: &str, depth: usize) -> usize {
+    if depth == 0 && name != "metadata" { 2 } else { depth + 1 }
 }
 
 /// What a step of a `FieldsV1` is ordered by among those of its sort.
@@ -24,7 +29,7 @@ fn rank(step: &str) -> Vec<(Option<f64>, String)> {
 
 /// Encodes a part of a document.
 pub fn part(shape: &Shape, value: &Value) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::new(), splice: false, revision_at: None };
+    let mut writer = Writer { out: Vec::new(), splice: false, sorted: false, revision_at: None };
     writer.value(shape, true, Some(value), 1);
     writer.out
 }
@@ -32,6 +37,8 @@ pub fn part(shape: &Shape, value: &Value) -> Vec<u8> {
 /// Writes one document.
 pub struct Writer {
     out: Vec<u8>,
+    /// Whether the keys of structs are sorted, as upstream has it of what it keeps as a tree.
+    sorted: bool,
     /// Whether the revision is left open, and where.
     splice: bool,
     revision_at: Option<usize>,
@@ -40,7 +47,7 @@ pub struct Writer {
 impl Writer {
     /// Encodes an object; see [`crate::Schema::encode`] for `splice`.
     pub fn encode(root: &Type, object: &Map<String, Value>, splice: bool) -> (Vec<u8>, Option<usize>) {
-        let mut writer = Writer { out: Vec::with_capacity(1024), splice, revision_at: None };
+        let mut writer = Writer { out: Vec::with_capacity(1024), splice, sorted: root.structural, revision_at: None };
         writer.structure(root, Some(object), 0);
         (writer.out, writer.revision_at)
     }
@@ -48,27 +55,49 @@ impl Writer {
     fn structure(&mut self, t: &Type, map: Option<&Map<String, Value>>, depth: usize) {
         self.out.push(b'{');
         let mut first = true;
-        for field in &t.fields {
-            let value = map.and_then(|m| m.get(field.name.as_ref())).filter(|v| !v.is_null());
-            // The revision of an object, not of an object embedded in it.
-            let revision = self.splice && depth == 1 && field.name == "resourceVersion";
-            if !revision && !printed(field, value) {
-                continue;
-            }
-            if !first {
-                self.out.push(b',');
-            }
-            first = false;
-            self.key(&field.name);
-            if revision {
-                self.out.extend_from_slice(b"\"\"");
-                self.revision_at = Some(self.out.len() - 1);
-            } else {
-                let below = if depth == 0 && field.name != "metadata" { 2 } else { depth + 1 };
-                self.value(&field.shape, field.pointer, value, below);
-            }
+        if t.structural {
+            map.into_iter().flatten().for_each(|(name, value)| self.open_field(t, name, value, depth, &mut first));
+        } else if self.sorted {
+            t.sorted().for_each(|field| self.field(field, map, depth, &mut first));
+        } else {
+            t.fields.iter().for_each(|field| self.field(field, map, depth, &mut first));
         }
         self.out.push(b'}');
+    }
+
+    fn field(&mut self, field: &Field, map: Option<&Map<String, Value>>, depth: usize, first: &mut bool) {
+        let value = map.and_then(|m| m.get(field.name.as_ref())).filter(|v| !v.is_null());
+        // The revision of an object, not of an object embedded in it.
+        let revision = self.splice && depth == 1 && field.name == "resourceVersion";
+        if !revision && !printed(field, value) {
+            return;
+        }
+        self.next_key(&field.name, first);
+        if revision {
+            self.out.extend_from_slice(b"\"\"");
+            self.revision_at = Some(self.out.len() - 1);
+        } else {
+            self.value(&field.shape, field.pointer, value, below(&field.name, depth));
+        }
+    }
+
+    /// One entry of a map that a structural schema describes: whatever is there is printed.
+    fn open_field(&mut self, t: &Type, name: &str, value: &Value, depth: usize, first: &mut bool) {
+        self.next_key(name, first);
+        match (t.field(name), &t.others) {
+            _ if value.is_null() => self.any(value),
+            (Some((_, field)), _) => self.value(&field.shape, true, Some(value), below(name, depth)),
+            (None, Others::Each(shape)) => self.value(shape, true, Some(value), below(name, depth)),
+            (None, _) => self.any(value),
+        }
+    }
+
+    fn next_key(&mut self, name: &str, first: &mut bool) {
+        if !*first {
+            self.out.push(b',');
+        }
+        *first = false;
+        self.key(name);
     }
 
     fn key(&mut self, name: &str) {
@@ -93,7 +122,7 @@ impl Writer {
             (Kind::SchemaOrArray(t) | Kind::SchemaOrBool(t) | Kind::SchemaOrStrings(t), Value::Object(map)) => {
                 self.structure(t.get(), Some(map), depth);
             }
-            (Kind::FieldsV1, value) => field_set(value, &mut self.out),
+            (Kind::FieldsV1, value) if !self.sorted => field_set(value, &mut self.out),
             (Kind::SchemaOrArray(t), Value::Array(list)) => {
                 self.list(&Shape::of(Kind::Struct(t.clone())), list, depth);
             }
@@ -105,7 +134,8 @@ impl Writer {
         self.out.push(b'[');
         for (i, value) in list.iter().enumerate() {
             self.comma(i);
-            self.value(item, false, Some(value).filter(|v| !v.is_null()), depth + 1);
+            let value = Some(value).filter(|v| !v.is_null() || item.node.is_some());
+            self.value(item, false, value, depth + 1);
         }
         self.out.push(b']');
     }
@@ -181,7 +211,7 @@ impl Writer {
 
 /// Any tree as Go prints it: keys sorted, whole doubles as integers.
 pub fn plain(value: &Value) -> Vec<u8> {
-    let mut writer = Writer { out: Vec::with_capacity(1024), splice: false, revision_at: None };
+    let mut writer = Writer { out: Vec::with_capacity(1024), splice: false, sorted: false, revision_at: None };
     writer.any(value);
     writer.out
 }

@@ -3,7 +3,7 @@
 //!
 //! Place in the straight line: `decode+default`, and the encoding at `commit`.
 //!
-//! Invariants: pure; the tables of built-in kinds and the schema of a custom resource are walked by
+//! Invariants: pure; the tables of built-in kinds and the schema of a custom resource ([`structural`]) are walked by
 //! the same code; encoding writes fields in upstream's order.
 //!
 //! Must not know: the behaviour of any kind.
@@ -19,6 +19,7 @@ mod model;
 pub mod openapi;
 pub mod proto;
 mod strategic;
+pub mod structural;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,9 @@ mod tests;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use meta::field::Errors;
 use meta::{Gvk, Object};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use encode::plain as go_json;
 pub use openapi::{ServedResource, ServedSubresource, openapi_v2, openapi_v2_proto, openapi_v3};
@@ -35,13 +37,15 @@ pub use foreign::foreign;
 pub use merge_patch::merge as merge_patch;
 pub use strategic::PatchError;
 pub use decode::{kind_error, stored, tree as json_tree, word as go_word, yaml_documents, yaml_to_json};
-pub use model::{Field, Kind, ListType, Name, Shape, Type, TypeRef};
+pub use model::{Field, Kind, ListType, Name, Others, Shape, Type, TypeRef};
 
 /// The fields of one kind. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Schema {
     gvk: Arc<Gvk>,
     root: TypeRef,
+    /// Of a custom resource.
+    node: Option<Arc<structural::Node>>,
 }
 
 /// A decoded document and what was odd in it.
@@ -64,7 +68,7 @@ impl Schema {
     /// option kinds exist in every group version.
     pub fn builtin(gvk: &Gvk) -> Option<Schema> {
         let row = table::builtin().kind(&format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind))?;
-        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row) })
+        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None })
     }
 
     /// The schema of a built-in type by its definition name, for example `io.k8s.api.core.v1.PodSpec`.
@@ -73,12 +77,44 @@ impl Schema {
         let kinds = table::builtin().kinds(row);
         let mut parts = kinds.first().map_or("", String::as_str).split('/');
         let mut part = || parts.next().unwrap_or("");
-        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row) })
+        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None })
     }
 
-    /// The schema of a kind made at run time (a custom resource).
+    /// The schema of a kind of that type.
     pub fn of(gvk: Gvk, root: Arc<Type>) -> Schema {
-        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root) }
+        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None }
+    }
+
+    /// The schema of a kind made at run time: `schema` is a `JSONSchemaProps`. The error says why it is none that a kind can
+    /// have, in upstream's words.
+    pub fn structural(gvk: Gvk, schema: &Map<String, Value>) -> Result<Schema, String> {
+        let node = structural::root(schema, structural::Formats::OfObjects)?;
+        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node) })
+    }
+
+    /// What the schema of a custom resource says of the whole object; `None` for built-in kinds.
+    pub fn node(&self) -> Option<&structural::Node> {
+        self.node.as_deref()
+    }
+
+    /// Whether objects can be changed by a strategic merge patch: custom resources have no strategies, and such a patch is
+    /// refused as an unsupported media type.
+    pub fn has_patch_strategies(&self) -> bool {
+        self.node.is_none()
+    }
+
+    /// What the schema of a custom resource has against an object, or against a change of one, in upstream's words. Names,
+    /// labels and the like of the object itself are not looked at, and rules in CEL ([`structural::Node::rules`]) are the
+    /// caller's. `judge` knows what metadata of objects within it must be like. Built-in kinds have rules of their own.
+    pub fn validate(&self, new: &Object, old: Option<&Object>, judge: structural::Judge) -> Errors {
+        let Some(node) = &self.node else { return Errors::new() };
+        structural::validate(node, new.fields(), old.map(Object::fields), judge)
+    }
+
+    /// The same for a change of the status alone: the demands are those of its own schema.
+    pub fn validate_status(&self, new: &Object, old: &Object, judge: structural::Judge) -> Errors {
+        let Some(node) = &self.node else { return Errors::new() };
+        structural::validate_status(node, new.fields(), old.fields(), judge)
     }
 
     /// The kind that it describes.
@@ -217,7 +253,7 @@ pub fn strict_warnings(errors: Vec<String>) -> Vec<String> {
     errors.into_iter().flat_map(split).collect()
 }
 
-fn object(map: serde_json::Map<String, Value>) -> Object {
+fn object(map: Map<String, Value>) -> Object {
     let mut object = Object::default();
     *object.fields_mut() = map;
     object

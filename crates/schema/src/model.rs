@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use crate::proto::{Node, plan};
+use crate::structural;
 use crate::table;
 
 /// A name: borrowed from the built-in table, or owned by a schema made at run time.
@@ -26,6 +27,11 @@ pub struct Type {
     pub unions: Name,
     /// Fields in the order in which they are encoded.
     pub fields: Vec<Field>,
+    /// What holds for keys that are none of the fields.
+    pub others: Others,
+    /// Whether it is of a structural schema: a document's own forms and nulls are kept until it is validated, and keys
+    /// are written in the order of the alphabet.
+    pub structural: bool,
     /// Indexes into `fields`, by name.
     by_name: Vec<u16>,
     /// Fields by protobuf number, made at the first use.
@@ -41,7 +47,31 @@ impl Type {
             Cow::Borrowed(n) => Cow::Borrowed(n.rsplit('.').next().unwrap_or(n)),
             Cow::Owned(n) => Cow::Owned(n.rsplit('.').next().unwrap_or(n).to_owned()),
         };
-        Type { name, go_name, published, atomic, unions: Cow::Borrowed(""), fields, by_name, plan: OnceLock::new() }
+        Type {
+            name,
+            go_name,
+            published,
+            atomic,
+            unions: Cow::Borrowed(""),
+            fields,
+            others: Others::Unknown,
+            structural: false,
+            by_name,
+            plan: OnceLock::new(),
+        }
+    }
+
+    /// Makes the type of a map in a custom resource.
+    pub(crate) fn structural(fields: Vec<Field>, others: Others, atomic: bool) -> Type {
+        let mut made = Type::new(Cow::Borrowed(""), true, atomic, fields);
+        made.others = others;
+        made.structural = true;
+        made
+    }
+
+    /// Its fields in the order of the alphabet.
+    pub fn sorted(&self) -> impl Iterator<Item = &Field> {
+        self.by_name.iter().map(|at| &self.fields[usize::from(*at)])
     }
 
     /// Position and description of a field; names are case-sensitive.
@@ -55,6 +85,17 @@ impl Type {
     pub(crate) fn plan(&self) -> &[Node] {
         self.plan.get_or_init(|| plan::of(self))
     }
+}
+
+/// What holds for keys of a map that are no fields of its type.
+#[derive(Clone, Debug)]
+pub enum Others {
+    /// They are unknown: dropped and reported.
+    Unknown,
+    /// They are kept as they are (`x-kubernetes-preserve-unknown-fields`).
+    Kept,
+    /// Each has a value of this shape (`additionalProperties`).
+    Each(Arc<Shape>),
 }
 
 /// One field of a type.
@@ -156,12 +197,20 @@ pub struct Shape {
     pub kind: Kind,
     /// How Go prints the type, where the form does not say it: `v1.PullPolicy`.
     pub printed: Name,
+    /// What a structural schema says beyond the form. `None` of what is built in.
+    pub node: Option<Arc<structural::Node>>,
 }
 
 impl Shape {
     /// A shape without a name of its own.
     pub fn of(kind: Kind) -> Shape {
-        Shape { kind, printed: Cow::Borrowed("") }
+        Shape { kind, printed: Cow::Borrowed(""), node: None }
+    }
+
+    /// The node of a structural schema by which a document is read here: it takes any form, and is validated later. The
+    /// metadata of a custom resource is read as the built-in type is.
+    pub fn open(&self) -> Option<&structural::Node> {
+        self.node.as_deref().filter(|_| !matches!(self.kind, Kind::Struct(TypeRef::Builtin(_))))
     }
 
     /// How Go prints the type.

@@ -203,7 +203,7 @@ impl ShapeReader<'_> {
     fn shape(&mut self) -> Shape {
         let kind = self.kind();
         let printed = if self.skip(':') { self.word() } else { "" };
-        Shape { kind, printed: Cow::Borrowed(printed) }
+        Shape { printed: Cow::Borrowed(printed), ..Shape::of(kind) }
     }
 
     fn skip(&mut self, c: char) -> bool {

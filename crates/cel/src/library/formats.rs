@@ -2,11 +2,11 @@
 
 use std::any::Any;
 
-use meta::text;
+use meta::{text, url};
 
-use super::{Library, Row, function, method, mismatch, url};
+use super::{Library, Row, function, method, mismatch};
 use crate::cost::Cost;
-use crate::value::{Error, Opaque, Outcome, Value, time};
+use crate::value::{Error, Opaque, Outcome, Value};
 
 const F: &str = "kubernetes.NamedFormat";
 
@@ -34,10 +34,10 @@ const ALL: &[Format] = &[
     of("dns1035LabelPrefix", "DNS1035LabelPrefix", |s| text::dns1035_label(s, true), 30),
     of("labelValue", "LabelValue", text::label_value, 40),
     of("uri", "URI", |s| url::parse_request(s).err().into_iter().collect(), 1103),
-    of("uuid", "uuid", |s| said(is_uuid(s), "does not match the UUID format"), 70),
-    of("byte", "byte", |s| said(is_base64(s), "invalid base64"), 84),
-    of("date", "date", |s| said(is_date(s), "invalid date"), DATE_TIME),
-    of("datetime", "datetime", |s| said(is_date_time(s), "invalid datetime"), DATE_TIME),
+    of("uuid", "uuid", |s| said(text::is_uuid(s), "does not match the UUID format"), 70),
+    of("byte", "byte", |s| said(text::is_base64(s), "invalid base64"), 84),
+    of("date", "date", |s| said(text::is_date(s), "invalid date"), DATE_TIME),
+    of("datetime", "datetime", |s| said(text::is_date_time(s), "invalid datetime"), DATE_TIME),
 ];
 
 /// How long upstream's pattern of a date with a time is.
@@ -118,55 +118,4 @@ fn validate<'a>(args: &[Value<'a>]) -> Outcome<'a> {
 
 fn said(right: bool, otherwise: &str) -> Vec<String> {
     if right { Vec::new() } else { vec![otherwise.to_owned()] }
-}
-
-/// Dashes may be missing.
-fn is_uuid(text: &str) -> bool {
-    let mut rest = text;
-    for (index, length) in [8, 4, 4, 4, 12].into_iter().enumerate() {
-        if index > 0 {
-            rest = rest.strip_prefix('-').unwrap_or(rest);
-        }
-        let Some((part, behind)) = rest.split_at_checked(length) else { return false };
-        if !part.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return false;
-        }
-        rest = behind;
-    }
-    rest.is_empty()
-}
-
-fn is_base64(text: &str) -> bool {
-    let digits = text.trim_end_matches('=');
-    let padding = text.len() - digits.len();
-    let alphabet = digits.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
-    !text.is_empty() && text.len().is_multiple_of(4) && padding <= 2 && alphabet
-}
-
-fn is_date(text: &str) -> bool {
-    text.len() == 10 && time::Timestamp::parse(&format!("{text}T00:00:00Z")).is_some()
-}
-
-fn is_date_time(text: &str) -> bool {
-    let lower = text.to_lowercase();
-    let Some((date, time)) = lower.split_once('t') else { return false };
-    let bytes = time.split('t').next().unwrap_or_default().as_bytes();
-    // hh:mm:ss, perhaps a fraction, then a zone.
-    let two = |at: usize, most: &[u8; 2]| {
-        bytes.get(at..at + 2).is_some_and(|two| two.iter().all(u8::is_ascii_digit) && two <= &most[..])
-    };
-    let clock = two(0, b"23") && bytes.get(2) == Some(&b':') && two(3, b"59") && bytes.get(5) == Some(&b':') && two(6, b"59");
-    let Some(mut rest) = bytes.get(8..).filter(|_| clock && is_date(date)) else { return false };
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let digits = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
-        if digits == 0 {
-            return false;
-        }
-        rest = &fraction[digits..];
-    }
-    match rest {
-        b"z" => true,
-        [b'+' | b'-', h1, h2, b':', m1, m2] => [h1, h2, m1, m2].iter().all(|b| b.is_ascii_digit()),
-        _ => false,
-    }
 }

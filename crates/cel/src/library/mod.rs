@@ -22,7 +22,6 @@ mod sets;
 mod standard;
 mod strings;
 mod times;
-mod url;
 mod urls;
 
 use std::collections::HashMap;

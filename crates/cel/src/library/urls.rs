@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::url::{self, Url};
+use meta::url::{self, Url};
 use super::{Library, Row, function, method, mismatch};
 use crate::cost::Cost;
 use crate::value::{Error, Map, Opaque, Outcome, Pairs, Value};

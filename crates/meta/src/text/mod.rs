@@ -4,6 +4,7 @@
 //! Each function returns what is wrong, one message each; nothing wrong allocates nothing.
 
 mod dns;
+mod format;
 mod ip;
 mod label;
 mod quote;
@@ -13,6 +14,7 @@ pub use dns::{
     dns1035_label, dns1123_label, dns1123_subdomain, dns1123_subdomain_caseless, dns1123_subdomain_underscore,
     fully_qualified_domain, wildcard_subdomain,
 };
+pub use format::{is_base64, is_date, is_date_time, is_uuid};
 pub use ip::loose_ip;
 pub use label::{label_value, qualified_name};
 pub use quote::quoted;

@@ -5,7 +5,6 @@ use meta::limits;
 use serde_json::{Map, Value};
 
 use super::path::Path;
-use super::scan::Cursor;
 use super::{Walk, word};
 use crate::encode;
 use crate::model::{Kind, Shape, Type};
@@ -99,7 +98,7 @@ fn low_half(number: i64) -> i32 {
 /// By the decoder of the type itself.
 fn own(shape: &Shape, value: &Value) -> Result<Value, String> {
     let text = encode::plain(value);
-    let mut walk = Walk { cursor: Cursor::new(&text, limits::NESTING), strict: Vec::new(), error: None, fatal: None };
+    let mut walk = Walk::new(&text, limits::NESTING);
     let read = walk.value(shape, &Path::root(), &mut None).map_err(|error| error.0)?;
     match walk.fatal.or(walk.error) {
         Some(message) => Err(message),

@@ -6,6 +6,7 @@
 //! are left out when empty are gone, so that equal trees mean equal objects.
 
 mod convert;
+mod open;
 mod path;
 mod scalar;
 mod scan;
@@ -15,13 +16,14 @@ mod yaml;
 
 use std::collections::BTreeSet;
 
-use meta::limits;
+use meta::{field, limits};
 use serde_json::{Map, Value};
 
-use crate::model::{Field, Kind, Shape, Type};
+use crate::model::{Field, Kind, Others, Shape, Type};
 use path::Path;
 
 pub use convert::fit;
+pub use open::tree as open;
 pub use scalar::QUANTITY;
 pub use scan::{Cursor, Syntax, TOO_DEEP};
 pub use time::Instant;
@@ -35,14 +37,15 @@ pub type Outcome = Result<(Map<String, Value>, Vec<String>), String>;
 
 /// Decodes a JSON document of the given type.
 pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
-    let mut walk = Walk { cursor: Cursor::new(bytes, limits::NESTING), strict: Vec::new(), error: None, fatal: None };
+    let mut walk = Walk::new(bytes, limits::NESTING);
+    walk.rooted = root.structural;
     let map = walk.document(root).map_err(|Syntax(message)| {
         // Upstream finds a broken document when it looks for the kind.
         format!("couldn't get version/kind; json parse error: {message}")
     })?;
-    match walk.fatal.or(walk.error) {
+    match walk.fatal.take().or(walk.error.take()).or_else(|| walk.coerced.take().map(|error| error.to_string())) {
         Some(message) => Err(message),
-        None => Ok((map, walk.strict)),
+        None => Ok((map, walk.found())),
     }
 }
 
@@ -87,11 +90,32 @@ struct Walk<'a> {
     error: Option<String>,
     /// The first value that its own decoder refused; upstream stops there, and reports it alone.
     fatal: Option<String>,
+    /// Unknown fields of a custom resource, which upstream finds after it has read the document.
+    unknown: open::Unknown,
+    /// What is wrong with the kind or the metadata of an object within a custom resource.
+    coerced: Option<field::Error>,
+    /// Whether the document is a custom resource, whose own metadata is looked at first.
+    rooted: bool,
+    /// Where the root is, for errors.
+    prefix: field::Path,
 }
 
 type Step<T> = Result<T, Syntax>;
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(bytes: &'a [u8], nesting: usize) -> Walk<'a> {
+        Walk {
+            cursor: Cursor::new(bytes, nesting),
+            strict: Vec::new(),
+            error: None,
+            fatal: None,
+            unknown: open::Unknown::default(),
+            coerced: None,
+            rooted: false,
+            prefix: field::Path::default(),
+        }
+    }
+
     fn document(&mut self, root: &Type) -> Step<Map<String, Value>> {
         let path = Path::root();
         let map = match self.cursor.peek() {
@@ -123,15 +147,21 @@ impl Walk<'_> {
         while let Some(key) = self.cursor.key(first)? {
             first = false;
             let Some((index, field)) = owner.field(&key) else {
-                self.report("unknown field", &path.strict(&key));
-                self.cursor.skip()?;
+                self.other(owner, key, path, &mut seen, &mut map)?;
                 continue;
             };
             let again = seen.again(index);
             if again {
                 self.report("duplicate field", &path.strict(&key));
             }
-            let mut before = if again || goes_on { map.remove(&key) } else { None };
+            let before = if again || goes_on { map.remove(&key) } else { None };
+            if owner.structural {
+                if let Some(value) = self.open_field(owner, field, path)? {
+                    map.insert(key, value);
+                }
+                continue;
+            }
+            let mut before = before.filter(|_| !self.rooted);
             let none = self.cursor.peek() == Some(b'n');
             let value = match self.value(&field.shape, &path.field(owner, field), &mut before)? {
                 Some(value) => Some(value),
@@ -150,6 +180,9 @@ impl Walk<'_> {
     /// A value; `None` for null and for a value of a wrong type. Of what was said before, it takes what it goes on in.
     fn value(&mut self, shape: &Shape, path: &Path, before: &mut Option<Value>) -> Step<Option<Value>> {
         let next = self.cursor.peek();
+        if let Some(node) = shape.open() {
+            return self.open(node, path).map(Some);
+        }
         match (&shape.kind, next) {
             (_, Some(b'n')) => self.cursor.word("null").map(|()| None),
             (Kind::Struct(t), Some(b'{')) => self.object(t.get(), path, before).map(|map| Some(Value::Object(map))),
@@ -227,6 +260,35 @@ impl Walk<'_> {
         };
         self.strict.truncate(strict);
         Ok(value)
+    }
+
+    /// A key that is no field.
+    fn other(&mut self, owner: &Type, key: String, path: &Path, seen: &mut Seen, map: &mut Map<String, Value>) -> Step<()> {
+        if !owner.structural {
+            self.unknown_field(path, &key);
+            // What is read of a custom resource was read as a tree before: there may be anything twice in it.
+            return if self.rooted { self.any(&path.key(&key)).map(drop) } else { self.cursor.skip() };
+        }
+        if !seen.others.insert(key.clone()) {
+            self.report("duplicate field", &path.strict(&key));
+        }
+        let value = match &owner.others {
+            Others::Unknown => {
+                self.unknown_field(path, &key);
+                return self.any(&path.key(&key)).map(drop);
+            }
+            Others::Kept => self.any(&path.key(&key))?,
+            Others::Each(shape) => {
+                let value = self.value(shape, &path.key(&key), &mut None)?.unwrap_or(Value::Null);
+                if value.is_null() && !open::keeps_null(shape) {
+                    map.remove(&key);
+                    return Ok(());
+                }
+                value
+            }
+        };
+        map.insert(key, value);
+        Ok(())
     }
 
     fn report(&mut self, what: &str, path: &str) {
@@ -308,6 +370,8 @@ pub fn zero(shape: &Shape) -> Value {
 struct Seen {
     low: u64,
     high: BTreeSet<usize>,
+    /// Keys that are no fields.
+    others: BTreeSet<String>,
 }
 
 impl Seen {

@@ -1,6 +1,8 @@
 //! Where the walk is: a list on the call stack, written out only for an error.
 
-use crate::model::{Field, Type};
+use meta::field;
+
+use crate::model::{Field, Kind, Type, TypeRef};
 
 /// A place in a document.
 pub struct Path<'p> {
@@ -48,6 +50,10 @@ impl<'p> Path<'p> {
         if let Some(parent) = self.parent {
             parent.write_strict(out);
         }
+        self.write_step(out);
+    }
+
+    fn write_step(&self, out: &mut String) {
         match self.step {
             Step::Root => {}
             Step::Field(_, field) => push_name(out, &field.name),
@@ -60,6 +66,51 @@ impl<'p> Path<'p> {
         }
     }
 
+    /// Whether the metadata of an object of a custom resource is here or above, and whether that is the document itself.
+    pub fn in_metadata(&self) -> Option<bool> {
+        match (&self.step, self.parent) {
+            (Step::Field(owner, _), Some(parent)) if owner.structural && self.is_metadata() => Some(matches!(parent.step, Step::Root)),
+            (_, Some(parent)) => parent.in_metadata(),
+            (_, None) => None,
+        }
+    }
+
+    fn is_metadata(&self) -> bool {
+        matches!(self.step, Step::Field(_, field) if matches!(field.shape.kind, Kind::Struct(TypeRef::Builtin(_))))
+    }
+
+    /// The path as errors about values have it.
+    pub fn of_errors(&self, prefix: &field::Path) -> field::Path {
+        let parent = self.parent.map_or_else(|| prefix.clone(), |parent| parent.of_errors(prefix));
+        match self.step {
+            Step::Root => parent,
+            Step::Field(_, field) => parent.child(&field.name),
+            Step::Key(key) => parent.key(key),
+            Step::Index(index) => parent.index(index),
+        }
+    }
+
+    /// The path of an unknown field in the metadata of an object within a custom resource: above the metadata it is
+    /// written as in errors, below as by the decoder.
+    pub fn below_metadata(&self, leaf: &str) -> String {
+        let mut text = String::new();
+        self.write_below(&mut text);
+        push_name(&mut text, leaf);
+        text
+    }
+
+    fn write_below(&self, out: &mut String) {
+        match self.step {
+            Step::Field(owner, _) if owner.structural => out.push_str(&self.of_errors(&field::Path::default()).to_string()),
+            _ => {
+                if let Some(parent) = self.parent {
+                    parent.write_below(out);
+                }
+                self.write_step(out);
+            }
+        }
+    }
+
     /// Go's description for a type error: `DeploymentSpec.spec.replicas`; empty outside of any struct.
     pub fn go_field(&self) -> String {
         let mut names = Vec::new();
@@ -67,6 +118,10 @@ impl<'p> Path<'p> {
         let mut here = Some(self);
         while let Some(path) = here {
             if let Step::Field(t, field) = path.step {
+                // The metadata of a custom resource is decoded by itself.
+                if t.structural {
+                    break;
+                }
                 owner = owner.or(Some(t));
                 names.push(field.name.as_ref());
                 names.extend(field.embedded.iter().rev().map(AsRef::as_ref));

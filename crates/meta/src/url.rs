@@ -2,14 +2,17 @@
 
 /// A URL in its parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) scheme: String,
+pub struct Url {
+    /// Before the colon; empty: none.
+    pub scheme: String,
     opaque: String,
     user: Option<String>,
-    pub(super) host: String,
+    /// With the port.
+    pub host: String,
     path: Vec<u8>,
     raw_path: String,
-    pub(super) query: String,
+    /// Behind the question mark.
+    pub query: String,
     fragment: Option<String>,
 }
 
@@ -42,9 +45,9 @@ fn unescape(text: &str, place: Place) -> Result<Vec<u8>, String> {
             b'%' => {
                 let digits = bytes.get(at + 1..at + 3).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
                 let shown = || String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 3)]).into_owned();
-                let Some(digits) = digits else { return Err(format!("invalid URL escape {}", meta::text::quoted(&shown()))) };
+                let Some(digits) = digits else { return Err(format!("invalid URL escape {}", crate::text::quoted(&shown()))) };
                 if place == Place::Host && digits[0] < b'8' && digits != b"25" {
-                    return Err(format!("invalid URL escape {}", meta::text::quoted(&shown())));
+                    return Err(format!("invalid URL escape {}", crate::text::quoted(&shown())));
                 }
                 let code = std::str::from_utf8(digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok());
                 out.extend(code);
@@ -53,7 +56,7 @@ fn unescape(text: &str, place: Place) -> Result<Vec<u8>, String> {
             }
             b'+' if place == Place::Query => out.push(b' '),
             b if place == Place::Host && b < 0x80 && !unreserved(b) && !b"!$&'()*+,;=:[]<>\"".contains(&b) => {
-                return Err(format!("invalid character {} in host name", meta::text::quoted(&char::from(b).to_string())));
+                return Err(format!("invalid character {} in host name", crate::text::quoted(&char::from(b).to_string())));
             }
             b => out.push(b),
         }
@@ -88,7 +91,7 @@ fn host(text: &str) -> Result<String, String> {
         text.rfind(':').map_or("", |at| &text[at..])
     };
     if !port_is_right(port) {
-        return Err(format!("invalid port {} after host", meta::text::quoted(port)));
+        return Err(format!("invalid port {} after host", crate::text::quoted(port)));
     }
     unescape(text, Place::Host).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -98,14 +101,14 @@ fn user_is_right(user: &str) -> bool {
 }
 
 /// As a request names what it wants: absolute, and all of it without a fragment.
-pub(super) fn parse_request(text: &str) -> Result<Url, String> {
-    read(text, true).map_err(|why| format!("parse {}: {why}", meta::text::quoted(text)))
+pub fn parse_request(text: &str) -> Result<Url, String> {
+    read(text, true).map_err(|why| format!("parse {}: {why}", crate::text::quoted(text)))
 }
 
 /// As it stands in a document.
-pub(super) fn parse(text: &str) -> Result<Url, String> {
+pub fn parse(text: &str) -> Result<Url, String> {
     let (front, fragment) = text.split_once('#').map_or((text, None), |(front, fragment)| (front, Some(fragment)));
-    let wrap = |why: String| format!("parse {}: {why}", meta::text::quoted(text));
+    let wrap = |why: String| format!("parse {}: {why}", crate::text::quoted(text));
     let mut url = read(front, false).map_err(wrap)?;
     if let Some(fragment) = fragment {
         unescape(fragment, Place::Path).map_err(wrap)?;
@@ -175,7 +178,7 @@ fn read(text: &str, request: bool) -> Result<Url, String> {
 
 impl Url {
     /// The path as it was written, where that is a right way to write it.
-    pub(super) fn escaped_path(&self) -> String {
+    pub fn escaped_path(&self) -> String {
         let right = |b: u8| b"!$&'()*+,;=:@[]%".contains(&b) || !path_escapes(b);
         if self.raw_path.bytes().all(right) { self.raw_path.clone() } else { escape_path(&self.path) }
     }
@@ -189,18 +192,28 @@ impl Url {
         (host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host), port)
     }
 
+    /// Who asks, with the password, if the URL says so.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
+    /// Behind the number sign, if there is one.
+    pub fn fragment(&self) -> Option<&str> {
+        self.fragment.as_deref()
+    }
+
     /// The host alone.
-    pub(super) fn hostname(&self) -> &str {
+    pub fn hostname(&self) -> &str {
         self.parts().0
     }
 
     /// The port, or nothing.
-    pub(super) fn port(&self) -> &str {
+    pub fn port(&self) -> &str {
         self.parts().1
     }
 
     /// The query's values by their keys; what is broken is left out.
-    pub(super) fn values(&self) -> Vec<(String, Vec<String>)> {
+    pub fn values(&self) -> Vec<(String, Vec<String>)> {
         let mut all: Vec<(String, Vec<String>)> = Vec::new();
         for pair in self.query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -215,7 +228,7 @@ impl Url {
     }
 
     /// As text.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let mut out = if self.scheme.is_empty() { String::new() } else { format!("{}:", self.scheme) };
         if self.opaque.is_empty() {
             if !self.host.is_empty() || self.user.is_some() {

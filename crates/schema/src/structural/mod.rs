@@ -1,0 +1,79 @@
+//! Structural schemas: what a CustomResourceDefinition says of its objects (upstream:
+//! `apiextensions-apiserver/pkg/apiserver/schema`), read into the model that built-in types have, and what only such a
+//! schema has: rules for values, and rules for the schema itself.
+//!
+//! Decoding, pruning, defaults and encoding are the walks of the built-in types. A document's own forms are kept until it
+//! is validated: a text where a number is wanted is found by [`Check`], not by the decoder.
+
+mod check;
+mod defaults;
+mod embedded;
+mod form;
+mod lists;
+mod node;
+mod props;
+mod shown;
+
+use std::sync::Arc;
+
+use meta::field::{Errors, Path};
+use serde_json::{Map, Value};
+
+pub use check::{Check, Formats, is_known_format};
+pub use defaults::{has_unpruned, validate as validate_defaults};
+pub use embedded::Judge;
+pub use form::validate as validate_form;
+pub use node::{Node, Rule};
+pub use props::{any as any_schema, supported};
+pub use shown::shown;
+
+/// How deep schemas may be nested. A document that has them cannot be deeper: each takes two of its levels.
+const DEPTH: usize = meta::limits::NESTING_STORED;
+/// How many schemas there may be in one. The largest that are in use have some 20,000.
+const NODES: usize = 60_000;
+
+/// Reads the schema of a kind; or why it is none that a kind can have, in upstream's words.
+pub fn root(schema: &Map<String, Value>, formats: Formats) -> Result<Arc<Node>, String> {
+    node::root(schema, &Check::read(schema, formats)?)
+}
+
+type Fields = Map<String, Value>;
+
+/// What is wrong with an object, or with a change of one.
+pub(crate) fn validate(node: &Node, new: &Fields, old: Option<&Fields>, judge: Judge) -> Errors {
+    let (new, old) = (Value::Object(new.clone()), old.map(|old| Value::Object(old.clone())));
+    let mut errors = node.check.validate(&Path::default(), &new, old.as_ref());
+    beside(node, &new, old.as_ref(), judge, &mut errors);
+    errors
+}
+
+/// What is wrong with a change of the status.
+pub(crate) fn validate_status(node: &Node, new: &Fields, old: &Fields, judge: Judge) -> Errors {
+    let mut errors = Errors::new();
+    if let (Some(status), Some(check)) = (new.get("status"), node.check.properties.get("status")) {
+        let before = old.get("status").unwrap_or(&Value::Null);
+        errors = check.validate(&Path::new("status"), status, Some(before));
+    }
+    beside(node, &Value::Object(new.clone()), Some(&Value::Object(old.clone())), judge, &mut errors);
+    errors
+}
+
+/// Objects within, and what is in a list twice, if it was not before.
+fn beside(node: &Node, new: &Value, old: Option<&Value>, judge: Judge, errors: &mut Errors) {
+    errors.extend(embedded::validate(node, &Path::default(), new, judge));
+    if old.is_none_or(|old| lists::validate(&node.fields, &Path::default(), old).is_empty()) {
+        errors.extend(lists::validate(&node.fields, &Path::default(), new));
+    }
+}
+
+/// Whether the value of a field of a schema is one that says nothing.
+fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Number(_) => false,
+    }
+}
