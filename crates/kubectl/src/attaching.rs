@@ -7,12 +7,13 @@ use kube::Api;
 use kube::api::AttachParams;
 use serde_json::Value;
 
+use crate::detaching::Keys;
 use crate::failure::Failure;
 use crate::session::Session;
 use crate::streams::{self, Raw};
 
 /// How to attach.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Attaching {
     /// With standard input.
     pub stdin: bool,
@@ -20,12 +21,16 @@ pub struct Attaching {
     pub tty: bool,
     /// Without a word besides the container's.
     pub quiet: bool,
+    /// What is typed on a terminal to leave; empty: the usual keys.
+    pub detach_keys: String,
 }
 
 impl Attaching {
     /// Carries the streams until the container ends, or this side's input.
     pub async fn run(self, session: &Session, pod: &Value, container: &str) -> Result<(), Failure> {
         let raw = self.terminal(named(pod, container));
+        let keys = raw.then(|| Keys::parse(&self.detach_keys)).transpose();
+        let keys = keys.map_err(|e| Failure::message(format!("could not bind detach keys: {e}")))?;
         if !self.quiet {
             eprintln!(
                 "All commands and output from this session will be recorded in container logs, including credentials and \
@@ -41,7 +46,7 @@ impl Attaching {
         let process = session.upgraded(&path, api.attach(name, &params)).await;
         let process = process.map_err(|e| streams::refused(session, &e))?;
         let terminal = if raw { Raw::set() } else { None };
-        streams::pump(process, raw).await?;
+        streams::pump(process, raw, keys).await?;
         drop(terminal);
         if raw && !self.quiet {
             println!("{}", again(pod, namespace, name, container));
@@ -50,7 +55,7 @@ impl Attaching {
     }
 
     /// Whether the terminal is to be the container's; if it cannot be, that is said.
-    fn terminal(self, container: &Value) -> bool {
+    fn terminal(&self, container: &Value) -> bool {
         let its_own = container["tty"] == true;
         if self.tty && !its_own && !self.quiet {
             eprintln!(

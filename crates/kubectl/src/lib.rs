@@ -11,6 +11,7 @@ mod attaching;
 mod commands;
 mod config;
 mod describe;
+mod detaching;
 mod discovery;
 mod failure;
 mod fetch;

@@ -6,7 +6,9 @@ use nix::sys::termios::{self, SetArg, Termios};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
+use crate::detaching::{self, Keys};
 use crate::failure::Failure;
 use crate::session::Session;
 
@@ -29,14 +31,18 @@ pub fn refused(session: &Session, error: &kube::Error) -> Failure {
     }
 }
 
-/// Copies the streams until the remote command ends.
-pub async fn pump(mut process: AttachedProcess, tty: bool) -> Result<(), Failure> {
+/// Copies the streams until the remote command ends, or until `keys` were typed.
+pub async fn pump(mut process: AttachedProcess, tty: bool, keys: Option<Keys>) -> Result<(), Failure> {
     let status = process.take_status();
+    let (leave, left) = oneshot::channel();
     if let Some(mut remote) = process.stdin() {
         tokio::spawn(async move {
-            let mut local = tokio::io::stdin();
-            let _ = tokio::io::copy(&mut local, &mut remote).await;
+            let is_left = detaching::copy(&mut tokio::io::stdin(), &mut remote, keys).await;
             let _ = remote.shutdown().await;
+            if is_left {
+                // Nobody waits where the command has ended meanwhile.
+                let _ = leave.send(());
+            }
         });
     }
     if let (true, Some(sizes)) = (tty, process.terminal_size()) {
@@ -57,7 +63,10 @@ pub async fn pump(mut process: AttachedProcess, tty: bool) -> Result<(), Failure
             let _ = to.flush().await;
         }
     };
-    tokio::join!(out, err);
+    tokio::select! {
+        _ = async { tokio::join!(out, err) } => {}
+        Ok(()) = left => return Ok(()),
+    }
     let status = match status {
         Some(status) => status.await,
         None => None,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use client::{Hub, Informer};
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::node::v1::RuntimeClass;
 use meta::Key;
 use network::PodNetwork;
 use runtime::Runtime;
@@ -46,6 +47,8 @@ pub struct Agent {
     pub events: Recorder,
     /// All services, for environment variables.
     pub services: Informer<Service>,
+    /// What a pod's class of runtime means.
+    pub classes: Informer<RuntimeClass>,
     /// The own Node.
     pub node: Informer<Node>,
     /// ConfigMaps and Secrets that pods name.
@@ -84,6 +87,7 @@ impl Agent {
         Arc::new(Agent {
             events: Recorder::start(client.clone(), &config.node_name),
             services: hub.informer(),
+            classes: hub.informer(),
             node: hub.selected(&format!("metadata.name={}", config.node_name)),
             objects: Objects::new(client.clone()),
             tokens: Tokens::new(client.clone()),

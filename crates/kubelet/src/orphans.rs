@@ -24,6 +24,8 @@ pub async fn remove(agent: &Arc<Agent>) {
         }
     }
     for uid in leftovers(agent).into_iter().filter(|uid| !known(uid)) {
+        // While what says that the pod was this agent's is still there.
+        agent.logs.remove_begun(&uid);
         if let Err(error) = work::forget(agent, &uid).await {
             tracing::warn!(uid, error, "what is left of a pod was not removed");
         }

@@ -305,6 +305,10 @@ pub struct Usage {
     pub processes: u64,
 }
 
+/// The names under which pods ask for this runtime (upstream: the runtime handlers of CRI): the one that is meant where
+/// nobody asks, and its own. Both are the same.
+pub const HANDLERS: [&str; 2] = ["", "ironclad"];
+
 /// What not every runtime, or not every kernel, can do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {

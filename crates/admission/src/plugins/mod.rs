@@ -7,6 +7,7 @@ mod node_restriction;
 pub mod pod_security;
 mod priority;
 mod rbac_escalation;
+mod runtime_class;
 mod service_account;
 mod taint_nodes;
 
@@ -38,6 +39,7 @@ pub const ALL: &[Make] = &[
     pod_security::make,
     priority::make,
     default_toleration_seconds::make,
+    runtime_class::make,
     rbac_escalation::make,
 ];
 

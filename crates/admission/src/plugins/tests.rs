@@ -50,6 +50,9 @@ fn cluster() -> Objects {
             json!({"metadata": {"namespace": "ns", "name": "silent"}, "automountServiceAccountToken": false}),
         ),
         ("priorityclasses", json!({"metadata": {"name": "high"}, "value": 1000, "preemptionPolicy": "Never"})),
+        ("runtimeclasses", json!({"metadata": {"name": "plain"}, "handler": "a"})),
+        ("runtimeclasses", json!({"metadata": {"name": "dear"}, "handler": "a", "overhead": {"podFixed": {"cpu": "10m"}},
+            "scheduling": {"nodeSelector": {"vm": "yes"}, "tolerations": [{"key": "vm", "operator": "Exists"}]}})),
         ("nodes", json!({"metadata": {"name": "n1", "uid": "u1"}})),
         (
             "pods",
@@ -153,6 +156,23 @@ async fn a_pod_s_wishes_count() {
 }
 
 #[tokio::test]
+async fn a_class_of_runtime_says_what_a_pod_costs_and_where_it_can_run() {
+    let given = json!({"spec": {"runtimeClassName": "dear", "nodeSelector": {"disk": "ssd"}}});
+    let pod = as_admin("create pods ns/p", given).await.expect("admitted");
+    assert_eq!(pod.at("spec.overhead"), Some(&json!({"cpu": "10m"})));
+    assert_eq!(pod.at("spec.nodeSelector"), Some(&json!({"disk": "ssd", "vm": "yes"})));
+    assert_eq!(pod.list_at("spec.tolerations")[2], json!({"key": "vm", "operator": "Exists"}));
+    let same = json!({"spec": {"runtimeClassName": "dear", "overhead": {"cpu": "0.01"}}});
+    assert_eq!(as_admin("create pods ns/p", same).await.expect("admitted").str_at("spec.overhead.cpu"), "10m");
+    let plain = as_admin("create pods ns/p", json!({"spec": {"runtimeClassName": "plain"}})).await.expect("admitted");
+    assert!(plain.at("spec.overhead").is_none() && plain.at("spec.nodeSelector").is_none());
+    // What a pod is, its class no longer changes.
+    let old = json!({"spec": {"runtimeClassName": "gone", "overhead": {"cpu": "1"}}});
+    let update = Case { user: admin(), line: "update pods ns/p", new: Some(old.clone()), old: Some(old) };
+    assert!(run(update, &cluster(), &Arc::default()).await.is_ok());
+}
+
+#[tokio::test]
 async fn refusals_read_as_upstream() {
     let table = [
         ("create configmaps absent/a", json!({}), r#"namespaces "absent" not found"#),
@@ -180,6 +200,26 @@ async fn refusals_read_as_upstream() {
             "create pods ns/p",
             json!({"metadata": {"annotations": {MIRROR_POD: "x"}}, "spec": {"serviceAccountName": "silent"}}),
             r#"pods "p" is forbidden: a mirror pod may not reference service accounts"#,
+        ),
+        (
+            "create pods ns/p",
+            json!({"spec": {"runtimeClassName": "x"}}),
+            r#"pods "p" is forbidden: pod rejected: RuntimeClass "x" not found"#,
+        ),
+        (
+            "create pods ns/p",
+            json!({"spec": {"overhead": {"cpu": "1"}}}),
+            r#"pods "p" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"#,
+        ),
+        (
+            "create pods ns/p",
+            json!({"spec": {"runtimeClassName": "dear", "overhead": {"cpu": "1"}}}),
+            r#"pods "p" is forbidden: pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"#,
+        ),
+        (
+            "create pods ns/p",
+            json!({"spec": {"runtimeClassName": "dear", "nodeSelector": {"vm": "no"}}}),
+            r#"pods "p" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[vm] = yes; pod.spec.nodeSelector[vm] = no"#,
         ),
     ];
     for (line, new, message) in table {

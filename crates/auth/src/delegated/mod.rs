@@ -52,8 +52,14 @@ impl Delegated {
         self.certificates.peer(chain, now)
     }
 
-    /// Who sent the request. Without credentials that are good: 401.
-    pub async fn authenticate(&self, credentials: &Credentials<'_>, now: Timestamp) -> Result<User, Unauthorized> {
+    /// Who sent the request. Without credentials that are good: 401. Certificates hold by the machine's clock, `now`;
+    /// how long an answer has been kept is counted by one that does not jump, `steady`.
+    pub async fn authenticate(
+        &self,
+        credentials: &Credentials<'_>,
+        now: Timestamp,
+        steady: Timestamp,
+    ) -> Result<User, Unauthorized> {
         let by_certificate = self.certificates.authenticate(credentials, now).await;
         if let Ok(Some(user)) = by_certificate {
             return Ok(crate::authn::with_authenticated(user));
@@ -63,18 +69,18 @@ impl Delegated {
             return Err(Unauthorized("no credentials".to_owned()));
         };
         let key = digest([token.as_bytes()]);
-        if let Some(user) = self.tokens.get(&key, now) {
+        if let Some(user) = self.tokens.get(&key, steady) {
             return Ok(user);
         }
         let review = reviews::token(&token);
         let answer = self.reviews.create("authentication.k8s.io", "tokenreviews", review).await;
         let user = reviews::user(&answer.map_err(|e| Unauthorized(e.to_string()))?).map_err(Unauthorized)?;
-        self.tokens.put(key, user.clone(), now + TOKEN, now);
+        self.tokens.put(key, user.clone(), steady + TOKEN, steady);
         Ok(user)
     }
 
     /// Whether any of the requests is allowed: as soon as one is, yes. An error means that the API server
-    /// did not answer.
+    /// did not answer. `now` is of a clock that does not jump.
     pub async fn authorize_any(&self, wanted: &[Attributes], now: Timestamp) -> Result<Decision, Status> {
         let mut last = Decision::no_opinion("could not determine attributes for request");
         for attributes in wanted {

@@ -39,7 +39,7 @@ async fn tokens_and_permissions_are_asked_for_once() {
     let now = Timestamp::now();
     let good = Credentials { authorization: Some("Bearer good"), ..Credentials::default() };
     for _ in 0..3 {
-        let user = delegated.authenticate(&good, now).await.expect("known");
+        let user = delegated.authenticate(&good, now, now).await.expect("known");
         assert_eq!(user.name, "ann");
         let allowed = |path: &str| kubelet_attributes(&user, "GET", path, "n1");
         assert!(delegated.authorize_any(&allowed("/stats/summary"), now).await.expect("answered").allowed());
@@ -47,7 +47,10 @@ async fn tokens_and_permissions_are_asked_for_once() {
     }
     assert_eq!(server.0.lock().expect("lock").len(), 3);
     let later = now + SignedDuration::from_mins(6);
-    delegated.authenticate(&good, later).await.expect("known");
+    // The machine's clock is set: nothing is asked again, and nothing holds for longer.
+    delegated.authenticate(&good, later, now).await.expect("known");
+    assert_eq!(server.0.lock().expect("lock").len(), 3);
+    delegated.authenticate(&good, now - SignedDuration::from_mins(60), later).await.expect("known");
     assert_eq!(server.0.lock().expect("lock").len(), 4);
 }
 
@@ -55,9 +58,9 @@ async fn tokens_and_permissions_are_asked_for_once() {
 async fn nobody_is_anonymous() {
     let (_, delegated) = delegated();
     let now = Timestamp::now();
-    assert!(delegated.authenticate(&Credentials::default(), now).await.is_err());
+    assert!(delegated.authenticate(&Credentials::default(), now, now).await.is_err());
     let bad = Credentials { authorization: Some("Bearer bad"), ..Credentials::default() };
-    assert_eq!(delegated.authenticate(&bad, now).await, Err(Unauthorized("no such token".to_owned())));
+    assert_eq!(delegated.authenticate(&bad, now, now).await, Err(Unauthorized("no such token".to_owned())));
 }
 
 #[test]

@@ -47,6 +47,7 @@ impl Cluster {
             ("/api/v1/namespaces/default/serviceaccounts", json!({"metadata": {"name": "default"}})),
             ("/api/v1/namespaces/default/serviceaccounts", json!({"metadata": {"name": "other"}})),
             ("/apis/scheduling.k8s.io/v1/priorityclasses", json!({"metadata": {"name": "x"}, "value": 100})),
+            ("/apis/node.k8s.io/v1/runtimeclasses", json!({"metadata": {"name": "x"}, "handler": "ironclad", "overhead": {"podFixed": {"cpu": "1"}}})),
             ("/api/v1/namespaces/default/services", json!({"metadata": {"name": "linked"}, "spec": {"ports": [{"port": 80}]}})),
             ("/api/v1/namespaces/default/pods", named("there", json!({"spec": {
                 "containers": [{"name": "c", "image": "example.com/app:1", "resources": {"limits": {"cpu": "2"}}}], "automountServiceAccountToken": false,

@@ -14,7 +14,7 @@ use kubelet::pod::admit::Room;
 use kubelet::pod::observed::{Memory, Observed};
 use kubelet::pod::stop::Turn;
 use kubelet::pod::work::{Desk, Outcome};
-use kubelet::pod::{admit, decide, hooks, last_words, sources, unsupported};
+use kubelet::pod::{admit, decide, handler, hooks, last_words, sources, unsupported};
 use kubelet::probe::timer::Timer;
 use kubelet::probe::{Sort, check};
 use kubelet::status::{self, Input};
@@ -75,6 +75,7 @@ impl Kubelet {
         while agent.services.get(&linked).is_none() {
             services.changed().await.expect("is followed");
         }
+        agent.classes.synced().await;
         let port = answer(machine.clone()).await;
         Kubelet { agent, machine, node, sources: objects(), port }
     }
@@ -99,6 +100,7 @@ impl Kubelet {
             }
         };
         if let Outcome::SandboxFailed = desk.clone().sandbox(0).await {
+            refused.extend(handler::of(&self.agent, &pod).await.err());
             refused.extend(unsupported::sandbox(&pod, self.machine.features()).err());
         }
         for container in containers(&pod) {

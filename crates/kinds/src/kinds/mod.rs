@@ -18,6 +18,7 @@ pub mod priorityclass;
 pub mod replicaset;
 pub mod role;
 pub mod rolebinding;
+pub mod runtimeclass;
 pub mod secret;
 pub mod selfsubjectaccessreview;
 pub mod selfsubjectreview;
@@ -55,6 +56,7 @@ pub const ALL: &[fn() -> Descriptor] = &[
     event::events_v1,
     flowcontrol::flowschema::descriptor,
     flowcontrol::prioritylevelconfiguration::descriptor,
+    runtimeclass::descriptor,
     clusterrole::descriptor,
     clusterrolebinding::descriptor,
     role::descriptor,

@@ -79,15 +79,19 @@ pub fn of(metadata: &View<'_>, spec: &View<'_>) -> Vec<String> {
     warnings
 }
 
+/// What is said of a label of nodes that nobody should use any more.
+pub fn old_label(key: &str) -> Option<&'static str> {
+    OLD_LABELS.iter().find(|(label, _)| *label == key).map(|(_, message)| *message)
+}
+
 fn placement(spec: &View<'_>, warnings: &mut Vec<String>) {
-    let old = |key: &str| OLD_LABELS.iter().find(|(label, _)| *label == key).map(|(_, message)| *message);
     let selector = spec.at("nodeSelector");
     for (key, _) in selector.pairs() {
-        warnings.extend(old(key).map(|message| format!("{}: {message}", selector.path.key(key))));
+        warnings.extend(old_label(key).map(|message| format!("{}: {message}", selector.path.key(key))));
     }
     for constraint in spec.each("topologySpreadConstraints") {
         let key = constraint.at("topologyKey");
-        warnings.extend(old(key.str()).map(|message| format!("{}: {} is {message}", key.path, key.str())));
+        warnings.extend(old_label(key.str()).map(|message| format!("{}: {} is {message}", key.path, key.str())));
         if !constraint.has("labelSelector") {
             let path = constraint.at("labelSelector").path;
             warnings.push(format!("{path}: a null labelSelector results in matching no pod"));
@@ -103,7 +107,7 @@ fn node_affinity(spec: &View<'_>, warnings: &mut Vec<String>) {
     let terms = required.map(|term| (term, false)).chain(preferred.map(|term| (term, true)));
     for (requirement, check_values) in terms.flat_map(|(term, check)| term.each("matchExpressions").map(move |r| (r, check))) {
         let key = requirement.at("key");
-        if let Some((_, message)) = OLD_LABELS.iter().find(|(label, _)| *label == key.str()) {
+        if let Some(message) = old_label(key.str()) {
             warnings.push(format!("{}: {} is {message}", key.path, key.str()));
         }
         for value in requirement.each("values").filter(|_| check_values) {

@@ -5,6 +5,7 @@ use futures::FutureExt;
 
 use super::Member;
 use crate::attaching::Attaching;
+use crate::detaching;
 use crate::failure::Failure;
 use crate::flags::{on, rest, switch, text, value, values};
 use crate::pods;
@@ -19,6 +20,7 @@ fn command() -> Command {
         .arg(text("container", "The container").short('c'))
         .arg(switch("stdin", false, "Pass stdin to the container").short('i'))
         .arg(switch("tty", false, "Stdin is a terminal").short('t'))
+        .arg(text("detach-keys", "Keys that leave a container's terminal").default_value(detaching::DEFAULT))
         .arg(switch("quiet", false, "Only the container's output").short('q'))
 }
 
@@ -44,7 +46,12 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
             "cannot attach a container in a completed pod; current phase is {phase}"
         )));
     }
-    let attaching = Attaching { stdin: on(matches, "stdin"), tty: on(matches, "tty"), quiet: on(matches, "quiet") };
+    let attaching = Attaching {
+        stdin: on(matches, "stdin"),
+        tty: on(matches, "tty"),
+        quiet: on(matches, "quiet"),
+        detach_keys: value(matches, "detach-keys").unwrap_or_default().to_owned(),
+    };
     let given = value(matches, "container").filter(|c| !c.is_empty());
     let container = pods::container(&pod, given, attaching.quiet);
     let container = container.map_err(|e| Failure::message(format!("cannot attach to the container: {e}")))?;

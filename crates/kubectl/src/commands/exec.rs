@@ -73,5 +73,5 @@ async fn run(session: &Session, matches: &ArgMatches) -> Result<(), Failure> {
     let process = session.upgraded(&path, api.exec(name, command, &params)).await;
     let process = process.map_err(|e| streams::refused(session, &e))?;
     let _raw = if tty { Raw::set() } else { None };
-    streams::pump(process, tty).await
+    streams::pump(process, tty, None).await
 }

@@ -121,6 +121,31 @@ impl Places {
         dirs.filter_map(pod).filter(|(_, dir)| self.is_marked(dir, &own)).collect()
     }
 
+    /// Removes the directory that was begun for a pod of this agent's and does not say so: the agent was ended in between.
+    /// There is nothing in it but, at most, the beginning of its mark; of whoever has anything in one, it stays.
+    pub fn remove_begun(&self, uid: &str) {
+        let dirs = self.all().into_iter().flat_map(|dir| fs::read_dir(dir).into_iter().flatten().flatten());
+        let is_its = |dir: &fs::DirEntry| {
+            let name = dir.file_name();
+            let of = name.to_str().and_then(|name| name.rsplit_once('_')).map(|(_, of)| of);
+            of == Some(uid) && dir.file_type().is_ok_and(|kind| kind.is_dir())
+        };
+        let own = own_name(&self.data);
+        for dir in dirs.filter(is_its).map(|dir| dir.path()) {
+            let bytes = |path: &Path| path.as_os_str().as_encoded_bytes().to_vec();
+            if owner(&dir).is_some_and(|mark| mark != own && bytes(&own).starts_with(&bytes(&mark))) {
+                // Then the directory stays, too.
+                let _ = fs::remove_file(dir.join(OWNER));
+            }
+            match fs::remove_dir(&dir) {
+                Err(error) if error.kind() != ErrorKind::DirectoryNotEmpty => {
+                    tracing::warn!(uid, %error, "a log directory that was begun was not removed");
+                }
+                _ => {}
+            }
+        }
+    }
+
     /// Where there may be logs: of now, of before, and where all were once, beside the agent's own files.
     fn all(&self) -> BTreeSet<PathBuf> {
         let recorded = recorded(&self.data).unwrap_or_default().pods;

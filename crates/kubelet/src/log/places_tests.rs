@@ -115,3 +115,23 @@ fn a_link_in_place_of_a_directory_is_refused() {
     assert!(places.make(&dir).is_err());
     assert!(names(machine.path("target")).is_empty());
 }
+
+#[test]
+fn a_directory_that_was_begun_goes_unless_somebody_has_something_in_it() {
+    let machine = Machine(tempfile::tempdir().expect("directory"));
+    let places = machine.places("one");
+    pod(&places, "u1");
+    let at = |name: &str| machine.path("log/pods").join(name);
+    for name in ["ns_p_u2", "ns_p_u3", "ns_p_u4", "ns_p_u5"] {
+        fs::create_dir(at(name)).expect("made");
+    }
+    let own = machine.path("one/kubelet");
+    fs::create_dir_all(&own).expect("made");
+    let own = fs::canonicalize(own).expect("there");
+    fs::write(at("ns_p_u3/.ironclad"), &own.to_str().expect("text")[..3]).expect("written");
+    fs::write(at("ns_p_u4/theirs"), "").expect("written");
+    symlink(machine.path("one"), at("ns_p_u6")).expect("linked");
+    ["u1", "u2", "u3", "u4", "u6", "u7"].iter().for_each(|uid| places.remove_begun(uid));
+    assert_eq!(names(machine.path("log/pods")), ["ns_p_u1", "ns_p_u4", "ns_p_u5", "ns_p_u6"]);
+    assert_eq!(names(at("ns_p_u1")), [".ironclad", "c"]);
+}

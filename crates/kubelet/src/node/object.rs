@@ -82,7 +82,7 @@ fn taint(text: &str) -> Option<Taint> {
 
 /// The status, with transition times and others' resources taken over from the old one.
 pub fn status(
-    config: &Config, facts: &Facts, runtime: &Seen, old: Option<&NodeStatus>, not_ready: Option<&str>, now: Timestamp,
+    config: &Config, facts: &Facts, seen: &Seen, old: Option<&NodeStatus>, not_ready: Option<&str>, now: Timestamp,
 ) -> NodeStatus {
     let (mut capacity, mut allocatable) = resources(config, facts);
     let others = announced(old);
@@ -92,11 +92,11 @@ pub fn status(
         addresses: Some(addresses(config)),
         capacity: Some(capacity),
         allocatable: Some(allocatable),
-        conditions: Some(conditions::conditions(old, &runtime.pressures, not_ready, now)),
+        conditions: Some(conditions::conditions(old, &seen.pressures, not_ready, now)),
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: i32::from(config.port) }),
         }),
-        images: Some(image_list(&runtime.images)),
+        images: Some(image_list(&seen.images)),
         node_info: Some(NodeSystemInfo {
             architecture: facts.arch.clone(),
             boot_id: facts.boot_id.clone(),
@@ -111,18 +111,18 @@ pub fn status(
             ..NodeSystemInfo::default()
         }),
         features: Some(NodeFeatures { supplemental_groups_policy: Some(true) }),
-        runtime_handlers: Some(vec![handler(runtime.features)]),
+        runtime_handlers: Some(runtime::HANDLERS.iter().map(|name| handler(name, seen.features)).collect()),
         ..NodeStatus::default()
     }
 }
 
-/// What the one runtime can do; it has no name (upstream: `nodestatus.RuntimeHandlers`).
-fn handler(features: runtime::Features) -> NodeRuntimeHandler {
+/// What the runtime can do under that name (upstream: `nodestatus.RuntimeHandlers`).
+fn handler(name: &str, features: runtime::Features) -> NodeRuntimeHandler {
     let features = NodeRuntimeHandlerFeatures {
         recursive_read_only_mounts: Some(features.recursive_read_only_mounts),
         user_namespaces: Some(features.user_namespaces),
     };
-    NodeRuntimeHandler { name: Some(String::new()), features: Some(features) }
+    NodeRuntimeHandler { name: Some(name.to_owned()), features: Some(features) }
 }
 
 fn addresses(config: &Config) -> Vec<NodeAddress> {

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod decide;
 pub mod end;
 pub mod eviction;
+pub mod handler;
 pub mod hooks;
 pub mod launch;
 pub mod last_words;

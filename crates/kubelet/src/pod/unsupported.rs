@@ -44,10 +44,6 @@ fn restart_of_all(pod: &Pod) -> Option<Refusal> {
 /// What keeps the pod's sandbox from being made; said with each try, as the node may be exchanged.
 pub fn sandbox(pod: &Pod, features: Features) -> Result<(), String> {
     let spec = spec::of(pod);
-    let class = spec.runtime_class_name.as_deref().unwrap_or_default();
-    if !class.is_empty() {
-        return Err(format!("runtimeclass.node.k8s.io {class:?} not found"));
-    }
     if spec.host_users == Some(false) && !features.user_namespaces {
         // Upstream: `userns.GetOrCreateUserNamespaceMappings`.
         return Err("can't set `spec.hostUsers: false`, runtime does not support user namespaces".to_owned());
@@ -109,12 +105,11 @@ mod tests {
     fn what_the_runtime_lacks_is_said_when_it_is_needed() {
         let with = |spec, user_namespaces| sandbox(&spec::tests::pod(spec), Features { user_namespaces, ..Features::default() }).err();
         let made = |spec| with(spec, false);
-        assert_eq!(made(json!({"containers": [], "hostUsers": true, "runtimeClassName": ""})), None);
+        assert_eq!(made(json!({"containers": [], "hostUsers": true})), None);
         assert!(made(json!({"containers": [], "hostUsers": false})).is_some_and(|e| e.contains("runtime does not support user namespaces")));
         assert_eq!(with(json!({"containers": [], "hostUsers": false}), true), None);
         let claim = json!({"containers": [], "resourceClaims": [{"name": "gpu", "resourceClaimName": "g"}]});
         assert!(made(claim).is_some_and(|e| e.contains("\"gpu\" is not known")));
-        assert!(made(json!({"containers": [], "runtimeClassName": "kata"})).is_some_and(|e| e.contains("\"kata\" not found")));
         let configured = |c: Value| container(&spec::of(&spec::tests::pod(json!({"containers": [c]}))).containers[0], Features::default()).err();
         let added = json!({"name": "c", "securityContext": {"appArmorProfile": {"type": "RuntimeDefault"}}});
         assert_eq!(configured(added).as_deref(), Some(NO_APP_ARMOR));

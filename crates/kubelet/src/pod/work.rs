@@ -12,7 +12,7 @@ use network::{HostPort, Protocol};
 use tokio_util::sync::CancellationToken;
 
 use super::launch::{self, Parts};
-use super::{hooks, observed::Observed, resize, unsupported};
+use super::{handler, hooks, observed::Observed, resize, unsupported};
 use crate::agent::Agent;
 use crate::container::env::Sources;
 use crate::container::resources;
@@ -129,6 +129,7 @@ impl Desk {
                 agent.runtime.stop_pod(uid).await.map_err(|e| e.to_string())?;
             }
         }
+        handler::of(agent, &self.pod).await?;
         unsupported::sandbox(&self.pod, agent.runtime.features())?;
         let config = launch::sandbox(agent, &self.pod, attempt);
         agent.logs.make(&config.log_dir).map_err(|e| format!("make the directory of its logs {}: {e}", config.log_dir.display()))?;

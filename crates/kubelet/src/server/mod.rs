@@ -94,7 +94,7 @@ async fn admit(
         websocket_protocols: of_header(header::SEC_WEBSOCKET_PROTOCOL),
     };
     let now = Timestamp::now();
-    let user = access.authenticate(&credentials, now).await.map_err(|error| {
+    let user = access.authenticate(&credentials, now, crate::clock::now()).await.map_err(|error| {
         tracing::debug!(%error, "caller not authenticated");
         refuse(StatusCode::UNAUTHORIZED, "Unauthorized")
     })?;

@@ -134,7 +134,9 @@ async fn a_pod_runs_and_is_deleted() {
     assert_eq!(status["containerStatuses"][0]["imageID"], "docker.io/library/i@sha256:d");
     let node = world.api.get("/api/v1/nodes/n1").expect("a node");
     assert_eq!(node["status"]["features"]["supplementalGroupsPolicy"], true);
-    assert_eq!(node["status"]["runtimeHandlers"][0]["features"]["recursiveReadOnlyMounts"], true);
+    let features = json!({"recursiveReadOnlyMounts": true, "userNamespaces": false});
+    let handlers = ["", "ironclad"].map(|name| json!({"name": name, "features": features}));
+    assert_eq!(node["status"]["runtimeHandlers"], json!(handlers));
     let user = &status["containerStatuses"][0]["user"]["linux"];
     assert_eq!(*user, json!({"uid": 7, "gid": 8, "supplementalGroups": [8, 9]}));
     let conditions = status["conditions"].as_array().expect("conditions");

@@ -1,6 +1,7 @@
 //! Tests of the whole agent against a fake runtime.
 
 pub(crate) mod api;
+mod classes;
 mod images;
 mod pressure;
 pub(crate) mod life;

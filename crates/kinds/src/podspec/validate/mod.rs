@@ -24,6 +24,8 @@ use crate::validate::taint::tolerations;
 use crate::validate::{dns_label, dns_subdomain, ip, qualified_name};
 use crate::view::View;
 
+pub use resources::overhead;
+
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// What the parts of a pod specification need to know of the whole.
@@ -129,7 +131,7 @@ fn specification(spec: &View<'_>, is_pod: bool, name: &str, mirror: bool, errors
         alias.each("hostnames").for_each(|name| dns_subdomain(&name, errors));
     }
     classes(spec, errors);
-    resources::overhead(&spec.at("overhead"), errors);
+    overhead(&spec.at("overhead"), errors);
     security::operating_system(spec, errors);
     env::files(spec, errors);
 }

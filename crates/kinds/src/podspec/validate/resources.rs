@@ -185,10 +185,14 @@ pub(super) fn of_pod(spec: &View<'_>, errors: &mut Errors) {
     }
 }
 
-/// What the pod costs beyond its containers.
-pub(super) fn overhead(overhead: &View<'_>, errors: &mut Errors) {
+/// What a pod costs beyond its containers; a class of pods says the same. Upstream takes them for limits.
+pub fn overhead(overhead: &View<'_>, errors: &mut Errors) {
     for (name, value) in overhead.entries() {
         let path = overhead.path.child("limits").key(name);
         one(name, &View::new(value.value(), path), false, errors);
+    }
+    let any = |test: fn(&str) -> bool| overhead.map().keys().any(|name| test(name));
+    if any(is_huge_page) && !any(|name| matches!(name, "cpu" | "memory")) {
+        errors.push(overhead.forbidden("HugePages require cpu or memory"));
     }
 }

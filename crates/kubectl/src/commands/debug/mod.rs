@@ -330,7 +330,7 @@ async fn one(
     };
     match container.filter(|_| options.attach) {
         Some(container) => {
-            let attaching = Attaching { stdin: options.stdin, tty: options.tty, quiet: options.quiet };
+            let attaching = Attaching { stdin: options.stdin, tty: options.tty, quiet: options.quiet, detach_keys: String::new() };
             follow::attach(session, &pod, &container, attaching).await
         }
         None => Ok(()),
