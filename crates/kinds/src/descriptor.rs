@@ -124,6 +124,12 @@ impl Descriptor {
         self
     }
 
+    /// `kubectl get` of that category shows it.
+    pub(crate) fn in_category(mut self, name: &str) -> Self {
+        self.categories.push(name.into());
+        self
+    }
+
     /// Serves fewer verbs.
     pub(crate) fn verbs(mut self, verbs: Verbs) -> Self {
         self.verbs = verbs;

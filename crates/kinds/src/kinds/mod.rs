@@ -4,6 +4,7 @@ pub mod binding;
 pub mod clusterrole;
 pub mod clusterrolebinding;
 pub mod configmap;
+pub mod customresourcedefinition;
 pub mod deployment;
 pub mod endpoints;
 pub mod endpointslice;

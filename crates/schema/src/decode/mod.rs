@@ -37,6 +37,18 @@ pub type Outcome = Result<(Map<String, Value>, Vec<String>), String>;
 
 /// Decodes a JSON document of the given type.
 pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
+    let (map, strict) = json_once(root, bytes)?;
+    // Upstream reads a custom resource as a tree, in which what came last is all there is, and looks at it then.
+    if root.structural && strict.first().is_some_and(|first| first.starts_with("duplicate field ")) {
+        let (tree, mut strict) = tree_within(bytes, limits::NESTING)?;
+        let (map, unknown) = json_once(root, tree.to_string().as_bytes())?;
+        strict.extend(unknown);
+        return Ok((map, strict));
+    }
+    Ok((map, strict))
+}
+
+fn json_once(root: &Type, bytes: &[u8]) -> Outcome {
     let mut walk = Walk::new(bytes, limits::NESTING);
     walk.rooted = root.structural;
     let map = walk.document(root).map_err(|Syntax(message)| {
@@ -98,6 +110,8 @@ struct Walk<'a> {
     rooted: bool,
     /// Where the root is, for errors.
     prefix: field::Path,
+    /// Whether null stays also where it is no value: in defaults.
+    keeps_null: bool,
 }
 
 type Step<T> = Result<T, Syntax>;
@@ -113,6 +127,7 @@ impl<'a> Walk<'a> {
             coerced: None,
             rooted: false,
             prefix: field::Path::default(),
+            keeps_null: false,
         }
     }
 
@@ -280,7 +295,7 @@ impl<'a> Walk<'a> {
             Others::Kept => self.any(&path.key(&key))?,
             Others::Each(shape) => {
                 let value = self.value(shape, &path.key(&key), &mut None)?.unwrap_or(Value::Null);
-                if value.is_null() && !open::keeps_null(shape) {
+                if value.is_null() && !self.keeps_null && !open::keeps_null(shape) {
                     map.remove(&key);
                     return Ok(());
                 }

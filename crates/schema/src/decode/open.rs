@@ -9,7 +9,6 @@ use serde_json::{Map, Value};
 use super::path::Path;
 use super::scan::{Cursor, Syntax};
 use super::{MAX_STRICT, Step, Walk, push_strict};
-use crate::encode;
 use crate::model::{Field, Kind, Shape, Type, TypeRef};
 use crate::structural::{Node, shown};
 
@@ -49,8 +48,10 @@ pub struct Opened {
 
 /// Reads a tree by a node of a structural schema: drops what is unknown, and reads the metadata of objects.
 pub fn tree(node: &Node, value: &Value, path: &field::Path) -> Opened {
-    let text = encode::plain(value);
-    let mut walk = Walk::new(&text, limits::NESTING_STORED);
+    // Whole doubles are none after they were printed as by Go.
+    let text = value.to_string();
+    let mut walk = Walk::new(text.as_bytes(), limits::NESTING_STORED);
+    walk.keeps_null = true;
     walk.prefix = path.clone();
     let value = match walk.open(node, &Path::root()) {
         Ok(value) => value,
@@ -117,7 +118,7 @@ impl Walk<'_> {
             return self.metadata(&field.shape, &at).map(Some);
         }
         let value = self.value(&field.shape, &at, &mut None)?.unwrap_or(Value::Null);
-        Ok(Some(value).filter(|value| !value.is_null() || keeps_null(&field.shape)))
+        Ok(Some(value).filter(|value| !value.is_null() || self.keeps_null || keeps_null(&field.shape)))
     }
 
     /// The metadata of an object. What is wrong with it is the document's own error only at its root.

@@ -34,7 +34,7 @@ const NODES: usize = 60_000;
 
 /// Reads the schema of a kind; or why it is none that a kind can have, in upstream's words.
 pub fn root(schema: &Map<String, Value>, formats: Formats) -> Result<Arc<Node>, String> {
-    node::root(schema, &Check::read(schema, formats)?)
+    node::root(schema, &Check::read(schema, formats)?, formats)
 }
 
 type Fields = Map<String, Value>;

@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
+use meta::field::Path;
 use serde_json::Value;
 
-use super::check::Check;
+use super::check::{Check, Formats};
 use super::props::{self, Props};
+use crate::decode;
 use crate::model::{Field, Kind, ListType, Name, Others, Shape, Type, TypeRef};
 use crate::table;
 
@@ -105,16 +107,19 @@ impl Node {
 }
 
 /// Reads the schema of a kind: its objects have a kind and metadata, whether it says so or not.
-pub fn root(schema: &Props, check: &Arc<Check>) -> Result<Arc<Node>, String> {
-    read(schema, check, Place { kept: false, resource: true })
+/// Defaults are as they are set, or, where they are looked at themselves, as they are written.
+pub fn root(schema: &Props, check: &Arc<Check>, formats: Formats) -> Result<Arc<Node>, String> {
+    read(schema, check, Place { kept: false, resource: true, written: formats == Formats::OfDefaults })
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Place {
     /// Elements of a list whose unknown fields are kept.
     kept: bool,
     /// Whether an object is here, though the schema does not say so.
     resource: bool,
+    /// Whether defaults are left as they are written.
+    written: bool,
 }
 
 fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, String> {
@@ -124,27 +129,27 @@ fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, S
     }
     let kept = place.kept || props::flag(schema, "x-kubernetes-preserve-unknown-fields");
     let items = match (props::schema(schema, "items"), &check.items) {
-        (Some(below), Some(check)) => Arc::new(shape(read(below, check, Place { kept, resource: false })?)),
+        (Some(below), Some(check)) => Arc::new(shape(read(below, check, Place { kept, resource: false, ..place })?)),
         _ if kept => ANY_ITEMS.clone(),
         _ => NO_ITEMS.clone(),
     };
     let mut fields = Vec::new();
     for (name, below) in props::map(schema, "properties") {
         let Some(check) = check.properties.get(name) else { unreachable!("the checks were read from the same schema") };
-        let node = read(below, check, Place::default())?;
+        let node = read(below, check, Place { kept: false, resource: false, ..place })?;
         fields.push(field(name, node));
     }
     if embedded || place.resource {
         resource(&mut fields);
     }
     let others = match (&check.additional, props::schema(schema, "additionalProperties")) {
-        (Some((_, Some(check))), Some(below)) => Others::Each(Arc::new(shape(read(below, check, Place::default())?))),
+        (Some((_, Some(check))), Some(below)) => Others::Each(Arc::new(shape(read(below, check, Place { kept: false, resource: false, ..place })?))),
         (Some(_), _) => Others::Each(NO_ITEMS.clone()),
         (None, _) if kept => Others::Kept,
         (None, _) => Others::Unknown,
     };
     let map_type = props::text(schema, "x-kubernetes-map-type");
-    Ok(Arc::new(Node {
+    let mut node = Node {
         fields: Arc::new(Type::structural(fields, others, map_type == "atomic")),
         items,
         nullable: props::flag(schema, "nullable"),
@@ -157,7 +162,13 @@ fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, S
         map_type: Cow::Owned(map_type.to_owned()),
         rules: props::list(schema, "x-kubernetes-validations").map(rule).collect(),
         check: check.clone(),
-    }))
+    };
+    // What is unknown in a default is not set.
+    if let Some(default) = node.default.as_ref().filter(|_| !place.written) {
+        let opened = decode::open(&node, default, &Path::default());
+        node.default = Some(opened.value).filter(|_| opened.error.is_none()).or(node.default);
+    }
+    Ok(Arc::new(node))
 }
 
 /// `type`, or the word for a number or a text.

@@ -1,0 +1,331 @@
+//! What is wrong with a schema and with those in it, place by place (upstream: `ValidateCustomResourceDefinitionOpenAPISchema`).
+
+use std::collections::HashSet;
+
+use meta::field::{Error, Errors, Path};
+use serde_json::{Value, json};
+
+use super::definition::Props;
+use super::old::{Demands, TYPES};
+use super::path::field_path;
+use super::printed;
+
+const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
+const LIST_TYPE: &str = "x-kubernetes-list-type";
+const MAP_TYPE: &str = "x-kubernetes-map-type";
+const MAP_KEYS: &str = "x-kubernetes-list-map-keys";
+
+/// What is wrong with a schema.
+pub fn validate(schema: &Props, path: &Path, demands: &Demands, errors: &mut Errors) {
+    Walk { demands, errors }.schema(schema, path, Place { root: true, ..Place::default() });
+}
+
+/// What holds where a schema stands.
+#[derive(Clone, Copy, Default)]
+struct Place<'p> {
+    root: bool,
+    /// In the metadata of an object.
+    metadata: bool,
+    /// Why there may be no defaults; empty where there may be.
+    no_defaults: &'p str,
+}
+
+struct Walk<'w> {
+    demands: &'w Demands,
+    errors: &'w mut Errors,
+}
+
+fn text<'s>(schema: &'s Props, name: &str) -> &'s str {
+    schema.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+fn flag(schema: &Props, name: &str) -> bool {
+    schema.get(name).is_some_and(|value| *value == true)
+}
+
+fn given<'s>(schema: &'s Props, name: &str) -> Option<&'s Value> {
+    schema.get(name).filter(|value| !value.is_null())
+}
+
+fn each<'s>(schema: &'s Props, name: &str) -> &'s [Value] {
+    given(schema, name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn entries<'s>(schema: &'s Props, name: &str) -> impl Iterator<Item = (&'s String, &'s Props)> + use<'s> {
+    let map = schema.get(name).and_then(Value::as_object).into_iter().flatten();
+    map.filter_map(|(name, value)| Some((name, value.as_object()?)))
+}
+
+impl Walk<'_> {
+    fn push(&mut self, error: Error) {
+        self.errors.push(error);
+    }
+
+    fn below(&mut self, value: Option<&Value>, path: &Path, place: Place) {
+        if let Some(schema) = value.and_then(Value::as_object) {
+            self.schema(schema, path, place);
+        }
+    }
+
+    fn schema(&mut self, schema: &Props, path: &Path, place: Place) {
+        let before = self.errors.len();
+        self.plain(schema, path, place);
+        let inner = Place { root: false, ..place };
+        self.maps(schema, path, inner, place.root);
+        self.below(schema.get("not"), &path.child("not"), inner);
+        for name in ["allOf", "oneOf", "anyOf"] {
+            for (index, value) in each(schema, name).iter().enumerate() {
+                self.below(Some(value), &path.child(name).index(index), inner);
+            }
+        }
+        for name in ["definitions", "dependencies"] {
+            for (key, below) in entries(schema, name) {
+                self.schema(below, &path.child(name).key(key), inner);
+            }
+        }
+        self.below(schema.get("items"), &path.child("items"), inner);
+        for (index, value) in each(schema, "items").iter().enumerate() {
+            self.below(Some(value), &path.child("items").index(index), inner);
+        }
+        self.kept(schema, path);
+        self.lists(schema, path);
+        self.keys(schema, path);
+        for (index, rule) in each(schema, "x-kubernetes-validations").iter().enumerate() {
+            if let Some(rule) = rule.as_object() {
+                self.rule(schema, rule, &path.child("x-kubernetes-validations").index(index));
+            }
+        }
+        debug_assert!(self.errors.len() >= before, "nothing that was found is taken back");
+    }
+
+    fn plain(&mut self, schema: &Props, path: &Path, place: Place) {
+        let kind = text(schema, "type");
+        if self.demands.types && !kind.is_empty() && !TYPES.contains(&kind) {
+            self.push(Error::not_supported(&path.child("type"), kind, &TYPES));
+        }
+        if given(schema, "default").is_some() && !place.no_defaults.is_empty() {
+            self.push(Error::forbidden(&path.child("default"), format!("must not be set {}", place.no_defaults)));
+        }
+        let unsupported = |walk: &mut Self, name: &str, there: bool| {
+            if there {
+                walk.push(Error::forbidden(&path.child(name), format!("{name} is not supported")));
+            }
+        };
+        let filled = |name: &str| schema.get(name).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
+        unsupported(self, "id", !text(schema, "id").is_empty());
+        unsupported(self, "additionalItems", given(schema, "additionalItems").is_some());
+        unsupported(self, "patternProperties", filled("patternProperties"));
+        unsupported(self, "definitions", filled("definitions"));
+        unsupported(self, "dependencies", given(schema, "dependencies").is_some());
+        unsupported(self, "$ref", given(schema, "$ref").is_some());
+        if kind == "null" {
+            let why = "type cannot be set to null, use nullable as an alternative";
+            self.push(Error::forbidden(&path.child("type"), why));
+        }
+        if !each(schema, "items").is_empty() {
+            self.push(Error::forbidden(&path.child("items"), "items must be a schema object and not an array"));
+        }
+        if place.metadata && flag(schema, "x-kubernetes-embedded-resource") {
+            let at = path.child("x-kubernetes-embedded-resource");
+            self.push(Error::forbidden(&at, "must not be used inside of resource meta"));
+        }
+        if flag(schema, "uniqueItems") {
+            let why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic";
+            self.push(Error::forbidden(&path.child("uniqueItems"), why));
+        }
+    }
+
+    fn maps(&mut self, schema: &Props, path: &Path, place: Place, root: bool) {
+        if let Some(additional) = given(schema, "additionalProperties") {
+            let at = path.child("additionalProperties");
+            if entries(schema, "properties").next().is_some() && *additional != true {
+                self.push(Error::forbidden(&at, "additionalProperties and properties are mutual exclusive"));
+            }
+            let why = "inside additionalProperties applying to object metadata";
+            let place = if place.metadata { Place { no_defaults: why, ..place } } else { place };
+            self.below(Some(additional), &at, place);
+        }
+        for (name, below) in entries(schema, "properties") {
+            let at = path.child("properties").key(name);
+            let own = matches!(&**name, "metadata" | "kind" | "apiVersion");
+            let metadata = place.metadata || own && (root || flag(schema, "x-kubernetes-embedded-resource"));
+            let why = format!("in top-level {name}");
+            let place = Place { metadata, ..place };
+            let place = if own && root { Place { no_defaults: &why, ..place } } else { place };
+            self.schema(below, &at, place);
+        }
+    }
+
+    fn kept(&mut self, schema: &Props, path: &Path) {
+        const KEPT: &str = "x-kubernetes-preserve-unknown-fields";
+        if schema.get(KEPT).is_some_and(|kept| *kept == false) {
+            self.push(Error::invalid(&path.child(KEPT), false, "must be true or undefined"));
+        }
+        let kind = text(schema, "type");
+        let Some(map_type) = given(schema, MAP_TYPE).and_then(Value::as_str) else { return };
+        self.of_type(kind, "object", MAP_TYPE, path);
+        if !["atomic", "granular"].contains(&map_type) {
+            self.push(Error::not_supported(&path.child(MAP_TYPE), map_type, &["atomic", "granular"]));
+        }
+    }
+
+    fn of_type(&mut self, is: &str, wanted: &str, because: &str, path: &Path) {
+        let (at, why) = (path.child("type"), format!("must be {wanted} if {because} is specified"));
+        if is.is_empty() {
+            self.push(Error::required(&at, why));
+        } else if is != wanted {
+            self.push(Error::invalid(&at, is, why));
+        }
+    }
+
+    fn lists(&mut self, schema: &Props, path: &Path) {
+        let kind = text(schema, "type");
+        let Some(list_type) = given(schema, LIST_TYPE).and_then(Value::as_str) else { return };
+        if kind != "array" {
+            self.of_type(kind, "array", LIST_TYPE, path);
+        } else if self.demands.atomic_sets && is_loose_set(schema) {
+            let items = schema.get("items").and_then(Value::as_object);
+            let list = items.is_some_and(|items| text(items, "type") == "array");
+            let at = path.child("items").child(if list { LIST_TYPE } else { MAP_TYPE });
+            // Upstream shows the type of the list in both cases.
+            let shown = items.and_then(|items| given(items, LIST_TYPE)).cloned().unwrap_or_default();
+            self.push(Error::invalid(&at, shown, "must be atomic as item of a list with x-kubernetes-list-type=set"));
+        }
+        if !["atomic", "set", "map"].contains(&list_type) {
+            self.push(Error::not_supported(&path.child(LIST_TYPE), list_type, &["atomic", "set", "map"]));
+        }
+    }
+
+    fn keys(&mut self, schema: &Props, path: &Path) {
+        let keys = each(schema, MAP_KEYS);
+        let list_type = given(schema, LIST_TYPE).and_then(Value::as_str);
+        let why = "must be map if x-kubernetes-list-map-keys is non-empty";
+        match list_type {
+            _ if keys.is_empty() => {}
+            None => self.push(Error::required(&path.child(LIST_TYPE), why)),
+            Some("map") => {}
+            Some(other) => self.push(Error::invalid(&path.child(LIST_TYPE), other, why)),
+        }
+        if list_type == Some("map") {
+            if keys.is_empty() {
+                self.push(Error::required(&path.child(MAP_KEYS), "must not be empty if x-kubernetes-list-type is map"));
+            }
+            self.keyed(schema, keys, path);
+        }
+        if self.demands.map_keys {
+            loose_keys(schema, path, self.errors);
+        }
+    }
+
+    fn keyed(&mut self, schema: &Props, keys: &[Value], path: &Path) {
+        let at = path.child("items");
+        let items = match given(schema, "items") {
+            None => return self.push(Error::required(&at, "must have a schema if x-kubernetes-list-type is map")),
+            Some(Value::Object(items)) => items,
+            Some(other) => {
+                let error = Error::invalid(&at, "", "must only have a single schema if x-kubernetes-list-type is map");
+                return self.push(error.showing(printed::items(other)));
+            }
+        };
+        let kind = text(items, "type");
+        if kind != "object" {
+            let why = "must be object if parent array's x-kubernetes-list-type is map";
+            return self.push(Error::invalid(&at.child("type"), kind, why));
+        }
+        let mut known = HashSet::new();
+        for key in keys.iter().filter_map(Value::as_str) {
+            let property = items.get("properties").and_then(|properties| properties.get(key)).and_then(Value::as_object);
+            match property.map(|property| text(property, "type")) {
+                Some("array" | "object") => {
+                    let at = at.child("properties").key(key).child("type");
+                    self.push(Error::invalid(&at, kind, "must be a scalar type if parent array's x-kubernetes-list-type is map"));
+                }
+                Some(_) => {}
+                None => self.push(Error::invalid(&path.child(MAP_KEYS), json!(keys), "entries must all be names of item properties")),
+            }
+            if !known.insert(key) {
+                self.push(Error::invalid(&path.child(MAP_KEYS), json!(keys), "must not contain duplicate entries"));
+            }
+        }
+    }
+
+    /// The form of a rule in CEL.
+    fn rule(&mut self, schema: &Props, rule: &Props, path: &Path) {
+        let lines = |text: &str| text.contains(['\n', '\r']);
+        let (expression, message) = (text(rule, "rule").trim(), text(rule, "message"));
+        if expression.is_empty() {
+            self.push(Error::required(&path.child("rule"), "rule is not specified"));
+        } else if !message.is_empty() && message.trim().is_empty() {
+            self.push(Error::invalid(&path.child("message"), message, "must be non-empty if specified"));
+        } else if lines(message.trim()) {
+            self.push(Error::invalid(&path.child("message"), message, "must not contain line breaks"));
+        } else if lines(expression) && message.trim().is_empty() {
+            self.push(Error::required(&path.child("message"), "message must be specified if rule contains line breaks"));
+        }
+        let made = text(rule, "messageExpression");
+        if !made.is_empty() && made.trim().is_empty() {
+            let at = path.child("messageExpression");
+            self.push(Error::required(&at, "messageExpression must be non-empty if specified"));
+        }
+        if let Some(reason) = given(rule, "reason").and_then(Value::as_str).filter(|reason| !REASONS.contains(reason)) {
+            self.push(Error::not_supported(&path.child("reason"), reason, &REASONS));
+        }
+        let (field, at) = (text(rule, "fieldPath"), path.child("fieldPath"));
+        if field.is_empty() {
+            return;
+        }
+        if field.trim().is_empty() {
+            self.push(Error::invalid(&at, field, "must be non-empty if specified"));
+        }
+        if lines(field) {
+            self.push(Error::invalid(&at, field, "must not contain line breaks"));
+        }
+        let read = schema::structural::Check::read(schema, schema::structural::Formats::OfObjects);
+        if read.is_ok() && field_path(field, schema, true).is_err() {
+            self.push(Error::invalid(&at, field, "must be a valid path"));
+        }
+    }
+}
+
+/// A set whose elements are not taken as a whole.
+pub fn is_loose_set(schema: &Props) -> bool {
+    let Some(items) = schema.get("items").and_then(Value::as_object).filter(|_| text(schema, LIST_TYPE) == "set") else { return false };
+    match text(items, "type") {
+        "array" => given(items, LIST_TYPE).is_some_and(|list_type| *list_type != "atomic"),
+        "object" => given(items, MAP_TYPE).is_none_or(|map_type| *map_type != "atomic"),
+        _ => false,
+    }
+}
+
+/// A list whose elements or their keys may be missing or null.
+pub fn is_loose_keys(schema: &Props) -> bool {
+    let mut errors = Errors::new();
+    loose_keys(schema, &Path::default(), &mut errors);
+    !errors.is_empty()
+}
+
+fn loose_keys(schema: &Props, path: &Path, errors: &mut Errors) {
+    let list_type = text(schema, LIST_TYPE);
+    let Some(items) = schema.get("items").and_then(Value::as_object) else { return };
+    if !matches!(list_type, "set" | "map") {
+        return;
+    }
+    let path = path.child("items");
+    if flag(items, "nullable") {
+        let why = format!("cannot be nullable when x-kubernetes-list-type is {list_type}");
+        errors.push(Error::forbidden(&path.child("nullable"), why));
+    }
+    let keys = each(schema, MAP_KEYS).iter().filter(|_| list_type == "map").filter_map(Value::as_str);
+    for key in keys {
+        let Some(property) = items.get("properties").and_then(|map| map.get(key)).and_then(Value::as_object) else { continue };
+        let at = path.child("properties").key(key);
+        let required = each(items, "required").iter().any(|required| required == key);
+        let this = "this property is in x-kubernetes-list-map-keys, so it";
+        if !required && given(property, "default").is_none() {
+            errors.push(Error::required(&at.child("default"), format!("{this} must have a default or be a required property")));
+        }
+        if flag(property, "nullable") {
+            errors.push(Error::forbidden(&at.child("nullable"), format!("{this} cannot be nullable")));
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Custom resources and their definitions beside upstream's (`tests/upstream/structural`): schemas like those that people
+//! write, and made-up ones, with objects that fit and objects that do not. What is read, pruned, filled in and said is the
+//! same.
+
+#[path = "../../../../tests/upstream/values/judge.rs"]
+mod judge;
+mod make;
+
+use judge::{Dice, compare_with};
+use kinds::kinds::customresourcedefinition::{descriptor, embedded};
+use meta::{Gvk, Object};
+use schema::Schema;
+use serde_json::{Value, json};
+
+const MODULE: &str = "structural";
+
+fn custom(schema: &Value) -> Result<Schema, String> {
+    // It is read as a part of a definition is.
+    let props = Schema::definition("io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps").expect("built in");
+    let read = props.decode_json(schema.to_string().as_bytes()).expect("a schema").object;
+    Schema::structural(Gvk::new("example.com", "v1", "Thing"), read.fields())
+}
+
+/// What an object becomes, as upstream's program prints it.
+fn of_object(text: &str) -> Result<String, String> {
+    let asked: Value = serde_json::from_str(text).expect("JSON");
+    let refused = |why: String| json!({"refused": why, "strict": null, "read": "", "defaulted": "", "errors": null});
+    let schema = custom(&asked["Schema"])?;
+    let print = |object: &Object| String::from_utf8(schema.encode(object, false).0.to_vec()).expect("UTF-8");
+    let answer = match schema.decode_json(asked["Object"].as_str().expect("text").as_bytes()) {
+        Err(why) => refused(why.to_string()),
+        Ok(mut decoded) => {
+            let read = print(&decoded.object);
+            schema.default(&mut decoded.object);
+            let old = asked["Old"].as_str().filter(|old| !old.is_empty()).map(|old| {
+                let mut old = schema.decode_json(old.as_bytes()).expect("the old one is right").object;
+                schema.default(&mut old);
+                old
+            });
+            let errors = schema.validate(&decoded.object, old.as_ref(), &embedded);
+            let strict = decoded.strict_errors;
+            json!({"strict": strict, "read": read, "defaulted": print(&decoded.object), "errors": sorted(&errors)})
+        }
+    };
+    Ok(same_order(answer))
+}
+
+fn sorted(errors: &[meta::field::Error]) -> Vec<String> {
+    let mut texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.sort();
+    texts
+}
+
+/// In the order of the fields of upstream's answer.
+fn same_order(answer: Value) -> String {
+    let names = ["refused", "strict", "read", "defaulted", "errors"];
+    let fields: Vec<String> =
+        names.iter().filter_map(|name| Some(format!("\"{name}\":{}", go(answer.get(*name)?)))).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn go(value: &Value) -> String {
+    String::from_utf8(schema::go_json(value)).expect("UTF-8")
+}
+
+fn read(text: &Value) -> Object {
+    let descriptor = descriptor();
+    let mut object = descriptor.schema.decode_json(text.to_string().as_bytes()).expect("a definition").object;
+    descriptor.rules.default(&mut object);
+    object
+}
+
+fn of_definition(text: &str) -> Result<String, String> {
+    let rules = descriptor().rules;
+    let mut object = read(&serde_json::from_str(text).expect("JSON"));
+    rules.prepare_create(&mut object);
+    let mut errors = kinds::validate::own_metadata(&object, false, &|name, prefix| rules.validate_name(name, prefix));
+    errors.extend(rules.validate(&object));
+    Ok(verdict(&errors, rules.warnings(&object, None)))
+}
+
+fn of_change(text: &str) -> Result<String, String> {
+    let rules = descriptor().rules;
+    let both: Value = serde_json::from_str(text).expect("JSON");
+    let (old, mut new) = (read(&both["Old"]), read(&both["New"]));
+    rules.prepare_update(&mut new, &old);
+    Ok(verdict(&rules.validate_update(&new, &old), rules.warnings(&new, Some(&old))))
+}
+
+fn verdict(errors: &[meta::field::Error], mut warnings: Vec<String>) -> String {
+    warnings.sort();
+    go(&json!({"errors": sorted(errors), "warnings": warnings}))
+}
+
+#[test]
+fn objects_are_read_and_judged_as_upstream_does_it() {
+    let shapes = make::shapes();
+    assert!(shapes.len() >= 20);
+    let make = |dice: &mut Dice| {
+        let shape = dice.roll(2 * shapes.len());
+        let made = make::root(dice);
+        make::question(dice, shapes.get(shape).unwrap_or(&made))
+    };
+    compare_with(MODULE, "object", 4000, make, of_object);
+}
+
+#[test]
+fn definitions_are_held_to_what_upstream_demands() {
+    compare_with(MODULE, "definition", 2500, |dice| make::definition(dice).to_string(), of_definition);
+}
+
+#[test]
+fn changes_of_definitions_are_held_to_what_upstream_demands() {
+    compare_with(MODULE, "change", 1000, |dice| make::change(dice).to_string(), of_change);
+}
+
+#[test]
+fn definitions_that_people_write_are_let_in() {
+    for schema in make::shapes() {
+        let mut object = read(&make::plain(schema.clone()));
+        let rules = descriptor().rules;
+        rules.prepare_create(&mut object);
+        assert_eq!(sorted(&rules.validate(&object)), [""; 0], "{schema}");
+    }
+}

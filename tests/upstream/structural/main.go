@@ -1,0 +1,47 @@
+// Upstream's custom resources beside our own. A line of the input is what is asked and a JSON string; a line of the output is
+// the answer. `object`: a schema, an object and perhaps the old one are read, pruned, filled with defaults and validated.
+// `definition`: a CustomResourceDefinition is validated; `change`: a change of one.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// What is asked for, by the first word of a line.
+var asked = map[string]func(text string) any{"object": object, "definition": definition, "change": change}
+
+func main() {
+	input := bufio.NewScanner(os.Stdin)
+	input.Buffer(nil, 64<<20)
+	output := bufio.NewWriter(os.Stdout)
+	defer output.Flush()
+	for input.Scan() {
+		what, quoted, _ := strings.Cut(input.Text(), " ")
+		var text string
+		if err := json.Unmarshal([]byte(quoted), &text); err != nil {
+			panic(err)
+		}
+		answer, err := json.Marshal(asked[what](text))
+		if err != nil {
+			panic(err)
+		}
+		fmt.Fprintln(output, string(answer))
+	}
+}
+
+// What is wrong, in the order of the alphabet: upstream's own is that of Go's maps.
+func sorted(all field.ErrorList) []string {
+	texts := []string{}
+	for _, err := range all {
+		texts = append(texts, err.Error())
+	}
+	sort.Strings(texts)
+	return texts
+}
