@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use meta::{Gvk, Gvr};
 
-use crate::rules::Rules;
+use crate::rules::{Rules, Word};
 use crate::scale::Scale;
 
 /// The verbs of a resource, named as discovery names them.
@@ -53,6 +53,36 @@ pub struct Subresource {
     pub verbs: &'static [&'static str],
 }
 
+/// Where an object says how often it is to run: paths of plain names (`spec.replicas`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replicas {
+    /// How many are wanted.
+    pub wanted: Word,
+    /// How many there are.
+    pub present: Word,
+    /// How they are selected.
+    pub selector: Selector,
+}
+
+/// How an object says what it selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    /// A `LabelSelector` at a path.
+    Labels(Word),
+    /// A selector as a text at a path.
+    Text(Word),
+    /// Not at all.
+    None,
+}
+
+impl Default for Replicas {
+    /// Where built-in kinds have them.
+    fn default() -> Self {
+        let selector = Selector::Labels("spec.selector".into());
+        Replicas { wanted: "spec.replicas".into(), present: "status.replicas".into(), selector }
+    }
+}
+
 /// One served kind.
 #[derive(Clone)]
 pub struct Descriptor {
@@ -62,6 +92,8 @@ pub struct Descriptor {
     pub resource: Arc<str>,
     /// Lower-case singular.
     pub singular: Arc<str>,
+    /// What a list of it is called, if not after the kind.
+    pub list_kind: Option<Arc<str>>,
     /// Abbreviations for kubectl.
     pub short_names: Vec<Arc<str>>,
     /// Categories (`all`).
@@ -70,6 +102,8 @@ pub struct Descriptor {
     pub namespaced: bool,
     /// What may be done with it.
     pub verbs: Verbs,
+    /// Whether clients see it. Objects may be stored in the form of a version that is not served any more.
+    pub served: bool,
     /// Paths below it.
     pub subresources: Vec<Subresource>,
     /// Key prefix in the store, with both slashes: `/registry/configmaps/`. Two kinds with one prefix
@@ -78,6 +112,8 @@ pub struct Descriptor {
     pub storage: Arc<str>,
     /// Whether writes may be acknowledged before they are on disk (leases, events).
     pub lazy: bool,
+    /// Where its replicas are, for the subresource `scale`.
+    pub replicas: Replicas,
     /// Its fields.
     pub schema: schema::Schema,
     /// Its behaviour.
@@ -94,16 +130,29 @@ impl Descriptor {
             gvk,
             resource: resource.into(),
             singular: kind.to_lowercase().into(),
+            list_kind: None,
             short_names: Vec::new(),
             categories: Vec::new(),
             namespaced: true,
             verbs: Verbs::All,
+            served: true,
             subresources: Vec::new(),
             storage: format!("/registry/{resource}/").into(),
             lazy: false,
+            replicas: Replicas::default(),
             schema,
             rules: Arc::new(rules),
         }
+    }
+
+    /// What a list of it is called.
+    pub fn list_kind(&self) -> Arc<str> {
+        self.list_kind.clone().unwrap_or_else(|| format!("{}List", self.gvk.kind).into())
+    }
+
+    /// Whether it comes from a definition at run time: a custom resource.
+    pub fn is_custom(&self) -> bool {
+        self.schema.node().is_some()
     }
 
     /// Objects live outside of namespaces.

@@ -8,6 +8,7 @@
 //!
 //! Must not know: HTTP, the store, who is asking, other objects.
 
+pub mod custom;
 pub mod descriptor;
 mod diff;
 pub mod kinds;
@@ -20,10 +21,10 @@ pub mod tree;
 pub mod validate;
 pub mod view;
 
-pub use descriptor::{Descriptor, Subresource, Verbs};
+pub use descriptor::{Descriptor, Replicas, Selector, Subresource, Verbs};
 pub use kinds::ALL;
 pub use now::{Marked, Now};
-pub use rules::{Column, Rules};
+pub use rules::{Column, Rules, Word};
 
 /// All built-in kinds.
 pub fn all() -> Vec<Descriptor> {

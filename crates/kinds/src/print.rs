@@ -8,28 +8,28 @@ use crate::rules::Column;
 use crate::view::View;
 
 /// The object's name, first in nearly every table.
-pub const NAME: Column = Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 0 };
+pub const NAME: Column = Column::of("Name", "string", "name", "Name of the object", 0);
 
 /// The time since the object's creation.
 pub const AGE: Column = text("Age", "Time since creation");
 
 /// Name and time of creation: kinds that have no table of their own.
 pub static NAME_AND_CREATED: [Column; 2] =
-    [NAME, Column { name: "Created At", kind: "date", format: "", description: "Time of creation", priority: 0 }];
+    [NAME, Column::of("Created At", "date", "", "Time of creation", 0)];
 
 /// A column of text.
 pub const fn text(name: &'static str, description: &'static str) -> Column {
-    Column { name, kind: "string", format: "", description, priority: 0 }
+    Column::of(name, "string", "", description, 0)
 }
 
 /// A column of whole numbers.
 pub const fn integer(name: &'static str, description: &'static str) -> Column {
-    Column { name, kind: "integer", format: "", description, priority: 0 }
+    Column::of(name, "integer", "", description, 0)
 }
 
 /// A column of text that only `-o wide` shows.
 pub const fn wide(name: &'static str, description: &'static str) -> Column {
-    Column { name, kind: "string", format: "", description, priority: 1 }
+    Column::of(name, "string", "", description, 1)
 }
 
 /// The text, or a word for its absence.

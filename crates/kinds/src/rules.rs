@@ -1,24 +1,44 @@
 //! What makes one kind differ from another.
 
+use std::borrow::Cow;
+
+use jiff::Timestamp;
 use meta::field::Errors;
 use meta::{Object, Status};
 use serde_json::Value;
 
 use crate::Now;
 
+/// A word of a kind: of the program's own text, or of a definition that came at run time.
+pub type Word = Cow<'static, str>;
+
 /// One column of `kubectl get` (upstream: `metav1.TableColumnDefinition`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Column {
     /// Heading in title case.
-    pub name: &'static str,
+    pub name: Word,
     /// `string`, `integer`, `date` …
-    pub kind: &'static str,
+    pub kind: Word,
     /// `name` for the first column, else empty.
-    pub format: &'static str,
+    pub format: Word,
     /// For `kubectl explain`-like readers.
-    pub description: &'static str,
+    pub description: Word,
     /// 0: always shown; 1: with `-o wide`.
     pub priority: i32,
+}
+
+impl Column {
+    /// A column of a built-in kind.
+    pub const fn of(
+        name: &'static str,
+        kind: &'static str,
+        format: &'static str,
+        description: &'static str,
+        priority: i32,
+    ) -> Column {
+        let (name, kind) = (Cow::Borrowed(name), Cow::Borrowed(kind));
+        Column { name, kind, format: Cow::Borrowed(format), description: Cow::Borrowed(description), priority }
+    }
 }
 
 /// A kind's own behaviour. The generic life cycle (names, uid, timestamps, generation, finalizers,
@@ -105,7 +125,7 @@ pub trait Rules: Send + Sync + 'static {
     }
 
     /// The warning that every request for the kind gets.
-    fn deprecated(&self) -> Option<&'static str> {
+    fn deprecated(&self) -> Option<&str> {
         None
     }
 
@@ -136,6 +156,17 @@ pub trait Rules: Send + Sync + 'static {
         None
     }
 
+    /// What begins the deletion of an object of a kind that has its own way: marks it, with whatever keeps it. `false`: the
+    /// kind goes as others do.
+    fn begin_deletion(&self, _object: &mut Object, _now: Timestamp) -> bool {
+        false
+    }
+
+    /// Why no new object is taken now, if none is.
+    fn refuses_new(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What deletion does to dependents when the client does not say: `true` orphans them.
     fn orphans_by_default(&self) -> bool {
         false
@@ -160,12 +191,12 @@ pub trait Rules: Send + Sync + 'static {
 
     /// Fields beyond `metadata.name` and `metadata.namespace` that field selectors may name, with
     /// the object's values.
-    fn selectable(&self, _object: &Object) -> Vec<(&'static str, String)> {
+    fn selectable(&self, _object: &Object) -> Vec<(Word, String)> {
         Vec::new()
     }
 
     /// Columns of the table. The default is Name and Age.
-    fn columns(&self) -> &'static [Column] {
+    fn columns(&self) -> &[Column] {
         &NAME_AND_AGE
     }
 
@@ -188,8 +219,8 @@ pub trait Rules: Send + Sync + 'static {
 
 /// Name and Age.
 pub static NAME_AND_AGE: [Column; 2] = [
-    Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 0 },
-    Column { name: "Age", kind: "string", format: "", description: "Time since creation", priority: 0 },
+    Column::of("Name", "string", "name", "Name of the object", 0),
+    Column::of("Age", "string", "", "Time since creation", 0),
 ];
 
 /// The object's age as kubectl shows it; `<unknown>` without a creation time.

@@ -2,6 +2,7 @@
 //! everybody, and let go when nobody asks any more.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -58,7 +59,7 @@ pub struct Encoded {
 pub type Pairs = Box<[(Box<str>, Box<str>)]>;
 
 /// Selectable fields in a compact form.
-pub type Fields = Box<[(&'static str, Box<str>)]>;
+pub type Fields = Box<[(Cow<'static, str>, Box<str>)]>;
 
 #[derive(Default)]
 struct Forms {
@@ -211,6 +212,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use std::any::Any;
+use std::borrow::Cow;
 use std::sync::atomic::AtomicUsize;
 
     /// Counts what it is asked to make.

@@ -14,6 +14,7 @@ pub mod duration;
 pub mod encoded;
 pub mod field;
 pub mod identity;
+pub mod jsonpath;
 pub mod limits;
 pub mod names;
 pub mod object;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use kinds::{Descriptor, Verbs};
+use kinds::{Descriptor, Verbs, Word};
 use meta::field::Error;
 use meta::{Encoded, Key, Object, Status};
 use store::Entry;
@@ -18,7 +18,7 @@ pub(crate) struct Kind {
     codec: Option<Arc<Stored>>,
     pub cache: Arc<Cache>,
     /// Fields that selectors may name, beyond name and namespace.
-    pub selectable: Box<[&'static str]>,
+    pub selectable: Box<[Word]>,
 }
 
 impl Kind {
@@ -112,8 +112,10 @@ impl Kind {
 /// All served kinds as of one moment.
 #[derive(Default)]
 pub(crate) struct Kinds {
-    /// In the order of the list.
+    /// Those that clients see, in the order of the list.
     pub list: Arc<[Descriptor]>,
+    /// The same with those in whose form objects are stored and which nobody sees.
+    pub all: Arc<[Descriptor]>,
     /// Kinds that are stored, by resource.
     by_resource: HashMap<Arc<str>, Vec<Arc<Kind>>>,
 }
@@ -129,13 +131,14 @@ impl Kinds {
             let kind = Kind::new(Arc::new(descriptor.clone()), codec, cache(descriptor));
             by_resource.entry(descriptor.resource.clone()).or_default().push(Arc::new(kind));
         }
-        Kinds { list: list.into(), by_resource }
+        let visible = list.iter().filter(|d| d.served).cloned().collect();
+        Kinds { list: visible, all: list.into(), by_resource }
     }
 
     /// The kind of a group, version and resource.
     pub fn find(&self, group: &str, version: &str, resource: &str) -> Option<&Arc<Kind>> {
         let mut candidates = self.by_resource.get(resource)?.iter();
-        candidates.find(|k| *k.descriptor.gvk.group == *group && *k.descriptor.gvk.version == *version)
+        candidates.find(|k| k.descriptor.served && *k.descriptor.gvk.group == *group && *k.descriptor.gvk.version == *version)
     }
 
     /// All kinds that are stored.

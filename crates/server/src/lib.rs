@@ -16,6 +16,7 @@ mod answer;
 mod conditional;
 mod connect;
 mod decode;
+mod definitions;
 mod discovery;
 mod flow;
 mod impersonate;

@@ -94,6 +94,11 @@ impl Server {
         crate::flow::follow::follow(self, tasks).await
     }
 
+    /// Serves the custom resources that definitions say, and goes on to follow the definitions in a named task.
+    pub async fn follow_definitions(&self, tasks: &Tasks) -> Result<(), Status> {
+        crate::definitions::follow(self, tasks).await
+    }
+
     /// Begins to shut down: watches end, `/readyz` fails, connections are closed when they are idle.
     pub fn stop(&self) {
         self.0.stopping.cancel();

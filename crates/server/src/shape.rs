@@ -111,10 +111,10 @@ impl Tables {
         let column = |c: &Column| {
             format!(
                 r#"{{"name":{},"type":{},"format":{},"description":{},"priority":{}}}"#,
-                Value::from(c.name),
-                Value::from(c.kind),
-                Value::from(c.format),
-                Value::from(c.description),
+                Value::from(&*c.name),
+                Value::from(&*c.kind),
+                Value::from(&*c.format),
+                Value::from(&*c.description),
                 c.priority
             )
         };

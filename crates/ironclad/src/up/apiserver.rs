@@ -111,6 +111,7 @@ async fn assemble(
         sources: Vec::new(),
     });
     server.follow_flow_control(tasks).await?;
+    server.follow_definitions(tasks).await?;
     Ok(server)
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, Verbs};
 use crate::print::{AGE, NAME};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Rules, Word, age};
 use crate::tree::{only_status, restore};
 use crate::validate::{finalizer, own_metadata, own_metadata_update};
 use crate::view::View;
@@ -102,8 +102,8 @@ impl Rules for Namespace {
         text::dns1123_label(name, prefix)
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
-        vec![("status.phase", object.str_at("status.phase").to_owned())]
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
+        vec![("status.phase".into(), object.str_at("status.phase").to_owned())]
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -11,7 +11,7 @@ use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::podspec::resources::canonical;
 use crate::print::{AGE, NAME, or, wide};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Rules, Word, age};
 use crate::tree::{child_mut, child_or_new, default_absent, only_status, restore};
 use crate::validate::ip;
 use crate::validate::resources::amount;
@@ -164,8 +164,8 @@ impl Rules for Node {
         externally.then(|| warning.to_owned()).into_iter().chain(ranges).collect()
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
-        vec![("spec.unschedulable", object.bool_at("spec.unschedulable").unwrap_or(false).to_string())]
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
+        vec![("spec.unschedulable".into(), object.bool_at("spec.unschedulable").unwrap_or(false).to_string())]
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -21,13 +21,7 @@ const SYSTEM: [(&str, i64); 2] = [("system-node-critical", 2_000_001_000), ("sys
 static COLUMNS: [Column; 5] = [
     NAME,
     crate::print::integer("Value", "Priority of its pods"),
-    Column {
-        name: "Global-Default",
-        kind: "boolean",
-        format: "",
-        description: "Whether pods without a class get it",
-        priority: 0,
-    },
+    Column::of("Global-Default", "boolean", "", "Whether pods without a class get it", 0),
     AGE,
     crate::print::text("PreemptionPolicy", "Whether its pods displace others"),
 ];

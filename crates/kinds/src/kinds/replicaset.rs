@@ -10,7 +10,7 @@ use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
 use crate::podspec::gated;
 use crate::print::{AGE, NAME, integer, or, wide};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Rules, Word, age};
 use crate::tree::{child_or_new, default_absent, only_status, restore, same_at};
 use crate::validate::{immutable, own_metadata_update};
 use crate::view::View;
@@ -101,8 +101,8 @@ impl Rules for ReplicaSet {
         workload::warnings(new, old)
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
-        vec![("status.replicas", object.i64_at("status.replicas").unwrap_or(0).to_string())]
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
+        vec![("status.replicas".into(), object.i64_at("status.replicas").unwrap_or(0).to_string())]
     }
 
     fn columns(&self) -> &'static [Column] {

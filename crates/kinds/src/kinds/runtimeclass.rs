@@ -3,11 +3,11 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
 use meta::field::{Error, Errors};
 use meta::{Object, Quantity};
 use serde_json::{Value, json};
 
+use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::podspec::validate::overhead;
 use crate::podspec::warnings::old_label;
@@ -78,7 +78,7 @@ impl Rules for RuntimeClass {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         vec![object.name().into(), object.str_at("handler").into(), age(object, now).into()]
     }
 }

@@ -10,7 +10,7 @@ use super::configmap::{SIZE_LIMIT, decoded_length, frozen};
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Rules, Word, age};
 use crate::tree::default_zero;
 use crate::validate::{immutable_fields, own_metadata, own_metadata_update};
 use crate::view::View;
@@ -78,8 +78,8 @@ impl Rules for Secret {
         missing.map(|(_, what)| format!("tls: failed to find any PEM data in {what} input")).into_iter().collect()
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
-        vec![("type", object.str_at("type").to_owned())]
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
+        vec![("type".into(), object.str_at("type").to_owned())]
     }
 
     fn columns(&self) -> &'static [Column] {

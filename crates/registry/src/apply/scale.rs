@@ -10,37 +10,43 @@ use meta::names::split_api_version;
 use super::managers::{self, Manager};
 use super::set::Set;
 
-/// Where the replicas are, in Scale and in everything that is scaled.
-const REPLICAS: [&str; 2] = ["spec", "replicas"];
+/// Where the replicas are in Scale.
+const REPLICAS: &str = "spec.replicas";
 
-fn has_replicas(manager: &Manager) -> bool {
-    !manager.set.intersection(&Set::fields(&REPLICAS)).is_empty()
+/// The set of a path of plain names.
+fn at(path: &str) -> Set {
+    Set::fields(&path.split('.').collect::<Vec<_>>())
 }
 
-/// Gives a Scale the managers of its object's replicas.
-pub(crate) fn lend(object: &Object, scale: &mut Object) {
-    let own = managers::read(object).into_iter().filter(has_replicas).filter(|manager| is_known(manager, object));
-    let in_scale = |manager| Manager { api_version: scale.api_version().to_owned(), set: Set::fields(&REPLICAS), ..manager };
+fn has(manager: &Manager, path: &str) -> bool {
+    !manager.set.intersection(&at(path)).is_empty()
+}
+
+/// Gives a Scale the managers of its object's replicas, which are at `path` there.
+pub(crate) fn lend(object: &Object, path: &str, scale: &mut Object) {
+    let own = managers::read(object).into_iter().filter(|manager| has(manager, path) && is_known(manager, object));
+    let in_scale = |manager| Manager { api_version: scale.api_version().to_owned(), set: at(REPLICAS), ..manager };
     let managers = own.map(in_scale).collect();
     managers::write(scale, managers);
 }
 
-/// Gives the object the managers back: `old` is what it was, `scale` what was written.
-pub(crate) fn give_back(old: &Object, scale: &Object, new: &mut Object) {
+/// Gives the object the managers back: `old` is what it was, with its replicas at `path`, `scale` what was written.
+pub(crate) fn give_back(old: &Object, path: &str, scale: &Object, new: &mut Object) {
     let mut from_scale = managers::read(scale);
     let mut all = Vec::new();
     for mut manager in managers::read(old).into_iter().filter(|manager| is_known(manager, old)) {
-        if has_replicas(&manager) {
+        if has(&manager, path) {
             match from_scale.iter().position(|other| other.is(&manager)) {
                 Some(kept) => drop(from_scale.remove(kept)),
-                None => manager.set = manager.set.difference(&Set::fields(&REPLICAS)),
+                None => manager.set = manager.set.difference(&at(path)),
             }
         }
         all.push(manager);
     }
     // Upstream does not know their times.
-    let of_object = |manager| Manager { api_version: old.api_version().to_owned(), time: String::new(), ..manager };
-    all.extend(from_scale.into_iter().filter(has_replicas).map(of_object));
+    let of_object =
+        |manager| Manager { api_version: old.api_version().to_owned(), time: String::new(), set: at(path), ..manager };
+    all.extend(from_scale.into_iter().filter(|manager| has(manager, REPLICAS)).map(of_object));
     managers::write(new, all);
 }
 

@@ -79,6 +79,11 @@ impl Stored {
         Arc::new(Stored { schema: descriptor.schema.clone(), rules: descriptor.rules.clone(), warm, node })
     }
 
+    /// Whether its objects behave by these rules.
+    pub fn follows(&self, rules: &Arc<dyn Rules>) -> bool {
+        Arc::ptr_eq(&self.rules, rules)
+    }
+
     /// What is written for an object in the form of this kind.
     pub fn prepare(self: &Arc<Self>, object: &Object) -> Prepared {
         let (json, revision_at) = self.schema.encode(object, true);
@@ -108,6 +113,15 @@ impl Stored {
     pub fn encode(self: &Arc<Self>, of: &Encoded, object: &Object) -> Arc<Encoded> {
         let (json, _) = self.schema.encode(object, false);
         Encoded::new(of.key.clone(), of.revision, self.bytes(object), self.clone()).with_json(json).into()
+    }
+
+    /// A custom resource as its definition has it today: another version may have been stored when it was written, fields
+    /// may have gone, and defaults may have come.
+    fn custom(&self, stored: &[u8]) -> Result<Object, String> {
+        let mut object = self.schema.decode_json(stored).map_err(|error| error.to_string())?.object;
+        object.set("apiVersion", self.schema.gvk().api_version());
+        self.schema.default(&mut object);
+        Ok(object)
     }
 
     fn fields_of(&self, object: &Object) -> Fields {
@@ -149,6 +163,8 @@ impl Codec for Stored {
         let stored = object.stored();
         let decoded = if stored.starts_with(proto::MAGIC) {
             self.schema.decode_proto(stored).map(|decoded| decoded.object).map_err(|error| error.to_string())
+        } else if self.schema.node().is_some() {
+            self.custom(stored)
         } else {
             let tree = schema::stored(stored);
             tree.and_then(|tree| Object::from_value(tree).map_err(|_| "it is no JSON object".to_owned()))

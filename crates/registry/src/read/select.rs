@@ -106,7 +106,7 @@ impl Selection {
 }
 
 fn known(kind: &Kind, field: &str) -> bool {
-    matches!(field, "metadata.name" | "metadata.namespace") || kind.selectable.contains(&field)
+    matches!(field, "metadata.name" | "metadata.namespace") || kind.selectable.iter().any(|known| known == field)
 }
 
 fn unknown_field(kind: &Kind, field: &str) -> Status {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use kinds::{Replicas, Selector};
 use meta::field::{Error, Path};
 use meta::selector::{Labels, Operator};
 use meta::{Encoded, Gvk, Object, Status};
@@ -28,8 +29,8 @@ impl Subresource for Scale {
         "scale"
     }
 
-    async fn get(&self, _registry: &Registry, _kind: &Kind, object: Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
-        shown(&object)
+    async fn get(&self, _registry: &Registry, kind: &Kind, object: Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
+        shown(kind, &object)
     }
 
     async fn update(&self, registry: &Registry, call: &Call, kind: &Kind, object: Object) -> Result<Written, Status> {
@@ -39,7 +40,8 @@ impl Subresource for Scale {
             writer(&schema, call).track(old, &mut new, Timestamp::now());
             Ok((new, Vec::new()))
         };
-        answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)
+        let mut edit = Rescale { replicas: &kind.descriptor.replicas, change, warnings: Vec::new() };
+        answer(kind, registry.change(call, kind, "scale", &mut edit).await?)
     }
 
     async fn patch(&self, registry: &Registry, call: &Call, kind: &Kind, patch: Sent) -> Result<Written, Status> {
@@ -52,7 +54,8 @@ impl Subresource for Scale {
             }
             Ok((new, patching.take_warnings()))
         };
-        answer(registry.change(call, kind, "scale", &mut Rescale { change, warnings: Vec::new() }).await?)
+        let mut edit = Rescale { replicas: &kind.descriptor.replicas, change, warnings: Vec::new() };
+        answer(kind, registry.change(call, kind, "scale", &mut edit).await?)
     }
 }
 
@@ -65,18 +68,23 @@ fn writer<'a>(schema: &'a Schema, call: &'a Call) -> Writer<'a> {
     Writer { schema, manager: &call.field_manager, subresource: "scale", reset: &[&["status"]] }
 }
 
-fn answer(written: Written) -> Result<Written, Status> {
-    Ok(Written { object: shown(&written.object)?, ..written })
+fn answer(kind: &Kind, written: Written) -> Result<Written, Status> {
+    Ok(Written { object: shown(kind, &written.object)?, ..written })
 }
 
-fn shown(object: &Encoded) -> Result<Arc<Encoded>, Status> {
-    let scale = scale_of(&object.object()?);
+fn shown(kind: &Kind, object: &Encoded) -> Result<Arc<Encoded>, Status> {
+    let (replicas, object_tree) = (&kind.descriptor.replicas, object.object()?);
+    if kind.descriptor.is_custom() && object_tree.at(&replicas.wanted).is_none() {
+        let path = format!(".{}", replicas.wanted);
+        return Err(Status::internal(format!("the spec replicas field {path:?} does not exist")));
+    }
+    let scale = scale_of(&object_tree, replicas);
     let (json, _) = schema()?.encode(&scale, false);
     Ok(shown_as(object.key.clone(), object.revision, json))
 }
 
 /// The Scale that shows an object.
-fn scale_of(object: &Object) -> Object {
+fn scale_of(object: &Object, replicas: &Replicas) -> Object {
     let mut scale = Object::default();
     scale.set_gvk(&Gvk::new("autoscaling", "v1", "Scale"));
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -86,10 +94,14 @@ fn scale_of(object: &Object) -> Object {
         }
     }
     // A zero is left out of the spec, not out of the status.
-    let spec = object.i64_at("spec.replicas").unwrap_or(0);
+    let spec = object.i64_at(&replicas.wanted).unwrap_or(0);
     scale.set("spec", if spec == 0 { json!({}) } else { json!({ "replicas": spec }) });
-    scale.set("status.replicas", object.i64_at("status.replicas").unwrap_or(0));
-    let selector = selector_text(object.at("spec.selector"));
+    scale.set("status.replicas", object.i64_at(&replicas.present).unwrap_or(0));
+    let selector = match &replicas.selector {
+        Selector::Labels(path) => selector_text(object.at(path)),
+        Selector::Text(path) => object.str_at(path).to_owned(),
+        Selector::None => String::new(),
+    };
     if !selector.is_empty() {
         scale.set("status.selector", selector);
     }
@@ -116,16 +128,18 @@ fn selector_text(selector: Option<&Value>) -> String {
 }
 
 /// Changes an object by changing its Scale.
-struct Rescale<F> {
+struct Rescale<'a, F> {
+    /// Where the object has its replicas.
+    replicas: &'a Replicas,
     change: F,
     warnings: Vec<String>,
 }
 
-impl<F: FnMut(&Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<F> {
+impl<F: FnMut(&Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<'_, F> {
     fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
         let Some(old) = old else { return Err(Status::no_such_resource()) };
-        let mut present = scale_of(old);
-        account::lend(old, &mut present);
+        let mut present = scale_of(old, self.replicas);
+        account::lend(old, &self.replicas.wanted, &mut present);
         let (mut scale, warnings) = (self.change)(&present)?;
         self.warnings = warnings;
         ensure_namespace(&mut scale, !old.namespace().is_empty(), old.namespace())?;
@@ -137,12 +151,12 @@ impl<F: FnMut(&Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for
             return Err(Status::invalid("autoscaling", "Scale", old.name(), &[error]));
         }
         let mut new = old.clone();
-        new.set("spec.replicas", replicas);
+        new.set(&self.replicas.wanted, replicas);
         new.set("metadata.resourceVersion", scale.resource_version());
         if !scale.uid().is_empty() {
             new.set("metadata.uid", scale.uid());
         }
-        account::give_back(old, &scale, &mut new);
+        account::give_back(old, &self.replicas.wanted, &scale, &mut new);
         Ok(new)
     }
 

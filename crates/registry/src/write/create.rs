@@ -81,6 +81,9 @@ impl Registry {
         warnings: &mut Vec<String>,
     ) -> Result<Arc<Encoded>, Status> {
         let rules = &*kind.descriptor.rules;
+        if let Some(why) = rules.refuses_new() {
+            return Err(Status::forbidden(kind.group(), kind.resource(), &call.attributes.name, why));
+        }
         lifecycle::wipe_system_fields(&mut object);
         lifecycle::ensure_namespace(&mut object, kind.descriptor.namespaced, &call.attributes.namespace)?;
         default(kind, &mut object);

@@ -159,6 +159,9 @@ fn check_preconditions(kind: &Kind, old: &Object, options: &DeleteOptions) -> Re
 /// What becomes of the object. Pure.
 fn decide(rules: &dyn Rules, old: &Object, options: &DeleteOptions, now: Timestamp) -> Verdict {
     let mut new = old.clone();
+    if old.deletion_timestamp().is_none() && rules.begin_deletion(&mut new, now) {
+        return Verdict::Mark(new);
+    }
     let graceful = match soften(rules, &mut new, options, now) {
         Grace::Pending => return Verdict::Pending,
         Grace::None => None,

@@ -88,6 +88,7 @@ impl Kit {
             sources: Vec::new(),
         });
         server.follow_flow_control(&stopping.clone().into()).await.expect("flow control");
+        server.follow_definitions(&stopping.clone().into()).await.expect("definitions");
         let kit = Kit { server, pki, stopping };
         kit.bootstrap().await;
         kit

@@ -18,6 +18,7 @@ use meta::Object;
 use meta::field::{Error, Errors, Path};
 use serde_json::{Value, json};
 
+use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
@@ -25,6 +26,9 @@ use crate::tree::{child_mut, child_or_new, default_absent, default_zero, each_mu
 use crate::validate::own_metadata_update;
 
 pub use embedded::embedded;
+
+/// What keeps a definition until its objects are gone.
+pub const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 struct CustomResourceDefinition;
 
@@ -101,6 +105,22 @@ impl Rules for CustomResourceDefinition {
         Vec::new()
     }
 
+    fn begin_deletion(&self, object: &mut Object, now: Timestamp) -> bool {
+        let now = meta::time::seconds(now);
+        object.set("metadata.deletionTimestamp", &*now);
+        if object.finalizers().all(|name| name != FINALIZER) {
+            let all: Vec<Value> = object.finalizers().chain([FINALIZER]).map(Value::from).collect();
+            object.set("metadata.finalizers", all);
+        }
+        let mut conditions = object.list_at("status.conditions").to_vec();
+        conditions.retain(|condition| condition["type"] != "Terminating");
+        let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon";
+        conditions.push(json!({"type": "Terminating", "status": "True", "lastTransitionTime": now,
+            "reason": "InstanceDeletionPending", "message": message}));
+        object.set("status.conditions", conditions);
+        true
+    }
+
     fn has_generation(&self) -> bool {
         true
     }
@@ -117,7 +137,7 @@ impl Rules for CustomResourceDefinition {
         &NAME_AND_CREATED
     }
 
-    fn row(&self, object: &Object, _now: Timestamp) -> Vec<Value> {
+    fn row(&self, object: &Object, _now: &Now) -> Vec<Value> {
         vec![object.name().into(), object.str_at("metadata.creationTimestamp").into()]
     }
 }

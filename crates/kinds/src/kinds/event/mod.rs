@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{or, since, wide};
-use crate::rules::{Column, Rules};
+use crate::rules::{Column, Rules, Word};
 use crate::view::View;
 
 static COLUMNS: [Column; 10] = [
@@ -22,7 +22,7 @@ static COLUMNS: [Column; 10] = [
     crate::print::text("Message", "What happened"),
     wide("First Seen", "Time since the first occurrence"),
     wide("Count", "Number of occurrences"),
-    Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 1 },
+    Column::of("Name", "string", "name", "Name of the object", 1),
 ];
 
 /// (core name, events.k8s.io name) of the fields that differ.
@@ -104,7 +104,7 @@ impl Rules for Event {
         true
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
         const REGARDING: [(&str, &str, &str); 7] = [
             ("involvedObject.kind", "regarding.kind", "kind"),
             ("involvedObject.namespace", "regarding.namespace", "namespace"),
@@ -115,15 +115,15 @@ impl Rules for Event {
             ("involvedObject.fieldPath", "regarding.fieldPath", "fieldPath"),
         ];
         let regarding = self.at(object, "involvedObject");
-        let name = |core, newer| if self.core { core } else { newer };
+        let name = |core: &'static str, newer| Word::from(if self.core { core } else { newer });
         let of = REGARDING.iter().map(|(core, newer, field)| (name(*core, *newer), regarding.text(field).to_owned()));
         let controller = self.text(object, "reportingComponent");
-        let mut fields: Vec<(&'static str, String)> = of.collect();
-        fields.push(("reason", object.str_at("reason").to_owned()));
+        let mut fields: Vec<(Word, String)> = of.collect();
+        fields.push(("reason".into(), object.str_at("reason").to_owned()));
         fields.push((name("reportingComponent", "reportingController"), controller.to_owned()));
-        fields.push(("type", object.str_at("type").to_owned()));
+        fields.push(("type".into(), object.str_at("type").to_owned()));
         if self.core {
-            fields.push(("source", or(self.at(object, "source").text("component"), controller).to_owned()));
+            fields.push(("source".into(), or(self.at(object, "source").text("component"), controller).to_owned()));
         }
         fields
     }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY};
 use crate::podspec::{defaults, gated, validate, warnings};
-use crate::rules::{Column, Rules};
+use crate::rules::{Column, Rules, Word};
 use crate::tree::{child_or_new, same_at};
 use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
@@ -134,17 +134,17 @@ impl Rules for Pod {
         Some(if period < 0 { 1 } else { period })
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
         let text = |path| object.str_at(path).to_owned();
         vec![
-            ("spec.nodeName", text("spec.nodeName")),
-            ("spec.restartPolicy", text("spec.restartPolicy")),
-            ("spec.schedulerName", text("spec.schedulerName")),
-            ("spec.serviceAccountName", text("spec.serviceAccountName")),
-            ("spec.hostNetwork", object.bool_at("spec.hostNetwork").unwrap_or(false).to_string()),
-            ("status.phase", text("status.phase")),
-            ("status.podIP", text("status.podIP")),
-            ("status.nominatedNodeName", text("status.nominatedNodeName")),
+            ("spec.nodeName".into(), text("spec.nodeName")),
+            ("spec.restartPolicy".into(), text("spec.restartPolicy")),
+            ("spec.schedulerName".into(), text("spec.schedulerName")),
+            ("spec.serviceAccountName".into(), text("spec.serviceAccountName")),
+            ("spec.hostNetwork".into(), object.bool_at("spec.hostNetwork").unwrap_or(false).to_string()),
+            ("status.phase".into(), text("status.phase")),
+            ("status.podIP".into(), text("status.podIP")),
+            ("status.nominatedNodeName".into(), text("status.nominatedNodeName")),
         ]
     }
 

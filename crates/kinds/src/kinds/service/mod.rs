@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::print::{AGE, NAME, or, wide};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Rules, Word, age};
 use crate::tree::only_status;
 use crate::validate::own_metadata_update;
 use crate::view::View;
@@ -107,9 +107,9 @@ impl Rules for Service {
         warnings::status(new)
     }
 
-    fn selectable(&self, object: &Object) -> Vec<(&'static str, String)> {
+    fn selectable(&self, object: &Object) -> Vec<(Word, String)> {
         let text = |path| object.str_at(path).to_owned();
-        vec![("spec.clusterIP", text("spec.clusterIP")), ("spec.type", text("spec.type"))]
+        vec![("spec.clusterIP".into(), text("spec.clusterIP")), ("spec.type".into(), text("spec.type"))]
     }
 
     fn columns(&self) -> &'static [Column] {

@@ -1,0 +1,109 @@
+//! Kinds that come at run time: what a CustomResourceDefinition says becomes a [`Descriptor`] like that of any other
+//! kind (upstream: `apiextensions-apiserver/pkg/registry/customresource`).
+
+mod columns;
+mod rules;
+mod scale;
+
+use std::sync::Arc;
+
+use meta::field::Path;
+use meta::names::join_api_version;
+use meta::{Gvk, Object};
+use schema::Schema;
+use serde_json::{Map, Value};
+
+use crate::descriptor::{CHANGE, Descriptor, Replicas, Selector, Subresource, Verbs};
+use crate::rules::Word;
+use crate::view::View;
+use columns::Columns;
+use rules::Custom;
+
+/// The kinds that a definition serves, the stored version first. The error says why it cannot be served, in upstream's
+/// words. Names are those that were accepted.
+pub fn descriptors(definition: &Object) -> Result<Vec<Descriptor>, String> {
+    let versions = definition.list_at("spec.versions");
+    let flag = |version: &Value, name: &str| version.get(name).and_then(Value::as_bool).unwrap_or(false);
+    let stored = versions.iter().find(|version| flag(version, "storage")).ok_or("no version of it is stored")?;
+    let served = versions.iter().filter(|version| flag(version, "served") && !flag(version, "storage"));
+    let mut all = vec![descriptor(definition, stored, stored)?];
+    all[0].served = flag(stored, "served");
+    for version in served {
+        all.push(descriptor(definition, version, stored)?);
+    }
+    Ok(all)
+}
+
+fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<Descriptor, String> {
+    let (group, names) = (definition.str_at("spec.group"), definition.at("status.acceptedNames"));
+    let (names, version) = (view(names), view(Some(version)));
+    let gvk = Gvk::new(group, version.text("name"), names.text("kind"));
+    let empty = Map::new();
+    let schema = version.at("schema").at("openAPIV3Schema").value().and_then(Value::as_object).unwrap_or(&empty);
+    let schema = Schema::structural(gvk.clone(), schema)?;
+    let hub = join_api_version(group, view(Some(stored)).text("name"));
+    let plural: Arc<str> = names.text("plural").into();
+    let list = |field: &str| names.at(field).list().iter().filter_map(Value::as_str).map(Into::into).collect();
+    let subresources = version.at("subresources");
+    let scale = subresources.at("scale");
+    let rules = Custom {
+        schema: schema.clone(),
+        hub,
+        has_status: subresources.at("status").exists(),
+        columns: Columns::read(version.at("additionalPrinterColumns").list())?,
+        selectable: version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect(),
+        deprecated: deprecation(&gvk, &version),
+        scale: scale.exists().then(|| replicas(&scale)),
+        ending: definition.list_at("status.conditions").iter().any(|c| c["type"] == "Terminating" && c["status"] == "True"),
+    };
+    Ok(Descriptor {
+        singular: names.text("singular").into(),
+        list_kind: Some(names.text("listKind").into()),
+        short_names: list("shortNames"),
+        categories: list("categories"),
+        namespaced: definition.str_at("spec.scope") == "Namespaced",
+        verbs: Verbs::All,
+        served: true,
+        subresources: below(&rules),
+        storage: format!("/registry/{group}/{plural}/").into(),
+        lazy: false,
+        replicas: rules.scale.clone().unwrap_or_default(),
+        resource: plural,
+        gvk,
+        schema,
+        rules: Arc::new(rules),
+    })
+}
+
+/// The subresources of a custom resource.
+fn below(rules: &Custom) -> Vec<Subresource> {
+    let mut all = Vec::new();
+    if rules.has_status {
+        all.push(Subresource { name: "status", gvk: None, options: None, verbs: CHANGE });
+    }
+    if rules.scale.is_some() {
+        all.push(Subresource { name: "scale", gvk: Some(("autoscaling", "v1", "Scale")), options: None, verbs: CHANGE });
+    }
+    all
+}
+
+fn replicas(scale: &View<'_>) -> Replicas {
+    let at = |field: &str| path(scale.text(field)).unwrap_or_default();
+    let selector = path(scale.text("labelSelectorPath")).map_or(Selector::None, Selector::Text);
+    Replicas { wanted: at("specReplicasPath"), present: at("statusReplicasPath"), selector }
+}
+
+/// A path of plain names as it is used here: without the point in front.
+fn path(json_path: &str) -> Option<Word> {
+    json_path.strip_prefix('.').map(|path| path.to_owned().into())
+}
+
+fn deprecation(gvk: &Gvk, version: &View<'_>) -> Option<String> {
+    let given = version.at("deprecationWarning").value().and_then(Value::as_str).map(str::to_owned);
+    let made = || format!("{}/{} {} is deprecated", gvk.group, gvk.version, gvk.kind);
+    version.flag("deprecated").then(|| given.unwrap_or_else(made))
+}
+
+fn view(value: Option<&Value>) -> View<'_> {
+    View::new(value, Path::default())
+}

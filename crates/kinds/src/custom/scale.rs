@@ -1,0 +1,44 @@
+//! Replicas of a custom resource (upstream: `pkg/registry/customresource/validator.go`, `ValidateScaleSpec`).
+
+use meta::Object;
+use meta::field::{Error, Errors, Path};
+use serde_json::Value;
+
+use crate::descriptor::{Replicas, Selector};
+
+/// What is wrong with the numbers and the selector of an object.
+pub(super) fn validate(replicas: &Replicas, object: &Object) -> Errors {
+    let mut errors = Errors::new();
+    for path in [&replicas.wanted, &replicas.present] {
+        number(path, object, &mut errors);
+    }
+    if let Selector::Text(path) = &replicas.selector {
+        match object.at(path) {
+            None | Some(Value::String(_)) => {}
+            Some(other) => {
+                let why = format!(".{path} accessor error: {} is of the type {}, expected string", schema::go_word(other), schema::go_word(other));
+                errors.push(Error::invalid(&place(path), other.clone(), why));
+            }
+        }
+    }
+    errors
+}
+
+fn number(path: &str, object: &Object, errors: &mut Errors) {
+    let Some(value) = object.at(path) else { return };
+    let Some(number) = value.as_i64() else {
+        let why = format!(".{path} accessor error: {value} is of the type {}, expected int64", schema::go_word(value));
+        return errors.push(Error::invalid(&place(path), value.clone(), why));
+    };
+    if number < 0 {
+        errors.push(Error::invalid(&place(path), number, "should be a non-negative integer"));
+    } else if number > i64::from(i32::MAX) {
+        let why = format!("should be less than or equal to {}", i32::MAX);
+        errors.push(Error::invalid(&place(path), number, why));
+    }
+}
+
+/// Upstream shows the path with its point.
+fn place(path: &str) -> Path {
+    Path::new(&format!(".{path}"))
+}
