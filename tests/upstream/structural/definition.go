@@ -34,7 +34,7 @@ func definition(text string) any {
 	strategy.PrepareForCreate(context.Background(), made)
 	return map[string]any{
 		"errors":   sorted(strategy.Validate(context.Background(), made)),
-		"warnings": strategy.WarningsOnCreate(context.Background(), made),
+		"warnings": texts(strategy.WarningsOnCreate(context.Background(), made)),
 	}
 }
 
@@ -48,6 +48,6 @@ func change(text string) any {
 	strategy.PrepareForUpdate(context.Background(), made, old)
 	return map[string]any{
 		"errors":   sorted(validation.ValidateCustomResourceDefinitionUpdate(context.Background(), made, old)),
-		"warnings": strategy.WarningsOnUpdate(context.Background(), made, old),
+		"warnings": texts(strategy.WarningsOnUpdate(context.Background(), made, old)),
 	}
 }

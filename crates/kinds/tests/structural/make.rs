@@ -286,6 +286,20 @@ fn plain_metadata(value: &mut Value) {
     }
 }
 
+/// Metadata in defaults is written as it is read: upstream shows schemas with what it has read of them.
+fn written(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            if let Some(own) = map.get_mut("metadata").and_then(Value::as_object_mut).filter(|own| own.contains_key("name")) {
+                own.retain(|name, value| !["odd", "creationTimestamp", "ownerReferences"].contains(&&**name) && *value != "");
+            }
+            map.values_mut().for_each(written);
+        }
+        Value::Array(list) => list.iter_mut().for_each(written),
+        _ => {}
+    }
+}
+
 /// A definition of one version.
 pub fn plain(schema: Value) -> Value {
     json!({
@@ -298,6 +312,9 @@ pub fn plain(schema: Value) -> Value {
     })
 }
 
+/// The schema of the first version.
+const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
+
 /// Hurts a schema somewhere.
 fn hurt(dice: &mut Dice, schema: &mut Value) {
     let below: Vec<String> = schema.as_object().into_iter().flatten().filter(|(_, v)| v.is_object() || v.is_array()).map(|(k, _)| k.clone()).collect();
@@ -305,7 +322,7 @@ fn hurt(dice: &mut Dice, schema: &mut Value) {
         let name = below[dice.roll(below.len())].clone();
         let inner = &mut schema[&*name];
         match inner {
-            Value::Array(list) if !list.is_empty() && list[0].is_object() => {
+            Value::Array(list) if name.ends_with("Of") && !list.is_empty() => {
                 let at = dice.roll(list.len());
                 return hurt(dice, &mut list[at]);
             }
@@ -313,7 +330,7 @@ fn hurt(dice: &mut Dice, schema: &mut Value) {
                 let key = map.keys().nth(dice.roll(map.len())).cloned().expect("one");
                 return hurt(dice, &mut map[&key]);
             }
-            Value::Object(_) if name != "default" && name != "properties" => return hurt(dice, inner),
+            Value::Object(_) if ["items", "additionalProperties", "not"].contains(&&*name) => return hurt(dice, inner),
             _ => {}
         }
     }
@@ -422,6 +439,7 @@ pub fn definition(dice: &mut Dice) -> Value {
         hurt(dice, &mut schema);
     }
     let mut made = plain(schema);
+    written(&mut made);
     for _ in 0..dice.roll(3) {
         twist(dice, &mut made);
     }
@@ -431,11 +449,12 @@ pub fn definition(dice: &mut Dice) -> Value {
 /// An old definition and a new one.
 pub fn change(dice: &mut Dice) -> Value {
     let mut old = plain(root(dice));
+    written(&mut old);
     for _ in 0..dice.roll(2) {
         twist(dice, &mut old);
     }
     if dice.roll(3) == 0 {
-        hurt(dice, &mut old["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+        old.pointer_mut(SCHEMA).into_iter().for_each(|schema| hurt(dice, schema));
     }
     old["metadata"]["resourceVersion"] = json!("5");
     old["status"] = json!({"storedVersions": ["v1"], "acceptedNames": {"plural": "things", "kind": "Thing"}, "conditions": []});
@@ -446,8 +465,8 @@ pub fn change(dice: &mut Dice) -> Value {
     for _ in 0..1 + dice.roll(2) {
         if dice.roll(2) == 0 {
             twist(dice, &mut new);
-        } else {
-            hurt(dice, &mut new["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+        } else if let Some(schema) = new.pointer_mut(SCHEMA) {
+            hurt(dice, schema);
         }
     }
     json!({"Old": old, "New": new})

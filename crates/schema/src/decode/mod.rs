@@ -280,7 +280,7 @@ impl<'a> Walk<'a> {
     /// A key that is no field.
     fn other(&mut self, owner: &Type, key: String, path: &Path, seen: &mut Seen, map: &mut Map<String, Value>) -> Step<()> {
         if !owner.structural {
-            self.unknown_field(path, &key);
+            self.unknown_field(owner, path, &key);
             // What is read of a custom resource was read as a tree before: there may be anything twice in it.
             return if self.rooted { self.any(&path.key(&key)).map(drop) } else { self.cursor.skip() };
         }
@@ -289,7 +289,7 @@ impl<'a> Walk<'a> {
         }
         let value = match &owner.others {
             Others::Unknown => {
-                self.unknown_field(path, &key);
+                self.unknown_field(owner, path, &key);
                 return self.any(&path.key(&key)).map(drop);
             }
             Others::Kept => self.any(&path.key(&key))?,

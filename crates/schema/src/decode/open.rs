@@ -79,8 +79,8 @@ impl Walk<'_> {
         all
     }
 
-    pub(super) fn unknown_field(&mut self, path: &Path, key: &str) {
-        if self.rooted || path.in_metadata().is_some() {
+    pub(super) fn unknown_field(&mut self, owner: &Type, path: &Path, key: &str) {
+        if owner.structural || path.in_metadata().is_some() {
             self.unknown.add(path, key);
         } else {
             self.report("unknown field", &path.strict(key));

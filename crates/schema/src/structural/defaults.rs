@@ -74,7 +74,7 @@ impl Walk<'_> {
         let place = if node.embedded && !root { Place { object: node, steps: &Steps::Object, metadata: false } } else { place };
         if let Some(default) = &node.default {
             let path = path.child("default");
-            if place.metadata { self.in_metadata(node, default, &path, place) } else { self.value(node, default, &path) }
+            if place.metadata { self.in_metadata(node, default, &path, place) } else { self.value(node, default, &path, root) }
         }
         if let Some(below) = node.element() {
             let steps = Steps::Index(place.steps);
@@ -89,16 +89,18 @@ impl Walk<'_> {
         }
     }
 
-    fn value(&mut self, node: &Node, default: &Value, path: &Path) {
+    fn value(&mut self, node: &Node, default: &Value, path: &Path, root: bool) {
         let opened = decode::open(node, default, path);
+        // Upstream reads the metadata of objects where they lie.
+        let default = coerced(node, default, &opened.value);
         if self.pruned && opened.pruned {
-            self.errors.push(Error::invalid(path, default.clone(), "must not have unknown fields").showing(shown(default)));
+            self.errors.push(Error::invalid(path, default.clone(), "must not have unknown fields").showing(shown(&default)));
         }
         if let Some(error) = opened.error {
             return self.errors.push(error);
         }
-        let wrong = embedded::validate(node, path, &coerced(node, default, &opened.value), self.judge);
-        let wrong = if wrong.is_empty() { node.check.validate(path, default, None) } else { wrong };
+        let wrong = self.of_object(node, &default, path, root);
+        let wrong = if wrong.is_empty() { node.check.validate(path, &default, None) } else { wrong };
         self.errors.extend(wrong);
     }
 
@@ -112,7 +114,7 @@ impl Walk<'_> {
         let opened = decode::open(place.object, &object, &Path::default());
         let wrong = match opened.error {
             Some(error) => vec![error],
-            None => self.of_object(place.object, &opened.value),
+            None => self.of_object(place.object, &opened.value, &Path::default(), true),
         };
         if wrong.is_empty() {
             return self.errors.extend(node.check.validate(path, default, None));
@@ -128,13 +130,16 @@ impl Walk<'_> {
         self.errors.push(Error::invalid(path, default.clone(), why).showing(shown(default)));
     }
 
-    fn of_object(&self, object: &Node, value: &Value) -> Errors {
+    /// What is wrong with the objects in a value; `root`: the value is one itself, though the schema does not say so.
+    fn of_object(&self, node: &Node, value: &Value, path: &Path, root: bool) -> Errors {
         let mut errors = Errors::new();
-        let path = Path::default();
-        if let (Value::Object(map), false) = (value, object.embedded) {
-            errors.extend((self.judge)(&path, map));
+        if let Value::Object(map) = value
+            && root
+            && !node.embedded
+        {
+            errors.extend((self.judge)(path, map));
         }
-        errors.extend(embedded::validate(object, &path, value, self.judge));
+        errors.extend(embedded::validate(node, path, value, self.judge));
         errors
     }
 }

@@ -2,7 +2,7 @@
 //! stands where it says what the value is.
 
 use meta::field::{Error, Errors, Path};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::props::{self, Props};
 
@@ -49,7 +49,12 @@ fn invariants(s: &Props, level: Level, path: &Path, errors: &mut Errors) {
 
 /// `anyOf` of a number and a text, and nothing else.
 fn is_int_or_string(s: &Props) -> bool {
-    s.get("anyOf").is_some_and(|any_of| *any_of == json!([{"type": "integer"}, {"type": "string"}]))
+    let mut types = props::list(s, "anyOf").map(|below| {
+        // That there are no other fields says nothing here.
+        let more = below.iter().any(|(name, value)| name != "type" && (name != "additionalProperties" || *value != false));
+        if more { "" } else { props::text(below, "type") }
+    });
+    [types.next(), types.next(), types.next()] == [Some("integer"), Some("string"), None]
 }
 
 fn extensions(s: &Props, path: &Path, errors: &mut Errors) {

@@ -124,9 +124,6 @@ struct Place {
 
 fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, String> {
     let embedded = props::flag(schema, "x-kubernetes-embedded-resource");
-    if schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
-        return Err("internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined".to_owned());
-    }
     let kept = place.kept || props::flag(schema, "x-kubernetes-preserve-unknown-fields");
     let items = match (props::schema(schema, "items"), &check.items) {
         (Some(below), Some(check)) => Arc::new(shape(read(below, check, Place { kept, resource: false, ..place })?)),

@@ -5,14 +5,20 @@ use serde_json::{Map, Value};
 /// A schema.
 pub type Props = Map<String, Value>;
 
-/// Fields that structural schemas have not: NAME, and what is said of it.
+/// Fields that structural schemas have not.
 const UNSUPPORTED: [&str; 7] = ["id", "$schema", "$ref", "patternProperties", "dependencies", "additionalItems", "definitions"];
 
 /// What is said of a schema that cannot be read as a structural one, in upstream's words (`NewStructural`).
 pub fn supported(schema: &Props) -> Result<(), String> {
+    if schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
+        return Err("internal error: 'x-kubernetes-preserve-unknown-fields' must be true or undefined".to_owned());
+    }
     let found = UNSUPPORTED.iter().find(|name| schema.get(**name).is_some_and(|value| !is_empty(name, value)));
     match found {
-        Some(name) => Err(format!("OpenAPIV3Schema '{}' is not supported", name.strip_prefix("$s").map_or((*name).to_owned(), |rest| format!("s{rest}")))),
+        Some(name) => Err({
+            let name = if *name == "$schema" { "schema" } else { name };
+            format!("OpenAPIV3Schema '{name}' is not supported")
+        }),
         None => Ok(()),
     }
 }

@@ -1,9 +1,14 @@
 //! Paths to fields of a schema, as selectable fields and rules have them (upstream: `ValidFieldPath`).
 
+use std::sync::LazyLock;
+
 use meta::field::Path;
 use serde_json::Value;
 
 use super::definition::Props;
+
+/// The schema of what nothing is known of.
+static NOTHING: LazyLock<Props> = LazyLock::new(Props::new);
 
 /// The path as errors show it, its first step, and the schema of what is there. `keys`: whether `['key']` is allowed.
 pub fn field_path<'s>(text: &str, schema: &'s Props, keys: bool) -> Result<(String, String, &'s Props), String> {
@@ -28,7 +33,12 @@ pub fn field_path<'s>(text: &str, schema: &'s Props, keys: bool) -> Result<(Stri
             (None, Some(below)) => (path.key(&name), Some(below)),
             (None, None) => return Err(NOWHERE.to_owned()),
         };
-        here = below.and_then(Value::as_object).ok_or(NOWHERE)?;
+        here = match below {
+            Some(Value::Object(below)) => below,
+            // Other fields are allowed, and nothing is known of them.
+            Some(Value::Bool(_)) => &NOTHING,
+            _ => return Err(NOWHERE.to_owned()),
+        };
         root.get_or_insert(name);
         path = next;
         if token == "[" {

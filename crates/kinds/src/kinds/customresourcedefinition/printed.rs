@@ -145,7 +145,7 @@ pub fn items(items: &Value) -> String {
 /// All versions.
 pub fn versions(versions: &[Version]) -> String {
     let all: Vec<String> = versions.iter().map(version).collect();
-    if all.is_empty() { "null".to_owned() } else { format!("[{}]", all.join(",")) }
+    format!("[{}]", all.join(","))
 }
 
 fn version(version: &Version) -> String {

@@ -108,9 +108,11 @@ fn simple_path(text: &str, path: &Path) -> Option<Error> {
 
 /// Fields by which objects are selected: `version` is empty beside the versions.
 pub fn selectable(fields: &View<'_>, schema: Option<&Props>, path: &Path, version: &str, demands: &Demands, errors: &mut Errors) {
-    let Some(schema) = schema else { return };
-    if let Err(why) = schema::structural::Check::read(schema, schema::structural::Formats::OfObjects) {
-        return errors.push(Error::invalid(&path.child("schema.openAPIV3Schema"), "", why));
+    let (nothing, formats) = (Props::new(), schema::structural::Formats::OfObjects);
+    let mut schema = schema.unwrap_or(&nothing);
+    if let Err(why) = schema::structural::Check::read(schema, formats) {
+        errors.push(Error::invalid(&path.child("schema.openAPIV3Schema"), "", why));
+        schema = &nothing;
     }
     let mut known = HashSet::new();
     for field in fields.items() {
@@ -151,15 +153,15 @@ pub fn stored(object: &Object, errors: &mut Errors) {
     }
     let versions = object.list_at("spec.versions");
     let name = |version: &Value| version.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
-    for version in versions.iter().filter(|version| version.get("storage") == Some(&Value::Bool(true))) {
+    let mut left: std::collections::BTreeMap<&str, View<'_>> = stored.items().map(|version| (version.str(), version)).collect();
+    for version in versions {
         let name = name(version);
-        if !stored.strings().any(|stored| stored == name) {
+        // Each is taken once: a second version of that name finds nothing.
+        if left.remove(&*name).is_none() && version.get("storage") == Some(&Value::Bool(true)) {
             errors.push(stored.invalid(format!("must have the storage version {name}")));
         }
     }
-    let served: HashSet<String> = versions.iter().map(name).collect();
-    let missing = stored.items().filter(|version| !served.contains(version.str()));
-    for version in missing {
+    for version in left.into_values() {
         let name = version.str();
         errors.push(version.invalid(format!(
             "missing from spec.versions; {name} was previously a storage version, and must remain in spec.versions until a storage \
