@@ -20,7 +20,7 @@ use transport::Error;
 const CHUNK: usize = 64 * 1024;
 
 /// What a list ends with; the line break is Go's encoder's.
-const END: &[u8] = b"]}\n";
+const END: Bytes = Bytes::from_static(b"]}\n");
 
 /// Bodies from this size on are compressed, if the client accepts it (upstream: `responsewriters`).
 pub const GZIP_FROM: u64 = 128 * 1024;
@@ -59,11 +59,16 @@ impl Trim {
     }
 }
 
+/// An item without what is not printed of it.
+fn trimmed<'a>(trim: &Option<Trim>, json: &'a [u8]) -> (&'static [u8], &'a [u8]) {
+    trim.as_ref().map_or((b"".as_slice(), json), |trim| trim.item(json))
+}
+
 /// How items are put into a list.
 #[derive(Debug)]
 enum Form {
-    /// JSON, with commas between them, without their type fields.
-    Json(Trim),
+    /// JSON, with commas between them; built-in kinds without their type fields.
+    Json(Option<Trim>),
     /// Protobuf messages, each behind its length.
     Protobuf,
 }
@@ -75,13 +80,16 @@ pub struct ListBody {
     items: Vec<Bytes>,
     next: usize,
     form: Form,
-    end: &'static [u8],
+    end: Bytes,
     left: u64,
 }
 
 impl ListBody {
     /// A list of the kind as JSON. 500 when an item cannot be read.
     pub fn json(kind: &Descriptor, list: &List) -> Result<Self, Status> {
+        if kind.is_custom() {
+            return ListBody::custom(kind, list);
+        }
         let (metadata, gvk) = (metadata(list), &kind.gvk);
         let head = format!(
             r#"{{"kind":"{}List","apiVersion":"{}","metadata":{metadata},"items":["#,
@@ -89,20 +97,35 @@ impl ListBody {
             gvk.api_version()
         );
         let items = list.items.iter().map(Encoded::json).collect::<Result<_, _>>()?;
-        Ok(ListBody::new(head.into(), items, Form::Json(Trim::new(kind)), END))
+        Ok(ListBody::new(head.into(), items, Form::Json(Some(Trim::new(kind))), END))
+    }
+
+    /// A list of custom resources: keys in the order of the alphabet, and a token also where there is none.
+    fn custom(kind: &Descriptor, list: &List) -> Result<Self, Status> {
+        let head = format!(r#"{{"apiVersion":"{}","items":["#, kind.gvk.api_version());
+        let token = Value::from(&*list.continue_token);
+        let remaining = list.remaining.filter(|_| !list.continue_token.is_empty());
+        let remaining = remaining.map(|count| format!(r#""remainingItemCount":{count},"#)).unwrap_or_default();
+        let end = format!(
+            r#"],"kind":"{}","metadata":{{"continue":{token},{remaining}"resourceVersion":"{}"}}}}"#,
+            kind.list_kind(),
+            list.revision
+        );
+        let items = list.items.iter().map(Encoded::json).collect::<Result<_, _>>()?;
+        Ok(ListBody::new(head.into(), items, Form::Json(None), (end + "\n").into()))
     }
 
     /// A list of messages as protobuf, in its envelope.
     pub fn protobuf(api_version: &str, kind: &str, list: &List, items: Vec<Bytes>) -> Result<Self, Status> {
         let metadata: Map<String, Value> = serde_json::from_str(&metadata(list)).map_err(Status::internal)?;
         let head = proto::list_head(api_version, kind, &proto::list_metadata(&metadata), &items);
-        Ok(ListBody::new(head, items, Form::Protobuf, proto::LIST_END))
+        Ok(ListBody::new(head, items, Form::Protobuf, Bytes::from_static(proto::LIST_END)))
     }
 
-    fn new(head: Bytes, items: Vec<Bytes>, form: Form, end: &'static [u8]) -> Self {
+    fn new(head: Bytes, items: Vec<Bytes>, form: Form, end: Bytes) -> Self {
         let mut body = ListBody { head, items, next: 0, form, end, left: 0 };
         let all: usize = body.items.iter().enumerate().map(|(at, item)| body.length(at, item)).sum();
-        body.left = (body.head.len() + all + end.len()) as u64;
+        body.left = (body.head.len() + all + body.end.len()) as u64;
         body
     }
 
@@ -110,7 +133,7 @@ impl ListBody {
     fn length(&self, at: usize, item: &Bytes) -> usize {
         match &self.form {
             Form::Json(trim) => {
-                let (brace, rest) = trim.item(item);
+                let (brace, rest) = trimmed(trim, item);
                 usize::from(at > 0) + brace.len() + rest.len()
             }
             Form::Protobuf => proto::item_head_len(item.len()) + item.len(),
@@ -134,7 +157,7 @@ impl ListBody {
             match &self.form {
                 Form::Json(trim) => {
                     out.extend_from_slice(if self.next > 0 { b"," } else { b"" });
-                    let (brace, rest) = trim.item(&item);
+                    let (brace, rest) = trimmed(trim, &item);
                     out.extend_from_slice(brace);
                     out.extend_from_slice(rest);
                 }
@@ -146,7 +169,7 @@ impl ListBody {
             self.next += 1;
         }
         if self.next == self.items.len() && (out.len() + self.end.len()) as u64 == self.left {
-            out.extend_from_slice(self.end);
+            out.extend_from_slice(&self.end);
         }
         self.left -= out.len() as u64;
         out.freeze()

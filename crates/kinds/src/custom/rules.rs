@@ -11,6 +11,7 @@ use crate::Now;
 use crate::descriptor::Replicas;
 use crate::kinds::customresourcedefinition::embedded;
 use crate::rules::{Column, Rules, Word};
+use crate::validate::metadata::metadata_update;
 
 /// The rules of one version of a custom resource.
 pub(super) struct Custom {
@@ -73,7 +74,8 @@ impl Rules for Custom {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = self.schema.validate(new, Some(old), &embedded);
+        let mut errors = metadata_update(new, old);
+        errors.extend(self.schema.validate(new, Some(old), &embedded));
         errors.extend(self.of_scale(new));
         errors
     }
@@ -81,7 +83,8 @@ impl Rules for Custom {
     fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
         match subresource {
             "status" => {
-                let mut errors = self.schema.validate_status(new, old, &embedded);
+                let mut errors = metadata_update(new, old);
+                errors.extend(self.schema.validate_status(new, old, &embedded));
                 errors.extend(self.of_scale(new));
                 errors
             }
@@ -99,6 +102,10 @@ impl Rules for Custom {
             fields
         };
         counted(new) != counted(old)
+    }
+
+    fn checks_finalizers(&self) -> bool {
+        false
     }
 
     fn has_generation(&self) -> bool {

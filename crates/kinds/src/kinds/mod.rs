@@ -63,4 +63,5 @@ pub const ALL: &[fn() -> Descriptor] = &[
     role::descriptor,
     rolebinding::descriptor,
     priorityclass::descriptor,
+    customresourcedefinition::descriptor,
 ];

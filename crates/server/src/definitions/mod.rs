@@ -13,6 +13,7 @@ use auth::identity;
 use futures::StreamExt;
 use futures::stream::SelectAll;
 use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
 use kinds::Descriptor;
 use meta::{Attributes, Object, Reason, Status};
 use registry::api::{ListOptions, Scope, WatchOptions, WatchStream};
@@ -200,6 +201,11 @@ async fn send(server: &Server, method: Method, uri: &str, body: String) -> Resul
     match answer.status() {
         code if code.is_success() => Ok(()),
         StatusCode::NOT_FOUND | StatusCode::CONFLICT => Ok(()),
-        code => Err(Status::new(Reason::InternalError, format!("{uri}: {code}"))),
+        code => {
+            let body = answer.into_body().collect().await.map_err(Status::internal)?.to_bytes();
+            let said = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
+            let why = said["message"].as_str().unwrap_or_default();
+            Err(Status::new(Reason::InternalError, format!("{uri}: {code}: {why}")))
+        }
     }
 }

@@ -76,7 +76,7 @@ fn whole_proto(kind: &Descriptor, page: &List) -> Result<ListBody, Status> {
     }
     let message = |object: &Arc<Encoded>| object.protobuf().and_then(|whole| proto::content(&whole)).ok_or_else(|| unreadable(object));
     let items = page.items.iter().map(message).collect::<Result<_, _>>()?;
-    ListBody::protobuf(&kind.gvk.api_version(), &format!("{}List", kind.gvk.kind), page, items)
+    ListBody::protobuf(&kind.gvk.api_version(), &kind.list_kind(), page, items)
 }
 
 fn unreadable(object: &Encoded) -> Status {

@@ -22,6 +22,9 @@ pub async fn run(mut work: Work<'_>) -> Result<Response<Body>, Status> {
     if ![JSON, MERGE, STRATEGIC, APPLY].contains(&&*language) {
         return Err(Status::generic(Reason::UnsupportedMediaType, "415: Unsupported Media Type"));
     }
+    if language == STRATEGIC && !work.kind.schema.has_patch_strategies() {
+        return Err(negotiate::unsupported(&[JSON, MERGE, APPLY]));
+    }
     let output = negotiate::output(work.headers(), true)?;
     let call = options::call(work.ask.route, work.headers(), "PatchOptions", language == APPLY)?;
     let body = std::mem::replace(&mut work.ask.body, transport::empty());

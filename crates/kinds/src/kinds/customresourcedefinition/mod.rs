@@ -23,7 +23,7 @@ use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::NAME_AND_CREATED;
 use crate::rules::{Column, Rules};
 use crate::tree::{child_mut, child_or_new, default_absent, default_zero, each_mut, only_status, restore, same_at};
-use crate::validate::own_metadata_update;
+use crate::validate::metadata::metadata_update;
 
 pub use embedded::embedded;
 
@@ -84,13 +84,13 @@ impl Rules for CustomResourceDefinition {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = own_metadata_update(new, old);
+        let mut errors = metadata_update(new, old);
         errors.extend(definition(new, Some(old), &old::Demands::of_change(new, old)));
         errors
     }
 
     fn validate_subresource(&self, _subresource: &str, new: &Object, old: &Object) -> Errors {
-        let mut errors = own_metadata_update(new, old);
+        let mut errors = metadata_update(new, old);
         names::status(new, &mut errors);
         errors
     }
@@ -119,6 +119,10 @@ impl Rules for CustomResourceDefinition {
             "reason": "InstanceDeletionPending", "message": message}));
         object.set("status.conditions", conditions);
         true
+    }
+
+    fn checks_finalizers(&self) -> bool {
+        false
     }
 
     fn has_generation(&self) -> bool {
