@@ -2,7 +2,8 @@
 //!
 //! A case opens with `=== TITLE`, then the request line, then headers and directives, then after an empty line
 //! the body. Directives: `as: USER [GROUP…]` (impersonated; `as: nobody` sends no certificate), `type: merge`
-//! (short for a media type), `keep: NAME = PATH` (a value of the answer, used later as `{{NAME}}`).
+//! (short for a media type), `keep: NAME = PATH` (a value of the answer, used later as `{{NAME}}`), `until: STATUS`
+//! (asked again until it is answered so: what a server does in its own time).
 //! `{{ns}}` is the topic's own namespace.
 
 use std::path::Path;
@@ -24,6 +25,8 @@ pub struct Case {
     pub anonymous: bool,
     /// Names for values of the answer, by path.
     pub keep: Vec<(String, String)>,
+    /// It is asked again until the answer has this status, or some time has passed.
+    pub until: Option<u16>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -117,6 +120,8 @@ fn case(topic: &str, block: &str) -> Result<Case> {
         if name == "keep" {
             let Some((name, path)) = value.split_once('=') else { bail!("keep: NAME = PATH") };
             case.keep.push((name.trim().to_owned(), path.trim().to_owned()));
+        } else if name == "until" {
+            case.until = Some(value.parse().context("until: STATUS")?);
         } else {
             case = case.header(name, value);
         }
