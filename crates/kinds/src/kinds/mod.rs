@@ -61,4 +61,5 @@ pub const ALL: &[fn() -> Descriptor] = &[
     role::descriptor,
     rolebinding::descriptor,
     priorityclass::descriptor,
+    customresourcedefinition::descriptor,
 ];
