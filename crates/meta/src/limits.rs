@@ -60,6 +60,15 @@ pub const WARNINGS: usize = 4096;
 /// The beginning of a warning, in characters (upstream: `truncateItemRunes`).
 pub const WARNING: usize = 256;
 
+/// Bytes of a compiled pattern.
+pub const REGEX: usize = 10 << 20;
+
+/// Schemas in the schema of a custom resource; upstream has no bound. The largest that are in use have some 20,000.
+pub const SCHEMAS: usize = 60_000;
+
+/// Pairs of a value and a schema that are looked at for one custom resource, alternatives included; upstream has no bound.
+pub const VALIDATED: usize = 8_000_000;
+
 /// The largest manifest, index or configuration of an image, in bytes (containerd and registries: 4 MiB). What else
 /// registries and images are held to stands in `runtime::limits`.
 pub const MANIFEST: usize = 4 << 20;

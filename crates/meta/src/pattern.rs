@@ -2,14 +2,13 @@
 
 use regex::{Regex, RegexBuilder};
 
-/// The largest program of a pattern, in bytes.
-const SIZE: usize = 10 << 20;
+use crate::limits;
 
 /// A pattern; the error is in upstream's words as far as the reason is a common one.
 pub fn compile(pattern: &str) -> Result<Regex, String> {
     let refused = |why: String| format!("error parsing regexp: {why}");
     let translated = translate(pattern).map_err(refused)?;
-    let built = RegexBuilder::new(&translated).size_limit(SIZE).nest_limit(1000).build();
+    let built = RegexBuilder::new(&translated).size_limit(limits::REGEX).nest_limit(1000).build();
     built.map_err(|error| refused(reason(pattern, &error)))
 }
 

@@ -2,6 +2,7 @@
 //! write, and made-up ones, with objects that fit and objects that do not. What is read, pruned, filled in and said is the
 //! same.
 
+mod define;
 #[path = "../../../../tests/upstream/values/judge.rs"]
 mod judge;
 mod make;
@@ -106,18 +107,18 @@ fn objects_are_read_and_judged_as_upstream_does_it() {
 
 #[test]
 fn definitions_are_held_to_what_upstream_demands() {
-    compare_with(MODULE, "definition", 2500, |dice| make::definition(dice).to_string(), of_definition);
+    compare_with(MODULE, "definition", 2500, |dice| define::definition(dice).to_string(), of_definition);
 }
 
 #[test]
 fn changes_of_definitions_are_held_to_what_upstream_demands() {
-    compare_with(MODULE, "change", 1000, |dice| make::change(dice).to_string(), of_change);
+    compare_with(MODULE, "change", 1000, |dice| define::change(dice).to_string(), of_change);
 }
 
 #[test]
 fn definitions_that_people_write_are_let_in() {
     for schema in make::shapes() {
-        let mut object = read(&make::plain(schema.clone()));
+        let mut object = read(&define::plain(schema.clone()));
         let rules = descriptor().rules;
         rules.prepare_create(&mut object);
         assert_eq!(sorted(&rules.validate(&object)), [""; 0], "{schema}");

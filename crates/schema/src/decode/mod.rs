@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use meta::{field, limits};
 use serde_json::{Map, Value};
 
-use crate::model::{Field, Kind, Others, Shape, Type};
+use crate::model::{Field, Kind, Shape, Type};
 use path::Path;
 
 pub use convert::fit;
@@ -275,35 +275,6 @@ impl<'a> Walk<'a> {
         };
         self.strict.truncate(strict);
         Ok(value)
-    }
-
-    /// A key that is no field.
-    fn other(&mut self, owner: &Type, key: String, path: &Path, seen: &mut Seen, map: &mut Map<String, Value>) -> Step<()> {
-        if !owner.structural {
-            self.unknown_field(owner, path, &key);
-            // What is read of a custom resource was read as a tree before: there may be anything twice in it.
-            return if self.rooted { self.any(&path.key(&key)).map(drop) } else { self.cursor.skip() };
-        }
-        if !seen.others.insert(key.clone()) {
-            self.report("duplicate field", &path.strict(&key));
-        }
-        let value = match &owner.others {
-            Others::Unknown => {
-                self.unknown_field(owner, path, &key);
-                return self.any(&path.key(&key)).map(drop);
-            }
-            Others::Kept => self.any(&path.key(&key))?,
-            Others::Each(shape) => {
-                let value = self.value(shape, &path.key(&key), &mut None)?.unwrap_or(Value::Null);
-                if value.is_null() && !self.keeps_null && !open::keeps_null(shape) {
-                    map.remove(&key);
-                    return Ok(());
-                }
-                value
-            }
-        };
-        map.insert(key, value);
-        Ok(())
     }
 
     fn report(&mut self, what: &str, path: &str) {

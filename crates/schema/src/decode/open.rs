@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 
 use super::path::Path;
 use super::scan::{Cursor, Syntax};
-use super::{MAX_STRICT, Step, Walk, push_strict};
-use crate::model::{Field, Kind, Shape, Type, TypeRef};
+use super::{MAX_STRICT, Seen, Step, Walk, push_strict};
+use crate::model::{Field, Kind, Others, Shape, Type, TypeRef};
 use crate::structural::{Node, shown};
 
 /// Unknown fields by where upstream finds them, each list in the order of the alphabet.
@@ -85,6 +85,35 @@ impl Walk<'_> {
         } else {
             self.report("unknown field", &path.strict(key));
         }
+    }
+
+    /// A key that is no field.
+    pub(super) fn other(&mut self, owner: &Type, key: String, path: &Path, seen: &mut Seen, map: &mut Map<String, Value>) -> Step<()> {
+        if !owner.structural {
+            self.unknown_field(owner, path, &key);
+            // What is read of a custom resource was read as a tree before: there may be anything twice in it.
+            return if self.rooted { self.any(&path.key(&key)).map(drop) } else { self.cursor.skip() };
+        }
+        if !seen.others.insert(key.clone()) {
+            self.report("duplicate field", &path.strict(&key));
+        }
+        let value = match &owner.others {
+            Others::Unknown => {
+                self.unknown_field(owner, path, &key);
+                return self.any(&path.key(&key)).map(drop);
+            }
+            Others::Kept => self.any(&path.key(&key))?,
+            Others::Each(shape) => {
+                let value = self.value(shape, &path.key(&key), &mut None)?.unwrap_or(Value::Null);
+                if value.is_null() && !self.keeps_null && !keeps_null(shape) {
+                    map.remove(&key);
+                    return Ok(());
+                }
+                value
+            }
+        };
+        map.insert(key, value);
+        Ok(())
     }
 
     /// Any value, with what is in it twice.

@@ -13,6 +13,8 @@ mod lists;
 mod node;
 mod props;
 mod shown;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -27,11 +29,8 @@ pub use node::{Node, Rule};
 pub use props::{any as any_schema, supported};
 pub use shown::shown;
 
-/// How deep schemas may be nested. A document that has them cannot be deeper: each takes two of its levels.
-const DEPTH: usize = meta::limits::NESTING_STORED;
-/// How many schemas there may be in one. The largest that are in use have some 20,000.
-const NODES: usize = 60_000;
-
+/// How deep schemas may be nested: a document that has them is no deeper.
+const DEPTH: usize = meta::limits::NESTING;
 /// Reads the schema of a kind; or why it is none that a kind can have, in upstream's words.
 pub fn root(schema: &Map<String, Value>, formats: Formats) -> Result<Arc<Node>, String> {
     node::root(schema, &Check::read(schema, formats)?, formats)

@@ -14,10 +14,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use meta::field::{Errors, Path};
+use meta::limits;
 use serde_json::Value;
 
 use super::props::{self, Props};
-use super::{DEPTH, NODES};
+use super::DEPTH;
 
 pub use formats::is_known as is_known_format;
 use text::Pattern;
@@ -72,7 +73,7 @@ pub enum Formats {
 impl Check {
     /// Reads the demands of a schema, and of all below it; or why it cannot be a structural schema.
     pub fn read(schema: &Props, formats: Formats) -> Result<Arc<Check>, String> {
-        Ok(Arc::new(Reader { formats, left: NODES }.read(schema, 0)?))
+        Ok(Arc::new(Reader { formats, left: limits::SCHEMAS }.read(schema, 0)?))
     }
 
     /// What is wrong with a value, or with a change of one: what was wrong already and did not change is let be (upstream's
@@ -89,7 +90,7 @@ struct Reader {
 
 impl Reader {
     fn read(&mut self, schema: &Props, depth: usize) -> Result<Check, String> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| format!("has more than {NODES} schemas"))?;
+        self.left = self.left.checked_sub(1).ok_or_else(|| format!("has more than {} schemas", limits::SCHEMAS))?;
         if depth > DEPTH {
             return Err(format!("is nested more than {DEPTH} deep"));
         }

@@ -1,6 +1,7 @@
 //! Holding a value against its schema, validator by validator in upstream's order.
 
-use meta::field::{Errors, Path, Sort};
+use meta::field::{Error, Errors, Path, Sort};
+use meta::limits;
 use serde_json::{Map, Value};
 
 use super::Check;
@@ -9,21 +10,33 @@ use super::outcome::{Failure, Outcome};
 use super::{formats, number, text};
 use crate::structural::shown;
 
-/// How many pairs of a value and a schema are looked at for one object. Alternatives multiply.
-const WORK: usize = 20_000_000;
+/// One level needs less than this, in bytes of stack.
+const STACK_LEFT: usize = 128 << 10;
+/// What it gets when there is less left.
+const STACK_MORE: usize = 2 << 20;
 
 /// All that is wrong with a value.
 pub fn validate(check: &Check, path: &Path, new: &Value, old: Option<&Value>) -> Errors {
-    let mut run = Run { left: WORK };
+    within(limits::VALIDATED, check, path, new, old)
+}
+
+fn within(work: usize, check: &Check, path: &Path, new: &Value, old: Option<&Value>) -> Errors {
+    let mut run = Run { left: work, ended: false };
     let outcome = match old {
         Some(old) => run.ratcheted(check, new, "", &Old::new(check, new, old)),
         None => run.value(check, new, "", None),
     };
+    if run.ended {
+        // What was found till then says little: below `not` it would be right.
+        return vec![Error::invalid(path, "", "the object is too complex for its schema to be validated")];
+    }
     outcome.errors(path)
 }
 
 struct Run {
     left: usize,
+    /// Whether it was given up.
+    ended: bool,
 }
 
 impl Run {
@@ -43,10 +56,16 @@ impl Run {
         }
     }
 
+    /// Values are nested, and so are demands on each of them: together they may be deeper than the stack is.
     fn value(&mut self, check: &Check, value: &Value, at: &str, old: Option<&Old>) -> Outcome {
+        stacker::maybe_grow(STACK_LEFT, STACK_MORE, || self.value_here(check, value, at, old))
+    }
+
+    fn value_here(&mut self, check: &Check, value: &Value, at: &str, old: Option<&Old>) -> Outcome {
         let mut outcome = Outcome::default();
         let Some(left) = self.left.checked_sub(1) else {
-            return Failure::somewhere("the object is too complex for its schema to be validated".to_owned()).into();
+            self.ended = true;
+            return outcome;
         };
         self.left = left;
         let typed = !check.types.is_empty() || !check.format.is_empty();
@@ -285,5 +304,23 @@ fn is_value(value: &Value, known: &Value) -> bool {
         }),
         (_, Value::Null) => false,
         (value, known) => value == known,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::structural::Formats;
+
+    #[test]
+    fn alternatives_for_many_values_end() {
+        let schema = json!({"type": "array", "items": {"type": "string", "anyOf": [{"minLength": 2}, {"minLength": 3}]}});
+        let check = Check::read(schema.as_object().expect("a map"), Formats::OfObjects).expect("structural");
+        let said = |work| within(work, &check, &Path::default(), &json!(vec!["x"; 500]), None);
+        let ended = |errors: Errors| errors.iter().any(|error| error.detail.starts_with("the object is too complex"));
+        // The list, and for each element itself and two alternatives.
+        assert!(ended(said(1500)) && !ended(said(1501)));
     }
 }
