@@ -1,6 +1,7 @@
 //! What becomes of an event: a new one, one more of the same, or nothing.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,7 +26,7 @@ pub(super) enum Verdict {
 }
 
 struct Seen {
-    name: Option<String>,
+    name: Option<Box<str>>,
     count: i32,
     last: Timestamp,
 }
@@ -40,12 +41,17 @@ struct Bucket {
     last: Timestamp,
 }
 
+/// What events have in common, as a number that nobody outside can foretell: a node's pods come and go, and the words
+/// themselves would be megabytes.
+type Key = u64;
+
 /// Remembers what was recorded lately.
 #[derive(Default)]
 pub(super) struct Correlator {
-    seen: HashMap<String, Seen>,
-    groups: HashMap<String, Group>,
-    buckets: HashMap<String, Bucket>,
+    seen: HashMap<Key, Seen>,
+    groups: HashMap<Key, Group>,
+    buckets: HashMap<Key, Bucket>,
+    hasher: RandomState,
 }
 
 impl Correlator {
@@ -56,27 +62,29 @@ impl Correlator {
         let combined = self.combined(note);
         let message =
             if combined { format!("(combined from similar events): {}", note.message) } else { note.message.clone() };
-        let seen = entry(&mut self.seen, key(note, combined), || Seen { name: None, count: 0, last: note.at });
+        let key = self.key(note, combined);
+        let seen = entry(&mut self.seen, key, || Seen { name: None, count: 0, last: note.at });
         if note.at.duration_since(seen.last) > WINDOW {
             (seen.name, seen.count) = (None, 0);
         }
         seen.last = note.at;
         seen.count += 1;
         match &seen.name {
-            Some(name) => Verdict::Repeat { name: name.clone(), count: seen.count, message },
+            Some(name) => Verdict::Repeat { name: name.to_string(), count: seen.count, message },
             None => Verdict::New { message },
         }
     }
 
     /// Remembers under which name the event was created.
     pub(super) fn written(&mut self, note: &Note, name: String) {
-        let combined = self.groups.get(&group(note)).is_some_and(|g| g.messages.len() >= SIMILAR);
-        let at = note.at;
-        entry(&mut self.seen, key(note, combined), || Seen { name: None, count: 1, last: at }).name = Some(name);
+        let combined = self.groups.get(&self.group(note)).is_some_and(|g| g.messages.len() >= SIMILAR);
+        let (key, at) = (self.key(note, combined), note.at);
+        entry(&mut self.seen, key, || Seen { name: None, count: 1, last: at }).name = Some(name.into());
     }
 
     fn allowed(&mut self, note: &Note) -> bool {
-        let bucket = entry(&mut self.buckets, about(note), || Bucket { tokens: BURST, last: note.at });
+        let about = self.hasher.hash_one(about(note));
+        let bucket = entry(&mut self.buckets, about, || Bucket { tokens: BURST, last: note.at });
         let passed = note.at.duration_since(bucket.last).as_secs_f64().max(0.0);
         bucket.tokens = (bucket.tokens + passed / REFILL_SECONDS).min(BURST);
         bucket.last = note.at;
@@ -88,46 +96,39 @@ impl Correlator {
     }
 
     fn combined(&mut self, note: &Note) -> bool {
-        let group = entry(&mut self.groups, group(note), || Group { messages: Vec::new(), last: note.at });
+        let (key, hash) = (self.group(note), self.hasher.hash_one(&note.message));
+        let group = entry(&mut self.groups, key, || Group { messages: Vec::new(), last: note.at });
         if note.at.duration_since(group.last) > WINDOW {
             group.messages.clear();
         }
         group.last = note.at;
-        let hash = fingerprint(&note.message);
         if !group.messages.contains(&hash) && group.messages.len() < SIMILAR {
             group.messages.push(hash);
         }
         group.messages.len() >= SIMILAR
     }
+
+    fn group(&self, note: &Note) -> Key {
+        self.hasher.hash_one((about(note), note.type_, &note.reason, &note.action))
+    }
+
+    fn key(&self, note: &Note, combined: bool) -> Key {
+        let message = (!combined).then_some(&note.message);
+        self.hasher.hash_one((about(note), note.type_, &note.reason, &note.action, message))
+    }
 }
 
-fn entry<V>(table: &mut HashMap<String, V>, key: String, new: impl FnOnce() -> V) -> &mut V {
+fn entry<V>(table: &mut HashMap<Key, V>, key: Key, new: impl FnOnce() -> V) -> &mut V {
     if table.len() >= REMEMBERED && !table.contains_key(&key) {
         table.clear();
     }
     table.entry(key).or_insert_with(new)
 }
 
-fn fingerprint(text: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn about(note: &Note) -> String {
-    let of = |s: &Option<String>| s.clone().unwrap_or_default();
+/// The object, or the part of it.
+fn about(note: &Note) -> [Option<&str>; 6] {
     let r = &note.regarding;
-    let parts = [of(&r.kind), of(&r.namespace), of(&r.name), of(&r.uid), of(&r.api_version), of(&r.field_path)];
-    parts.join("\u{1f}")
-}
-
-fn group(note: &Note) -> String {
-    format!("{}\u{1f}{}\u{1f}{}\u{1f}{}", about(note), note.type_, note.reason, note.action)
-}
-
-fn key(note: &Note, combined: bool) -> String {
-    if combined { group(note) } else { format!("{}\u{1f}{}", group(note), note.message) }
+    [&r.kind, &r.namespace, &r.name, &r.uid, &r.api_version, &r.field_path].map(Option::as_deref)
 }
 
 #[cfg(test)]

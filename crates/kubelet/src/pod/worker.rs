@@ -2,6 +2,7 @@
 
 mod intake;
 mod jobs;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,15 +22,15 @@ use super::probes::Probes;
 use super::resize::{self, Allocation, Taken};
 use super::sources::Following;
 use super::work::{self, Messages, Outcome};
-use super::write::{Written, write, write_static};
 use crate::agent::Agent;
 use crate::clock::{self, Moment};
 use crate::events::Kind;
 use crate::pods::Link;
 use crate::probe::Change;
 use crate::spec;
-use crate::status::{self, Input, ResizeCondition, conditions::whole_seconds};
+use crate::status::ResizeCondition;
 use crate::volume::Volumes;
+use tell::Told;
 
 /// The worker of one pod.
 pub struct Worker {
@@ -47,6 +48,10 @@ pub struct Worker {
     waiting: BTreeMap<String, Waiting>,
     allocation: Allocation,
     resizing: bool,
+    /// The status that is on its way to the API: one at a time.
+    telling: JoinSet<Told>,
+    /// The API has not taken the last one; when to try again.
+    tell_retry: Option<Timestamp>,
     /// Ids of the containers that run.
     running: watch::Sender<BTreeSet<String>>,
 }
@@ -72,6 +77,8 @@ impl Worker {
             waiting: BTreeMap::new(),
             allocation: Allocation::default(),
             resizing: false,
+            telling: JoinSet::new(),
+            tell_retry: None,
             running: watch::Sender::default(),
         }
     }
@@ -110,7 +117,9 @@ impl Worker {
             }
             self.announce(&plan);
             for step in plan.steps.iter().cloned() {
-                self.begin(step, &pod, &observed);
+                if !self.is_held(&step) {
+                    self.begin(step, &pod, &observed);
+                }
             }
             let retry = self.tell(&pod, &observed, &plan, now).await;
             let wake_at = [plan.wake_at, retry, plan.finished.then(|| now + RETRY)].into_iter().flatten().min();
@@ -208,6 +217,7 @@ impl Worker {
         };
         tokio::select! {
             () = self.link.notify.notified() => {}
+            Some(told) = self.telling.join_next() => self.told(told),
             Some(change) = self.changes.recv() => self.probes.take(&change, &mut self.memory),
             Some(ended) = self.jobs.join_next() => self.ended(ended),
             () = timer => {}
@@ -228,46 +238,6 @@ impl Worker {
             self.memory.containers.entry(name.clone()).or_default().waiting = Some(waiting.clone());
         }
         self.waiting = plan.waiting.clone();
-    }
-
-    /// Writes the status. When to try again, if it failed or if more is to do at once.
-    async fn tell(&mut self, pod: &Pod, observed: &Observed, plan: &Plan, now: Timestamp) -> Option<Timestamp> {
-        if observed.gone || !plan.ending && observed.replacing(&self.memory, &plan.waiting) {
-            return None;
-        }
-        let ips = self.agent.network.addresses(spec::uid(&self.pod));
-        let resize = self.resize_conditions(pod, observed);
-        let input = Input {
-            observed,
-            resize: &resize,
-            waiting: &plan.waiting,
-            messages: &self.messages.0,
-            pod_ips: &ips,
-            host_ips: &self.agent.config.addresses,
-            recursive_read_only: self.agent.runtime.features().recursive_read_only_mounts,
-            ending: plan.ending,
-            now: whole_seconds(Timestamp::now()),
-        };
-        let status = status::compute(pod, &input);
-        let told = match self.write(&status).await {
-            Written::Now(pod) => {
-                self.pod = pod;
-                true
-            }
-            Written::Same => true,
-            Written::Gone => false,
-            Written::Failed => return Some(now + RETRY),
-        };
-        let last = told && observed.memory.torn_down && !self.memory.written;
-        self.memory.written |= last;
-        last.then_some(now)
-    }
-
-    async fn write(&self, status: &k8s_openapi::api::core::v1::PodStatus) -> Written {
-        match self.link.is_static {
-            true => write_static(&self.agent, &self.link, &self.pod, status).await,
-            false => write(&self.agent, &self.pod, status).await,
-        }
     }
 
     /// Removes what is left. Whether that worked.

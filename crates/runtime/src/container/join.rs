@@ -1,7 +1,8 @@
 //! Entering cgroups and namespaces that exist.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use nix::sched::{CloneFlags, setns};
 
@@ -12,9 +13,29 @@ use crate::users;
 /// Moves this process into a cgroup of each hierarchy.
 pub(crate) fn cgroups(files: &[PathBuf]) -> Result<()> {
     for file in files {
-        fs::write(file, "0").map_err(|e| Failure::system(format_args!("join cgroup {}", file.display()), e))?;
+        fs::write(file, "0").map_err(|e| cannot(file, e))?;
     }
     Ok(())
+}
+
+fn cannot(file: &Path, why: io::Error) -> Failure {
+    Failure::system(format_args!("join cgroup {}", file.display()), why)
+}
+
+/// A way into a cgroup of each hierarchy, for later: what would stand in it is told now.
+pub(crate) struct Entry(Vec<File>);
+
+impl Entry {
+    /// Opens what [`cgroups`] writes to.
+    pub(crate) fn open(files: &[PathBuf]) -> Result<Self> {
+        let open = |file: &PathBuf| File::options().write(true).open(file).map_err(|e| cannot(file, e));
+        files.iter().map(open).collect::<Result<_>>().map(Entry)
+    }
+
+    /// Moves this process.
+    pub(crate) fn enter(self) -> io::Result<()> {
+        self.0.into_iter().try_for_each(|mut file| file.write_all(b"0"))
+    }
 }
 
 /// Enters the namespaces of a running container. Network, ipc and uts are the shim's already, and the pid namespace

@@ -24,7 +24,7 @@ use place::Place;
 use program::Last;
 
 pub(crate) use credentials::renounce;
-pub(crate) use join::cgroups as join_cgroups;
+pub(crate) use join::{Entry, cgroups as join_cgroups};
 pub(crate) use mapped::{Entrance, build, start_mapped};
 pub(crate) use proc::set_oom_score_adj;
 pub(crate) use stdio::Stdio;

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use wire::{Failure, Sandbox};
 
+use crate::container::Entry;
 use crate::disk;
 
 /// File with the [`Sandbox`].
@@ -61,10 +62,11 @@ fn run(dir: &Path) -> i32 {
     }
     let started = start(dir).and_then(|serving| sandbox::outlive_starter().map(|()| serving));
     match started {
-        Ok(mut serving) => {
+        Ok((mut serving, group)) => {
             // The starter may be gone already; then the next one finds the socket.
             let _ = writeln!(stdout, "{READY}").and_then(|()| stdout.flush());
-            match sandbox::quiet().and_then(|()| serving.run()) {
+            let entered = sandbox::quiet().and_then(|()| group.map_or(Ok(()), Entry::enter));
+            match entered.and_then(|()| serving.run()) {
                 Ok(()) => 0,
                 Err(_) => 1,
             }
@@ -76,11 +78,12 @@ fn run(dir: &Path) -> i32 {
     }
 }
 
-fn start(dir: &Path) -> Result<serve::Serving, Failure> {
+fn start(dir: &Path) -> Result<(serve::Serving, Option<Entry>), Failure> {
     let fail = |e: &dyn std::fmt::Display| Failure::system(dir.display(), e);
     let config: Sandbox =
         disk::read_record(&dir.join(SANDBOX), VERSION).map_err(|e| fail(&e))?.ok_or_else(|| fail(&"no sandbox.json"))?;
-    let signals = sandbox::detach(&config)?;
+    let signals = sandbox::detach()?;
+    let group = sandbox::leave_cgroup(&config)?;
     let made = sandbox::make(dir, &config)?;
-    serve::Serving::new(dir, config, signals, made)
+    Ok((serve::Serving::new(dir, config, signals, made)?, group))
 }

@@ -20,12 +20,12 @@ use super::SHM;
 use super::pause::{self, Pause};
 use super::users;
 use super::wire::{Failure, PidNamespace, Sandbox};
-use crate::container;
+use crate::container::{self, Entry};
 
 type Result<T> = std::result::Result<T, Failure>;
 
-/// Leaves the starter behind: its session, directory, signals and cgroup. Returns where child exits arrive.
-pub(super) fn detach(config: &Sandbox) -> Result<SignalFd> {
+/// Leaves the starter behind: its session, directory and signals. Returns where child exits arrive.
+pub(super) fn detach() -> Result<SignalFd> {
     let fail = |e: Errno| Failure::system("detach from the node agent", e);
     // A session of its own keeps Ctrl-C away. It fails only for a process that leads one already.
     let _ = setsid();
@@ -36,12 +36,21 @@ pub(super) fn detach(config: &Sandbox) -> Result<SignalFd> {
     // Inherited by every child: from its first moment in a container's pid namespace nobody there may look into it.
     prctl::set_dumpable(false).map_err(fail)?;
     container::set_oom_score_adj(-998)?;
-    container::join_cgroups(&config.cgroup)?;
     // All of them: a broken pipe becomes an error, and nothing but SIGKILL ends the shim.
     SigSet::all().thread_block().map_err(fail)?;
     let mut children = SigSet::empty();
     children.add(Signal::SIGCHLD);
     SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(fail)
+}
+
+/// The way into the cgroup of all shims. Before the kernel moves a process it waits until every processor was somewhere
+/// else, a hundredth of a second: the starter need not wait for that, too. Process 1 of a shared pid namespace is born in
+/// the cgroup where its shim is: then it is entered now.
+pub(super) fn leave_cgroup(config: &Sandbox) -> Result<Option<Entry>> {
+    match config.pid {
+        PidNamespace::Pod => container::join_cgroups(&config.cgroup).map(|()| None),
+        _ => Entry::open(&config.cgroup).map(Some),
+    }
 }
 
 /// From now on the end of the starter is the end of this process, too; so it is where the starter has ended before.
