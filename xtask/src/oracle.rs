@@ -8,6 +8,7 @@ mod mutate;
 mod normal;
 mod openapi;
 mod order;
+mod page;
 mod random;
 mod run;
 mod servers;
@@ -28,7 +29,7 @@ pub use servers::Programs;
 /// What to compare.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Options {
-    /// Only these topics: a file of tests/oracle, or `round`, or `mutation`, optionally `round/OBJECT`; commas between.
+    /// Only these topics: a file of tests/oracle, or `openapi`, `stored`, `round`, or `mutation`, optionally `round/OBJECT`; commas between.
     #[arg(long, value_delimiter = ',')]
     pub topic: Vec<String>,
     /// How many mutations.

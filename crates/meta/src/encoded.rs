@@ -23,6 +23,15 @@ pub trait Codec: Send + Sync {
     /// bytes cannot be read.
     fn protobuf(&self, object: &Encoded) -> Option<Bytes>;
 
+    /// The value of the object's `metadata` as JSON, in the order of the built-in type, where that is not how it stands in
+    /// [`Codec::json`].
+    fn metadata(&self, _object: &Encoded) -> Option<Bytes> {
+        None
+    }
+
+    /// The object's metadata as a protobuf message; `None`: the stored bytes cannot be read.
+    fn metadata_message(&self, object: &Arc<Encoded>) -> Option<Bytes>;
+
     /// The object as a tree, its revision in it; `None`: the stored bytes cannot be read.
     fn tree(&self, object: &Encoded) -> Option<Object>;
 
@@ -113,7 +122,13 @@ impl Encoded {
     /// The value of the object's `metadata` as it stands in its JSON. 500 when the stored bytes cannot be read.
     pub fn metadata(self: &Arc<Self>) -> Result<Bytes, Status> {
         let json = self.json()?;
-        self.forms().metadata.get_or_init(|| metadata(&json)).clone().ok_or_else(|| self.unreadable())
+        let make = || self.codec.metadata(self).or_else(|| metadata(&json));
+        self.forms().metadata.get_or_init(make).clone().ok_or_else(|| self.unreadable())
+    }
+
+    /// The object's metadata as a protobuf message. 500 when the stored bytes cannot be read.
+    pub fn metadata_message(self: &Arc<Self>) -> Result<Bytes, Status> {
+        self.codec.metadata_message(self).ok_or_else(|| self.unreadable())
     }
 
     /// The object's cells in a table ([`Codec::row`]).
@@ -233,6 +248,10 @@ use std::sync::atomic::AtomicUsize;
         }
 
         fn tree(&self, _: &Encoded) -> Option<Object> {
+            None
+        }
+
+        fn metadata_message(&self, _: &Arc<Encoded>) -> Option<Bytes> {
             None
         }
 

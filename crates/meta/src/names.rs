@@ -124,6 +124,23 @@ pub fn group_resource(group: &str, resource: &str) -> String {
     if group.is_empty() { resource.to_owned() } else { format!("{resource}.{group}") }
 }
 
+/// Stability, major, minor: the higher, the more preferred (upstream: `version.CompareKubeAwareVersionStrings`).
+pub fn version_rank(version: &str) -> (u8, u32, u32) {
+    let parsed = version.strip_prefix('v').and_then(|rest| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let major = rest[..digits].parse().ok()?;
+        match &rest[digits..] {
+            "" => Some((3, major, 0)),
+            tail => match (tail.strip_prefix("beta"), tail.strip_prefix("alpha")) {
+                (Some(minor), _) => Some((2, major, minor.parse().ok()?)),
+                (_, Some(minor)) => Some((1, major, minor.parse().ok()?)),
+                _ => None,
+            },
+        }
+    });
+    parsed.unwrap_or((0, 0, 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

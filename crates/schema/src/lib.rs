@@ -106,15 +106,16 @@ impl Schema {
     /// What the schema of a custom resource has against an object, or against a change of one, in upstream's words. Names,
     /// labels and the like of the object itself are not looked at, and rules in CEL ([`structural::Node::rules`]) are the
     /// caller's. `judge` knows what metadata of objects within it must be like. Built-in kinds have rules of their own.
-    pub fn validate(&self, new: &Object, old: Option<&Object>, judge: structural::Judge) -> Errors {
+    /// `between` is said after what the schema demands, and before what is said of embedded objects and lists.
+    pub fn validate(&self, new: &Object, old: Option<&Object>, between: Errors, judge: structural::Judge) -> Errors {
         let Some(node) = &self.node else { return Errors::new() };
-        structural::validate(node, new.fields(), old.map(Object::fields), judge)
+        structural::validate(node, new.fields(), old.map(Object::fields), between, judge)
     }
 
     /// The same for a change of the status alone: the demands are those of its own schema.
-    pub fn validate_status(&self, new: &Object, old: &Object, judge: structural::Judge) -> Errors {
+    pub fn validate_status(&self, new: &Object, old: &Object, between: Errors, judge: structural::Judge) -> Errors {
         let Some(node) = &self.node else { return Errors::new() };
-        structural::validate_status(node, new.fields(), old.fields(), judge)
+        structural::validate_status(node, new.fields(), old.fields(), between, judge)
     }
 
     /// The kind that it describes.

@@ -5,6 +5,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt;
 use kinds::Descriptor;
+use meta::field::{Error, Path};
 use meta::{Gvk, Object, Status, limits};
 use registry::api::FieldValidation;
 use schema::{Decoded, Schema};
@@ -75,6 +76,9 @@ pub fn object(
     };
     let said =
         TypeFields { kind: decoded.object.kind().to_owned(), api_version: decoded.object.api_version().to_owned() };
+    if schema.node().is_some() {
+        custom_type(gvk, &said, &decoded.object, body)?;
+    }
     check_version(gvk, &said, body)?;
     same_type(gvk, &said)?;
     if said.kind.is_empty() || said.api_version.is_empty() {
@@ -130,6 +134,26 @@ fn check_version(gvk: &Gvk, said: &TypeFields, body: &[u8]) -> Result<(), Status
         0 | 1 => Ok(()),
         _ => Err(unrecognized(gvk, body, &format!("unexpected GroupVersion string: {}", said.api_version))),
     }
+}
+
+/// Refuses a custom resource that is none of the kind: unlike others it has to say what it is.
+fn custom_type(gvk: &Gvk, said: &TypeFields, object: &Object, body: &[u8]) -> Result<(), Status> {
+    if said.kind.is_empty() {
+        let text = String::from_utf8_lossy(body);
+        return Err(unrecognized(gvk, body, &format!("Object 'Kind' is missing in '{text}'")));
+    }
+    let expected = gvk.api_version();
+    if said.api_version != expected {
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({expected})",
+            said.api_version
+        )));
+    }
+    if said.kind == *gvk.kind {
+        return Ok(());
+    }
+    let error = Error::invalid(&Path::new("kind"), &*said.kind, format!("must be {}", gvk.kind));
+    Err(Status::invalid(&gvk.group, &said.kind, object.name(), &[error]))
 }
 
 /// Refuses another type than the expected one; absent fields are no contradiction.

@@ -53,14 +53,14 @@ pub fn put_partial(metadata: &[u8], version: &str, out: &mut BytesMut) {
     out.extend_from_slice(b"}");
 }
 
-/// The same as protobuf, cut out of the object's. `None`: it has no such form.
-pub fn partial_proto(object: &Arc<Encoded>, version: &str) -> Option<Bytes> {
-    Some(proto::wrap(&format!("meta.k8s.io/{version}"), "PartialObjectMetadata", &partial_message(object)?))
+/// The same as protobuf.
+pub fn partial_proto(object: &Arc<Encoded>, version: &str) -> Result<Bytes, Status> {
+    Ok(proto::wrap(&format!("meta.k8s.io/{version}"), "PartialObjectMetadata", &partial_message(object)?))
 }
 
 /// The same without an envelope, as lists hold it.
-pub fn partial_message(object: &Arc<Encoded>) -> Option<Bytes> {
-    Some(proto::partial(&proto::metadata(&object.protobuf()?)?))
+pub fn partial_message(object: &Arc<Encoded>) -> Result<Bytes, Status> {
+    Ok(proto::partial(&object.metadata_message()?))
 }
 
 /// The metadata of a table of one object; one that is not stored has no revision.

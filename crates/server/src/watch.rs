@@ -82,7 +82,7 @@ impl Frames {
         match &self.form {
             Form::Whole if protobuf => object.protobuf().ok_or_else(not_acceptable),
             Form::Whole => object.json(),
-            Form::Partial(version) if protobuf => shape::partial_proto(object, version).ok_or_else(not_acceptable),
+            Form::Partial(version) if protobuf => shape::partial_proto(object, version),
             Form::Partial(version) => shape::partial(object, version),
             Form::Table(tables) => {
                 let headings = !std::mem::replace(&mut self.described, true);

@@ -1,7 +1,5 @@
 //! One client of both servers: asks them the same, at the same moment. Several lanes run side by side.
 
-use std::time::{Duration, Instant};
-
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
@@ -18,10 +16,6 @@ pub const LANES: usize = 8;
 /// its answers is right. It begins a small map at a random one of eight places, so that two entries change theirs in one
 /// answer of eight; an order that is one of chance must not look fixed.
 const AGAIN: usize = 72;
-
-/// How long an answer is waited for, and the time between two questions.
-const PATIENCE: Duration = Duration::from_secs(20);
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What stands for an answer that did not come.
 const SILENCE: &str = "(no answer)";
@@ -55,7 +49,7 @@ impl Lane {
 
     /// Asks both servers, and compares. An error: ours does not answer.
     pub async fn ask(&mut self, case: &Case) -> Result<Asked> {
-        let (upstream, ours) = tokio::join!(patient(&mut self.upstream, case), patient(&mut self.ours, case));
+        let (upstream, ours) = tokio::join!(self.upstream.ask_until(case), self.ours.ask_until(case));
         let (title, ours) = (case.title.clone(), ours.context("ours")?);
         let Ok(upstream) = upstream else {
             // Its handler panicked on the request: there is nothing to be equal to.
@@ -109,18 +103,6 @@ impl Lane {
             out.push(self.ask(case).await?);
         }
         Ok(out)
-    }
-}
-
-/// Asks, and asks again while the answer is not the one that is waited for.
-async fn patient(side: &mut Side, case: &Case) -> Result<Answer> {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let answer = side.ask(case).await?;
-        if case.until.is_none_or(|status| answer.status == status) || Instant::now() > end {
-            return Ok(answer);
-        }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 

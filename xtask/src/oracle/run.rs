@@ -12,6 +12,7 @@ use super::generate::{self, Seed, Served};
 use super::known::Known;
 use super::lane::{self, Asked};
 use super::openapi;
+use super::page;
 use super::random::Random;
 use super::servers::{self, Servers};
 use super::transcript::{self, Case};
@@ -71,6 +72,7 @@ async fn compare(root: &Path, options: &Options, directory: &Path) -> Result<()>
         found.into_iter().try_for_each(|asked| run.count(asked))?;
     }
     let served = run.served().await?;
+    run.stored(&folder, &served, directory).await?;
     run.rounds(&folder, &served).await?;
     run.mutations(&folder, &served).await?;
     run.end()
@@ -172,6 +174,29 @@ impl Run<'_> {
         // Rounds wait for watches to end: all of them at once.
         let found = lane::scripts(&self.servers.lane, seeds.iter().map(Seed::round).collect()).await?;
         found.into_iter().flatten().try_for_each(|asked| self.count(asked))
+    }
+
+    /// What upstream has stored, read by ours.
+    async fn stored(&mut self, folder: &Path, served: &[Served], directory: &Path) -> Result<()> {
+        if !self.wants_any("stored") {
+            return Ok(());
+        }
+        self.namespace("t-stored").await?;
+        let mut seeds = generate::seeds(&folder.join("objects"), &self.fixtures(), served, "t-stored")?;
+        seeds.retain(|seed| seed.stored);
+        for case in seeds.iter().map(Seed::create).chain(page::custom()) {
+            // Ours has what belongs to the whole cluster already, from other topics or of its own.
+            let answer = self.servers.lane.upstream.ask_until(&case).await?;
+            if !matches!(answer.status, 200 | 201 | 409) {
+                bail!("{}: {}", case.title, String::from_utf8_lossy(&answer.body));
+            }
+        }
+        let over = page::open(&self.options.programs, directory).await?;
+        let mut kinds = served.to_vec();
+        kinds.extend(generate::served(&serde_json::json!({"groupVersion": "page.example.com/v1", "resources": [
+            {"name": "pages", "kind": "Page", "namespaced": false, "verbs": ["get", "list"]}]})));
+        let found = page::compare(&mut self.servers.lane, over, &kinds).await?;
+        found.into_iter().try_for_each(|asked| self.count(asked))
     }
 
     async fn mutations(&mut self, folder: &Path, served: &[Served]) -> Result<()> {

@@ -33,6 +33,10 @@ pub struct Programs {
 pub const ANNOUNCED: &str = "172.30.0.1";
 
 const ETCD: &str = "http://127.0.0.1:2379";
+/// Where etcd is asked what upstream has stored.
+pub const ETCD_ADDRESS: &str = "127.0.0.1:2379";
+/// Ours over upstream's data.
+const OVER: &str = "127.0.0.1:6445";
 const UPSTREAM: &str = "127.0.0.1:6443";
 const OURS: &str = "127.0.0.1:6444";
 
@@ -82,6 +86,25 @@ pub async fn start(programs: &Programs, directory: &Path) -> Result<Servers> {
         }
     }
     Ok(servers)
+}
+
+/// A server of ours over other data, until dropped.
+pub struct Page {
+    pub side: Side,
+    _process: Process,
+}
+
+/// Starts one over the keys and values of a file.
+pub async fn over(programs: &Programs, directory: &Path, page: &Path) -> Result<Page> {
+    let pki = directory.join("page-pki");
+    let program = programs.ours.clone().context("the path of our server is missing")?;
+    let process = spawn(Command::new(program).arg(&pki).arg(OVER).arg(page), directory, "page")?;
+    appears(&pki.join("ready")).await?;
+    let read = |name: &str| std::fs::read_to_string(pki.join(name)).with_context(|| format!("read {name}"));
+    let tls = Tls::new(&read("ca.crt")?, &read("admin.crt")?, &read("admin.key")?)?;
+    let mut side = Side::new(OVER.parse()?, tls);
+    answers(&mut side, "/readyz").await.with_context(|| format!("see {}", directory.display()))?;
+    Ok(Page { side, _process: process })
 }
 
 fn spawn(command: &mut Command, directory: &Path, name: &str) -> Result<Process> {

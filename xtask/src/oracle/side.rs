@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -37,6 +37,10 @@ impl Answer {
         self.headers.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value)
     }
 }
+
+/// How long an answer is waited for, and the time between two questions.
+const LONGEST: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Certificates to show and to trust.
 #[derive(Clone)]
@@ -112,6 +116,18 @@ impl Side {
                 self.connections.remove(&case.anonymous);
                 self.try_ask(case).await.with_context(|| format!("{} {}", case.method, case.path))
             }
+        }
+    }
+
+    /// Asks, and asks again while the answer is not the one that the case waits for.
+    pub async fn ask_until(&mut self, case: &Case) -> Result<Answer> {
+        let end = Instant::now() + LONGEST;
+        loop {
+            let answer = self.ask(case).await?;
+            if case.until.is_none_or(|status| answer.status == status) || Instant::now() > end {
+                return Ok(answer);
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

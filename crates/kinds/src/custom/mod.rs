@@ -52,7 +52,7 @@ fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<De
         has_status: subresources.at("status").exists(),
         columns: Columns::read(version.at("additionalPrinterColumns").list())?,
         selectable: version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect(),
-        deprecated: deprecation(&gvk, &version),
+        deprecated: deprecation(&gvk, &version, definition.list_at("spec.versions")),
         scale: scale.exists().then(|| replicas(&scale)),
         ending: definition.list_at("status.conditions").iter().any(|c| c["type"] == "Terminating" && c["status"] == "True"),
     };
@@ -98,9 +98,18 @@ fn path(json_path: &str) -> Option<Word> {
     json_path.strip_prefix('.').map(|path| path.to_owned().into())
 }
 
-fn deprecation(gvk: &Gvk, version: &View<'_>) -> Option<String> {
+/// The warning of a version that is deprecated: its own, or one that names the best of the newer versions.
+fn deprecation(gvk: &Gvk, version: &View<'_>, all: &[Value]) -> Option<String> {
     let given = version.at("deprecationWarning").value().and_then(Value::as_str).map(str::to_owned);
-    let made = || format!("{}/{} {} is deprecated", gvk.group, gvk.version, gvk.kind);
+    let made = || {
+        let good = |other: &View<'_>| other.flag("served") && !other.flag("deprecated");
+        let names = all.iter().map(|other| view(Some(other))).filter(good).map(|other| other.text("name"));
+        let better = names.filter(|name| meta::names::version_rank(name) > meta::names::version_rank(&gvk.version));
+        let Gvk { group, version, kind } = gvk;
+        let best = better.max_by_key(|name| meta::names::version_rank(name));
+        let instead = best.map(|name| format!("; use {group}/{name} {kind}")).unwrap_or_default();
+        format!("{group}/{version} {kind} is deprecated{instead}")
+    };
     version.flag("deprecated").then(|| given.unwrap_or_else(made))
 }
 

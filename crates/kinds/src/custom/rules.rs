@@ -68,15 +68,12 @@ impl Rules for Custom {
     }
 
     fn validate(&self, object: &Object) -> Errors {
-        let mut errors = self.schema.validate(object, None, &embedded);
-        errors.extend(self.of_scale(object));
-        errors
+        self.schema.validate(object, None, self.of_scale(object), &embedded)
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
         let mut errors = metadata_update(new, old);
-        errors.extend(self.schema.validate(new, Some(old), &embedded));
-        errors.extend(self.of_scale(new));
+        errors.extend(self.schema.validate(new, Some(old), self.of_scale(new), &embedded));
         errors
     }
 
@@ -84,12 +81,15 @@ impl Rules for Custom {
         match subresource {
             "status" => {
                 let mut errors = metadata_update(new, old);
-                errors.extend(self.schema.validate_status(new, old, &embedded));
-                errors.extend(self.of_scale(new));
+                errors.extend(self.schema.validate_status(new, old, self.of_scale(new), &embedded));
                 errors
             }
             _ => self.validate_update(new, old),
         }
+    }
+
+    fn kept_by_status(&self) -> &'static [&'static [&'static str]] {
+        &[&["metadata"], &["spec"]]
     }
 
     fn generation_changes(&self, new: &Object, old: &Object) -> bool {

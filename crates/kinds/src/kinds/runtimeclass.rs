@@ -14,7 +14,8 @@ use crate::podspec::warnings::old_label;
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
 use crate::validate::taint::tolerations;
-use crate::validate::{dns_label, immutable_fields, internal, own_metadata, own_metadata_update};
+use crate::validate::metadata::{metadata, metadata_update};
+use crate::validate::{dns_label, immutable_fields, internal};
 use crate::view::View;
 
 static COLUMNS: [Column; 3] = [NAME, crate::print::text("Handler", "What of the runtime runs its pods"), AGE];
@@ -53,9 +54,9 @@ impl Rules for RuntimeClass {
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = own_metadata(new, false, &|name, prefix| self.validate_name(name, prefix));
+        let mut errors = metadata(new, false, &|name, prefix| self.validate_name(name, prefix));
         errors.extend(self.validate(new));
-        errors.extend(own_metadata_update(new, old));
+        errors.extend(metadata_update(new, old));
         immutable_fields(new, old, &["handler"], &mut errors);
         errors
     }
@@ -64,6 +65,10 @@ impl Rules for RuntimeClass {
         let selector = View::of(new, "scheduling").at("nodeSelector");
         let old = selector.pairs().filter_map(|(key, _)| old_label(key));
         old.map(|message| format!("{}: {message}", selector.path)).collect()
+    }
+
+    fn checks_finalizers(&self) -> bool {
+        false
     }
 
     fn create_on_update(&self) -> bool {

@@ -9,6 +9,7 @@ mod make;
 
 use judge::{Dice, compare_with};
 use kinds::kinds::customresourcedefinition::{descriptor, embedded};
+use meta::field::Errors;
 use meta::{Gvk, Object};
 use schema::Schema;
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ fn of_object(text: &str) -> Result<String, String> {
                 schema.default(&mut old);
                 old
             });
-            let errors = schema.validate(&decoded.object, old.as_ref(), &embedded);
+            let errors = schema.validate(&decoded.object, old.as_ref(), Errors::new(), &embedded);
             let strict = decoded.strict_errors;
             json!({"strict": strict, "read": read, "defaulted": print(&decoded.object), "errors": sorted(&errors)})
         }

@@ -97,6 +97,10 @@ fn value(form: Form<'_>, old: Option<&Value>, new: Option<&Value>) -> Pair {
         Some(Value::Array(list)) => list.is_empty(),
         _ => true,
     };
+    let form = match form {
+        Form::Deduced if !old.into_iter().chain(new).any(Value::is_object) => Form::Whole,
+        form => form,
+    };
     if matches!(form, Form::Whole) || empty(old) && empty(new) {
         if let (Some(old), Some(new)) = (old, new) {
             pair.changed.member = old != new && !(empty(Some(old)) && empty(Some(new)) && !matches!(form, Form::Whole));
@@ -106,8 +110,8 @@ fn value(form: Form<'_>, old: Option<&Value>, new: Option<&Value>) -> Pair {
     }
     match form {
         Form::Struct(t) => fields(t, old.map(map), new.map(map), &[], &mut pair),
-        Form::Map(shape) => {
-            entries(Form::of(shape), old.and_then(Value::as_object), new.and_then(Value::as_object), &mut pair);
+        Form::Map(_) | Form::Deduced => {
+            entries(form.below(""), old.and_then(Value::as_object), new.and_then(Value::as_object), &mut pair);
         }
         _ => items(form, old, new, &mut pair),
     }
@@ -133,33 +137,36 @@ fn zero(field: &Field) -> &'static Value {
 }
 
 fn fields(t: &Type, old: Option<&Fields>, new: Option<&Fields>, skip: &[&str], pair: &mut Pair) {
-    let mut one = |name: &str, field: Option<&Field>, is: Option<&Value>, was: Option<&Value>| {
+    let mut one = |name: &str, is: Option<&Value>, was: Option<&Value>| {
         if !skip.contains(&name) && (is.is_some() || was.is_some()) {
-            let form = field.map_or(Form::Whole, Form::of_field);
+            let form = Form::Struct(t).below(name);
             pair.put(Step::Field(name.to_owned()), value(form, was, is));
         }
     };
     for (name, is) in new.into_iter().flatten() {
         let field = t.field(name).map(|(_, field)| field);
-        let (is, was) = (present(Some(is), new, field), present(old.and_then(|o| o.get(name)), old, field));
-        one(name, field, is, was);
+        let (is, was) = (present(t, Some(is), new, field), present(t, old.and_then(|o| o.get(name)), old, field));
+        one(name, is, was);
     }
     let gone = old.into_iter().flatten().filter(|(name, _)| !new.is_some_and(|n| n.contains_key(*name)));
     for (name, was) in gone {
         let field = t.field(name).map(|(_, field)| field);
-        one(name, field, present(None, new, field), present(Some(was), old, field));
+        one(name, present(t, None, new, field), present(t, Some(was), old, field));
     }
     if old.is_some() != new.is_some() {
         let there = old.or(new);
         let silent = t.fields.iter().filter(|f| always(f) && !there.is_some_and(|m| m.contains_key(&*f.name)));
         for field in silent {
-            one(&field.name, Some(field), present(None, new, Some(field)), present(None, old, Some(field)));
+            one(&field.name, present(t, None, new, Some(field)), present(t, None, old, Some(field)));
         }
     }
 }
 
-/// The value of a field of a struct, as Go prints it.
-fn present<'a>(value: Option<&'a Value>, of: Option<&Fields>, field: Option<&Field>) -> Option<&'a Value> {
+/// The value of a field of a struct, as Go prints it. A custom resource has what it says, null too.
+fn present<'a>(t: &Type, value: Option<&'a Value>, of: Option<&Fields>, field: Option<&Field>) -> Option<&'a Value> {
+    if t.structural {
+        return value;
+    }
     let printed = field.filter(|f| of.is_some() && always(f)).map(zero);
     value.filter(|v| !v.is_null()).or(printed)
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use schema::{Field, Kind, Shape, Type};
+use schema::{Field, Kind, Others, Shape, Type};
 use serde_json::{Map, Value};
 
 use super::set::Step;
@@ -48,7 +48,11 @@ impl Flaws {
             match t.field(name) {
                 Some((_, field)) => self.value(&field.shape, Form::of_field(field), value, &path),
                 None if free => {}
-                None => return self.add(&path, "field not declared in schema"),
+                None => match &t.others {
+                    Others::Kept => {}
+                    Others::Each(shape) => self.value(shape, Form::of(shape), value, &path),
+                    Others::Unknown => return self.add(&path, "field not declared in schema"),
+                },
             }
         }
     }

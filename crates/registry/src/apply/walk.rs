@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use schema::{Field, Kind, ListType, Shape, Type};
+use schema::{Field, Kind, ListType, Others, Shape, Type};
 use serde_json::{Map, Value};
 
 use super::set::{Node, Set, Step};
@@ -17,6 +17,8 @@ pub(super) enum Form<'s> {
     Struct(&'s Type),
     /// Entry by entry.
     Map(&'s Shape),
+    /// As the value itself has it, since its fields are not known: maps entry by entry, all else as one.
+    Deduced,
     /// Item by item, items being found by their value.
     Values,
     /// Item by item, items being found by these fields.
@@ -40,16 +42,36 @@ impl<'s> Form<'s> {
         match &shape.kind {
             Kind::Struct(t) if !t.get().atomic => Form::Struct(t.get()),
             Kind::Map { value, .. } => Form::Map(value),
+            Kind::Json if shape.node.as_ref().is_some_and(|node| node.kept) => Form::Deduced,
             _ => Form::Whole,
         }
     }
 
     /// The form of what is below a field or map key.
-    fn below(self, name: &str) -> Self {
+    pub fn below(self, name: &str) -> Self {
         match self {
-            Form::Struct(t) => t.field(name).map_or(Form::Whole, |(_, field)| Form::of_field(field)),
+            Form::Struct(t) => t.field(name).map_or_else(|| Form::other(t), |(_, field)| Form::of_field(field)),
             Form::Map(value) => Form::of(value),
+            Form::Deduced => Form::Deduced,
             _ => Form::Whole,
+        }
+    }
+
+    /// The form of what is below a key that is no field of a type.
+    fn other(t: &'s Type) -> Self {
+        match &t.others {
+            Others::Unknown => Form::Whole,
+            Others::Kept => Form::Deduced,
+            Others::Each(shape) => Form::of(shape),
+        }
+    }
+
+    /// Whether a key is one of its own, not a field that is always there.
+    fn is_key(self, name: &str) -> bool {
+        match self {
+            Form::Map(_) | Form::Deduced => true,
+            Form::Struct(t) => !matches!(t.others, Others::Unknown) && t.field(name).is_none(),
+            _ => false,
         }
     }
 
@@ -78,11 +100,11 @@ impl<'s> Form<'s> {
 /// The paths of everything in a value.
 pub(super) fn paths(form: Form<'_>, value: &Value) -> Node {
     match (form, value) {
-        (Form::Struct(_) | Form::Map(_), Value::Object(map)) if !map.is_empty() => {
+        (Form::Struct(_) | Form::Map(_) | Form::Deduced, Value::Object(map)) if !map.is_empty() => {
             let mut below = Set::default();
             for (name, value) in map {
                 let mut node = paths(form.below(name), value);
-                node.member |= matches!(form, Form::Map(_));
+                node.member |= form.is_key(name);
                 below.put(Step::Field(name.clone()), node);
             }
             Node { member: false, below }
@@ -113,7 +135,7 @@ pub(super) fn key_default(field: &Field) -> Option<Value> {
 /// The live value with everything that the configuration says.
 pub(super) fn merge(form: Form<'_>, live: Value, config: &Value) -> Value {
     match (form, live, config) {
-        (Form::Struct(_) | Form::Map(_), Value::Object(mut live), Value::Object(config)) => {
+        (Form::Struct(_) | Form::Map(_) | Form::Deduced, Value::Object(mut live), Value::Object(config)) => {
             for (name, wanted) in config {
                 let merged = match live.remove(name) {
                     Some(is) => merge(form.below(name), is, wanted),

@@ -4,6 +4,7 @@
 //! in the envelope of its storage version, a kind without a protobuf form as JSON, both without a revision, which is the
 //! store's. The cells of a table are a [`kinds::Marked`]. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
 
+mod metadata;
 mod rewrite;
 mod shown;
 mod warm;
@@ -157,6 +158,18 @@ impl Codec for Stored {
         }
         let mut digits = itoa::Buffer::new();
         proto::with_resource_version(object.stored(), digits.format(object.revision))
+    }
+
+    fn metadata(&self, object: &Encoded) -> Option<Bytes> {
+        self.schema.node()?;
+        metadata::json(&self.tree(object)?)
+    }
+
+    fn metadata_message(&self, object: &Arc<Encoded>) -> Option<Bytes> {
+        match self.schema.has_proto() {
+            true => proto::metadata(&object.protobuf()?),
+            false => metadata::message(&self.tree(object)?),
+        }
     }
 
     fn tree(&self, object: &Encoded) -> Option<Object> {

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use meta::{Codec, Encoded, Fields, Key, Object, Pairs};
 use schema::Schema;
 
+use super::metadata;
+
 /// JSON of a built-in kind as it is to be shown. Its revision, if it has one, stands in it.
 struct Shown;
 
@@ -25,6 +27,10 @@ impl Codec for Shown {
     fn protobuf(&self, object: &Encoded) -> Option<Bytes> {
         let tree = self.tree(object)?;
         Schema::builtin(&tree.gvk())?.encode_proto(&tree)
+    }
+
+    fn metadata_message(&self, object: &Arc<Encoded>) -> Option<Bytes> {
+        metadata::message(&self.tree(object)?)
     }
 
     fn tree(&self, object: &Encoded) -> Option<Object> {

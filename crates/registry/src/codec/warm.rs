@@ -74,6 +74,10 @@ mod tests {
             None
         }
 
+        fn metadata_message(&self, _: &Arc<Encoded>) -> Option<Bytes> {
+            None
+        }
+
         fn labels(&self, _: &Encoded) -> Pairs {
             Pairs::default()
         }

@@ -40,7 +40,8 @@ impl Subresource for Scale {
             writer(&schema, call).track(old, &mut new, Timestamp::now());
             Ok((new, Vec::new()))
         };
-        let mut edit = Rescale { replicas: &kind.descriptor.replicas, change, warnings: Vec::new() };
+        let (replicas, is_custom) = (&kind.descriptor.replicas, kind.descriptor.is_custom());
+        let mut edit = Rescale { replicas, is_custom, change, warnings: Vec::new() };
         answer(kind, registry.change(call, kind, "scale", &mut edit).await?)
     }
 
@@ -54,7 +55,8 @@ impl Subresource for Scale {
             }
             Ok((new, patching.take_warnings()))
         };
-        let mut edit = Rescale { replicas: &kind.descriptor.replicas, change, warnings: Vec::new() };
+        let (replicas, is_custom) = (&kind.descriptor.replicas, kind.descriptor.is_custom());
+        let mut edit = Rescale { replicas, is_custom, change, warnings: Vec::new() };
         answer(kind, registry.change(call, kind, "scale", &mut edit).await?)
     }
 }
@@ -131,6 +133,7 @@ fn selector_text(selector: Option<&Value>) -> String {
 struct Rescale<'a, F> {
     /// Where the object has its replicas.
     replicas: &'a Replicas,
+    is_custom: bool,
     change: F,
     warnings: Vec<String>,
 }
@@ -145,7 +148,8 @@ impl<F: FnMut(&Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for
         ensure_namespace(&mut scale, !old.namespace().is_empty(), old.namespace())?;
         check_name(&scale, old.name())?;
         let replicas = scale.at("spec.replicas").and_then(Value::as_i64).unwrap_or(0);
-        if replicas < 0 {
+        // What a custom resource says of its replicas is checked with the rest of it.
+        if replicas < 0 && !self.is_custom {
             let path = Path::new("spec").child("replicas");
             let error = Error::invalid(&path, replicas, "must be greater than or equal to 0");
             return Err(Status::invalid("autoscaling", "Scale", old.name(), &[error]));

@@ -127,13 +127,17 @@ impl<'d> Definitions<'d> {
         if !field.values.is_empty() {
             innermost(&mut property).insert("enum".to_owned(), json!(field.values));
         }
+        let described = self.description(&t.name, &field.name);
         let Value::Object(map) = &mut property else { return property };
         if self.form == Form::V3 {
             let default = if field.zero_default { zero(&field.shape) } else { field.default.clone() };
-            wrap_reference(map);
+            // A reference stands alone where nothing is said beside it: upstream has fields without a word.
+            if default.is_some() || described.is_some() || self.descriptions.is_none() {
+                wrap_reference(map);
+            }
             map.extend(default.map(|d| ("default".to_owned(), d)));
         }
-        map.extend(self.description(&t.name, &field.name));
+        map.extend(described);
         let mut set = |key: &str, value: Value| drop(map.insert(format!("x-kubernetes-{key}"), value));
         if let Some(list_type) = field.list_type {
             set("list-type", json!(list_type.word()));

@@ -38,21 +38,24 @@ pub fn root(schema: &Map<String, Value>, formats: Formats) -> Result<Arc<Node>, 
 
 type Fields = Map<String, Value>;
 
-/// What is wrong with an object, or with a change of one.
-pub(crate) fn validate(node: &Node, new: &Fields, old: Option<&Fields>, judge: Judge) -> Errors {
+/// What is wrong with an object, or with a change of one. `between`: what the caller has found, which upstream says
+/// after what the schema demands, and before what is said of embedded objects and lists.
+pub(crate) fn validate(node: &Node, new: &Fields, old: Option<&Fields>, between: Errors, judge: Judge) -> Errors {
     let (new, old) = (Value::Object(new.clone()), old.map(|old| Value::Object(old.clone())));
     let mut errors = node.check.validate(&Path::default(), &new, old.as_ref());
+    errors.extend(between);
     beside(node, &new, old.as_ref(), judge, &mut errors);
     errors
 }
 
 /// What is wrong with a change of the status.
-pub(crate) fn validate_status(node: &Node, new: &Fields, old: &Fields, judge: Judge) -> Errors {
+pub(crate) fn validate_status(node: &Node, new: &Fields, old: &Fields, between: Errors, judge: Judge) -> Errors {
     let mut errors = Errors::new();
     if let (Some(status), Some(check)) = (new.get("status"), node.check.properties.get("status")) {
         let before = old.get("status").unwrap_or(&Value::Null);
         errors = check.validate(&Path::new("status"), status, Some(before));
     }
+    errors.extend(between);
     beside(node, &Value::Object(new.clone()), Some(&Value::Object(old.clone())), judge, &mut errors);
     errors
 }

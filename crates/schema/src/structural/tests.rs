@@ -28,7 +28,7 @@ fn object(spec: Value) -> Object {
 
 fn wrong(new: Value, old: Option<Value>) -> Vec<String> {
     let (new, old) = (object(new), old.map(object));
-    thing().validate(&new, old.as_ref(), &|_, _| Vec::new()).iter().map(ToString::to_string).collect()
+    thing().validate(&new, old.as_ref(), Vec::new(), &|_, _| Vec::new()).iter().map(ToString::to_string).collect()
 }
 
 #[test]

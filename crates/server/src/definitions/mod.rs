@@ -27,6 +27,8 @@ const API_VERSION: &str = "apiextensions.k8s.io/v1";
 const RESOURCE: &str = "customresourcedefinitions";
 /// What keeps a definition until its objects are gone.
 const FINALIZER: &str = kinds::kinds::customresourcedefinition::FINALIZER;
+/// Who writes the status: upstream's name.
+const MANAGER: &str = "kube-apiserver";
 /// After a look that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Statuses written at once: they share the store's syncs.
@@ -195,7 +197,7 @@ async fn write_status(server: &Server, definition: Object) -> Result<(), Status>
 
 /// Sends a request. What somebody else did in the same moment is no error: the next look sees it.
 async fn send(server: &Server, method: Method, uri: &str, body: String) -> Result<(), Status> {
-    let request = Request::builder().method(method).uri(uri).header("content-type", "application/json");
+    let request = Request::builder().method(method).uri(uri).header("content-type", "application/json").header("user-agent", MANAGER);
     let request = request.body(transport::full(body)).map_err(Status::internal)?;
     let answer = server.transport_as(identity::api_server()).send(request).await.map_err(Status::internal)?;
     match answer.status() {

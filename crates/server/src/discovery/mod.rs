@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{SHA256, SHA512, digest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use kinds::{Descriptor, Verbs};
+use meta::names::version_rank;
 
 /// Groups in upstream's order; others follow in alphabetical order.
 const ORDER: &[&str] = &[
@@ -76,7 +77,7 @@ pub fn groups(kinds: &[Descriptor]) -> Vec<Group> {
     let place = |name: &str| ORDER.iter().position(|o| *o == name).unwrap_or(ORDER.len());
     groups.sort_by(|a, b| (place(&a.name), &a.name).cmp(&(place(&b.name), &b.name)));
     for group in &mut groups {
-        group.versions.sort_by(|a, b| rank(&b.name).cmp(&rank(&a.name)).then_with(|| a.name.cmp(&b.name)));
+        group.versions.sort_by(|a, b| version_rank(&b.name).cmp(&version_rank(&a.name)).then_with(|| a.name.cmp(&b.name)));
         for version in &mut group.versions {
             version.resources.sort_by(|a, b| a.kind.resource.cmp(&b.kind.resource));
         }
@@ -90,23 +91,6 @@ fn entry<T>(list: &mut Vec<T>, is_it: impl Fn(&T) -> bool, fresh: impl FnOnce() 
         list.len() - 1
     });
     &mut list[at]
-}
-
-/// Stability, major, minor: the higher, the more preferred (upstream: `version.CompareKubeAwareVersionStrings`).
-fn rank(version: &str) -> (u8, u32, u32) {
-    let parsed = version.strip_prefix('v').and_then(|rest| {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        let major = rest[..digits].parse().ok()?;
-        match &rest[digits..] {
-            "" => Some((3, major, 0)),
-            tail => match (tail.strip_prefix("beta"), tail.strip_prefix("alpha")) {
-                (Some(minor), _) => Some((2, major, minor.parse().ok()?)),
-                (_, Some(minor)) => Some((1, major, minor.parse().ok()?)),
-                _ => None,
-            },
-        }
-    });
-    parsed.unwrap_or((0, 0, 0))
 }
 
 /// Kinds with one storage share the hash of the first of them.
@@ -131,7 +115,7 @@ mod tests {
     #[test]
     fn stable_and_newer_versions_come_first() {
         let mut versions = ["v1alpha1", "x", "v1", "v2beta1", "v2", "v1beta2"];
-        versions.sort_by_key(|v| std::cmp::Reverse(rank(v)));
+        versions.sort_by_key(|v| std::cmp::Reverse(version_rank(v)));
         assert_eq!(versions, ["v2", "v1", "v2beta1", "v1beta2", "v1alpha1", "x"]);
     }
 

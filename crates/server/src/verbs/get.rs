@@ -24,7 +24,7 @@ pub fn one(work: &Work<'_>, output: Output, code: StatusCode, object: &Arc<Encod
     let json = match output.shape {
         Shape::Whole => return answer::whole(code, output.format, object),
         Shape::Partial(version) if output.format == Format::Protobuf => {
-            let partial = shape::partial_proto(object, version).ok_or_else(negotiate::not_acceptable)?;
+            let partial = shape::partial_proto(object, version)?;
             return Ok(answer::bytes(code, output.format.media_type(), partial));
         }
         Shape::Partial(version) => shape::partial(object, version)?,

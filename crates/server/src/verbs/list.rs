@@ -85,8 +85,7 @@ fn unreadable(object: &Encoded) -> Status {
 
 /// Metadata alone, as protobuf.
 fn partial_proto(page: &List, version: &str) -> Result<ListBody, Status> {
-    let message = |object: &Arc<Encoded>| shape::partial_message(object).ok_or_else(negotiate::not_acceptable);
-    let items = page.items.iter().map(message).collect::<Result<_, _>>()?;
+    let items = page.items.iter().map(shape::partial_message).collect::<Result<_, _>>()?;
     ListBody::protobuf(&format!("meta.k8s.io/{version}"), "PartialObjectMetadataList", page, items)
 }
 

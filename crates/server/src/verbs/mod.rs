@@ -78,8 +78,9 @@ fn begin(ask: Ask<'_>) -> Result<Answering<'_>, Status> {
         return Ok(ready(paths::run(&ask)).boxed());
     }
     let Some(kind) = ask.route.kind.clone() else {
-        let served =
-            ask.state.registry.kinds().iter().any(|k| *k.gvk.group == *a.group && *k.gvk.version == *a.version);
+        // Custom resources are looked for beside what is built in: whoever finds none knows nothing of the path.
+        let is_in = |k: &Descriptor| *k.gvk.group == *a.group && *k.gvk.version == *a.version && !k.is_custom();
+        let served = ask.state.registry.kinds().iter().any(is_in);
         return if served { Err(no_resource()) } else { Ok(ready(Ok(answer::page_not_found())).boxed()) };
     };
     let work = Work { ask, kind };
@@ -105,7 +106,8 @@ fn exists(work: &Work<'_>) -> Result<(), Status> {
         return Err(no_method());
     }
     if !a.subresource.is_empty() {
-        let subresource = kind.subresource(&a.subresource).ok_or_else(no_resource)?;
+        let none = || if kind.is_custom() { Status::not_found(&a.group, &a.resource, &a.name) } else { no_resource() };
+        let subresource = kind.subresource(&a.subresource).ok_or_else(none)?;
         let served = subresource.verbs.contains(&&*a.verb);
         return if served { Ok(()) } else { Err(no_method()) };
     }

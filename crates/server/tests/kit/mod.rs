@@ -55,19 +55,32 @@ impl Answer {
 impl Kit {
     /// Everything that a fresh cluster has: the bootstrap policy and the first namespaces.
     pub async fn new(directory: &std::path::Path) -> Kit {
-        Kit::with(directory, |_| Vec::new()).await
+        let kit = Kit::with(directory, |_| Vec::new(), Memory::new()).await;
+        kit.bootstrap().await;
+        kit
     }
 
     /// The same with all admission plug-ins.
     pub async fn guarded(directory: &std::path::Path) -> Kit {
-        Kit::with(directory, plugins::all).await
+        let kit = Kit::with(directory, plugins::all, Memory::new()).await;
+        kit.bootstrap().await;
+        kit
     }
 
-    async fn with(directory: &std::path::Path, plugins: fn(&plugins::Context) -> Vec<Arc<dyn Plugin>>) -> Kit {
+    /// The same over data that somebody has written.
+    pub async fn over(directory: &std::path::Path, store: Memory) -> Kit {
+        Kit::with(directory, plugins::all, store).await
+    }
+
+    async fn with(
+        directory: &std::path::Path,
+        plugins: fn(&plugins::Context) -> Vec<Arc<dyn Plugin>>,
+        store: Memory,
+    ) -> Kit {
         let pki = Arc::new(Pki::open(directory, Timestamp::now()).expect("keys"));
         let authorization = Arc::new(Authorization::default());
         let plugins = plugins(&plugins::Context { authorization: authorization.clone(), pod_security: Arc::default() });
-        let registry = Registry::open(Arc::new(Memory::new()), kinds::all(), plugins, registry::Config::default());
+        let registry = Registry::open(Arc::new(store), kinds::all(), plugins, registry::Config::default());
         let registry = registry.await.expect("opens");
         let tokens = Arc::new(Tokens::new(ISSUER, pki.signing_key()).expect("key"));
         let certificates = Certificates::new(&[pki.cluster().certificate().clone()]).expect("authority");
@@ -89,9 +102,7 @@ impl Kit {
         });
         server.follow_flow_control(&stopping.clone().into()).await.expect("flow control");
         server.follow_definitions(&stopping.clone().into()).await.expect("definitions");
-        let kit = Kit { server, pki, stopping };
-        kit.bootstrap().await;
-        kit
+        Kit { server, pki, stopping }
     }
 
     async fn bootstrap(&self) {

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(shown.api_version(), "events.k8s.io/v1");
         let now = Now::at(Timestamp::UNIX_EPOCH);
         assert_eq!(core.row(&stored, &now), newer.row(&shown, &now));
-        assert!(newer.selectable(&shown).contains(&("regarding.name", "p".to_owned())));
+        assert!(newer.selectable(&shown).contains(&("regarding.name".into(), "p".to_owned())));
         assert_eq!(newer.to_storage(shown).ok(), Some(stored));
     }
 }
