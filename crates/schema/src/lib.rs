@@ -46,6 +46,8 @@ pub struct Schema {
     root: TypeRef,
     /// Of a custom resource.
     node: Option<Arc<structural::Node>>,
+    /// The same as it was written, for those to whom it is published.
+    written: Option<Arc<Map<String, Value>>>,
 }
 
 /// A decoded document and what was odd in it.
@@ -68,7 +70,7 @@ impl Schema {
     /// option kinds exist in every group version.
     pub fn builtin(gvk: &Gvk) -> Option<Schema> {
         let row = table::builtin().kind(&format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind))?;
-        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None })
+        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, written: None })
     }
 
     /// The schema of a built-in type by its definition name, for example `io.k8s.api.core.v1.PodSpec`.
@@ -77,19 +79,19 @@ impl Schema {
         let kinds = table::builtin().kinds(row);
         let mut parts = kinds.first().map_or("", String::as_str).split('/');
         let mut part = || parts.next().unwrap_or("");
-        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None })
+        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, written: None })
     }
 
     /// The schema of a kind of that type.
     pub fn of(gvk: Gvk, root: Arc<Type>) -> Schema {
-        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None }
+        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, written: None }
     }
 
     /// The schema of a kind made at run time: `schema` is a `JSONSchemaProps`. The error says why it is none that a kind can
     /// have, in upstream's words.
     pub fn structural(gvk: Gvk, schema: &Map<String, Value>) -> Result<Schema, String> {
         let node = structural::root(schema, structural::Formats::OfObjects)?;
-        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node) })
+        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node), written: Some(Arc::new(schema.clone())) })
     }
 
     /// What the schema of a custom resource says of the whole object; `None` for built-in kinds.

@@ -5,4 +5,4 @@ mod fuzzed;
 #[path = "../../../fuzz/kept.rs"]
 mod kept;
 
-corpus!(json, yaml, protobuf, json_patch, strategic_patch, selectors, scalars);
+corpus!(json, yaml, protobuf, structural, json_patch, strategic_patch, selectors, scalars);

@@ -1,6 +1,6 @@
 // Upstream's custom resources beside our own. A line of the input is what is asked and a JSON string; a line of the output is
 // the answer. `object`: a schema, an object and perhaps the old one are read, pruned, filled with defaults and validated.
-// `definition`: a CustomResourceDefinition is validated; `change`: a change of one.
+// `definition`: a CustomResourceDefinition is validated; `change`: a change of one; `publish`: what is published of one.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 )
 
 // What is asked for, by the first word of a line.
-var asked = map[string]func(text string) any{"object": object, "definition": definition, "change": change}
+var asked = map[string]func(text string) any{"object": object, "definition": definition, "change": change, "publish": publish}
 
 func main() {
 	input := bufio.NewScanner(os.Stdin)

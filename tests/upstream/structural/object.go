@@ -124,4 +124,3 @@ func encoded(tree map[string]any) string {
 	}
 	return string(bytes.TrimSpace(out.Bytes()))
 }
-

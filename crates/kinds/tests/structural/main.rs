@@ -116,6 +116,35 @@ fn changes_of_definitions_are_held_to_what_upstream_demands() {
     compare_with(MODULE, "change", 1000, |dice| define::change(dice).to_string(), of_change);
 }
 
+/// What is published of a kind, of whose definition the schema is structural.
+fn of_publishing(text: &str) -> Result<String, String> {
+    let definition: Value = serde_json::from_str(text).expect("JSON");
+    let schema = custom(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])?;
+    let verbs = ["create", "list", "get"].map(str::to_owned).to_vec();
+    let resource = "things".to_owned();
+    let served = [schema::ServedResource { schema, resource, namespaced: true, verbs, gives_deleted: false, subresources: Vec::new() }];
+    let three: Value = serde_json::from_slice(&schema::openapi_v3("example.com/v1", &served)).expect("JSON");
+    let two: Value = serde_json::from_slice(&schema::openapi_v2(&served)).expect("JSON");
+    let of = |kind: &str| format!("com.example.v1.{kind}");
+    let made = json!({
+        "v3 Thing": three["components"]["schemas"][of("Thing")], "v3 ThingList": three["components"]["schemas"][of("ThingList")],
+        "v2 Thing": two["definitions"][of("Thing")], "v2 ThingList": two["definitions"][of("ThingList")],
+    });
+    Ok(go(&made))
+}
+
+#[test]
+fn what_is_published_of_a_kind_is_what_upstream_publishes() {
+    let shapes = make::shapes();
+    let make = |dice: &mut Dice| {
+        let shape = dice.roll(2 * shapes.len());
+        let form = |schema: &Value| schema::structural::validate_form(&meta::field::Path::default(), schema.as_object().expect("a map"));
+        let made = std::iter::repeat_with(|| make::root(dice)).find(|schema| form(schema).is_empty()).expect("most are");
+        define::plain(shapes.get(shape).unwrap_or(&made).clone()).to_string()
+    };
+    compare_with(MODULE, "publish", 150, make, of_publishing);
+}
+
 #[test]
 fn definitions_that_people_write_are_let_in() {
     for schema in make::shapes() {

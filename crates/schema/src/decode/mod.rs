@@ -37,28 +37,27 @@ pub type Outcome = Result<(Map<String, Value>, Vec<String>), String>;
 
 /// Decodes a JSON document of the given type.
 pub fn json(root: &Type, bytes: &[u8]) -> Outcome {
-    let (map, strict) = json_once(root, bytes)?;
+    let (read, strict) = json_once(root, bytes);
     // Upstream reads a custom resource as a tree, in which what came last is all there is, and looks at it then.
     if root.structural && strict.first().is_some_and(|first| first.starts_with("duplicate field ")) {
         let (tree, mut strict) = tree_within(bytes, limits::NESTING)?;
-        let (map, unknown) = json_once(root, tree.to_string().as_bytes())?;
+        let (read, unknown) = json_once(root, tree.to_string().as_bytes());
         strict.extend(unknown);
-        return Ok((map, strict));
+        return Ok((read?, strict));
     }
-    Ok((map, strict))
+    Ok((read?, strict))
 }
 
-fn json_once(root: &Type, bytes: &[u8]) -> Outcome {
+/// What was read, and what was odd.
+fn json_once(root: &Type, bytes: &[u8]) -> (Result<Map<String, Value>, String>, Vec<String>) {
     let mut walk = Walk::new(bytes, limits::NESTING);
     walk.rooted = root.structural;
-    let map = walk.document(root).map_err(|Syntax(message)| {
+    let read = walk.document(root).map_err(|Syntax(message)| {
         // Upstream finds a broken document when it looks for the kind.
         format!("couldn't get version/kind; json parse error: {message}")
-    })?;
-    match walk.fatal.take().or(walk.error.take()).or_else(|| walk.coerced.take().map(|error| error.to_string())) {
-        Some(message) => Err(message),
-        None => Ok((map, walk.found())),
-    }
+    });
+    let wrong = walk.fatal.take().or(walk.error.take()).or_else(|| walk.coerced.take().map(|error| error.to_string()));
+    (read.and_then(|map| wrong.map_or(Ok(map), Err)), walk.found())
 }
 
 /// Any JSON document as a tree, and the fields that it has twice; the error is Go's. It may have an object in it that
@@ -112,6 +111,8 @@ struct Walk<'a> {
     prefix: field::Path,
     /// Whether null stays also where it is no value: in defaults.
     keeps_null: bool,
+    /// Whether what is wrong with the kind or the metadata of an object is dropped instead of refused: in defaults.
+    drops: bool,
 }
 
 type Step<T> = Result<T, Syntax>;
@@ -128,6 +129,7 @@ impl<'a> Walk<'a> {
             rooted: false,
             prefix: field::Path::default(),
             keeps_null: false,
+            drops: false,
         }
     }
 

@@ -46,12 +46,14 @@ pub struct Opened {
     pub error: Option<field::Error>,
 }
 
-/// Reads a tree by a node of a structural schema: drops what is unknown, and reads the metadata of objects.
-pub fn tree(node: &Node, value: &Value, path: &field::Path) -> Opened {
+/// Reads a tree by a node of a structural schema: drops what is unknown, and reads the metadata of objects. `drops`: what
+/// is wrong with kind and metadata is dropped, too.
+pub fn tree(node: &Node, value: &Value, path: &field::Path, drops: bool) -> Opened {
     // Whole doubles are none after they were printed as by Go.
     let text = value.to_string();
     let mut walk = Walk::new(text.as_bytes(), limits::NESTING_STORED);
     walk.keeps_null = true;
+    walk.drops = drops;
     walk.prefix = path.clone();
     let value = match walk.open(node, &Path::root()) {
         Ok(value) => value,
@@ -138,6 +140,9 @@ impl Walk<'_> {
         let resource = owner.field("metadata").is_some_and(|(_, field)| is_metadata(field));
         if resource && matches!(&*field.name, "apiVersion" | "kind") {
             let value = self.any(&at)?;
+            if !value.is_string() && self.drops {
+                return Ok(None);
+            }
             if !value.is_string() {
                 self.coerce(&at, &value, "must be a string".to_owned());
             }
@@ -158,7 +163,7 @@ impl Walk<'_> {
         let value = self.value(shape, at, &mut None)?.unwrap_or_else(|| Value::Object(Map::new()));
         let wrong = self.fatal.take().or(self.error.take());
         (self.error, self.fatal) = before;
-        if let Some(why) = wrong {
+        if let Some(why) = wrong.filter(|_| !self.drops) {
             if own {
                 self.error.get_or_insert(why);
             } else {

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use meta::Gvk;
 use serde_json::{Map, Value, json};
 
-use super::Form;
 use super::descriptions::Descriptions;
+use super::{Form, builtin, custom};
+use crate::Schema;
 use crate::model::{Field, Kind, Shape, Type, TypeRef};
 use crate::table;
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
+const CONVENTIONS: &str = "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 const EXTENSIONS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1";
 
 /// Collects definitions while references to them are made.
@@ -52,6 +54,67 @@ impl<'d> Definitions<'d> {
             self.done.insert(fields.name.to_string(), definition);
         }
         json!({"$ref": self.form.reference(&fields.name)})
+    }
+
+    /// A reference to a kind, which may be a custom resource.
+    pub fn kind(&mut self, schema: &Schema) -> Value {
+        let Some(written) = &schema.written else { return self.refer(&schema.root) };
+        let name = custom::name(schema.gvk());
+        if !self.done.contains_key(&name) {
+            let common = self.common();
+            self.done.insert(name.clone(), custom::definition(self.form, schema.gvk(), written, &common));
+        }
+        json!({"$ref": self.form.reference(&name)})
+    }
+
+    /// A reference to the list of a custom resource, which is called so in paths.
+    pub fn list_of_custom(&mut self, schema: &Schema, resource: &str) -> Value {
+        let (gvk, item) = (schema.gvk(), self.kind(schema));
+        let list = Gvk::new(&gvk.group, &gvk.version, &format!("{}List", gvk.kind));
+        let name = custom::name(&list);
+        if !self.done.contains_key(&name) {
+            let mut fields = self.common().own;
+            let mut metadata = self.refer(&builtin(&format!("{META}.ListMeta")));
+            self.wrap(&mut metadata);
+            if self.descriptions.is_some() {
+                set(&mut metadata, Some(format!("Standard list metadata. More info: {CONVENTIONS}#types-kinds").into()));
+            }
+            let items = json!({"type": "array", "items": item, "description": format!("List of {resource}. More info: {CONVENTIONS}")});
+            fields.extend([("items".to_owned(), items), ("metadata".to_owned(), metadata)]);
+            let about = format!("{} is a list of {}", list.kind, gvk.kind);
+            let made = json!({"type": "object", "description": about, "required": ["items"], "properties": fields,
+                "x-kubernetes-group-version-kind": [gvk_value(&list)]});
+            self.done.insert(name.clone(), made);
+        }
+        json!({"$ref": self.form.reference(&name)})
+    }
+
+    /// A reference that something is said beside.
+    fn wrap(&self, reference: &mut Value) {
+        if let (Form::V3, Value::Object(map)) = (self.form, reference) {
+            wrap_reference(map);
+        }
+    }
+
+    /// What every object has.
+    fn common(&mut self) -> custom::Common {
+        let mut metadata = self.refer(&builtin(&format!("{META}.ObjectMeta")));
+        self.wrap(&mut metadata);
+        // It is said of every kind.
+        let about = |field: &str| self.description("io.k8s.api.core.v1.Pod", field).map(|(_, text)| text);
+        set(&mut metadata, about("metadata"));
+        let text = |about: Option<Value>| {
+            let mut made = json!({"type": "string"});
+            set(&mut made, about);
+            made
+        };
+        let fields = |version, kind| {
+            [("apiVersion", text(version)), ("kind", text(kind)), ("metadata", metadata.clone())].map(|(name, field)| (name.to_owned(), field))
+        };
+        let version = format!("apiVersion defines the versioned schema of this representation of an object. More info: {CONVENTIONS}#resources");
+        let kind = format!("kind is a string value representing the type of this object. In CamelCase. More info: {CONVENTIONS}#types-kinds");
+        let embedded = fields(Some(version.into()), Some(kind.into()));
+        custom::Common { own: fields(about("apiVersion"), about("kind")).into_iter().collect(), embedded: embedded.into_iter().collect() }
     }
 
     /// A reference to a definition without fields.
@@ -201,6 +264,12 @@ impl<'d> Definitions<'d> {
             Kind::List { item, .. } => json!({"type": "array", "items": self.element(item)}),
             Kind::Map { value, .. } => json!({"type": "object", "additionalProperties": self.element(value)}),
         }
+    }
+}
+
+fn set(schema: &mut Value, description: Option<Value>) {
+    if let (Value::Object(map), Some(text)) = (schema, description) {
+        map.insert("description".to_owned(), text);
     }
 }
 

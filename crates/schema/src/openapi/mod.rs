@@ -2,6 +2,7 @@
 //!
 //! Descriptions are left out. Documents are made on demand and not kept: keep them where they are served.
 
+mod custom;
 mod definitions;
 mod descriptions;
 mod gnostic;
@@ -123,14 +124,14 @@ fn everything(resources: &[ServedResource]) -> (Map<String, Value>, Map<String, 
 pub fn definition_v3(schema: &Schema) -> Value {
     let gvk = schema.gvk();
     let mut definitions = Definitions::new(Form::V3, Some((&gvk.group, &gvk.version)));
-    definitions.refer(&schema.root);
+    definitions.kind(schema);
     Value::Object(definitions.finish())
 }
 
 /// The same as in a v2 document.
 pub fn definition_v2(schema: &Schema) -> Value {
     let mut definitions = Definitions::new(Form::V2, None);
-    definitions.refer(&schema.root);
+    definitions.kind(schema);
     Value::Object(definitions.finish())
 }
 

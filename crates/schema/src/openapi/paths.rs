@@ -37,6 +37,8 @@ const VERBS: [Verb; 7] = [
 #[derive(Clone)]
 struct Place<'p> {
     schema: &'p Schema,
+    /// Lower-case plural.
+    resource: &'p str,
     /// Whose fields are parameters.
     options: Option<&'p Schema>,
     /// Begin of the operation ids, after the verb: `AppsV1`.
@@ -99,6 +101,7 @@ impl Writer<'_, '_> {
         let (group, tag) = (self.group.clone(), self.tag.clone());
         let place = |named| Place {
             schema: &resource.schema,
+            resource: &resource.resource,
             options: None,
             group: &group,
             id: format!("{scope}{kind}"),
@@ -194,7 +197,7 @@ impl Writer<'_, '_> {
         parameters.extend(place.options.into_iter().flat_map(|options| parameters::fields(self.form, options)));
         let deletes = verb.verb.starts_with("delete");
         let body = match verb.verb {
-            "create" | "update" => Some(self.definitions.refer(&place.schema.root)),
+            "create" | "update" => Some(self.definitions.kind(place.schema)),
             "patch" => Some(self.definitions.patch()),
             _ if deletes => Some(self.definitions.refer(&builtin(&format!("{META}.DeleteOptions")))),
             _ => None,
@@ -202,9 +205,9 @@ impl Writer<'_, '_> {
         let status = verb.verb == "deletecollection" || verb.verb == "delete" && !place.gives_deleted;
         let schema = match verb.verb {
             _ if place.options.is_some() => json!({"type": "string"}),
-            "list" => self.list_of(gvk),
+            "list" => self.list_of(place),
             _ if status => self.definitions.refer(&builtin(&format!("{META}.Status"))),
-            _ => self.definitions.refer(&place.schema.root),
+            _ => self.definitions.kind(place.schema),
         };
         let collection = if verb.verb == "deletecollection" { "Collection" } else { "" };
         Operation {
@@ -218,7 +221,11 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn list_of(&mut self, gvk: &Gvk) -> Value {
+    fn list_of(&mut self, place: &Place) -> Value {
+        let gvk = place.schema.gvk();
+        if place.schema.node().is_some() {
+            return self.definitions.list_of_custom(place.schema, place.resource);
+        }
         match Schema::builtin(&Gvk::new(&gvk.group, &gvk.version, &format!("{}List", gvk.kind))) {
             Some(list) => self.definitions.refer(&list.root),
             None => json!({"type": "object"}),

@@ -23,7 +23,9 @@ pub fn validate(path: &Path, schema: &Props, pruned: bool, judge: Judge) -> Resu
 /// Whether there is something unknown in a default.
 pub fn has_unpruned(schema: &Props) -> bool {
     let Ok(root) = super::root(schema, Formats::OfDefaults) else { return false };
-    any(&root, &mut |node| node.default.as_ref().is_some_and(|default| decode::open(node, default, &Path::default()).pruned))
+    // Upstream cannot tell of an object that is none.
+    let none = root.default.as_ref().is_some_and(|default| !default.is_object());
+    !none && any(&root, &mut |node| node.default.as_ref().is_some_and(|default| decode::open(node, default, &Path::default(), true).pruned))
 }
 
 fn any(node: &Arc<Node>, holds: &mut dyn FnMut(&Node) -> bool) -> bool {
@@ -90,7 +92,7 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, node: &Node, default: &Value, path: &Path, root: bool) {
-        let opened = decode::open(node, default, path);
+        let opened = decode::open(node, default, path, false);
         // Upstream reads the metadata of objects where they lie.
         let default = coerced(node, default, &opened.value);
         if self.pruned && opened.pruned {
@@ -111,7 +113,7 @@ impl Walk<'_> {
             map.entry("kind").or_insert_with(|| "Validation".into());
             map.entry("apiVersion").or_insert_with(|| "validation/v1".into());
         }
-        let opened = decode::open(place.object, &object, &Path::default());
+        let opened = decode::open(place.object, &object, &Path::default(), false);
         let wrong = match opened.error {
             Some(error) => vec![error],
             None => self.of_object(place.object, &opened.value, &Path::default(), true),

@@ -115,6 +115,7 @@ fn metadata(s: &Props, level: Level, path: &Path, errors: &mut Errors) {
     let more = below.iter().any(|(key, value)| match &**key {
         "type" | "default" => false,
         "properties" => value.as_object().is_some_and(|map| !map.is_empty() && !map.keys().all(names)),
+        "additionalProperties" => !value.is_null(),
         _ => !crate::structural::is_unset(value),
     });
     if more {

@@ -162,8 +162,7 @@ fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, S
     };
     // What is unknown in a default is not set.
     if let Some(default) = node.default.as_ref().filter(|_| !place.written) {
-        let opened = decode::open(&node, default, &Path::default());
-        node.default = Some(opened.value).filter(|_| opened.error.is_none()).or(node.default);
+        node.default = Some(decode::open(&node, default, &Path::default(), true).value);
     }
     Ok(Arc::new(node))
 }

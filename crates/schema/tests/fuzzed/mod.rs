@@ -90,6 +90,25 @@ fn two(data: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&data[..at], &data[at + 1..]))
 }
 
+/// The schema of a custom resource, and an object of it.
+pub fn structural(data: &[u8]) {
+    const PROPS: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
+    let (Some((props, document)), Some(reader)) = (two(data), Schema::definition(PROPS)) else { return };
+    let Ok(props) = reader.decode_json(props) else { return };
+    let (props, path) = (props.object.fields(), meta::field::Path::new("schema"));
+    let right = |_: &meta::field::Path, _: &serde_json::Map<String, Value>| Vec::new();
+    schema::structural::validate_form(&path, props);
+    drop(schema::structural::validate_defaults(&path, props, true, &right));
+    let Ok(custom) = Schema::structural(Gvk::new("example.com", "v1", "Thing"), props) else { return };
+    if let Ok(decoded) = custom.decode_json(document) {
+        settled(&custom, &decoded.object);
+        let mut defaulted = decoded.object.clone();
+        custom.default(&mut defaulted);
+        custom.validate(&defaulted, None, &right);
+        custom.validate(&defaulted, Some(&decoded.object), &right);
+    }
+}
+
 /// A JSON patch of a document.
 pub fn json_patch(data: &[u8]) {
     let Some((document, patch)) = two(data) else { return };
