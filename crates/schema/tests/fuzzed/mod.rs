@@ -104,8 +104,8 @@ pub fn structural(data: &[u8]) {
         settled(&custom, &decoded.object);
         let mut defaulted = decoded.object.clone();
         custom.default(&mut defaulted);
-        custom.validate(&defaulted, None, &right);
-        custom.validate(&defaulted, Some(&decoded.object), &right);
+        custom.validate(&defaulted, None, Vec::new(), &right);
+        custom.validate(&defaulted, Some(&decoded.object), Vec::new(), &right);
     }
 }
 
