@@ -205,6 +205,18 @@ pub trait Rules: Send + Sync + 'static {
         vec![object.name().into(), crate::rules::age(object, now).into()]
     }
 
+    /// The JSON that is stored for an object of a kind that upstream stores so, in a form that is not served. `None`: it is
+    /// stored as protobuf of the version that it has here.
+    fn to_stored(&self, _object: &Object) -> Option<Object> {
+        None
+    }
+
+    /// Turns what [`Rules::to_stored`] made into the object that it was made of.
+    #[allow(clippy::wrong_self_convention, reason = "it is a conversion of the kind, not of the rules")]
+    fn from_stored(&self, object: Object) -> Object {
+        object
+    }
+
     /// Turns the stored form into this version's. The default: they are the same.
     #[allow(clippy::wrong_self_convention, reason = "it is a conversion of the kind, not of the rules")]
     fn from_storage(&self, object: Object) -> Result<Object, Status> {

@@ -1,6 +1,6 @@
 //! A served kind with its cache, and the list of all of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kinds::{Descriptor, Verbs, Word};
@@ -124,11 +124,12 @@ impl Kinds {
     /// Builds the list; `cache` makes or finds the cache of a descriptor's storage prefix.
     pub fn new(list: Vec<Descriptor>, warm: &Arc<Warm>, mut cache: impl FnMut(&Descriptor) -> Arc<Cache>) -> Self {
         let mut by_resource: HashMap<Arc<str>, Vec<Arc<Kind>>> = HashMap::new();
-        let mut prefixes: HashSet<Arc<str>> = HashSet::new();
+        let mut caches: HashMap<Arc<str>, Arc<Cache>> = HashMap::new();
         for descriptor in list.iter().filter(|d| Kind::is_stored(d)) {
-            let first = prefixes.insert(descriptor.storage.clone());
-            let codec = (!first).then(|| Stored::new(descriptor, warm.clone()));
-            let kind = Kind::new(Arc::new(descriptor.clone()), codec, cache(descriptor));
+            // The first kind of a prefix is the one that is stored.
+            let codec = caches.contains_key(&descriptor.storage).then(|| Stored::new(descriptor, warm.clone()));
+            let cache = caches.entry(descriptor.storage.clone()).or_insert_with(|| cache(descriptor)).clone();
+            let kind = Kind::new(Arc::new(descriptor.clone()), codec, cache);
             by_resource.entry(descriptor.resource.clone()).or_default().push(Arc::new(kind));
         }
         let visible = list.iter().filter(|d| d.served).cloned().collect();

@@ -102,6 +102,10 @@ impl Stored {
 
     /// The same without what readers need.
     pub fn bytes(&self, object: &Object) -> Bytes {
+        if let Some(mut stored) = self.rules.to_stored(object) {
+            stored.remove("metadata.resourceVersion");
+            return schema::go_json(&stored.into_value()).into();
+        }
         let enveloped = self.schema.encode_proto(object).and_then(|bytes| proto::with_resource_version(&bytes, ""));
         enveloped.unwrap_or_else(|| {
             let mut object = object.clone();
@@ -114,6 +118,12 @@ impl Stored {
     pub fn encode(self: &Arc<Self>, of: &Encoded, object: &Object) -> Arc<Encoded> {
         let (json, _) = self.schema.encode(object, false);
         Encoded::new(of.key.clone(), of.revision, self.bytes(object), self.clone()).with_json(json).into()
+    }
+
+    /// JSON of a kind that is stored so, or that an earlier program has stored so.
+    fn json_tree(&self, stored: &[u8]) -> Result<Object, String> {
+        let tree = Object::from_value(schema::stored(stored)?).map_err(|_| "it is no JSON object".to_owned())?;
+        Ok(self.rules.from_stored(tree))
     }
 
     /// A custom resource as its definition has it today: another version may have been stored when it was written, fields
@@ -139,7 +149,7 @@ impl Stored {
 
     /// Whether stored bytes have the form that is written today.
     pub fn is_current(&self, stored: &[u8]) -> bool {
-        stored.starts_with(proto::MAGIC) == self.schema.has_proto()
+        stored.starts_with(proto::MAGIC) == (self.schema.has_proto() && self.rules.to_stored(&Object::default()).is_none())
     }
 }
 
@@ -179,8 +189,7 @@ impl Codec for Stored {
         } else if self.schema.node().is_some() {
             self.custom(stored)
         } else {
-            let tree = schema::stored(stored);
-            tree.and_then(|tree| Object::from_value(tree).map_err(|_| "it is no JSON object".to_owned()))
+            self.json_tree(stored)
         };
         match decoded {
             Ok(mut tree) => {

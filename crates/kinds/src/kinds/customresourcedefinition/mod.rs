@@ -10,6 +10,7 @@ mod path;
 mod printed;
 mod schema;
 mod spec;
+mod stored;
 mod versions;
 mod walk;
 
@@ -119,6 +120,14 @@ impl Rules for CustomResourceDefinition {
             "reason": "InstanceDeletionPending", "message": message}));
         object.set("status.conditions", conditions);
         true
+    }
+
+    fn to_stored(&self, object: &Object) -> Option<Object> {
+        Some(stored::to_stored(object))
+    }
+
+    fn from_stored(&self, object: Object) -> Object {
+        stored::from_stored(object)
     }
 
     fn checks_finalizers(&self) -> bool {
