@@ -1,6 +1,8 @@
 //! A definition in the form in which upstream validates it: what all versions say alike stands beside them, and errors name
 //! it there (`apis/apiextensions/v1/conversion.go`).
 
+use std::collections::HashMap;
+
 use meta::Object;
 use schema::structural;
 use serde_json::{Map, Value};
@@ -34,14 +36,21 @@ pub struct Definition<'d> {
     pub kept: bool,
 }
 
+/// What a version may have for itself.
+const PARTS: [&str; 4] = ["schema", "subresources", "additionalPrinterColumns", "selectableFields"];
+
 impl<'d> Definition<'d> {
     pub fn of(object: &'d Object) -> Definition<'d> {
         let spec = View::of(object, "spec");
         let list = spec.at("versions").list();
-        let alike = |name: &str| {
-            let first = list.first().map(|version| field(version, name));
-            first.filter(|first| list.iter().all(|version| field(version, name) == *first))
-        };
+        // Once for all versions, of which there may be many.
+        let alike: HashMap<&str, Option<&'d Value>> = PARTS
+            .into_iter()
+            .filter_map(|name| {
+                let first = list.first().map(|version| field(version, name))?;
+                list.iter().all(|version| field(version, name) == first).then_some((name, first))
+            })
+            .collect();
         let parts = |pick: &dyn Fn(&str) -> Option<&'d Value>| Parts {
             schema: pick("schema"),
             subresources: pick("subresources"),
@@ -51,13 +60,13 @@ impl<'d> Definition<'d> {
         let versions = list
             .iter()
             .map(|value| {
-                let own = |name: &str| if alike(name).is_some() { None } else { field(value, name) };
+                let own = |name: &str| if alike.contains_key(name) { None } else { field(value, name) };
                 let name = value.get("name").and_then(Value::as_str).unwrap_or("");
                 Version { value, name, parts: parts(&own) }
             })
             .collect();
         let kept = spec.flag("preserveUnknownFields");
-        Definition { parts: parts(&|name| alike(name).flatten()), versions, kept, spec }
+        Definition { parts: parts(&|name| alike.get(name).copied().flatten()), versions, kept, spec }
     }
 
     /// All schemas, that beside the versions first.

@@ -1,6 +1,6 @@
 //! What is demanded of a definition: of one that exists already, only what it kept before.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meta::Object;
 use schema::structural;
@@ -99,8 +99,12 @@ fn many_selectable(new: &Definition, old: &Definition) -> HashSet<String> {
     if many(old.parts.selectable) && new.parts.selectable == old.parts.selectable {
         kept.insert(String::new());
     }
+    let mut was = HashMap::new();
+    for version in &old.versions {
+        was.entry(version.name).or_insert(version.parts.selectable);
+    }
     for version in &new.versions {
-        let before = old.versions.iter().find(|old| old.name == version.name).map(|old| old.parts.selectable);
+        let before = was.get(version.name).copied();
         if before.is_some_and(|before| many(before) && before == version.parts.selectable) {
             kept.insert(version.name.to_owned());
         }
