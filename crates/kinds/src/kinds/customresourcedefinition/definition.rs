@@ -42,22 +42,19 @@ impl<'d> Definition<'d> {
             let first = list.first().map(|version| field(version, name));
             first.filter(|first| list.iter().all(|version| field(version, name) == *first))
         };
-        let parts = |pick: &dyn Fn(&str) -> Option<&'d Value>| Parts {
-            schema: pick("schema"),
-            subresources: pick("subresources"),
-            columns: pick("additionalPrinterColumns"),
-            selectable: pick("selectableFields"),
-        };
+        const NAMES: [&str; 4] = ["schema", "subresources", "additionalPrinterColumns", "selectableFields"];
+        let common = NAMES.map(alike);
+        let parts = |[schema, subresources, columns, selectable]: [Option<&'d Value>; 4]| Parts { schema, subresources, columns, selectable };
         let versions = list
             .iter()
             .map(|value| {
-                let own = |name: &str| if alike(name).is_some() { None } else { field(value, name) };
+                let own = std::array::from_fn(|at| if common[at].is_some() { None } else { field(value, NAMES[at]) });
                 let name = value.get("name").and_then(Value::as_str).unwrap_or("");
-                Version { value, name, parts: parts(&own) }
+                Version { value, name, parts: parts(own) }
             })
             .collect();
         let kept = spec.flag("preserveUnknownFields");
-        Definition { parts: parts(&|name| alike(name).flatten()), versions, kept, spec }
+        Definition { parts: parts(common.map(Option::flatten)), versions, kept, spec }
     }
 
     /// All schemas, that beside the versions first.

@@ -1,6 +1,6 @@
 //! What is demanded of a definition: of one that exists already, only what it kept before.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meta::Object;
 use schema::structural;
@@ -99,8 +99,9 @@ fn many_selectable(new: &Definition, old: &Definition) -> HashSet<String> {
     if many(old.parts.selectable) && new.parts.selectable == old.parts.selectable {
         kept.insert(String::new());
     }
+    let before: HashMap<&str, Option<&Value>> = old.versions.iter().map(|old| (old.name, old.parts.selectable)).collect();
     for version in &new.versions {
-        let before = old.versions.iter().find(|old| old.name == version.name).map(|old| old.parts.selectable);
+        let before = before.get(version.name).copied();
         if before.is_some_and(|before| many(before) && before == version.parts.selectable) {
             kept.insert(version.name.to_owned());
         }
