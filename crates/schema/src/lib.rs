@@ -153,8 +153,11 @@ impl Schema {
     }
 
     /// Decodes a tree as upstream does with the result of a strategic merge patch: numbers are fitted into their
-    /// fields, and what is wrong is said in other words than of a document.
+    /// fields, and what is wrong is said in other words than of a document. A custom resource is a tree already.
     pub fn convert_value(&self, value: &Value) -> Result<Decoded, DecodeError> {
+        if self.node.is_some() {
+            return self.decode_value(value);
+        }
         self.decode_value(value).or_else(|_| self.decode_value(&decode::fit(self.root(), value).map_err(DecodeError)?))
     }
 

@@ -136,7 +136,9 @@ fn values(s: &Props, skip_any_of: bool, skip_first_all_of: bool, path: &Path, er
         nested(below, false, &path.child("not"), errors);
     }
     let pattern = props::text(s, "pattern");
-    if let Err(why) = meta::pattern::compile(pattern) {
+    if !pattern.is_empty()
+        && let Err(why) = meta::pattern::compile(pattern)
+    {
         let why = format!("must be a valid regular expression, but isn't: {why}");
         errors.push(Error::invalid(&path.child("pattern"), pattern, why));
     }

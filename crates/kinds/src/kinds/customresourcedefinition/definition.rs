@@ -1,8 +1,6 @@
 //! A definition in the form in which upstream validates it: what all versions say alike stands beside them, and errors name
 //! it there (`apis/apiextensions/v1/conversion.go`).
 
-use std::collections::HashMap;
-
 use meta::Object;
 use schema::structural;
 use serde_json::{Map, Value};
@@ -36,37 +34,27 @@ pub struct Definition<'d> {
     pub kept: bool,
 }
 
-/// What a version may have for itself.
-const PARTS: [&str; 4] = ["schema", "subresources", "additionalPrinterColumns", "selectableFields"];
-
 impl<'d> Definition<'d> {
     pub fn of(object: &'d Object) -> Definition<'d> {
         let spec = View::of(object, "spec");
         let list = spec.at("versions").list();
-        // Once for all versions, of which there may be many.
-        let alike: HashMap<&str, Option<&'d Value>> = PARTS
-            .into_iter()
-            .filter_map(|name| {
-                let first = list.first().map(|version| field(version, name))?;
-                list.iter().all(|version| field(version, name) == first).then_some((name, first))
-            })
-            .collect();
-        let parts = |pick: &dyn Fn(&str) -> Option<&'d Value>| Parts {
-            schema: pick("schema"),
-            subresources: pick("subresources"),
-            columns: pick("additionalPrinterColumns"),
-            selectable: pick("selectableFields"),
+        let alike = |name: &str| {
+            let first = list.first().map(|version| field(version, name));
+            first.filter(|first| list.iter().all(|version| field(version, name) == *first))
         };
+        const NAMES: [&str; 4] = ["schema", "subresources", "additionalPrinterColumns", "selectableFields"];
+        let common = NAMES.map(alike);
+        let parts = |[schema, subresources, columns, selectable]: [Option<&'d Value>; 4]| Parts { schema, subresources, columns, selectable };
         let versions = list
             .iter()
             .map(|value| {
-                let own = |name: &str| if alike.contains_key(name) { None } else { field(value, name) };
+                let own = std::array::from_fn(|at| if common[at].is_some() { None } else { field(value, NAMES[at]) });
                 let name = value.get("name").and_then(Value::as_str).unwrap_or("");
-                Version { value, name, parts: parts(&own) }
+                Version { value, name, parts: parts(own) }
             })
             .collect();
         let kept = spec.flag("preserveUnknownFields");
-        Definition { parts: parts(&|name| alike.get(name).copied().flatten()), versions, kept, spec }
+        Definition { parts: parts(common.map(Option::flatten)), versions, kept, spec }
     }
 
     /// All schemas, that beside the versions first.

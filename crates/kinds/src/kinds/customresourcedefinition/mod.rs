@@ -11,8 +11,12 @@ mod printed;
 mod schema;
 mod spec;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod versions;
 mod walk;
+
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use meta::Object;
@@ -97,7 +101,7 @@ impl Rules for CustomResourceDefinition {
     }
 
     fn warnings(&self, new: &Object, old: Option<&Object>) -> Vec<String> {
-        let known = old.map(definition::unknown_formats).unwrap_or_default();
+        let known: HashSet<String> = old.map(definition::unknown_formats).unwrap_or_default().into_iter().collect();
         let unknown = definition::unknown_formats(new).into_iter().filter(|format| !known.contains(format));
         unknown.map(|format| format!("unrecognized format {}", meta::text::quoted(&format))).collect()
     }

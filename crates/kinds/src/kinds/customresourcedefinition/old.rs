@@ -99,12 +99,9 @@ fn many_selectable(new: &Definition, old: &Definition) -> HashSet<String> {
     if many(old.parts.selectable) && new.parts.selectable == old.parts.selectable {
         kept.insert(String::new());
     }
-    let mut was = HashMap::new();
-    for version in &old.versions {
-        was.entry(version.name).or_insert(version.parts.selectable);
-    }
+    let before: HashMap<&str, Option<&Value>> = old.versions.iter().map(|old| (old.name, old.parts.selectable)).collect();
     for version in &new.versions {
-        let before = was.get(version.name).copied();
+        let before = before.get(version.name).copied();
         if before.is_some_and(|before| many(before) && before == version.parts.selectable) {
             kept.insert(version.name.to_owned());
         }

@@ -1,6 +1,6 @@
 //! The specification of a definition.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use meta::field::{Error, Errors};
 use meta::{Object, text};
@@ -101,20 +101,19 @@ fn has_extensions(schema: &super::definition::Props) -> bool {
 
 fn all_versions(definition: &Definition, demands: &Demands, errors: &mut Errors) {
     let list = definition.spec.at("versions");
-    let (mut known, mut unique) = (HashSet::new(), true);
     let own = definition.versions.iter().any(|version| version.parts.subresources.is_some());
-    let mut firsts = HashMap::new();
+    // Of a name, the first one counts.
+    let mut known = HashMap::new();
     for version in &definition.versions {
-        firsts.entry(version.name).or_insert(version.parts.subresources);
+        known.entry(version.name).or_insert(version.parts.subresources);
     }
+    let unique = known.len() == definition.versions.len();
     for (version, at) in definition.versions.iter().zip(list.items()) {
-        unique &= known.insert(version.name);
         let wrong = text::dns1035_label(version.name, false);
         if !wrong.is_empty() {
             errors.push(Error::invalid(&at.path.child("name"), version.name, wrong.join(",")));
         }
-        let first = firsts.get(version.name).copied().flatten();
-        let subresources = if own { first } else { definition.parts.subresources };
+        let subresources = if own { known.get(version.name).copied().flatten() } else { definition.parts.subresources };
         versions::validate(version, &at, has_status(subresources), demands, errors);
     }
     let shown = || printed::versions(&definition.versions);
@@ -134,7 +133,6 @@ fn all_versions(definition: &Definition, demands: &Demands, errors: &mut Errors)
         }
     }
 }
-
 
 /// What all versions say alike.
 fn beside(definition: &Definition, status: bool, demands: &Demands, errors: &mut Errors) {

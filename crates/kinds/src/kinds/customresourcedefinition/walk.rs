@@ -1,8 +1,10 @@
 //! What is wrong with a schema and with those in it, place by place (upstream: `ValidateCustomResourceDefinitionOpenAPISchema`).
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
 use meta::field::{Error, Errors, Path};
+use schema::structural::{Check, Formats};
 use serde_json::{Value, json};
 
 use super::definition::Props;
@@ -89,9 +91,11 @@ impl Walk<'_> {
         self.kept(schema, path);
         self.lists(schema, path);
         self.keys(schema, path);
+        let readable = OnceCell::new();
+        let readable = || *readable.get_or_init(|| Check::read(schema, Formats::OfObjects).is_ok());
         for (index, rule) in each(schema, "x-kubernetes-validations").iter().enumerate() {
             if let Some(rule) = rule.as_object() {
-                self.rule(schema, rule, &path.child("x-kubernetes-validations").index(index));
+                self.rule(schema, rule, &path.child("x-kubernetes-validations").index(index), &readable);
             }
         }
     }
@@ -247,8 +251,8 @@ impl Walk<'_> {
         }
     }
 
-    /// The form of a rule in CEL.
-    fn rule(&mut self, schema: &Props, rule: &Props, path: &Path) {
+    /// The form of a rule in CEL. `readable`: whether the schema can be read, without which no path is looked at.
+    fn rule(&mut self, schema: &Props, rule: &Props, path: &Path, readable: &dyn Fn() -> bool) {
         let lines = |text: &str| text.contains(['\n', '\r']);
         let (expression, message) = (text(rule, "rule").trim(), text(rule, "message"));
         if expression.is_empty() {
@@ -278,8 +282,7 @@ impl Walk<'_> {
         if lines(field) {
             self.push(Error::invalid(&at, field, "must not contain line breaks"));
         }
-        let read = schema::structural::Check::read(schema, schema::structural::Formats::OfObjects);
-        if read.is_ok() && field_path(field, schema, true).is_err() {
+        if readable() && field_path(field, schema, true).is_err() {
             self.push(Error::invalid(&at, field, "must be a valid path"));
         }
     }
@@ -313,13 +316,13 @@ fn loose_keys(schema: &Props, path: &Path, errors: &mut Errors) {
         let why = format!("cannot be nullable when x-kubernetes-list-type is {list_type}");
         errors.push(Error::forbidden(&path.child("nullable"), why));
     }
+    let all: HashSet<&str> = each(items, "required").iter().filter_map(Value::as_str).collect();
     let keys = each(schema, MAP_KEYS).iter().filter(|_| list_type == "map").filter_map(Value::as_str);
     for key in keys {
         let Some(property) = items.get("properties").and_then(|map| map.get(key)).and_then(Value::as_object) else { continue };
         let at = path.child("properties").key(key);
-        let required = each(items, "required").iter().any(|required| required == key);
         let this = "this property is in x-kubernetes-list-map-keys, so it";
-        if !required && given(property, "default").is_none() {
+        if !all.contains(key) && given(property, "default").is_none() {
             errors.push(Error::required(&at.child("default"), format!("{this} must have a default or be a required property")));
         }
         if flag(property, "nullable") {

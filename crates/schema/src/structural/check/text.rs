@@ -1,5 +1,7 @@
 //! What is demanded of texts.
 
+use std::sync::OnceLock;
+
 use meta::field::Sort;
 use regex::Regex;
 use serde_json::Value;
@@ -7,16 +9,16 @@ use serde_json::Value;
 use super::Check;
 use super::outcome::{Failure, Outcome};
 
-/// A pattern as it is written, and as it is used; or why it cannot be.
-#[derive(Clone, Debug)]
+/// A pattern as it is written, and as it is used; or why it cannot be. It is compiled when a text is first held against it.
+#[derive(Debug)]
 pub struct Pattern {
     written: String,
-    compiled: Result<Regex, String>,
+    compiled: OnceLock<Result<Regex, String>>,
 }
 
 impl Pattern {
     pub fn new(written: &str) -> Pattern {
-        Pattern { written: written.to_owned(), compiled: meta::pattern::compile(written) }
+        Pattern { written: written.to_owned(), compiled: OnceLock::new() }
     }
 }
 
@@ -36,7 +38,7 @@ pub fn check(check: &Check, text: &str, at: &str) -> Outcome {
         return Failure::invalid(at, text.into(), format!("{at} in body should be at least {min} chars long")).into();
     }
     let Some(Pattern { written, compiled }) = &check.pattern else { return Outcome::default() };
-    let wanted = match compiled {
+    let wanted = match compiled.get_or_init(|| meta::pattern::compile(written)) {
         Ok(pattern) if pattern.is_match(text) => return Outcome::default(),
         Ok(_) => written.clone(),
         Err(why) => format!("{written}, but pattern is invalid: {why}"),
