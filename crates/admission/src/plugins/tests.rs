@@ -201,11 +201,7 @@ async fn refusals_read_as_upstream() {
             json!({"metadata": {"annotations": {MIRROR_POD: "x"}}, "spec": {"serviceAccountName": "silent"}}),
             r#"pods "p" is forbidden: a mirror pod may not reference service accounts"#,
         ),
-        (
-            "create pods ns/p",
-            json!({"spec": {"runtimeClassName": "x"}}),
-            r#"pods "p" is forbidden: pod rejected: RuntimeClass "x" not found"#,
-        ),
+        ("create pods ns/p", json!({"spec": {"runtimeClassName": "x"}}), r#"pods "p" is forbidden: pod rejected: RuntimeClass "x" not found"#),
         (
             "create pods ns/p",
             json!({"spec": {"overhead": {"cpu": "1"}}}),
