@@ -226,9 +226,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::any::Any;
-use std::borrow::Cow;
-use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::AtomicUsize;
 
     /// Counts what it is asked to make.
     #[derive(Default)]

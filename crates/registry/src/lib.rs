@@ -21,6 +21,7 @@ mod lookup;
 mod read;
 pub mod registry;
 pub mod reservation;
+mod serving;
 mod retention;
 mod subresource;
 mod write;
