@@ -166,6 +166,7 @@ mod tests {
         assert!(cluster.ask("one.test.", "A").await.contains("192.0.2.1"));
         let other = "10.244.0.78".parse().expect("an address");
         let asked = kit::question("one.test.", "A").to_vec().expect("bytes");
+        assert!(!cluster.slot.again(&asked, &mut Vec::new()), "it is kept for whoever asks in the same words");
         let said = cluster.send_from(&asked, false, other).await.expect("an answer");
         let said = hickory_proto::op::Message::from_vec(&said).expect("a message");
         assert_eq!(said.metadata.response_code, ResponseCode::Refused);
