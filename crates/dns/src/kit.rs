@@ -68,7 +68,11 @@ impl Cluster {
     }
 
     pub(crate) async fn send(&self, message: &[u8], tcp: bool) -> Option<Vec<u8>> {
-        match reply(&self.slot, &self.permits, message, tcp, CLIENT).await {
+        self.send_from(message, tcp, CLIENT).await
+    }
+
+    pub(crate) async fn send_from(&self, message: &[u8], tcp: bool, client: IpAddr) -> Option<Vec<u8>> {
+        match reply(&self.slot, &self.permits, message, tcp, client).await {
             Reply::Answer(bytes) => Some(bytes),
             Reply::Waiting(answer) => Some(timeout(LONG, answer).await.expect("an answer in time")),
             Reply::Silence => None,

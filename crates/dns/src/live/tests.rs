@@ -70,7 +70,7 @@ async fn the_last_good_corefile_stays_and_an_event_says_what_is_wrong() {
 
     for (broken, why) in [
         (". {\n    errors\n    erors\n}", "Corefile:3 - Error during parsing: Unknown directive 'erors'"),
-        (". {\n    acl\n}", "Corefile:2 - Error during parsing: directive 'acl' is not supported"),
+        (". {\n    dns64\n}", "Corefile:2 - Error during parsing: directive 'dns64' is not supported"),
         (". {\n    cache 30\n", "Corefile:2 - Error during parsing: Unexpected EOF"),
         ("", "Corefile:1 - Error during parsing: there is no server block"),
     ] {

@@ -12,6 +12,7 @@ use crate::metrics::Metrics;
 use crate::step::{Site, Step};
 use crate::world::World;
 
+mod acl;
 mod any;
 mod bufsize;
 mod cache;
@@ -45,6 +46,7 @@ pub(crate) const ALL: &[Member] = &[
     Member { name: "prometheus", build: prometheus::build },
     Member { name: "errors", build: errors::build },
     Member { name: "log", build: log::build },
+    Member { name: "acl", build: acl::build },
     Member { name: "any", build: any::build },
     Member { name: "loadbalance", build: loadbalance::build },
     Member { name: "rewrite", build: rewrite::build },
@@ -61,7 +63,7 @@ pub(crate) const ALL: &[Member] = &[
 const OTHERS: &[&str] = &[
     "root", "metadata", "geoip", "cancel", "proxyproto", "quic", "grpc_server", "https", "https3", "timeouts",
     "multisocket", "nsid", "bind", "debug", "trace", "pprof", "shed", "dnstap", "local",
-    "dns64", "siit", "chaos", "tsig", "autopath", "acl", "header", "dnssec", "tls", "transfer", "dynupdate", "route53",
+    "dns64", "siit", "chaos", "tsig", "autopath", "header", "dnssec", "tls", "transfer", "dynupdate", "route53",
     "azure", "clouddns", "k8s_external", "file", "auto", "secondary", "etcd", "grpc", "erratic", "whoami", "on", "sign",
     "view", "nomad",
 ];
