@@ -73,7 +73,7 @@ pub enum Formats {
 impl Check {
     /// Reads the demands of a schema, and of all below it; or why it cannot be a structural schema.
     pub fn read(schema: &Props, formats: Formats) -> Result<Arc<Check>, String> {
-        Ok(Arc::new(Reader { formats, left: limits::SCHEMAS }.read(schema, 0)?))
+        Ok(Arc::new(Reader { formats, left: limits::SCHEMAS }.read(schema, 0, false)?))
     }
 
     /// What is wrong with a value, or with a change of one: what was wrong already and did not change is let be (upstream's
@@ -89,7 +89,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn read(&mut self, schema: &Props, depth: usize) -> Result<Check, String> {
+    /// `nested`: below alternatives and the like, where upstream does not hold defaults to `additionalProperties`.
+    fn read(&mut self, schema: &Props, depth: usize, nested: bool) -> Result<Check, String> {
         self.left = self.left.checked_sub(1).ok_or_else(|| format!("has more than {} schemas", limits::SCHEMAS))?;
         if depth > DEPTH {
             return Err(format!("is nested more than {DEPTH} deep"));
@@ -97,23 +98,24 @@ impl Reader {
         props::supported(schema)?;
         let mut check = self.plain(schema);
         for (name, into) in [("allOf", &mut check.all_of), ("anyOf", &mut check.any_of), ("oneOf", &mut check.one_of)] {
-            *into = props::list(schema, name).map(|below| self.read(below, depth + 1)).collect::<Result<_, _>>()?;
+            *into = props::list(schema, name).map(|below| self.read(below, depth + 1, true)).collect::<Result<_, _>>()?;
         }
         if let Some(below) = props::schema(schema, "not") {
-            check.not = Some(Box::new(self.read(below, depth + 1)?));
+            check.not = Some(Box::new(self.read(below, depth + 1, true)?));
         }
         match schema.get("items") {
             Some(Value::Array(list)) if !list.is_empty() => {
                 return Err("OpenAPIV3Schema 'items' must be a schema, but is an array".to_owned());
             }
-            Some(Value::Object(below)) => check.items = Some(Arc::new(self.read(below, depth + 1)?)),
+            Some(Value::Object(below)) => check.items = Some(Arc::new(self.read(below, depth + 1, nested)?)),
             _ => {}
         }
         for (name, below) in props::map(schema, "properties") {
-            check.properties.insert(name.clone(), Arc::new(self.read(below, depth + 1)?));
+            check.properties.insert(name.clone(), Arc::new(self.read(below, depth + 1, nested)?));
         }
         check.additional = match schema.get("additionalProperties") {
-            Some(Value::Object(below)) => Some((true, Some(Arc::new(self.read(below, depth + 1)?)))),
+            _ if nested && self.formats == Formats::OfDefaults => None,
+            Some(Value::Object(below)) => Some((true, Some(Arc::new(self.read(below, depth + 1, nested)?)))),
             Some(Value::Bool(allows)) => Some((*allows, None)),
             _ => None,
         };
