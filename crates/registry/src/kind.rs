@@ -67,7 +67,7 @@ impl Kind {
         let codec = &self.cache.codec;
         Ok(match self.converts() {
             false => codec.prepare(object),
-            true => codec.prepare(&self.descriptor.rules.to_storage(object.clone())?),
+            true => codec.prepare(&codec.fitted(self.descriptor.rules.to_storage(object.clone())?)?),
         })
     }
 

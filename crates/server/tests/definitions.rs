@@ -156,3 +156,24 @@ async fn a_definition_takes_its_objects_with_it() {
     until("the definition goes", || async { kit.get(&one).await.code == 404 }).await;
     until("it is served no more", || async { kit.get(WIDGETS).await.code == 404 }).await;
 }
+
+#[tokio::test]
+async fn what_the_stored_version_does_not_know_is_dropped_whichever_version_wrote_it() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let mut two = definition();
+    let other = json!({"type": "object", "properties": {"spec": {"type": "object", "properties": {
+        "color": {"type": "string"}, "shade": {"type": "string", "default": "dark"}}}}});
+    two["spec"]["versions"][1]["schema"]["openAPIV3Schema"] = other;
+    two["spec"]["versions"][1]["selectableFields"] = json!([]);
+    let (code, made) = send(&kit, Method::POST, DEFINITIONS, &two).await;
+    assert_eq!(code, 201, "{made}");
+    until("it is served", || async { kit.get(WIDGETS).await.code == 200 }).await;
+    let beta = "/apis/example.com/v1beta1/namespaces/default/widgets";
+    let object = json!({"apiVersion": "example.com/v1beta1", "kind": "Widget", "metadata": {"name": "a"}, "spec": {"color": "red", "shade": "light"}});
+    let (code, made) = send(&kit, Method::POST, beta, &object).await;
+    assert_eq!((code, &made["spec"]), (201, &json!({"color": "red", "shade": "dark"})), "{made}");
+    let read = kit.get(&format!("{WIDGETS}/a")).await.json();
+    assert_eq!(read["spec"], json!({"color": "red", "size": 3}));
+    assert_eq!(kit.get(&format!("{beta}/a")).await.json()["spec"], made["spec"]);
+}

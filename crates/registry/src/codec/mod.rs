@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 use kinds::{Descriptor, Now, Rules};
-use meta::{Codec, Encoded, Fields, Key, Object, Pairs};
+use meta::{Codec, Encoded, Fields, Key, Object, Pairs, Status};
 use schema::{Schema, proto};
 use store::Entry;
 
@@ -98,6 +98,18 @@ impl Stored {
     fn read_back(self: &Arc<Self>, bytes: &Bytes) -> Bytes {
         let encoded = Encoded::new(Key::new("", ""), 1, bytes.clone(), self.clone());
         self.json(&encoded).unwrap_or_default()
+    }
+
+    /// An object that comes from another version: of a custom resource what the stored version does not know is dropped,
+    /// since no reader would see it.
+    pub fn fitted(&self, object: Object) -> Result<Object, Status> {
+        if self.schema.node().is_none() {
+            return Ok(object);
+        }
+        let decoded = self.schema.decode_value(&object.into_value());
+        let mut object = decoded.map_err(|error| Status::internal(error.to_string()))?.object;
+        self.schema.default(&mut object);
+        Ok(object)
     }
 
     /// The same without what readers need.
