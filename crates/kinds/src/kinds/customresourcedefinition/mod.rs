@@ -11,6 +11,7 @@ mod printed;
 mod schema;
 mod spec;
 mod stored;
+pub mod unbuilt;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -85,12 +86,14 @@ impl Rules for CustomResourceDefinition {
             errors.push(Error::invalid(&path, object.name(), "must be spec.names.plural+\".\"+spec.group"));
         }
         errors.extend(definition(object, None, &old::Demands::of_new()));
+        errors.extend(unbuilt::errors(object));
         errors
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
         let mut errors = metadata_update(new, old);
         errors.extend(definition(new, Some(old), &old::Demands::of_change(new, old)));
+        errors.extend(unbuilt::errors(new));
         errors
     }
 
