@@ -127,6 +127,7 @@ fn on(root: &Path, options: &Options, kubeconfig: &Path) -> Result<()> {
     println!("{} specs side by side, {} alone; output in {}", parallel.len(), serial.len(), suite.output.display());
     let mut rows = suite.run(&parallel, options.procs)?;
     rows.extend(suite.run(&serial, 1)?);
+    record::empty_is_red(root, &mut rows)?;
     if options.green.is_some() {
         again(&suite, &mut rows)?;
     }

@@ -15,8 +15,9 @@ use crate::{Entry, Error, Event, Expect, Op, Page, Revision, Watch, Write};
 const WATCH_BUFFER: usize = 16_384;
 
 /// Bytes of replaced and deleted values that are kept for readers of older revisions. Beyond that the older half is
-/// compacted, however few revisions it is: history must not fill the memory.
-const HISTORY: u64 = 64 << 20;
+/// compacted, however few revisions it is: history must not fill the memory. Some thousands of pods' states fit in: the
+/// pages of a list that is being read. Those who watch resume from the watch cache.
+const HISTORY: u64 = 8 << 20;
 
 /// A change that is over. What it changed is in the history of its key.
 struct Past {
