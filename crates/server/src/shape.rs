@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use kinds::{Column, Descriptor, Marked, Now, Rules};
-use meta::{Encoded, Status};
-use schema::proto;
-use serde_json::Value;
+use meta::{Encoded, Object, Status};
+use schema::{Schema, proto};
+use serde_json::{Value, json};
 
 use crate::query::Query;
 
@@ -60,7 +60,19 @@ pub fn partial_proto(object: &Arc<Encoded>, version: &str) -> Option<Bytes> {
 
 /// The same without an envelope, as lists hold it.
 pub fn partial_message(object: &Arc<Encoded>) -> Option<Bytes> {
-    Some(proto::partial(&proto::metadata(&object.protobuf()?)?))
+    let whole = match object.protobuf() {
+        Some(whole) => whole,
+        None => metadata_proto(object)?,
+    };
+    Some(proto::partial(&proto::metadata(&whole)?))
+}
+
+/// Custom resources have no protobuf form, but their metadata has: upstream's clients of metadata ask for it first.
+fn metadata_proto(object: &Arc<Encoded>) -> Option<Bytes> {
+    let metadata: Value = serde_json::from_slice(&object.metadata().ok()?).ok()?;
+    let partial = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": metadata});
+    let partial = Object::from_value(partial).ok()?;
+    Schema::builtin(&partial.gvk())?.encode_proto(&partial)
 }
 
 /// The metadata of a table of one object; one that is not stored has no revision.

@@ -93,7 +93,7 @@ async fn run(options: Options) -> Result<()> {
     let actors = Tasks::new(CancellationToken::new());
     let work = async {
         let api = start(&options, &actors).await?;
-        out::line(format_args!("the API is served at {}", url(options.reachable(), options.port)));
+        out::line(format_args!("the API is served at {}", url(options.local(), options.port)));
         Ok::<Api, anyhow::Error>(api)
     };
     let api = tokio::select! {
@@ -205,8 +205,7 @@ fn admin(options: &Options, pki: &Pki, certificate: &Pair) -> Result<String> {
     // Whoever trusts the last of the chain trusts the server, whoever made it.
     let begin = certificate.chain.rfind("-----BEGIN CERTIFICATE-----").unwrap_or(0);
     let authority = certificate.chain.get(begin..).unwrap_or_default();
-    let server = url(if options.bind.is_unspecified() { options.reachable() } else { options.bind }, options.port);
-    Ok(kubeconfig(&server, authority, &leaf.common_name, &issued))
+    Ok(kubeconfig(&url(options.local(), options.port), authority, &leaf.common_name, &issued))
 }
 
 impl Options {
@@ -215,6 +214,11 @@ impl Options {
         let bound = Some(self.bind).filter(|bind| !bind.is_unspecified() && !bind.is_loopback());
         let known = self.advertise.or(bound).or_else(up::machine::find);
         known.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST))
+    }
+
+    /// The address under which this machine reaches it.
+    fn local(&self) -> IpAddr {
+        if self.bind.is_unspecified() { self.reachable() } else { self.bind }
     }
 
     /// The address of the Service `kubernetes`: the first of the range.

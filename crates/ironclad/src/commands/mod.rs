@@ -73,8 +73,7 @@ pub fn run() -> ExitCode {
 /// The same for a name that the program was called by, if it is one of its own.
 pub fn run_as(name: &str) -> Option<ExitCode> {
     let command = NAMES.iter().find(|c| (c.definition)().get_name() == name)?;
-    let definition = (command.definition)().version(version::KUBERNETES);
-    Some(match definition.try_get_matches() {
+    Some(match (command.definition)().try_get_matches() {
         Ok(matches) => done((command.run)(&matches)),
         Err(error) => refused(&error),
     })

@@ -18,7 +18,7 @@ pub(super) fn definition() -> clap::Command {
 /// Under upstream's name.
 pub(super) fn upstream() -> clap::Command {
     let about = "The Kubernetes API server of Ironclad, which keeps its objects itself";
-    clap::Command::new("kube-apiserver").about(about).args(all())
+    clap::Command::new("kube-apiserver").about(about).version(crate::commands::KUBERNETES).args(all())
 }
 
 fn all() -> Vec<Arg> {
