@@ -15,7 +15,7 @@ const NEEDED: &[(&str, &str)] =
 /// Which of them.
 #[derive(Args, Default)]
 pub struct Options {
-    /// `go`, `python`, `javascript`, `java`, `rust`; all when none is named.
+    /// `go`, `python`, `javascript`, `java`, `rust`, `envtest`; all when none is named.
     suites: Vec<String>,
 }
 

@@ -1,8 +1,9 @@
 //! Ironclad: Kubernetes as one program.
 //!
 //! The binary links the two arms, the API server and the actors, and is their only meeting point
-//! beside the tests. It also answers to the name `kubectl`.
+//! beside the tests. It also answers to the names `kubectl`, `kube-apiserver` and `etcd`.
 
+mod apiserver;
 mod clusters;
 mod commands;
 mod dirs;
@@ -24,8 +25,9 @@ fn main() -> ExitCode {
     if first.as_deref() == Some("shim") {
         runtime::shim::main(arguments);
     }
-    if called.rsplit('/').next() == Some("kubectl") {
-        return commands::kubectl::run_as(std::env::args().skip(1).collect());
+    match called.rsplit('/').next() {
+        Some("kubectl") => commands::kubectl::run_as(std::env::args().skip(1).collect()),
+        Some(name) => commands::run_as(name).unwrap_or_else(commands::run),
+        None => commands::run(),
     }
-    commands::run()
 }

@@ -177,3 +177,40 @@ async fn what_the_stored_version_does_not_know_is_dropped_whichever_version_wrot
     assert_eq!(read["spec"], json!({"color": "red", "size": 3}));
     assert_eq!(kit.get(&format!("{beta}/a")).await.json()["spec"], made["spec"]);
 }
+
+/// Its objects go, although no version of it has been served for a while.
+#[tokio::test]
+async fn a_definition_that_serves_nothing_takes_its_objects_with_it() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    defined(&kit).await;
+    assert_eq!(send(&kit, Method::POST, WIDGETS, &widget("a", json!({}))).await.0, 201);
+    let one = format!("{DEFINITIONS}/widgets.example.com");
+    let mut now = kit.get(&one).await.json();
+    for version in now["spec"]["versions"].as_array_mut().expect("versions") {
+        version["served"] = json!(false);
+    }
+    assert_eq!(send(&kit, Method::PUT, &one, &now).await.0, 200);
+    until("it is served no more", || async { kit.get(WIDGETS).await.code == 404 }).await;
+    assert_eq!(kit.ask(Method::DELETE, &one, &[], String::new()).await.code, 200);
+    until("the definition goes", || async { kit.get(&one).await.code == 404 }).await;
+    // Under the same name there is nothing of before.
+    defined(&kit).await;
+    assert_eq!(kit.get(WIDGETS).await.json()["items"], json!([]));
+}
+
+/// Clients of metadata alone ask for protobuf first.
+#[tokio::test]
+async fn metadata_of_a_custom_resource_is_had_as_protobuf() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    defined(&kit).await;
+    let mut labelled = widget("a", json!({}));
+    labelled["metadata"]["labels"] = json!({"colour": "of-the-sea"});
+    assert_eq!(send(&kit, Method::POST, WIDGETS, &labelled).await.0, 201);
+    let accept = [("accept", "application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;g=meta.k8s.io;v=v1")];
+    let answer = kit.ask(Method::GET, &format!("{WIDGETS}/a"), &accept, String::new()).await;
+    assert_eq!(answer.code, 200);
+    let has = |text: &str| answer.body.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(answer.body.starts_with(b"k8s\0") && has("PartialObjectMetadata") && has("of-the-sea"));
+}

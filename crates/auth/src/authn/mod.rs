@@ -2,6 +2,7 @@
 
 mod anonymous;
 pub mod service_account;
+mod static_tokens;
 pub mod x509;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::identity::AUTHENTICATED;
 use crate::lookup::Lookup;
 use crate::token::Tokens;
 use service_account::ServiceAccounts;
+pub use static_tokens::StaticTokens;
 use x509::{Certificates, Peer};
 
 /// What a request brings along to prove who sent it.
@@ -46,7 +48,9 @@ pub trait Authenticator: Send + Sync + 'static {
 pub struct Authentication {
     certificates: Arc<Certificates>,
     tokens: Arc<ServiceAccounts>,
+    fixed: Arc<StaticTokens>,
     members: Vec<Arc<dyn Authenticator>>,
+    is_anonymous_allowed: bool,
 }
 
 impl Authentication {
@@ -55,7 +59,22 @@ impl Authentication {
         let certificates = Arc::new(certificates);
         let tokens = Arc::new(ServiceAccounts::new(tokens, lookup));
         let members: Vec<Arc<dyn Authenticator>> = vec![certificates.clone(), tokens.clone()];
-        Authentication { certificates, tokens, members }
+        Authentication { certificates, tokens, fixed: Arc::default(), members, is_anonymous_allowed: true }
+    }
+
+    /// Also takes the tokens of a file, before those of service accounts.
+    #[must_use]
+    pub fn with_static_tokens(mut self, tokens: StaticTokens) -> Self {
+        self.fixed = Arc::new(tokens);
+        self.members.insert(1, self.fixed.clone());
+        self
+    }
+
+    /// Refuses who shows no credentials.
+    #[must_use]
+    pub fn without_anonymous(mut self) -> Self {
+        self.is_anonymous_allowed = false;
+        self
     }
 
     /// Checks the certificate chain that a client showed in its handshake (end entity first).
@@ -75,7 +94,11 @@ impl Authentication {
                 Err(Unauthorized(why)) => refused.push(format!("{}: {why}", member.name())),
             }
         }
-        if refused.is_empty() { Ok(anonymous::user()) } else { Err(Unauthorized(refused.join("; "))) }
+        match refused.is_empty() {
+            true if self.is_anonymous_allowed => Ok(anonymous::user()),
+            true => Err(Unauthorized("no credentials".to_owned())),
+            false => Err(Unauthorized(refused.join("; "))),
+        }
     }
 
     /// The audiences that a TokenReview is about: those asked for, or else those of the API server.
@@ -91,6 +114,12 @@ impl Authentication {
         audiences: &[String],
         now: Timestamp,
     ) -> Result<(User, Vec<String>), Unauthorized> {
+        if let Some(user) = self.fixed.user(token) {
+            // Its tokens are for the API server.
+            let ours = self.tokens.wanted(&[]).iter().filter(|ours| audiences.is_empty() || audiences.contains(ours));
+            let shared: Vec<String> = ours.cloned().collect();
+            return if shared.is_empty() { Err(Unauthorized("no audience in common".to_owned())) } else { Ok((user, shared)) };
+        }
         let (user, shared) = self.tokens.review(token, audiences, now).await?;
         Ok((with_authenticated(user), shared))
     }

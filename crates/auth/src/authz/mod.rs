@@ -1,5 +1,6 @@
 //! Authorizers: whether the caller may. One file or folder each, and one list.
 
+mod always;
 mod masters;
 pub mod message;
 pub mod node;
@@ -97,15 +98,39 @@ pub struct Authorization {
     members: Vec<Arc<dyn Authorizer>>,
 }
 
+/// A policy that can be asked for (upstream: `--authorization-mode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are upstream's and say it")]
+pub enum Mode {
+    AlwaysAllow,
+    AlwaysDeny,
+    Node,
+    Rbac,
+}
+
 impl Default for Authorization {
+    /// Node, then RBAC, as kubeadm has it.
     fn default() -> Self {
-        let (rbac, node) = (Arc::new(rbac::Rbac::default()), Arc::new(node::Node::default()));
-        let members: Vec<Arc<dyn Authorizer>> = vec![Arc::new(masters::Masters), node.clone(), rbac.clone()];
-        Authorization { rbac, node, members }
+        Authorization::of(&[Mode::Node, Mode::Rbac])
     }
 }
 
 impl Authorization {
+    /// The modes in the order in which they are asked, after the privileged group.
+    pub fn of(modes: &[Mode]) -> Self {
+        let (rbac, node) = (Arc::new(rbac::Rbac::default()), Arc::new(node::Node::default()));
+        let mut members: Vec<Arc<dyn Authorizer>> = vec![Arc::new(masters::Masters)];
+        for mode in modes {
+            members.push(match mode {
+                Mode::AlwaysAllow => Arc::new(always::AlwaysAllow),
+                Mode::AlwaysDeny => Arc::new(always::AlwaysDeny),
+                Mode::Node => node.clone(),
+                Mode::Rbac => rbac.clone(),
+            });
+        }
+        Authorization { rbac, node, members }
+    }
+
     /// Takes in a change of one of the [`OBSERVED`] resources.
     pub fn observe(&self, group: &str, resource: &str, event: Event<'_>) {
         match group {

@@ -47,12 +47,21 @@ pub(super) fn signing_key(directory: &Path) -> Result<Option<String>, Error> {
 
 /// Makes the private key in `sa.key`. `sa.pub` is for people.
 pub(super) fn make_signing_key(directory: &Path) -> Result<String, Error> {
-    let made = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
-    let pair = made.map_err(|e| Error::Make { what: "the service-account key".to_owned(), reason: e.to_string() })?;
+    let pair = rsa()?;
     write(&directory.join("sa.pub"), &pair.public_key_pem())?;
     let pem = pair.serialize_pem();
     write(&directory.join("sa.key"), &pem)?;
     Ok(pem)
+}
+
+/// A private key that is in no file.
+pub(super) fn new_signing_key() -> Result<String, Error> {
+    Ok(rsa()?.serialize_pem())
+}
+
+fn rsa() -> Result<KeyPair, Error> {
+    let made = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048);
+    made.map_err(|e| Error::Make { what: "the service-account key".to_owned(), reason: e.to_string() })
 }
 
 fn read(path: &Path) -> Result<Option<String>, Error> {

@@ -94,6 +94,17 @@ impl Pki {
         Ok(Pki { cluster, front_proxy, signing_key })
     }
 
+    /// Secrets that end with the process: nothing is written. The signing key is made when it is first needed.
+    pub fn in_memory(now: Timestamp) -> Result<Pki, Error> {
+        let authority = |subject: &str| {
+            let make = |reason: String| Error::Make { what: format!("the authority {subject}"), reason };
+            let (certificate, key) = authority::create(subject, now).map_err(|e| make(e.to_string()))?;
+            Authority::read(&certificate, &key).map_err(make)
+        };
+        let signing_key: Pending = LazyLock::new(Box::new(files::new_signing_key));
+        Ok(Pki { cluster: authority("kubernetes")?, front_proxy: authority("front-proxy-ca")?, signing_key })
+    }
+
     /// A certificate and its key, signed now and valid for a year (or as long as the authority).
     pub fn issue(&self, leaf: &Leaf, now: Timestamp) -> Result<Issued, Error> {
         match leaf.signer {

@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme, version,
 };
@@ -107,13 +108,32 @@ fn root_store(roots: &[CertificateDer<'_>]) -> Result<RootCertStore, Error> {
 /// client holds its key: whether the certificate is good decides [`crate::authn::x509`], so that a
 /// stale one is answered with 401 and not with a broken connection (as upstream's `RequestClientCert`).
 pub fn server_config(pki: &Arc<Pki>, leaf: Leaf) -> Result<Arc<ServerConfig>, Error> {
-    let verifier = client_verifier(&[pki.cluster().certificate().clone()])?;
+    serving(Arc::new(Rotating::new(pki.clone(), leaf)?), &[pki.cluster().certificate().clone()])
+}
+
+/// The same with a certificate that others made (PEM: the chain, end entity first, and its private key). Clients are
+/// told that certificates of these authorities are good.
+pub fn server_config_of(chain: &str, key: &str, authorities: &[CertificateDer<'_>]) -> Result<Arc<ServerConfig>, Error> {
+    let make = |reason: String| Error::Make { what: "the serving certificate".to_owned(), reason };
+    let chain = certificates(chain).map_err(make)?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|e| make(format!("the private key: {e}")))?;
+    let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|e| make(e.to_string()))?;
+    serving(Arc::new(SingleCertAndKey::from(key)), authorities)
+}
+
+/// The certificates of a PEM text: at least one.
+pub fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    let all = all.map_err(|e| e.to_string())?;
+    if all.is_empty() { Err("data does not contain any valid RSA or ECDSA certificates".to_owned()) } else { Ok(all) }
+}
+
+fn serving(key: Arc<dyn ResolvesServerCert>, authorities: &[CertificateDer<'_>]) -> Result<Arc<ServerConfig>, Error> {
+    let verifier = client_verifier(authorities)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&version::TLS13, &version::TLS12])
         .map_err(|e| Error::Make { what: "the TLS configuration".to_owned(), reason: e.to_string() })?;
-    let mut config = builder
-        .with_client_cert_verifier(Arc::new(ProofOfKey(verifier)))
-        .with_cert_resolver(Arc::new(Rotating::new(pki.clone(), leaf)?));
+    let mut config = builder.with_client_cert_verifier(Arc::new(ProofOfKey(verifier))).with_cert_resolver(key);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

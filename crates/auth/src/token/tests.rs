@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use meta::{Key, Object, Status};
 use serde_json::json;
 
-use jsonwebtoken::DecodingKey;
+use jsonwebtoken::{Algorithm, DecodingKey};
 
 use super::*;
 use crate::authn::x509::Certificates;
@@ -201,4 +201,28 @@ fn the_published_key_verifies() {
     validation.validate_exp = false;
     assert!(jsonwebtoken::decode::<Claims>(&token, &published.expect("a key"), &validation).is_ok());
     assert_eq!(tokens().discovery("a:6443")["jwks_uri"], "https://a:6443/openid/v1/jwks");
+}
+
+/// What envtest passes: a key of the curve P-256 in PKCS #8, and a certificate of it to verify with.
+#[test]
+fn keys_of_curves_sign_and_are_found_in_certificates() {
+    for (algorithm, name) in [(&rcgen::PKCS_ECDSA_P256_SHA256, "ES256"), (&rcgen::PKCS_ECDSA_P384_SHA384, "ES384")] {
+        let pair = rcgen::KeyPair::generate_for(algorithm).expect("a key");
+        let certificate = rcgen::CertificateParams::default().self_signed(&pair).expect("a certificate").pem();
+        let older = key();
+        let files = [certificate, older.clone()];
+        let tokens = Tokens::from_files("https://a/", &pair.serialize_pem(), &files).expect("keys");
+        let tokens = tokens.accepting(["https://b/".to_owned()]);
+        let token = tokens.sign(&Claims::default()).expect("signed");
+        assert_eq!(tokens.verify(&token).map(|claims| claims.iss), Ok("https://a/".to_owned()));
+        let published = tokens.keys();
+        assert_eq!((&published["keys"][0]["alg"], &published["keys"][1]["alg"]), (&json!(name), &json!("RS256")));
+        assert_eq!(tokens.discovery("a")["id_token_signing_alg_values_supported"], json!([name, "RS256"]));
+        // Of an earlier issuer and an earlier key.
+        let earlier = Tokens::new("https://b/", &older).expect("a key").sign(&Claims::default()).expect("signed");
+        assert_eq!(tokens.verify(&earlier).map(|claims| claims.iss), Ok("https://b/".to_owned()));
+        let stranger = Tokens::new("https://a/", &key()).expect("a key").sign(&Claims::default()).expect("signed");
+        assert!(matches!(tokens.verify(&stranger), Err(Foreign::Forged(_))));
+    }
+    assert!(Tokens::from_files("https://a/", &key(), &["nothing".to_owned()]).is_err());
 }

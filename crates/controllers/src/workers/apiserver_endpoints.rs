@@ -26,8 +26,8 @@ const NAMESPACE: &str = "default";
 pub struct Server {
     /// The cluster address of the Service: the first of the service range.
     pub cluster_ip: IpAddr,
-    /// The address that the server advertises.
-    pub address: IpAddr,
+    /// The address that the server advertises; without one the Service has no endpoints.
+    pub address: Option<IpAddr>,
     /// Its secure port.
     pub port: u16,
 }
@@ -81,10 +81,11 @@ async fn ensure_all(client: &kube::Client, server: &Server) -> kube::Result<()> 
     ensure(&namespaces, NAMESPACE, &json!({"metadata": {"name": NAMESPACE}}), &[]).await?;
     let services: Api<Service> = Api::namespaced(client.clone(), NAMESPACE);
     ensure(&services, NAME, &service(server), &["/spec/ports"]).await?;
+    let Some(address) = server.address else { return Ok(()) };
     let endpoints: Api<Endpoints> = Api::namespaced(client.clone(), NAMESPACE);
-    ensure(&endpoints, NAME, &endpoints_object(server), &["/subsets", "/metadata/labels"]).await?;
+    ensure(&endpoints, NAME, &endpoints_object(address, server.port), &["/subsets", "/metadata/labels"]).await?;
     let slices: Api<EndpointSlice> = Api::namespaced(client.clone(), NAMESPACE);
-    ensure(&slices, NAME, &slice(server), &["/endpoints", "/ports", "/metadata/labels"]).await
+    ensure(&slices, NAME, &slice(address, server.port), &["/endpoints", "/ports", "/metadata/labels"]).await
 }
 
 /// Creates the object, or puts those parts of it right that differ.
@@ -135,22 +136,22 @@ fn service(server: &Server) -> Value {
     })
 }
 
-fn endpoints_object(server: &Server) -> Value {
+fn endpoints_object(address: IpAddr, port: u16) -> Value {
     json!({
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
         "subsets": [{
-            "addresses": [{"ip": server.address.to_string()}],
-            "ports": [{"name": "https", "port": server.port, "protocol": "TCP"}],
+            "addresses": [{"ip": address.to_string()}],
+            "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
         }],
     })
 }
 
-fn slice(server: &Server) -> Value {
-    let family = if server.address.is_ipv6() { "IPv6" } else { "IPv4" };
+fn slice(address: IpAddr, port: u16) -> Value {
+    let family = if address.is_ipv6() { "IPv6" } else { "IPv4" };
     json!({
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"kubernetes.io/service-name": NAME}},
         "addressType": family,
-        "endpoints": [{"addresses": [server.address.to_string()], "conditions": {"ready": true}}],
-        "ports": [{"name": "https", "port": server.port, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [address.to_string()], "conditions": {"ready": true}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     })
 }

@@ -1,8 +1,11 @@
 //! The program's commands: one file each, and the list.
 
+mod admission;
+mod apiserver;
 mod demo_server;
 mod down;
-mod admission;
+mod envtest;
+mod etcd;
 mod eviction;
 mod image;
 pub mod kubectl;
@@ -32,8 +35,21 @@ pub struct Command {
 }
 
 /// All of them, in the order of the help.
-static ALL: &[Command] =
-    &[up::COMMAND, down::COMMAND, ls::COMMAND, image::COMMAND, kubectl::COMMAND, version::COMMAND, supervise::COMMAND, demo_server::COMMAND];
+static ALL: &[Command] = &[
+    up::COMMAND,
+    down::COMMAND,
+    ls::COMMAND,
+    image::COMMAND,
+    kubectl::COMMAND,
+    apiserver::COMMAND,
+    envtest::COMMAND,
+    version::COMMAND,
+    supervise::COMMAND,
+    demo_server::COMMAND,
+];
+
+/// What the program does when it is called by another name; the names are theirs.
+static NAMES: &[Command] = &[apiserver::KUBE_APISERVER, etcd::COMMAND];
 
 /// Runs what the command line asks for. Errors are one sentence on standard error, and exit code 1.
 pub fn run() -> ExitCode {
@@ -51,7 +67,20 @@ pub fn run() -> ExitCode {
     };
     let Some((name, arguments)) = matches.subcommand() else { return ExitCode::FAILURE };
     let Some(command) = ALL.iter().find(|c| (c.definition)().get_name() == name) else { return ExitCode::FAILURE };
-    match (command.run)(arguments) {
+    done((command.run)(arguments))
+}
+
+/// The same for a name that the program was called by, if it is one of its own.
+pub fn run_as(name: &str) -> Option<ExitCode> {
+    let command = NAMES.iter().find(|c| (c.definition)().get_name() == name)?;
+    Some(match (command.definition)().try_get_matches() {
+        Ok(matches) => done((command.run)(&matches)),
+        Err(error) => refused(&error),
+    })
+}
+
+fn done(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             out::error(advised(&format!("{error:#}")));

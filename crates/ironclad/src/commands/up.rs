@@ -13,7 +13,8 @@ use super::Command;
 use crate::home;
 use crate::up::{self, Options};
 
-const DEFAULT_NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
+/// Ports that Services get where nothing else is said.
+pub(super) const DEFAULT_NODE_PORTS: RangeInclusive<u16> = 30000..=32767;
 
 pub(super) const COMMAND: Command = Command { definition, run };
 
@@ -104,7 +105,7 @@ fn definition() -> clap::Command {
 }
 
 /// `FIRST-LAST` or, as upstream has it, too, `FIRST+MORE`.
-fn node_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+pub(super) fn node_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let wrong = || "ports as in 30000-32767".to_owned();
     let number = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong());
     let (first, last) = match (text.split_once('-'), text.split_once('+')) {

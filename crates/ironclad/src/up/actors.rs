@@ -19,10 +19,10 @@ use tasks::Tasks;
 use tokio::net::TcpListener;
 
 use super::Options;
-use super::apiserver::{Api, DOMAIN};
 use super::machine::{Machine, gateway};
 use super::manifest::READER;
 use super::progress::Progress;
+use crate::apiserver::{Api, DOMAIN};
 use crate::commands::KUBERNETES;
 
 /// How long the node may take to become Ready.
@@ -52,7 +52,7 @@ pub async fn start(
 
     let server = controllers::Server {
         cluster_ip: IpAddr::V4(options.kubernetes()),
-        address: machine.address,
+        address: Some(machine.address),
         port: options.port,
     };
     let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server };

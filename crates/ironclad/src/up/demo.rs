@@ -13,10 +13,9 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::actors::Actors;
-use super::apiserver::Api;
-use super::bootstrap;
 use super::machine::Machine;
 use super::progress::Progress;
+use crate::apiserver::{Api, bootstrap};
 
 /// The image, made of this program.
 const IMAGE: &str = "ironclad.local/demo:v1";

@@ -75,7 +75,7 @@ pub fn gateway(options: &Options) -> Ipv4Addr {
 }
 
 /// The address of the link with the default route; else the first of any link that is up.
-fn find() -> Option<IpAddr> {
+pub fn find() -> Option<IpAddr> {
     let routes = fs::read_to_string("/proc/net/route").unwrap_or_default();
     let default = routes.lines().skip(1).find_map(|line| {
         let mut fields = line.split_whitespace();

@@ -2,13 +2,13 @@
 
 mod actors;
 mod apiserver;
-mod bootstrap;
 mod demo;
 mod detach;
+mod dns;
 mod kubeconfig;
 pub mod lock;
 mod log;
-mod machine;
+pub mod machine;
 mod manifest;
 pub mod marker;
 mod ports;
@@ -17,7 +17,7 @@ mod progress;
 mod ranges;
 mod rights;
 pub mod supervise;
-mod trim;
+pub mod trim;
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +31,7 @@ use tasks::Tasks;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::apiserver::bootstrap;
 use crate::clusters;
 use crate::dirs::{Dirs, Settings};
 use crate::{home, out};
@@ -138,8 +139,13 @@ fn merge(options: &Options, tell: impl Fn(String)) -> Option<home::Merged> {
 /// Everything that is logged, panics too, goes through a writer that cannot fail.
 fn start_log(options: &Options) -> Result<log::Log> {
     // In the background, standard error is the file.
-    let log = log::Log::start(supervise::of_this_process().map(|_| options.dirs.log())).context("start the log")?;
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    log_to(supervise::of_this_process().map(|_| options.dirs.log()), "warn")
+}
+
+/// The same on standard error, which leads to this file if it leads to one. `level` holds where `RUST_LOG` says nothing.
+pub fn log_to(path: Option<PathBuf>, level: &str) -> Result<log::Log> {
+    let log = log::Log::start(path).context("start the log")?;
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log.clone()).log_internal_errors(false);
     lines.with_ansi(out::is_coloured(&std::io::stderr())).init();
     std::panic::set_hook(Box::new(|panic| {
@@ -162,7 +168,7 @@ async fn run(options: Options, mut settings: Settings) -> Result<()> {
     settings.node.clone_from(&machine.node);
     options.dirs.save(&settings)?;
     let api = apiserver::start(&options, &machine, &tasks, &mut progress).await?;
-    bootstrap::apply(&api, &options).await.context("write the first objects")?;
+    bootstrap::apply(&api, dns::objects(&options)).await.context("write the first objects")?;
     progress.done("roles, namespaces and priority classes");
     let actors = actors::start(&options, &machine, &api, &tasks, &mut progress).await?;
     api.started();

@@ -27,7 +27,9 @@ pub fn descriptors(definition: &Object) -> Result<Vec<Descriptor>, String> {
     let stored = versions.iter().find(|version| flag(version, "storage")).ok_or("no version of it is stored")?;
     let served = versions.iter().filter(|version| flag(version, "served") && !flag(version, "storage"));
     let mut all = vec![descriptor(definition, stored, stored)?];
-    all[0].served = flag(stored, "served");
+    // While it is deleted its objects must be reached, also where no version is served any more.
+    let is_last = definition.deletion_timestamp().is_some() && !versions.iter().any(|version| flag(version, "served"));
+    all[0].served = flag(stored, "served") || is_last;
     for version in served {
         all.push(descriptor(definition, version, stored)?);
     }

@@ -60,10 +60,11 @@ async fn list(server: &Server, objects: &Attributes) -> Result<(BTreeSet<(String
     Ok((left, page.revision))
 }
 
-/// All objects of the definition, in a version that is served.
+/// All objects of the definition, in a version that is served, or else in the one that is stored.
 fn instances(definition: &Object) -> Attributes {
-    let served = |version: &&Value| version["served"].as_bool().unwrap_or(false);
-    let version = definition.list_at("spec.versions").iter().find(served).and_then(|version| version["name"].as_str());
+    let versions = definition.list_at("spec.versions");
+    let find = |what: &str| versions.iter().find(|version| version[what].as_bool().unwrap_or(false));
+    let version = find("served").or_else(|| find("storage")).and_then(|version| version["name"].as_str());
     Attributes {
         verb: "list".to_owned(),
         group: definition.str_at("spec.group").to_owned(),

@@ -62,6 +62,7 @@ struct Served {
     uid: String,
     names: Option<serde_json::Value>,
     terminating: bool,
+    deleted: bool,
 }
 
 impl Follower {
@@ -169,6 +170,7 @@ impl Served {
             uid: definition.uid().to_owned(),
             names: definition.at("status.acceptedNames").cloned(),
             terminating: conditions::is_true(definition, "Terminating"),
+            deleted: definition.deletion_timestamp().is_some(),
         }
     }
 }

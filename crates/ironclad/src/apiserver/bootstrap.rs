@@ -8,21 +8,19 @@ use futures::{StreamExt, TryStreamExt};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use meta::Object;
-use serde_json::json;
 
-use super::Options;
-use super::apiserver::Api;
-use super::machine::gateway;
+use super::Api;
 
 /// Objects written at once: they share the store's syncs.
 const AT_ONCE: usize = 32;
 
-/// Creates what is missing and repairs what is not as it should be, as the API server itself.
-pub async fn apply(api: &Api, options: &Options) -> Result<()> {
+/// Creates what is missing and repairs what is not as it should be, as the API server itself: what every cluster has, and
+/// these objects.
+pub async fn apply(api: &Api, further: Vec<Object>) -> Result<()> {
     let transport = api.server.transport_as(identity::api_server());
     // Everything else may live in one of them.
     let (first, rest): (Vec<Object>, Vec<Object>) =
-        auth::bootstrap::objects().into_iter().chain(dns(options)).partition(|o| o.kind() == "Namespace");
+        auth::bootstrap::objects().into_iter().chain(further).partition(|o| o.kind() == "Namespace");
     for objects in [first, rest] {
         ensure_all(&transport, objects).await?;
     }
@@ -33,28 +31,6 @@ pub async fn apply(api: &Api, options: &Options) -> Result<()> {
 pub async fn ensure_all(transport: &transport::Shared, objects: Vec<Object>) -> Result<()> {
     let work = futures::stream::iter(objects).map(|object| ensure(transport, object));
     work.buffer_unordered(AT_ONCE).try_collect::<()>().await
-}
-
-/// The Service that clients know cluster DNS by; it is answered at the pods' gateway, by this process.
-fn dns(options: &Options) -> Vec<Object> {
-    let ports = |target: &str| {
-        let port = |name: &str, protocol: &str| json!({"name": name, "port": 53, "protocol": protocol, target: 53});
-        json!([port("dns", "UDP"), port("dns-tcp", "TCP")])
-    };
-    let labels = json!({"k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS"});
-    let service = json!({
-        "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
-        "spec": {"clusterIP": options.dns().to_string(), "ports": ports("targetPort")},
-    });
-    let labels = json!({"kubernetes.io/service-name": "kube-dns", "endpointslice.kubernetes.io/managed-by": "ironclad"});
-    let slice = json!({
-        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-        "metadata": {"name": "kube-dns", "namespace": "kube-system", "labels": labels},
-        "addressType": "IPv4", "ports": ports("port"),
-        "endpoints": [{"addresses": [gateway(options).to_string()], "conditions": {"ready": true}}],
-    });
-    [service, slice].into_iter().filter_map(|tree| Object::from_value(tree).ok()).collect()
 }
 
 async fn ensure(transport: &transport::Shared, expected: Object) -> Result<()> {
