@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use admission::Plugin;
 use kinds::Descriptor;
-use meta::{Attributes, Encoded, Object, Reason, Status};
+use meta::{Attributes, Encoded, Key, Object, Reason, Status};
 use store::Store;
 use tasks::Tasks;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -234,9 +234,19 @@ impl Registry {
         if least > self.store.revision() && !self.feed.reach(least).await {
             return Err(too_large(least, self.store.revision()));
         }
+        if let Some(found) = self.current(&kind, &attributes.namespace, &attributes.name) {
+            return part.get(self, &kind, kind.present(&found)?).await;
+        }
         let key = kind.store_key(&attributes.namespace, &attributes.name);
         let entry = self.read(&key).await?.ok_or_else(|| kind.not_found(&attributes.name))?;
         part.get(self, &kind, kind.encoded(&entry)?).await
+    }
+
+    /// An object out of the watch cache, if that has everything that was acknowledged up to now.
+    fn current(&self, kind: &Kind, namespace: &str, name: &str) -> Option<Arc<Encoded>> {
+        let newest = self.store.revision();
+        let namespace = if kind.descriptor.namespaced { namespace } else { "" };
+        (self.feed.revision() >= newest).then(|| kind.cache.get(&Key::new(namespace, name)))?
     }
 
     /// One page of a list.

@@ -90,7 +90,7 @@ impl Run {
         }
         let engine = Arc::new(self.engine().map_err(|e| format!("does not open at last: {e}"))?);
         let registry = open(engine.clone()).await.map_err(|e| format!("does not open at last: {e}"))?;
-        self.look(&registry, clean).await?;
+        self.look(&*engine, &registry, clean).await?;
         self.fill(&engine, registry).await
     }
 
@@ -106,7 +106,7 @@ impl Run {
             Err(_) => return Ok(None),
         };
         let registry = open(engine.clone()).await.map_err(|e| format!("does not open: {e}"))?;
-        self.look(&registry, clean).await?;
+        self.look(&*engine, &registry, clean).await?;
         let mut watcher = Watcher::start(&registry).await?;
         let mut work: Vec<Option<Work>> = (0..CLIENTS).map(|_| Some(self.client(&registry))).collect();
         let (ends, mut step) = (self.random.random_bool(0.4).then(|| self.random.random_range(0..400)), 0);
@@ -126,7 +126,7 @@ impl Run {
             }
             tokio::task::yield_now().await;
         }
-        let found = self.found(&registry).await?;
+        let found = self.found(&*engine, &registry).await?;
         self.books.borrow_mut().check(&found, registry.revision(), true);
         watcher.equals(&found, &self.books).await?;
         self.books.borrow().verdict()?;
@@ -169,8 +169,8 @@ impl Run {
     }
 
     /// After a start: all is as it was told.
-    async fn look(&mut self, registry: &Arc<Registry>, clean: bool) -> Result<(), String> {
-        let found = self.found(registry).await?;
+    async fn look(&mut self, store: &dyn Store, registry: &Arc<Registry>, clean: bool) -> Result<(), String> {
+        let found = self.found(store, registry).await?;
         let mut books = self.books.borrow_mut();
         books.check(&found, registry.revision(), clean);
         books.begin(&found);
@@ -178,7 +178,7 @@ impl Run {
     }
 
     /// All objects, out of the cache and out of the store, which must be the same.
-    async fn found(&self, registry: &Arc<Registry>) -> Result<BTreeMap<String, Object>, String> {
+    async fn found(&self, store: &dyn Store, registry: &Arc<Registry>) -> Result<BTreeMap<String, Object>, String> {
         let mut found = BTreeMap::new();
         let (mut addresses, mut ports) = (BTreeSet::new(), BTreeSet::new());
         for (resource, ..) in RESOURCES {
@@ -186,10 +186,11 @@ impl Run {
             let newest = ListOptions { resource_version: registry.revision().to_string(), ..ListOptions::default() };
             let list = registry.list(&attributes, &scope("", "", ""), &newest).await;
             for cached in list.map_err(|e| format!("{resource} cannot be listed: {e}"))?.items {
-                let attributes = call(resource, "default", &cached.key.name).attributes;
-                let stored =
-                    registry.get(&attributes, "").await.map_err(|e| format!("{} is not stored: {e}", cached.key))?;
-                if stored.stored() != cached.stored() || stored.revision != cached.revision {
+                let prefix = KINDS.iter().find(|kind| *kind.resource == *attributes.resource).map_or("", |kind| &*kind.storage);
+                let key = format!("{prefix}{}", cached.key);
+                let stored = store.get(&key).await.map_err(|e| format!("{key} cannot be read: {e}"))?;
+                let stored = stored.ok_or_else(|| format!("{key} is not stored"))?;
+                if stored.value != *cached.stored() || stored.modified != cached.revision {
                     return Err(format!("{} is another in the cache than in the store", cached.key));
                 }
                 let object = value(&cached);
@@ -215,7 +216,7 @@ impl Run {
         if counts != ALL {
             return Err(format!("{counts:?} node ports and addresses can be given, of {ALL:?}"));
         }
-        self.found(&registry).await.map(drop)
+        self.found(engine, &registry).await.map(drop)
     }
 }
 
