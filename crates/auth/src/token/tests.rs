@@ -226,3 +226,18 @@ fn keys_of_curves_sign_and_are_found_in_certificates() {
     }
     assert!(Tokens::from_files("https://a/", &key(), &["nothing".to_owned()]).is_err());
 }
+
+/// A file's tokens go before those of service accounts, and who shows nothing is refused where nobody is to be nobody.
+#[tokio::test]
+async fn a_file_has_tokens_too() {
+    let fixed = crate::authn::StaticTokens::read("f", "t1,ann,1\n").expect("reads");
+    let authentication = authentication(Arc::new(Objects::default())).with_static_tokens(fixed).without_anonymous();
+    let ask = |header: Option<&'static str>| Credentials { authorization: header, ..Credentials::default() };
+    let ann = authentication.authenticate(&ask(Some("Bearer t1")), now()).await.expect("known");
+    assert_eq!((ann.name.as_str(), ann.groups.as_slice()), ("ann", &["system:authenticated".to_owned()][..]));
+    assert!(authentication.authenticate(&ask(Some("Bearer t2")), now()).await.is_err());
+    assert!(authentication.authenticate(&ask(None), now()).await.is_err());
+    let (user, audiences) = authentication.review("t1", &[], now()).await.expect("reviewed");
+    assert_eq!((user.name.as_str(), audiences), ("ann", vec![ISSUER.to_owned()]));
+    assert!(authentication.review("t1", &["others".to_owned()], now()).await.is_err());
+}

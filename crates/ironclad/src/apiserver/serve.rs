@@ -113,6 +113,9 @@ async fn run(options: Options) -> Result<()> {
 
 /// Starts it; it is ready when this returns.
 async fn start(options: &Options, actors: &Tasks) -> Result<Api> {
+    if options.authorization.contains(&Mode::AlwaysAllow) {
+        tracing::warn!("anonymous requests are refused with the AlwaysAllow authorizer");
+    }
     for url in &options.stores {
         stand_in::check(url).await?;
     }

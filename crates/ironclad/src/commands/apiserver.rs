@@ -39,11 +39,8 @@ fn options(matches: &ArgMatches) -> Result<Options> {
         bail!("--allow-privileged=false: this program cannot forbid privileged containers by it; Pod Security can");
     }
     let authorization = modes(&texts(matches, "authorization-mode"))?;
-    let mut anonymous = flag(matches, "anonymous-auth", true);
-    if anonymous && authorization.contains(&Mode::AlwaysAllow) {
-        crate::out::error("AnonymousAuth is not allowed with the AlwaysAllow authorizer. Resetting AnonymousAuth to false. You should use a different authorizer");
-        anonymous = false;
-    }
+    // Upstream: nobody is let in as nobody where everybody may do everything.
+    let anonymous = flag(matches, "anonymous-auth", true) && !authorization.contains(&Mode::AlwaysAllow);
     let ours = plugins::Selection::names();
     let (enable, disable) = (texts(matches, "enable-admission-plugins"), texts(matches, "disable-admission-plugins"));
     let path = |name: &str| matches.get_one::<PathBuf>(name).cloned();
