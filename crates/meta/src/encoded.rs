@@ -173,6 +173,16 @@ impl Encoded {
         fields.iter().find(|(f, _)| *f == path).map_or("", |(_, v)| v)
     }
 
+    /// Whether anything was made of it.
+    pub fn has_forms(&self) -> bool {
+        lock(&self.forms).is_some()
+    }
+
+    /// Drops all forms at once: of a revision that is over, few ask for any.
+    pub fn forget(&self) {
+        *lock(&self.forms) = None;
+    }
+
     /// Drops all forms for which nobody has asked since the last call; says whether any are left.
     pub fn let_go(&self) -> bool {
         let mut forms = lock(&self.forms);
@@ -285,6 +295,8 @@ mod tests {
         assert_eq!(counts(), (1, 1));
         encoded.json().expect("readable");
         assert_eq!(counts(), (2, 2));
+        encoded.forget();
+        assert!(!encoded.let_go(), "they are gone");
         assert!(encoded.object().is_err_and(|status| status.code == 500));
     }
 

@@ -282,6 +282,7 @@ impl State {
         let length = |object: &Option<Arc<Encoded>>| object.as_ref().map_or(0, |o| o.stored().len() as u64);
         self.bytes = self.bytes + length(&new) - length(&old);
         self.index.change(&cache.codec, old.as_deref(), new.as_deref());
+        old.iter().for_each(|old| cache.codec.retire(old));
         let change = Arc::new(Change::new(event.revision, old, new));
         self.ring.push(change.clone());
         self.audiences.tell(&change, |encoded| cache.by_node.then(|| cache.node_of(encoded)));

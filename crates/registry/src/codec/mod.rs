@@ -112,6 +112,13 @@ impl Stored {
         Ok(object)
     }
 
+    /// Hears of an object that was replaced or deleted: its forms go soon.
+    pub fn retire(&self, object: &Arc<Encoded>) {
+        if object.has_forms() {
+            self.warm.retire(object);
+        }
+    }
+
     /// The same without what readers need.
     pub fn bytes(&self, object: &Object) -> Bytes {
         if let Some(mut stored) = self.rules.to_stored(object) {

@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 
 /// A form is let go when nobody has asked for it for one to two of these.
 const PERIOD: Duration = Duration::from_secs(60);
+/// Those who watch have this long to send the forms of a revision that is over.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Objects that have forms.
 #[derive(Default)]
@@ -15,6 +17,9 @@ pub(crate) struct Warm {
     objects: Mutex<Vec<Weak<Encoded>>>,
     /// Rung when there is a first one.
     some: Notify,
+    /// Revisions that are over, and may have forms.
+    over: Mutex<Vec<Weak<Encoded>>>,
+    any_over: Notify,
 }
 
 impl Warm {
@@ -27,8 +32,34 @@ impl Warm {
         }
     }
 
+    /// Remembers a revision that was replaced or deleted.
+    pub fn retire(&self, object: &Arc<Encoded>) {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        over.push(Arc::downgrade(object));
+        if over.len() == 1 {
+            self.any_over.notify_one();
+        }
+    }
+
     /// Lets go of what nobody asks for, until it is dropped. Sleeps while no object has forms.
     pub async fn run(&self) {
+        tokio::join!(self.run_current(), self.run_over());
+    }
+
+    async fn run_over(&self) {
+        loop {
+            self.any_over.notified().await;
+            tokio::time::sleep(GRACE).await;
+            self.forget_over();
+        }
+    }
+
+    fn forget_over(&self) {
+        let over = std::mem::take(&mut *self.over.lock().unwrap_or_else(PoisonError::into_inner));
+        over.iter().filter_map(Weak::upgrade).for_each(|object| object.forget());
+    }
+
+    async fn run_current(&self) {
         loop {
             self.some.notified().await;
             loop {
@@ -111,5 +142,9 @@ mod tests {
         assert_eq!(warm.sweep(), 0);
         idle.json().expect("is made again");
         assert_eq!(warm.sweep(), 1);
+        asked.json().expect("is made again");
+        warm.retire(&asked);
+        warm.forget_over();
+        assert_eq!(warm.sweep(), 0, "one is over, for the other nobody asks");
     }
 }
