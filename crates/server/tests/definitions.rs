@@ -214,3 +214,29 @@ async fn metadata_of_a_custom_resource_is_had_as_protobuf() {
     let has = |text: &str| answer.body.windows(text.len()).any(|part| part == text.as_bytes());
     assert!(answer.body.starts_with(b"k8s\0") && has("PartialObjectMetadata") && has("of-the-sea"));
 }
+
+#[tokio::test]
+async fn a_definition_does_not_take_the_place_of_what_is_built_in() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    let mut leases = definition();
+    leases["metadata"] = json!({"name": "leases.coordination.k8s.io", "annotations": {"api-approved.kubernetes.io": "unapproved, a test"}});
+    leases["spec"]["group"] = json!("coordination.k8s.io");
+    leases["spec"]["names"] = json!({"plural": "leases", "singular": "lease", "kind": "Lease", "listKind": "LeaseList"});
+    let (code, made) = send(&kit, Method::POST, DEFINITIONS, &leases).await;
+    assert_eq!(code, 201, "{made}");
+    let one = format!("{DEFINITIONS}/leases.coordination.k8s.io");
+    let established = |object: &Value| object["status"]["conditions"].as_array().is_some_and(|all| all.len() > 1);
+    until("its names are looked at", || async { established(&kit.get(&one).await.json()) }).await;
+    // Whatever else happens to definitions.
+    defined(&kit).await;
+    let list = kit.get("/apis/coordination.k8s.io/v1/namespaces/default/leases").await.json();
+    assert_eq!((&list["kind"], &list["items"]), (&json!("LeaseList"), &json!([])));
+    let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "a"}, "spec": {"holderIdentity": "x"}});
+    let (code, made) = send(&kit, Method::POST, "/apis/coordination.k8s.io/v1/namespaces/default/leases", &lease).await;
+    assert_eq!((code, &made["spec"]["holderIdentity"]), (201, &json!("x")), "{made}");
+    assert_eq!(kit.ask(Method::DELETE, &one, &[], String::new()).await.code, 200);
+    until("the definition goes", || async { kit.get(&one).await.code == 404 }).await;
+    let left = kit.get("/apis/coordination.k8s.io/v1/namespaces/default/leases/a").await;
+    assert_eq!(left.code, 200, "the object stays: {}", left.text());
+}

@@ -14,6 +14,11 @@ use crate::server::Server;
 /// wait for something.
 pub async fn clear(server: &Server, definition: &Object) -> Result<Option<WatchStream>, Status> {
     let mut definition = definition.clone();
+    if is_built_in(server, &definition) {
+        let why = "instances overlap with built-in resources in storage";
+        conditions::set(&mut definition, "Terminating", "False", "OverlappingBuiltInResource", why);
+        return let_go(server, definition).await;
+    }
     if !conditions::is_true(&definition, "Established") {
         conditions::set(&mut definition, "Terminating", "False", "NeverEstablished", "resource was never established");
         return let_go(server, definition).await;
@@ -37,6 +42,13 @@ pub async fn clear(server: &Server, definition: &Object) -> Result<Option<WatchS
     }
     let options = WatchOptions { resource_version: revision.to_string(), ..WatchOptions::default() };
     server.0.registry.watch(&objects, Scope::default(), options).await.map(Some)
+}
+
+/// Whether its resource is one that is built in: those objects are not its own.
+pub fn is_built_in(server: &Server, definition: &Object) -> bool {
+    let (group, plural) = (definition.str_at("spec.group"), definition.str_at("spec.names.plural"));
+    let kinds = server.0.registry.kinds();
+    kinds.iter().any(|kind| !kind.is_custom() && *kind.gvk.group == *group && *kind.resource == *plural)
 }
 
 async fn let_go(server: &Server, mut definition: Object) -> Result<Option<WatchStream>, Status> {

@@ -22,6 +22,7 @@ use tokio::time::{Duration, sleep};
 use tracing::Instrument;
 
 use crate::server::Server;
+use names::Taken;
 
 const API_VERSION: &str = "apiextensions.k8s.io/v1";
 const RESOURCE: &str = "customresourcedefinitions";
@@ -51,6 +52,10 @@ pub async fn follow(server: &Server, tasks: &Tasks) -> Result<(), Status> {
 struct Follower {
     /// By name: a revision, and the definition at it.
     known: BTreeMap<String, (u64, Arc<Object>)>,
+    /// The names that they have.
+    taken: Taken,
+    /// By name: the revision at which the status was as it should be.
+    settled: HashMap<String, u64>,
     /// By name: the storage prefix, and what was told the registry.
     served: HashMap<String, (Arc<str>, Served)>,
 }
@@ -104,9 +109,18 @@ impl Follower {
             let name = item.key.name.to_string();
             let known = match old.remove(&name) {
                 Some((revision, definition)) if revision == item.revision => definition,
-                _ => Arc::new(item.object()?),
+                before => {
+                    let now = Arc::new(item.object()?);
+                    before.iter().for_each(|(_, before)| self.taken.remove(before));
+                    self.taken.add(&now);
+                    now
+                }
             };
             self.known.insert(name, (item.revision, known));
+        }
+        for (name, (_, gone)) in old {
+            self.taken.remove(&gone);
+            self.settled.remove(&name);
         }
         Ok(page.revision)
     }
@@ -114,19 +128,26 @@ impl Follower {
     /// Writes the statuses that are not as they should be. The older definition gets a name that two want.
     async fn settle(&mut self, server: &Server) -> Result<(), Status> {
         let age = |definition: &Object| (definition.str_at("metadata.creationTimestamp").to_owned(), definition.name().to_owned());
-        let mut order: Vec<Arc<Object>> = self.known.values().map(|(_, definition)| definition.clone()).collect();
-        order.sort_by_cached_key(|definition| age(definition));
+        // Whoever wants another's name asks again whenever anything happens.
+        let is_open = |(name, (revision, definition)): &(&String, &(u64, Arc<Object>))| {
+            self.settled.get(*name) != Some(revision) || !conditions::is_true(definition, "NamesAccepted")
+        };
+        let mut order: Vec<(u64, Arc<Object>)> = self.known.iter().filter(is_open).map(|(_, known)| known.clone()).collect();
+        order.sort_by_cached_key(|(_, definition)| age(definition));
         let mut writes = Vec::new();
-        for definition in order {
-            let others = self.known.values().map(|(_, other)| &**other).filter(|other| other.name() != definition.name());
-            let settled = names::settled(&definition, others);
-            if settled != *definition {
-                let settled = Arc::new(settled);
-                if let Some((_, known)) = self.known.get_mut(definition.name()) {
-                    *known = settled.clone();
-                }
-                writes.push(settled);
+        for (revision, definition) in order {
+            let settled = names::settled(&definition, &self.taken);
+            if settled == *definition {
+                self.settled.insert(definition.name().to_owned(), revision);
+                continue;
             }
+            let settled = Arc::new(settled);
+            self.taken.remove(&definition);
+            self.taken.add(&settled);
+            if let Some((_, known)) = self.known.get_mut(definition.name()) {
+                *known = settled.clone();
+            }
+            writes.push(settled);
         }
         let writes = futures::stream::iter(writes).map(|definition| write_status(server, (*definition).clone()));
         let results: Vec<_> = writes.buffer_unordered(AT_ONCE).collect().await;
@@ -137,7 +158,11 @@ impl Follower {
     async fn serve(&mut self, server: &Server) -> Result<(), Status> {
         let mut changes: Vec<(Arc<str>, Vec<Descriptor>)> = Vec::new();
         let mut served = HashMap::new();
-        for (name, (_, definition)) in self.known.iter().filter(|(_, (_, d))| conditions::is_true(d, "Established")) {
+        // What is built in is served as it is, whatever a definition says.
+        let is_served = |definition: &Object| {
+            conditions::is_true(definition, "Established") && !clear::is_built_in(server, definition)
+        };
+        for (name, (_, definition)) in self.known.iter().filter(|(_, (_, definition))| is_served(definition)) {
             let wanted = Served::of(definition);
             match self.served.remove(name) {
                 Some((prefix, has)) if has == wanted => drop(served.insert(name.clone(), (prefix, has))),

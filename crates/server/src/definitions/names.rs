@@ -1,41 +1,67 @@
 //! Which names a CustomResourceDefinition gets, and what its status says of it (upstream:
 //! `pkg/controller/status/naming_controller.go`, `controller/establish`). Pure.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use meta::Object;
 use serde_json::{Map, Value};
 
 use super::conditions;
 
-/// Names that the other definitions of a group have.
+/// Names that definitions have, and which ones.
 #[derive(Default)]
-struct Taken {
-    resources: HashSet<String>,
-    kinds: HashSet<String>,
+pub struct Taken(HashMap<Place, HashSet<String>>);
+
+/// Group, sort and name.
+type Place = (String, Sort, String);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Sort {
+    Resource,
+    Kind,
 }
 
 impl Taken {
-    fn by<'a>(others: impl Iterator<Item = &'a Object>) -> Taken {
-        let mut taken = Taken::default();
-        for other in others {
-            let name = |field: &str| other.str_at(&format!("status.acceptedNames.{field}")).to_owned();
-            let short = other.list_at("status.acceptedNames.shortNames").iter().filter_map(Value::as_str).map(str::to_owned);
-            taken.resources.extend([name("plural"), name("singular")].into_iter().chain(short));
-            taken.kinds.extend([name("kind"), name("listKind")]);
+    /// Takes in what a definition has.
+    pub fn add(&mut self, definition: &Object) {
+        for place in places(definition) {
+            self.0.entry(place).or_default().insert(definition.name().to_owned());
         }
-        taken
+    }
+
+    /// Forgets what it had.
+    pub fn remove(&mut self, definition: &Object) {
+        for place in places(definition) {
+            let Some(owners) = self.0.get_mut(&place) else { continue };
+            owners.remove(definition.name());
+            if owners.is_empty() {
+                self.0.remove(&place);
+            }
+        }
+    }
+
+    /// Whether another definition of the group has the name.
+    fn has(&self, definition: &Object, sort: Sort, name: &str) -> bool {
+        let place = (definition.str_at("spec.group").to_owned(), sort, name.to_owned());
+        self.0.get(&place).is_some_and(|owners| owners.iter().any(|owner| owner != definition.name()))
     }
 }
 
+fn places(definition: &Object) -> Vec<Place> {
+    let group = definition.str_at("spec.group");
+    let name = |field: &str| definition.str_at(&format!("status.acceptedNames.{field}"));
+    let short = definition.list_at("status.acceptedNames.shortNames").iter().filter_map(Value::as_str);
+    let resources = [name("plural"), name("singular")].into_iter().chain(short).map(|name| (Sort::Resource, name));
+    let all = resources.chain([name("kind"), name("listKind")].map(|name| (Sort::Kind, name)));
+    all.filter(|(_, name)| !name.is_empty()).map(|(sort, name)| (group.to_owned(), sort, name.to_owned())).collect()
+}
+
 /// The definition with the status that it should have: names that nobody else has are accepted, and once all are, the
-/// definition is established. `others` are the other definitions.
-pub fn settled<'a>(definition: &Object, others: impl Iterator<Item = &'a Object>) -> Object {
-    let group = definition.str_at("spec.group").to_owned();
-    let taken = Taken::by(others.filter(|other| other.str_at("spec.group") == group));
+/// definition is established.
+pub fn settled(definition: &Object, taken: &Taken) -> Object {
     let mut settled = definition.clone();
     let mut accepted = definition.at("status.acceptedNames").and_then(Value::as_object).cloned().unwrap_or_default();
-    let conflict = accept(definition, &taken, &mut accepted);
+    let conflict = accept(definition, taken, &mut accepted);
     settled.set("status.acceptedNames", accepted);
     let is_accepted = conflict.is_none();
     let (status, (reason, message)) = match conflict {
@@ -56,18 +82,18 @@ pub fn settled<'a>(definition: &Object, others: impl Iterator<Item = &'a Object>
 fn accept(definition: &Object, taken: &Taken, accepted: &mut Map<String, Value>) -> Option<(&'static str, String)> {
     let mut conflict = None;
     let single = [
-        ("plural", "PluralConflict", &taken.resources),
-        ("singular", "SingularConflict", &taken.resources),
-        ("kind", "KindConflict", &taken.kinds),
-        ("listKind", "ListKindConflict", &taken.kinds),
+        ("plural", "PluralConflict", Sort::Resource),
+        ("singular", "SingularConflict", Sort::Resource),
+        ("kind", "KindConflict", Sort::Kind),
+        ("listKind", "ListKindConflict", Sort::Kind),
     ];
-    for (at, (field, reason, names)) in single.into_iter().enumerate() {
+    for (at, (field, reason, sort)) in single.into_iter().enumerate() {
         if at == 2 {
             conflict = short_names(definition, taken, accepted).or(conflict);
         }
         let wanted = definition.str_at(&format!("spec.names.{field}"));
         let has = accepted.get(field).and_then(Value::as_str).unwrap_or_default();
-        if wanted != has && names.contains(wanted) {
+        if wanted != has && taken.has(definition, sort, wanted) {
             conflict = Some((reason, in_use(wanted)));
         } else {
             accepted.insert(field.to_owned(), wanted.into());
@@ -84,7 +110,7 @@ fn short_names(definition: &Object, taken: &Taken, accepted: &mut Map<String, Va
     let wanted = definition.list_at("spec.names.shortNames");
     let has: Vec<&str> = accepted.get("shortNames").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let names = wanted.iter().filter_map(Value::as_str);
-    let used: Vec<String> = names.filter(|name| !has.contains(name) && taken.resources.contains(*name)).map(in_use).collect();
+    let used: Vec<String> = names.filter(|name| !has.contains(name) && taken.has(definition, Sort::Resource, name)).map(in_use).collect();
     match &used[..] {
         [] if wanted.is_empty() => drop(accepted.remove("shortNames")),
         [] => drop(accepted.insert("shortNames".to_owned(), wanted.to_vec().into())),
@@ -109,6 +135,12 @@ mod tests {
             .expect("an object")
     }
 
+    fn by(definitions: &[&Object]) -> Taken {
+        let mut taken = Taken::default();
+        definitions.iter().for_each(|definition| taken.add(definition));
+        taken
+    }
+
     fn said(definition: &Object, kind: &str) -> String {
         let condition = conditions::find(definition, kind).cloned().unwrap_or_default();
         let text = |field: &str| condition[field].as_str().unwrap_or_default().to_owned();
@@ -117,12 +149,12 @@ mod tests {
 
     #[test]
     fn free_names_are_accepted_and_taken_ones_are_not() {
-        let first = settled(&definition("widgets", "Widget", &["w"]), std::iter::empty());
+        let first = settled(&definition("widgets", "Widget", &["w"]), &by(&[]));
         assert_eq!(said(&first, "NamesAccepted"), "True NoConflicts: no conflicts found");
         assert_eq!(said(&first, "Established"), "True InitialNamesAccepted: the initial names have been accepted");
         assert_eq!(first.str_at("status.acceptedNames.listKind"), "WidgetList");
-        assert_eq!(settled(&first, std::iter::empty()), first, "nothing more is to do");
-        let other = settled(&definition("gadgets", "Widget", &["w", "g"]), std::iter::once(&first));
+        assert_eq!(settled(&first, &by(&[&first])), first, "nothing more is to do");
+        let other = settled(&definition("gadgets", "Widget", &["w", "g"]), &by(&[&first]));
         assert_eq!(said(&other, "NamesAccepted"), r#"False ListKindConflict: "WidgetList" is already in use"#);
         assert_eq!(said(&other, "Established"), "False NotAccepted: not all names are accepted");
         assert_eq!(other.at("status.acceptedNames"), Some(&json!({"plural": "gadgets"})));
@@ -130,11 +162,11 @@ mod tests {
 
     #[test]
     fn a_change_of_names_keeps_what_was_accepted() {
-        let taken = settled(&definition("widgets", "Widget", &[]), std::iter::empty());
-        let first = settled(&definition("gadgets", "Gadget", &["g"]), std::iter::once(&taken));
+        let taken = settled(&definition("widgets", "Widget", &[]), &by(&[]));
+        let first = settled(&definition("gadgets", "Gadget", &["g"]), &by(&[&taken]));
         let mut changed = first.clone();
         changed.set("spec.names.kind", "Widget");
-        let again = settled(&changed, std::iter::once(&taken));
+        let again = settled(&changed, &by(&[&taken, &first]));
         assert_eq!(said(&again, "NamesAccepted"), r#"False KindConflict: "Widget" is already in use"#);
         assert_eq!(again.str_at("status.acceptedNames.kind"), "Gadget");
         assert!(conditions::is_true(&again, "Established"), "what was served is served on");
