@@ -24,6 +24,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -48,6 +49,8 @@ pub struct Schema {
     node: Option<Arc<structural::Node>>,
     /// The same as it was written, for those to whom it is published.
     written: Option<Arc<Map<String, Value>>>,
+    /// Of what was written.
+    fingerprint: u64,
 }
 
 /// A decoded document and what was odd in it.
@@ -70,7 +73,7 @@ impl Schema {
     /// option kinds exist in every group version.
     pub fn builtin(gvk: &Gvk) -> Option<Schema> {
         let row = table::builtin().kind(&format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind))?;
-        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, written: None })
+        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, written: None, fingerprint: 0 })
     }
 
     /// The schema of a built-in type by its definition name, for example `io.k8s.api.core.v1.PodSpec`.
@@ -79,24 +82,29 @@ impl Schema {
         let kinds = table::builtin().kinds(row);
         let mut parts = kinds.first().map_or("", String::as_str).split('/');
         let mut part = || parts.next().unwrap_or("");
-        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, written: None })
+        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, written: None, fingerprint: 0 })
     }
 
     /// The schema of a kind of that type.
     pub fn of(gvk: Gvk, root: Arc<Type>) -> Schema {
-        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, written: None }
+        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, written: None, fingerprint: 0 }
     }
 
     /// The schema of a kind made at run time: `schema` is a `JSONSchemaProps`. The error says why it is none that a kind can
     /// have, in upstream's words.
     pub fn structural(gvk: Gvk, schema: &Map<String, Value>) -> Result<Schema, String> {
         let node = structural::root(schema, structural::Formats::OfObjects)?;
-        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node), written: Some(Arc::new(schema.clone())) })
+        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node), written: Some(Arc::new(schema.clone())), fingerprint: fingerprint(schema) })
     }
 
     /// What the schema of a custom resource says of the whole object; `None` for built-in kinds.
     pub fn node(&self) -> Option<&structural::Node> {
         self.node.as_deref()
+    }
+
+    /// Another number for every schema of a custom resource; zero for built-in kinds, whose fields never change.
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
     }
 
     /// Whether objects can be changed by a strategic merge patch: custom resources have no strategies, and such a patch is
@@ -248,6 +256,12 @@ impl Schema {
         let (bytes, at) = encode::Writer::encode(self.root(), object.fields(), splice);
         (Bytes::from(bytes), at)
     }
+}
+
+fn fingerprint(schema: &Map<String, Value>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    schema.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What a client is warned of when its document was odd: one line each of what the YAML decoder says in one error.

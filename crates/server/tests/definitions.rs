@@ -240,3 +240,21 @@ async fn a_definition_does_not_take_the_place_of_what_is_built_in() {
     let left = kit.get("/apis/coordination.k8s.io/v1/namespaces/default/leases/a").await;
     assert_eq!(left.code, 200, "the object stays: {}", left.text());
 }
+
+#[tokio::test]
+async fn a_changed_schema_is_another_document() {
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::new(directory.path()).await;
+    defined(&kit).await;
+    let url = async || kit.get("/openapi/v3").await.json()["paths"]["apis/example.com/v1"]["serverRelativeURL"].clone();
+    let (before, fields) = (url().await, "spec");
+    let document = kit.get(before.as_str().expect("a document")).await.json();
+    let thing = &document["components"]["schemas"]["com.example.v1.Widget"];
+    assert_eq!(thing["properties"][fields]["properties"]["color"]["enum"], json!(["red", "blue"]));
+    let merge = [("content-type", "application/json-patch+json")];
+    let path = |version| format!("/spec/versions/{version}/schema/openAPIV3Schema/properties/spec/properties/size/description");
+    let patch = json!([0, 1].map(|version| json!({"op": "add", "path": path(version), "value": "how large"}))).to_string();
+    let changed = kit.ask(Method::PATCH, &format!("{DEFINITIONS}/widgets.example.com"), &merge, patch).await;
+    assert_eq!(changed.code, 200, "{}", changed.text());
+    until("it is published anew", || async { url().await != before }).await;
+}

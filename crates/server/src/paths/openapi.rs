@@ -153,7 +153,9 @@ fn documents(ask: &Ask<'_>) -> Vec<(String, String, String)> {
         for version in &group.versions {
             let base = if group.name.is_empty() { "api" } else { "apis" };
             let name = join_api_version(&group.name, &version.name);
-            let facts = format!("{} {}", schema::openapi::STAMP, legacy::resources(&group.name, version));
+            // Discovery does not say when the fields of a custom resource change.
+            let schemas: Vec<u64> = version.resources.iter().map(|resource| resource.kind.schema.fingerprint()).collect();
+            let facts = format!("{} {} {schemas:?}", schema::openapi::STAMP, legacy::resources(&group.name, version));
             out.push((format!("{base}/{name}"), name, discovery::hash(facts.as_bytes())));
         }
     }
