@@ -25,6 +25,9 @@ pub struct Definitions<'d> {
     descriptions: Option<Descriptions>,
 }
 
+/// Groups that are no part of the scheme of upstream's clients.
+const SERVERS_OWN: [&str; 4] = ["admission.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io", "imagepolicy.k8s.io"];
+
 impl<'d> Definitions<'d> {
     /// None yet.
     pub fn new(form: Form, scope: Option<(&'d str, &'d str)>) -> Self {
@@ -178,6 +181,8 @@ impl<'d> Definitions<'d> {
         // An option kind has one in every group version: a document tells of its own.
         let own = |group: &str, version: &str| match self.scope {
             Some(scope) if everywhere => (group, version) == ("", "v1") || (group, version) == scope,
+            // Of custom resources upstream tells what its clients' scheme knows.
+            None if everywhere && self.form == Form::V3 => !SERVERS_OWN.contains(&group),
             _ => true,
         };
         gvks.filter(|(group, version, _)| own(group, version))

@@ -74,7 +74,9 @@ impl Form {
 /// `/openapi/v3/apis/apps/v1`. `resources` are those of this group version.
 pub fn openapi_v3(group_version: &str, resources: &[ServedResource]) -> Bytes {
     let (group, version) = split_api_version(group_version);
-    let mut definitions = Definitions::new(Form::V3, Some((group, version))).described();
+    // A document of custom resources alone tells of all groups.
+    let scope = (!resources.iter().all(paths::is_custom)).then_some((group, version));
+    let mut definitions = Definitions::new(Form::V3, scope).described();
     let paths = paths::write(Form::V3, &mut definitions, [(group_version, resources)]);
     let document = json!({
         "openapi": "3.0.0",

@@ -23,6 +23,11 @@ pub const PATCHES: &[&str] = &[
     "application/strategic-merge-patch+json",
     "application/apply-patch+yaml",
 ];
+/// Forms in which custom resources are described to be given.
+pub const CUSTOM: &[&str] = &["application/json", "application/yaml"];
+/// Languages of their patches.
+pub const CUSTOM_PATCHES: &[&str] =
+    &["application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml"];
 /// Whatever comes.
 pub const ANY: &[&str] = &["*/*"];
 

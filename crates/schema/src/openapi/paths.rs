@@ -37,6 +37,7 @@ const VERBS: [Verb; 7] = [
 #[derive(Clone)]
 struct Place<'p> {
     schema: &'p Schema,
+    custom: bool,
     /// Lower-case plural.
     resource: &'p str,
     /// Whose fields are parameters.
@@ -66,10 +67,17 @@ pub fn write<'r>(
         let tag = format!("{}_{short}", if group.is_empty() { "core".to_owned() } else { tag(group) });
         let group: String = tag.split('_').map(capital).collect();
         let mut writer = Writer { form, definitions, paths: &mut paths, root, group, tag };
-        writer.discovery();
+        if !resources.iter().all(is_custom) {
+            writer.discovery();
+        }
         resources.iter().for_each(|resource| writer.resource(resource));
     }
     paths
+}
+
+/// Whether it comes from a definition: upstream describes those by another builder, which knows less.
+pub fn is_custom(resource: &ServedResource) -> bool {
+    resource.schema.node().is_some()
 }
 
 struct Writer<'w, 'd> {
@@ -96,11 +104,12 @@ impl Writer<'_, '_> {
     }
 
     fn resource(&mut self, resource: &ServedResource) {
-        let kind = &resource.schema.gvk().kind;
+        let kind: String = resource.schema.gvk().kind.split(|c: char| !c.is_ascii_alphanumeric()).map(capital).collect();
         let scope = if resource.namespaced { "Namespaced" } else { "" };
         let (group, tag) = (self.group.clone(), self.tag.clone());
         let place = |named| Place {
             schema: &resource.schema,
+            custom: is_custom(resource),
             resource: &resource.resource,
             options: None,
             group: &group,
@@ -193,12 +202,20 @@ impl Writer<'_, '_> {
     fn operation(&mut self, place: &Place, verb: &Verb) -> Operation {
         let gvk = place.schema.gvk();
         let mut parameters = self.places(place);
-        parameters.extend(parameters::of_verb(self.form, verb.verb));
+        let described = match verb.verb {
+            "deletecollection" if place.custom => "list",
+            other => other,
+        };
+        parameters.extend(parameters::of_verb(self.form, described));
+        if place.custom && verb.verb == "get" {
+            parameters.push(parameters::one(self.form, "resourceVersion", "string", "query"));
+        }
         parameters.extend(place.options.into_iter().flat_map(|options| parameters::fields(self.form, options)));
         let deletes = verb.verb.starts_with("delete");
         let body = match verb.verb {
             "create" | "update" => Some(self.definitions.kind(place.schema)),
             "patch" => Some(self.definitions.patch()),
+            "deletecollection" if place.custom => None,
             _ if deletes => Some(self.definitions.refer(&builtin(&format!("{META}.DeleteOptions")))),
             _ => None,
         };
@@ -216,8 +233,8 @@ impl Writer<'_, '_> {
             action: Some((verb.action, gvk_value(gvk))),
             parameters,
             body: body.map(|schema| (schema, !deletes)),
-            consumes: if verb.verb == "patch" { operation::PATCHES } else { operation::ANY },
-            answer: Answer { codes: codes(verb.verb), produces: produces(place, verb), schema },
+            consumes: consumes(place, verb),
+            answer: Answer { codes: codes(place, verb.verb), produces: produces(place, verb), schema },
         }
     }
 
@@ -233,8 +250,18 @@ impl Writer<'_, '_> {
     }
 }
 
-fn codes(verb: &str) -> &'static [u16] {
+fn consumes(place: &Place, verb: &Verb) -> &'static [&'static str] {
+    match verb.verb {
+        "patch" if place.custom => operation::CUSTOM_PATCHES,
+        "patch" => operation::PATCHES,
+        _ if place.custom => operation::CUSTOM,
+        _ => operation::ANY,
+    }
+}
+
+fn codes(place: &Place, verb: &str) -> &'static [u16] {
     match verb {
+        "patch" if place.custom => &[200],
         "create" => &[200, 201, 202],
         "update" | "patch" => &[200, 201],
         "delete" => &[200, 202],
@@ -245,6 +272,7 @@ fn codes(verb: &str) -> &'static [u16] {
 fn produces(place: &Place, verb: &Verb) -> &'static [&'static str] {
     match verb.verb {
         _ if place.options.is_some() => operation::TEXTS,
+        _ if place.custom => operation::CUSTOM,
         "list" => operation::LISTS,
         _ => operation::OBJECTS,
     }
