@@ -103,8 +103,10 @@ impl Blobs {
             let mut download = Download { order: &order, blob: &blob, size, file: &mut file, have: 0, host: None };
             download.run().await?;
             fs::rename(&part, &path).map_err(local)?;
-            drop(file);
-            Blob::open(&path, size).ok_or_else(|| Trouble::Local(format!("{} is gone", path.display())))
+            // The lock becomes one for readers, and is not let go and taken anew: a process that was forked meanwhile has
+            // the file until its exec, and would keep everybody else out.
+            let file = file.into_std().await;
+            Blob::of(file, &path).map_err(|e| Trouble::Local(format!("{}: {e}", path.display())))
         }
         .boxed()
     }
@@ -134,8 +136,13 @@ impl Blob {
         if file.metadata().ok()?.len() != size {
             return None;
         }
-        file.try_lock_shared().ok()?;
-        Some(Arc::new(Self { file, path: path.to_owned(), used: AtomicBool::new(false) }))
+        Self::of(file, path).ok()
+    }
+
+    /// Of an open file: locked, so that nobody sweeps it.
+    fn of(file: File, path: &Path) -> Result<Arc<Self>, TryLockError> {
+        file.try_lock_shared()?;
+        Ok(Arc::new(Self { file, path: path.to_owned(), used: AtomicBool::new(false) }))
     }
 
     /// The bytes, for unpacking.

@@ -342,3 +342,30 @@ async fn dead_registries_stop_no_other() {
     node.pull(&alive, "a:1").await.unwrap();
     assert_eq!(dead.asked("").len(), limits::PULLS_EACH, "the others wait for their turn");
 }
+
+/// Copies of our files that end with `.part`, as a forked process has them until its exec.
+fn inherited(below: &std::path::Path) -> Vec<std::os::fd::OwnedFd> {
+    use std::os::fd::BorrowedFd;
+    let part = |fd: &i32| {
+        let file = std::fs::read_link(format!("/proc/self/fd/{fd}"));
+        file.is_ok_and(|file| file.starts_with(below) && file.extension().is_some_and(|end| end == "part"))
+    };
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let open = open.filter_map(|fd| fd.ok()?.file_name().to_str()?.parse().ok()).filter(part);
+    // SAFETY: it is the download's, which waits for the answer that the caller has not given yet.
+    open.map(|fd| unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_process_that_is_forked_meanwhile_locks_no_blob() {
+    let node = Node::new();
+    let (below, copies) = (node.dir.path().to_owned(), Arc::new(std::sync::Mutex::new(Vec::new())));
+    let kept = copies.clone();
+    let (registry, _) = with_layer(move |layer, _, _| {
+        kept.lock().unwrap().extend(inherited(&below));
+        ok(layer)
+    })
+    .await;
+    node.pull(&registry, "a:1").await.unwrap();
+    assert_eq!(copies.lock().unwrap().len(), 1);
+}
