@@ -142,11 +142,6 @@ impl Kinds {
         candidates.find(|k| k.descriptor.served && *k.descriptor.gvk.group == *group && *k.descriptor.gvk.version == *version)
     }
 
-    /// All kinds that are stored.
-    pub fn stored(&self) -> impl Iterator<Item = &Arc<Kind>> {
-        self.by_resource.values().flatten()
-    }
-
     /// The first version of a group's resource.
     pub fn find_any(&self, group: &str, resource: &str) -> Option<&Arc<Kind>> {
         self.by_resource.get(resource)?.iter().find(|k| *k.descriptor.gvk.group == *group)

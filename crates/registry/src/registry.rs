@@ -1,6 +1,5 @@
 //! The registry as its callers see it: one method a verb.
 
-use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -14,8 +13,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, WatchOptions, WatchStream, Written};
 use crate::cache::Feed;
+use crate::codec::Warm;
 use crate::error::{parse_revision, too_large};
-use crate::codec::{self, Warm};
 use crate::kind::{Kind, Kinds};
 use crate::long;
 use crate::lookup::Recent;
@@ -102,7 +101,6 @@ impl Registry {
             _stop: stop.drop_guard(),
         };
         registry.set_kinds(kinds).await?;
-        registry.rewrite().await?;
         registry.adopt_reservations();
         let (store, feed, mortal) = (registry.store.clone(), registry.feed.clone(), registry.mortal());
         let run = move |_| retention::run(store.clone(), feed.clone(), mortal.clone());
@@ -137,19 +135,6 @@ impl Registry {
             }
         }
         mortal
-    }
-
-    /// Writes data in an older form anew.
-    async fn rewrite(&self) -> Result<(), store::Error> {
-        let (mut prefixes, mut count) = (HashSet::new(), 0);
-        for kind in self.served().stored().filter(|kind| prefixes.insert(kind.cache.prefix.clone())) {
-            count += codec::rewrite(&*self.store, &kind.cache).await?;
-        }
-        if count > 0 {
-            tracing::info!(count, "objects in an older form were written anew");
-            self.feed.reach(self.store.revision()).await;
-        }
-        Ok(())
     }
 
     fn adopt_reservations(&self) {

@@ -5,7 +5,6 @@
 //! store's. The cells of a table are a [`kinds::Marked`]. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
 
 mod metadata;
-mod rewrite;
 mod shown;
 mod warm;
 
@@ -20,7 +19,6 @@ use store::Entry;
 
 use crate::cache::NODE_FIELD;
 
-pub(crate) use rewrite::rewrite;
 pub use shown::shown;
 pub(crate) use warm::Warm;
 
@@ -164,11 +162,6 @@ impl Stored {
             Some(node) => node.into(),
             None => object.field(NODE_FIELD).into(),
         }
-    }
-
-    /// Whether stored bytes have the form that is written today.
-    pub fn is_current(&self, stored: &[u8]) -> bool {
-        stored.starts_with(proto::MAGIC) == (self.schema.has_proto() && self.rules.to_stored(&Object::default()).is_none())
     }
 }
 
