@@ -27,6 +27,6 @@ mod subresource;
 mod write;
 
 pub use apply::keep_account;
-pub use codec::shown;
+pub use codec::{renew, shown};
 pub use registry::{Config, Registry};
 pub use write::dedup_owners;

@@ -17,7 +17,7 @@ mod memory;
 #[cfg(test)]
 mod suite;
 
-pub use disk::Disk;
+pub use disk::{Disk, Renew};
 pub use memory::Memory;
 
 use std::sync::Arc;

@@ -143,7 +143,7 @@ async fn start(options: &Options, actors: &Tasks) -> Result<Api> {
 
 fn plan(options: &Options, pki: &Arc<Pki>) -> Result<Plan> {
     let store: Arc<dyn Store> = match &options.data {
-        Some(data) => Arc::new(Disk::open(&data.join("store"))?),
+        Some(data) => Arc::new(Disk::open_renewed(&data.join("store"), &registry::renew(&kinds::all()))?),
         None => Arc::new(Memory::new()),
     };
     let authorities = match &options.client_ca {

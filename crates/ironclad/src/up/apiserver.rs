@@ -26,7 +26,7 @@ pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progres
     let pki_dir = options.dirs.data.join("pki");
     let store_dir = options.dirs.data.join("store");
     let pki = spawn_blocking(move || Pki::open(&pki_dir, Timestamp::now()));
-    let store = spawn_blocking(move || Disk::open(&store_dir));
+    let store = spawn_blocking(move || Disk::open_renewed(&store_dir, &registry::renew(&kinds::all())));
     let pki = Arc::new(pki.await??);
     progress.done("keys and certificates");
     let store: Arc<dyn Store> = Arc::new(store.await??);

@@ -5,6 +5,7 @@
 //! store's. The cells of a table are a [`kinds::Marked`]. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
 
 mod metadata;
+mod renew;
 mod shown;
 mod warm;
 
@@ -19,6 +20,7 @@ use store::Entry;
 
 use crate::cache::NODE_FIELD;
 
+pub use renew::renew;
 pub use shown::shown;
 pub(crate) use warm::Warm;
 

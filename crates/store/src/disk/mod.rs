@@ -48,6 +48,9 @@ pub const LAZY_DELAY: Duration = Duration::from_secs(20);
 /// Writes that may wait at once; further ones wait for their turn before they are queued.
 const QUEUE: usize = 4096;
 
+/// Gives a value another form, if it has an older one. Quick, no I/O: it is asked for every entry at every start.
+pub type Renew<'a> = &'a dyn Fn(&Entry) -> Option<bytes::Bytes>;
+
 /// How large things may grow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
@@ -85,15 +88,23 @@ impl Disk {
     /// Errors: [`Error::Io`] when the directory is in use or cannot be written,
     /// [`Error::Corrupt`] when a file is damaged in a place that had been durable, missing, or of a later format.
     pub fn open(dir: &Path) -> Result<Self, Error> {
+        Self::open_renewed(dir, &|_| None)
+    }
+
+    /// The same, and values in an older form get the one that `renew` gives them, under their own revisions: nobody sees
+    /// a change. A snapshot follows at once; where it fails, or the process ends before, the next start has them again.
+    ///
+    /// Errors: as [`Disk::open`].
+    pub fn open_renewed(dir: &Path, renew: Renew<'_>) -> Result<Self, Error> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|e| Error::Io(format!("create {}: {e}{}", dir.display(), files::advice(&e))))?;
         let lock = files::lock(dir)?;
-        Self::start(Arc::new(Directory::at(dir)), Sizes::default(), thread::end_process(), Some(lock))
+        Self::start(Arc::new(Directory::at(dir)), Sizes::default(), thread::end_process(), Some(lock), renew)
     }
 
-    fn start(medium: Arc<dyn Medium>, sizes: Sizes, lost: Lost, lock: Option<File>) -> Result<Self, Error> {
+    fn start(medium: Arc<dyn Medium>, sizes: Sizes, lost: Lost, lock: Option<File>, renew: Renew<'_>) -> Result<Self, Error> {
         let health = Arc::new(Health::default());
-        let writer = Writer::open(medium, health.clone(), sizes, thread::elsewhere())?;
+        let writer = Writer::open(medium, health.clone(), sizes, thread::elsewhere(), renew)?;
         let core = writer.core();
         let (requests, queue) = mpsc::channel();
         let thread = thread::start(writer, health.clone(), queue, lost)?;

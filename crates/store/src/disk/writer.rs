@@ -15,7 +15,7 @@ use super::medium::Medium;
 use super::recover;
 use super::segment::{Failure, Segment, log_name};
 use super::snapshot::{self, Snapshot};
-use super::{LAZY_DELAY, Sizes};
+use super::{LAZY_DELAY, Renew, Sizes};
 use crate::core::{Core, Staged};
 use crate::{Durability, Entry, Error, Event, Op, Revision, Write};
 
@@ -72,8 +72,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Reads the directory, and reserves the first revisions.
-    pub(super) fn open(medium: Arc<dyn Medium>, health: Arc<Health>, sizes: Sizes, spawn: Spawn) -> Result<Self, Error> {
-        let found = recover::recover(&*medium)?;
+    pub(super) fn open(
+        medium: Arc<dyn Medium>, health: Arc<Health>, sizes: Sizes, spawn: Spawn, renew: Renew<'_>,
+    ) -> Result<Self, Error> {
+        let mut found = recover::recover(&*medium)?;
+        let renewed = found.entries.iter_mut().filter_map(|entry| Some(entry.value = renew(entry)?)).count();
         let io = |e: io::Error| io_error("write in", &*medium, &e);
         let segment = match found.log {
             Some((after, length)) => Segment::open(&*medium, after, length, sizes.ahead),
@@ -96,11 +99,15 @@ impl Writer {
             ceiling: 0,
             snapshot: None,
         };
-        match writer.flush(found.revision, Sort::Open) {
-            Ok(Ok(())) => Ok(writer),
-            Ok(Err(error)) => Err(error),
-            Err(Lost(why)) => Err(Error::Io(why)),
+        let lost = |Lost(why)| Error::Io(why);
+        writer.flush(found.revision, Sort::Open).map_err(lost)??;
+        if renewed > 0 {
+            tracing::info!(renewed, "objects in an older form are written anew");
+            if let Err(error) = writer.start_snapshot().map_err(lost)? {
+                tracing::warn!(%error, "they could not be, trying again at the next start");
+            }
         }
+        Ok(writer)
     }
 
     /// What it writes is read here.

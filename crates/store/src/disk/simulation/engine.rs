@@ -46,7 +46,7 @@ impl Engine {
             Ok(())
         };
         let sizes = Sizes { log, ahead, reserve: RESERVE, pending: PENDING };
-        let writer = Writer::open(Arc::new(disk.clone()), health.clone(), sizes, Box::new(spawn))?;
+        let writer = Writer::open(Arc::new(disk.clone()), health.clone(), sizes, Box::new(spawn), &|_| None)?;
         let state = State { queue: VecDeque::new(), silent: Vec::new(), writer: None };
         let (core, state) = (writer.core(), Mutex::new(State { writer: Some(writer), ..state }));
         Ok(Engine { core, health, jobs, state })

@@ -21,5 +21,5 @@ use crate::Error;
 /// where the process would end.
 pub fn store(disk: &SimulatedDisk, lost: impl Fn(&str) + Send + Sync + 'static) -> Result<Disk, Error> {
     let lost: thread::Lost = Arc::new(lost);
-    Disk::start(Arc::new(disk.clone()), Sizes { log: 64 << 10, ahead: 4096, reserve: 50, pending: 4 << 20 }, lost, None)
+    Disk::start(Arc::new(disk.clone()), Sizes { log: 64 << 10, ahead: 4096, reserve: 50, pending: 4 << 20 }, lost, None, &|_| None)
 }

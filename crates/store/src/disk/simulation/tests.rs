@@ -52,7 +52,7 @@ impl Life {
             jobs.lock().expect("lock").push_back(job);
             Ok(())
         };
-        Writer::open(Arc::new(self.disk.clone()), Arc::new(Health::default()), self.sizes, Box::new(spawn))
+        Writer::open(Arc::new(self.disk.clone()), Arc::new(Health::default()), self.sizes, Box::new(spawn), &|_| None)
     }
 
     fn faults(&mut self) -> Faults {
