@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::generate::Served;
@@ -36,6 +37,9 @@ pub fn custom() -> Vec<Case> {
         Case::new("stored/object", "POST", pages).body(object),
     ]
 }
+
+/// What stands for itself in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// Reads upstream's etcd, and starts a server of ours over what is there.
 pub async fn open(programs: &servers::Programs, directory: &Path) -> Result<servers::Page> {
@@ -70,9 +74,11 @@ pub async fn compare(upstream: &mut Lane, page: servers::Page, served: &[Served]
         let list: Value = serde_json::from_slice(&list.body).unwrap_or_default();
         for item in list["items"].as_array().into_iter().flatten() {
             let text = |field: &str| item["metadata"][field].as_str().unwrap_or_default();
+            // An event's name is no more than a segment of a path.
+            let name = utf8_percent_encode(text("name"), SEGMENT);
             let one = match kind.namespaced {
-                true => format!("{base}{}/namespaces/{}/{}/{}", kind.api_version, text("namespace"), kind.resource, text("name")),
-                false => format!("{all}/{}", text("name")),
+                true => format!("{base}{}/namespaces/{}/{}/{}", kind.api_version, text("namespace"), kind.resource, name),
+                false => format!("{all}/{name}"),
             };
             for form in FORMS {
                 let case = Case::new(format!("stored{one} as {form}"), "GET", &*one).header("accept", form);
