@@ -72,9 +72,10 @@ async fn compare(root: &Path, options: &Options, directory: &Path) -> Result<()>
         found.into_iter().try_for_each(|asked| run.count(asked))?;
     }
     let served = run.served().await?;
-    run.stored(&folder, &served, directory).await?;
     run.rounds(&folder, &served).await?;
     run.mutations(&folder, &served).await?;
+    // Last, since it leaves upstream with objects that ours has not.
+    run.stored(&folder, &served, directory).await?;
     run.end()
 }
 
