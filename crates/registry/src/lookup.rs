@@ -1,4 +1,4 @@
-//! How plug-ins read other objects: out of the watch cache, without waiting.
+//! How plug-ins read other objects: out of the watch cache where that has everything that was acknowledged.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,17 +43,22 @@ impl Recent {
 impl Lookup for Registry {
     async fn get(&self, group: &str, resource: &str, key: &Key) -> Result<Option<Arc<Object>>, Status> {
         let Some(kind) = self.any_version(group, resource) else { return Ok(None) };
-        if let Some(found) = kind.cache.get(key) {
+        if let Some(found) = self.current(&kind, &key.namespace, &key.name) {
             return self.recent().read(&kind, &found).map(Some);
         }
-        // It may have been created just now: the caller must not be refused what it has seen acknowledged.
-        let stored = self.read(&kind.store_key(&key.namespace, &key.name)).await?;
-        stored.map(|entry| kind.object(&entry).map(Arc::new)).transpose()
+        // Its last change may be one of just now: the caller must not be judged by what was before that.
+        let Some(entry) = self.read(&kind.store_key(&key.namespace, &key.name)).await? else { return Ok(None) };
+        match kind.converts() {
+            true => Ok(Some(Arc::new(kind.object(&entry)?))),
+            false => self.recent().read(&kind, &kind.encoded(&entry)?).map(Some),
+        }
     }
 
     async fn list(&self, group: &str, resource: &str, namespace: Option<&str>) -> Result<Vec<Arc<Object>>, Status> {
         let Some(kind) = self.any_version(group, resource) else { return Ok(Vec::new()) };
         kind.cache.loaded().await;
+        // A feed that has ended says so elsewhere; what it has is the best that there is.
+        self.feed.reach(self.store.revision()).await;
         let (objects, _) = kind.cache.snapshot();
         let wanted: Vec<_> = objects.values().filter(|o| namespace.is_none_or(|n| *o.key.namespace == *n)).collect();
         let read = |one: &Arc<Encoded>| self.recent().read(&kind, one);

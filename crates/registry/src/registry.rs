@@ -228,7 +228,7 @@ impl Registry {
     }
 
     /// An object out of the watch cache, if that has everything that was acknowledged up to now.
-    fn current(&self, kind: &Kind, namespace: &str, name: &str) -> Option<Arc<Encoded>> {
+    pub(crate) fn current(&self, kind: &Kind, namespace: &str, name: &str) -> Option<Arc<Encoded>> {
         let newest = self.store.revision();
         let namespace = if kind.descriptor.namespaced { namespace } else { "" };
         (self.feed.revision() >= newest).then(|| kind.cache.get(&Key::new(namespace, name)))?
