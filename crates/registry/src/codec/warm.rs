@@ -88,48 +88,15 @@ impl Warm {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use meta::{Codec, Fields, Key, Object, Pairs};
+    use meta::Key;
 
-    struct Plain(Arc<Warm>);
-
-    impl Codec for Plain {
-        fn json(&self, object: &Encoded) -> Option<Bytes> {
-            Some(object.stored().clone())
-        }
-
-        fn protobuf(&self, _: &Encoded) -> Option<Bytes> {
-            None
-        }
-
-        fn tree(&self, _: &Encoded) -> Option<Object> {
-            None
-        }
-
-        fn metadata_message(&self, _: &Arc<Encoded>) -> Option<Bytes> {
-            None
-        }
-
-        fn labels(&self, _: &Encoded) -> Pairs {
-            Pairs::default()
-        }
-
-        fn fields(&self, _: &Encoded) -> Fields {
-            Fields::default()
-        }
-
-        fn row(&self, _: &Encoded) -> Option<Arc<dyn std::any::Any + Send + Sync>> {
-            None
-        }
-
-        fn made(&self, object: &Arc<Encoded>) {
-            self.0.add(object);
-        }
-    }
+    use crate::codec::Stored;
 
     #[test]
     fn only_what_is_asked_for_stays_warm() {
         let warm = Arc::new(Warm::default());
-        let codec = Arc::new(Plain(warm.clone()));
+        let config_maps = kinds::all().into_iter().find(|kind| *kind.gvk.kind == *"ConfigMap").expect("a kind");
+        let codec = Stored::new(&config_maps, warm.clone());
         let object = |name| Arc::new(Encoded::new(Key::new("", name), 1, Bytes::from_static(b"{}"), codec.clone()));
         let (asked, idle, gone) = (object("a"), object("b"), object("c"));
         for one in [&asked, &idle, &gone] {

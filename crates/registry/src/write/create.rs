@@ -124,7 +124,7 @@ impl Registry {
             };
         }
         let prepared = kind.prepare(&object)?;
-        check_size(&prepared, 0)?;
+        check_size(&prepared, || 0)?;
         let settlement = Settlement::new(self.reservations(), &kind.descriptor, taken, None, Some(&object));
         match self.commit_settled(kind, key, Expect::Absent, Change::Put(&prepared), settlement).await? {
             Outcome::Done(entry, _) => kind.written(&entry, &prepared.note),

@@ -272,6 +272,7 @@ fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<S
         return Ok(Step::Remove);
     }
     let prepared = kind.prepare(new)?;
-    check_size(&prepared, entry.value.len())?;
+    let json = || kind.encoded(entry).and_then(|present| present.json());
+    check_size(&prepared, || json().map_or(0, |json| json.len()))?;
     Ok(if prepared.bytes == entry.value { Step::Same } else { Step::Put(prepared) })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kinds::{Descriptor, Marked, Now, Verbs};
 use meta::{Encoded, Object};
-use registry::api::ListOptions;
+use registry::api::{DeleteOptions, ListOptions};
 use registry::{Config, Registry};
 use schema::{Schema, proto};
 use serde_json::json;
@@ -178,6 +178,50 @@ async fn older_data_gets_todays_form_under_its_own_revisions() {
     };
     let plain = |all: Vec<(String, Bytes, Option<Bytes>)>| all.into_iter().map(without_revision).collect::<Vec<_>>();
     assert_eq!(plain(shown(&reopened).await), plain(shown(&registry).await));
+}
+
+/// In protobuf a character of control is a byte, in JSON it is six: upstream stores what is too large for us to take.
+#[tokio::test]
+async fn what_is_too_large_as_json_may_still_go() {
+    let store = Arc::new(Memory::new());
+    let huge = object(json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "\u{1}".repeat(700_000)},
+        "metadata": {"name": "huge", "namespace": "default", "uid": "u", "finalizers": ["example.com/held"]}}));
+    let bytes = Schema::builtin(&huge.gvk()).expect("a kind").encode_proto(&huge).expect("protobuf");
+    let key = "/registry/configmaps/default/huge".into();
+    let write = Write { key, expect: Expect::Absent, op: Op::Put(bytes), durability: Durability::Sync, note: None };
+    store.commit(write).await.expect("written");
+    let registry = open(&store).await;
+    let one = call("configmaps", "default", "huge");
+    let read = async || registry.get(&one.attributes, "").await.expect("there").object().expect("readable");
+    let mut larger = read().await;
+    larger.set("data.b", "x".repeat(2_000));
+    assert_eq!(registry.update(&one, larger).await.err().map(|status| status.code), Some(413));
+    let marked = registry.delete(&one, DeleteOptions::default()).await.expect("marked");
+    assert!(!marked.gone);
+    let mut free = read().await;
+    free.set("metadata.annotations", json!({"example.com/why": "it goes"}));
+    registry.update(&one, free).await.expect("no larger than before by much");
+    let mut free = read().await;
+    free.remove("metadata.finalizers");
+    registry.update(&one, free).await.expect("the last finalizer goes");
+    assert!(entries(&*store).await.is_empty());
+}
+
+/// What plug-ins look at has everything that was acknowledged: no wait, no cache that is behind.
+#[tokio::test]
+async fn plugins_see_what_was_acknowledged() {
+    let (_, registry) = filled().await;
+    let lookup: &dyn admission::Lookup = &*registry;
+    for n in 0..200 {
+        let one = call("configmaps", "default", "settings");
+        let mut changed = registry.get(&one.attributes, "").await.expect("there").object().expect("readable");
+        changed.set("data.n", n.to_string());
+        registry.update(&one, changed).await.expect("changed");
+        let found = lookup.get("", "configmaps", &meta::Key::new("default", "settings")).await.expect("read").expect("there");
+        assert_eq!(found.str_at("data.n"), n.to_string());
+        let all = lookup.list("", "configmaps", Some("default")).await.expect("read");
+        assert!(all.iter().any(|map| map.name() == "settings" && map.str_at("data.n") == n.to_string()));
+    }
 }
 
 #[tokio::test]
