@@ -241,6 +241,22 @@ async fn a_definition_does_not_take_the_place_of_what_is_built_in() {
     assert_eq!(left.code, 200, "the object stays: {}", left.text());
 }
 
+/// One definition that nobody can read keeps no other from being served.
+#[tokio::test]
+async fn a_definition_that_is_damaged_harms_itself_alone() {
+    let store = store::Memory::new();
+    let key = "/registry/apiextensions.k8s.io/customresourcedefinitions/damaged.example.com".into();
+    let op = store::Op::Put("{damaged".into());
+    let write = store::Write { key, expect: store::Expect::Absent, op, durability: store::Durability::Sync, note: None };
+    store::Store::commit(&store, write).await.expect("written");
+    let directory = tempfile::tempdir().expect("directory");
+    let kit = Kit::over(directory.path(), store).await;
+    defined(&kit).await;
+    assert_eq!(kit.get(&format!("{DEFINITIONS}/damaged.example.com")).await.code, 500);
+    assert_eq!(kit.ask(Method::DELETE, &format!("{DEFINITIONS}/widgets.example.com"), &[], String::new()).await.code, 200);
+    until("the other goes", || async { kit.get(&format!("{DEFINITIONS}/widgets.example.com")).await.code == 404 }).await;
+}
+
 #[tokio::test]
 async fn a_changed_schema_is_another_document() {
     let directory = tempfile::tempdir().expect("directory");

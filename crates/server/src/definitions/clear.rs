@@ -1,18 +1,49 @@
 //! The end of a definition: its objects go first (upstream: `pkg/controller/finalizer`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream::SelectAll;
 use http::Method;
 use meta::{Attributes, Object, Status};
-use registry::api::{ListOptions, Scope, WatchOptions, WatchStream};
+use registry::api::{List, ListOptions, Scope, WatchOptions, WatchStream};
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::time::sleep;
 
-use super::{FINALIZER, conditions, send, write_status};
+use super::{FINALIZER, PAUSE, conditions, send, write_status};
 use crate::server::Server;
+
+/// Deletes the objects of definitions that are to go, each when it can be. Never ends.
+pub async fn keep(server: &Server, mut ending: watch::Receiver<Vec<Arc<Object>>>) {
+    // By uid: definitions whose objects are marked, all of them. New ones are refused.
+    let mut marked = HashSet::new();
+    loop {
+        let (mut waiting, mut is_done) = (SelectAll::new(), true);
+        let now = ending.borrow_and_update().clone();
+        marked.retain(|uid| now.iter().any(|definition| definition.uid() == *uid));
+        for definition in now {
+            match clear(server, &definition, &mut marked).await {
+                Ok(changes) => waiting.extend(changes),
+                Err(error) => {
+                    tracing::warn!(definition = definition.name(), %error, "its objects were not deleted");
+                    is_done = false;
+                }
+            }
+        }
+        tokio::select! {
+            // What follows the definitions lives as long as this.
+            changed = ending.changed() => if changed.is_err() { return },
+            _ = waiting.next(), if !waiting.is_empty() => {}
+            () = sleep(PAUSE), if !is_done => {}
+        }
+    }
+}
 
 /// Deletes the objects of a definition, and when there are none any more lets it go. Returns what happens to those that
 /// wait for something.
-pub async fn clear(server: &Server, definition: &Object) -> Result<Option<WatchStream>, Status> {
+async fn clear(server: &Server, definition: &Object, marked: &mut HashSet<String>) -> Result<Option<WatchStream>, Status> {
     let mut definition = definition.clone();
     if is_built_in(server, &definition) {
         let why = "instances overlap with built-in resources in storage";
@@ -24,23 +55,26 @@ pub async fn clear(server: &Server, definition: &Object) -> Result<Option<WatchS
         return let_go(server, definition).await;
     }
     let objects = instances(&definition);
-    let (left, revision) = list(server, &objects).await?;
-    if left.is_empty() {
+    let is_marked = marked.contains(definition.uid());
+    let page = list(server, &objects, if is_marked { 1 } else { 0 }).await?;
+    if page.items.is_empty() {
         conditions::set(&mut definition, "Terminating", "False", "InstanceDeletionCompleted", "removed all instances");
         return let_go(server, definition).await;
     }
-    let before = definition.clone();
+    let (before, uid) = (definition.clone(), definition.uid().to_owned());
     conditions::set(&mut definition, "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress");
     if definition != before {
         // The write is seen, and looked at again.
         write_status(server, definition).await?;
     }
-    for (namespace, is_marked) in left {
-        if !is_marked {
-            send(server, Method::DELETE, &collection(&objects, &namespace), String::new()).await?;
+    if !is_marked {
+        let namespaces: BTreeSet<&str> = page.items.iter().map(|item| &*item.key.namespace).collect();
+        for namespace in namespaces {
+            send(server, Method::DELETE, &collection(&objects, namespace), String::new()).await?;
         }
+        marked.insert(uid);
     }
-    let options = WatchOptions { resource_version: revision.to_string(), ..WatchOptions::default() };
+    let options = WatchOptions { resource_version: page.revision.to_string(), ..WatchOptions::default() };
     server.0.registry.watch(&objects, Scope::default(), options).await.map(Some)
 }
 
@@ -61,15 +95,9 @@ async fn let_go(server: &Server, mut definition: Object) -> Result<Option<WatchS
     Ok(None)
 }
 
-/// Namespaces in which there are objects, and whether all there are marked for deletion already.
-async fn list(server: &Server, objects: &Attributes) -> Result<(BTreeSet<(String, bool)>, u64), Status> {
-    let page = server.0.registry.list(objects, &Scope::default(), &ListOptions::default()).await?;
-    let mut left = BTreeSet::new();
-    for item in &page.items {
-        let marked = item.object()?.deletion_timestamp().is_some();
-        left.insert((item.key.namespace.to_string(), marked));
-    }
-    Ok((left, page.revision))
+/// The objects, or so many of them.
+async fn list(server: &Server, objects: &Attributes, limit: usize) -> Result<List, Status> {
+    server.0.registry.list(objects, &Scope::default(), &ListOptions { limit, ..ListOptions::default() }).await
 }
 
 /// All objects of the definition, in a version that is served, or else in the one that is stored.

@@ -11,14 +11,14 @@ use std::sync::Arc;
 
 use auth::identity;
 use futures::StreamExt;
-use futures::stream::SelectAll;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use kinds::Descriptor;
 use meta::{Attributes, Object, Reason, Status};
 use registry::api::{ListOptions, Scope, WatchOptions, WatchStream};
 use tasks::Tasks;
-use tokio::time::{Duration, sleep};
+use tokio::sync::watch;
+use tokio::time::{Duration, sleep, timeout};
 use tracing::Instrument;
 
 use crate::server::Server;
@@ -35,14 +35,21 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Statuses written at once: they share the store's syncs.
 const AT_ONCE: usize = 32;
 
-/// Serves what the definitions say, and follows them in a named task.
+/// Serves what the definitions say, and follows them in named tasks: one for what is served, and one for what is to go,
+/// whose objects may take their time.
 pub async fn follow(server: &Server, tasks: &Tasks) -> Result<(), Status> {
     let mut follower = Follower::default();
     drop(follower.round(server).await?);
-    let (server, follower) = (server.clone(), Arc::new(tokio::sync::Mutex::new(follower)));
+    let ending = follower.ending.subscribe();
+    let (own, follower) = (server.clone(), Arc::new(tokio::sync::Mutex::new(follower)));
     tasks.keep("custom resource definitions", move |_| {
-        let (server, follower) = (server.clone(), follower.clone());
+        let (server, follower) = (own.clone(), follower.clone());
         async move { follower.lock().await.keep(&server).await }.instrument(tracing::debug_span!("definitions"))
+    });
+    let server = server.clone();
+    tasks.keep("the ends of custom resource definitions", move |_| {
+        let (server, ending) = (server.clone(), ending.clone());
+        async move { clear::keep(&server, ending).await }.instrument(tracing::debug_span!("definitions"))
     });
     Ok(())
 }
@@ -58,6 +65,8 @@ struct Follower {
     settled: HashMap<String, u64>,
     /// By name: the storage prefix, and what was told the registry.
     served: HashMap<String, (Arc<str>, Served)>,
+    /// Those that are to go.
+    ending: watch::Sender<Vec<Arc<Object>>>,
 }
 
 /// What of a definition decides how its objects are served.
@@ -75,9 +84,9 @@ impl Follower {
     async fn keep(&mut self, server: &Server) {
         loop {
             match self.round(server).await {
-                Ok(mut changes) => {
-                    changes.next().await;
-                }
+                Ok((mut changes, true)) => drop(changes.next().await),
+                // Others are followed meanwhile.
+                Ok((mut changes, false)) => drop(timeout(PAUSE, changes.next()).await),
                 Err(error) => {
                     tracing::warn!(%error, "the custom resource definitions were not followed");
                     sleep(PAUSE).await;
@@ -86,19 +95,20 @@ impl Follower {
         }
     }
 
-    /// One look: statuses, kinds, deletions. Returns what happens next.
-    async fn round(&mut self, server: &Server) -> Result<SelectAll<WatchStream>, Status> {
+    /// One look: statuses, kinds, those that are to go. Returns what happens next, and whether all could be done.
+    async fn round(&mut self, server: &Server) -> Result<(WatchStream, bool), Status> {
         let revision = self.read(server).await?;
-        self.settle(server).await?;
+        let is_settled = self.settle(server).await;
         self.serve(server).await?;
-        let mut changes = SelectAll::new();
-        let ending = self.known.values().filter(|(_, definition)| is_ending(definition));
-        for definition in ending.map(|(_, definition)| definition.clone()).collect::<Vec<_>>() {
-            changes.extend(clear::clear(server, &definition).await?);
-        }
+        let ending: Vec<Arc<Object>> = self.known.values().map(|(_, known)| known).filter(|known| is_ending(known)).cloned().collect();
+        self.ending.send_if_modified(|told| {
+            let is_same = told.len() == ending.len() && told.iter().zip(&ending).all(|(a, b)| Arc::ptr_eq(a, b));
+            *told = ending;
+            !is_same
+        });
         let options = WatchOptions { resource_version: revision.to_string(), ..WatchOptions::default() };
-        changes.push(server.0.registry.watch(&attributes(), Scope::default(), options).await?);
-        Ok(changes)
+        let changes = server.0.registry.watch(&attributes(), Scope::default(), options).await?;
+        Ok((changes, is_settled))
     }
 
     /// Looks at what changed.
@@ -107,16 +117,19 @@ impl Follower {
         let mut old = std::mem::take(&mut self.known);
         for item in &page.items {
             let name = item.key.name.to_string();
-            let known = match old.remove(&name) {
-                Some((revision, definition)) if revision == item.revision => definition,
-                before => {
-                    let now = Arc::new(item.object()?);
-                    before.iter().for_each(|(_, before)| self.taken.remove(before));
-                    self.taken.add(&now);
-                    now
-                }
-            };
-            self.known.insert(name, (item.revision, known));
+            let before = old.remove(&name);
+            if let Some((revision, definition)) = &before
+                && *revision == item.revision
+            {
+                self.known.insert(name, (*revision, definition.clone()));
+                continue;
+            }
+            before.iter().for_each(|(_, before)| self.taken.remove(before));
+            // What cannot be read is told where it is read, and keeps nobody else from being served.
+            if let Ok(now) = item.object().map(Arc::new) {
+                self.taken.add(&now);
+                self.known.insert(name, (item.revision, now));
+            }
         }
         for (name, (_, gone)) in old {
             self.taken.remove(&gone);
@@ -125,8 +138,9 @@ impl Follower {
         Ok(page.revision)
     }
 
-    /// Writes the statuses that are not as they should be. The older definition gets a name that two want.
-    async fn settle(&mut self, server: &Server) -> Result<(), Status> {
+    /// Writes the statuses that are not as they should be; says whether all were. The older definition gets a name that
+    /// two want.
+    async fn settle(&mut self, server: &Server) -> bool {
         let age = |definition: &Object| (definition.str_at("metadata.creationTimestamp").to_owned(), definition.name().to_owned());
         // Whoever wants another's name asks again whenever anything happens.
         let is_open = |(name, (revision, definition)): &(&String, &(u64, Arc<Object>))| {
@@ -142,48 +156,61 @@ impl Follower {
                 continue;
             }
             let settled = Arc::new(settled);
-            self.taken.remove(&definition);
-            self.taken.add(&settled);
-            if let Some((_, known)) = self.known.get_mut(definition.name()) {
-                *known = settled.clone();
-            }
-            writes.push(settled);
+            self.replace(revision, settled.clone());
+            writes.push((definition, settled));
         }
-        let writes = futures::stream::iter(writes).map(|definition| write_status(server, (*definition).clone()));
-        let results: Vec<_> = writes.buffer_unordered(AT_ONCE).collect().await;
-        results.into_iter().collect()
+        let writes = futures::stream::iter(writes).map(async |(before, settled)| {
+            let written = write_status(server, (*settled).clone()).await;
+            written.map_err(|error| (before, error))
+        });
+        let failed: Vec<_> = writes.buffer_unordered(AT_ONCE).filter_map(async |written| written.err()).collect().await;
+        for (before, error) in &failed {
+            tracing::warn!(definition = before.name(), %error, "its status was not written");
+            // It is as it was, and looked at again.
+            self.replace(0, before.clone());
+        }
+        failed.is_empty()
+    }
+
+    /// Has another state of a definition.
+    fn replace(&mut self, revision: u64, definition: Arc<Object>) {
+        let before = self.known.insert(definition.name().to_owned(), (revision, definition.clone()));
+        before.iter().for_each(|(_, before)| self.taken.remove(before));
+        self.taken.add(&definition);
     }
 
     /// Tells the registry which kinds there are.
     async fn serve(&mut self, server: &Server) -> Result<(), Status> {
         let mut changes: Vec<(Arc<str>, Vec<Descriptor>)> = Vec::new();
-        let mut served = HashMap::new();
-        // What is built in is served as it is, whatever a definition says.
-        let is_served = |definition: &Object| {
-            conditions::is_true(definition, "Established") && !clear::is_built_in(server, definition)
-        };
-        for (name, (_, definition)) in self.known.iter().filter(|(_, (_, definition))| is_served(definition)) {
-            let wanted = Served::of(definition);
-            match self.served.remove(name) {
-                Some((prefix, has)) if has == wanted => drop(served.insert(name.clone(), (prefix, has))),
-                before => match kinds::custom::descriptors(definition) {
-                    Ok(kinds) => {
-                        let prefix = kinds.first().map_or_else(|| "".into(), |kind| kind.storage.clone());
-                        served.insert(name.clone(), (prefix.clone(), wanted));
-                        changes.push((prefix, kinds));
-                    }
-                    Err(error) => {
-                        tracing::error!(definition = %name, error, "its objects cannot be served");
-                        changes.extend(before.map(|(prefix, _)| (prefix, Vec::new())));
-                    }
-                },
+        let (mut fresh, mut gone) = (Vec::new(), Vec::new());
+        let is_established = |definition: &Object| conditions::is_true(definition, "Established");
+        for (name, (_, definition)) in self.known.iter().filter(|(_, (_, definition))| is_established(definition)) {
+            let (before, wanted) = (self.served.get(name), Served::of(definition));
+            // What is built in is served as it is, whatever a definition says.
+            if before.is_some_and(|(_, has)| *has == wanted) || clear::is_built_in(server, definition) {
+                continue;
+            }
+            match kinds::custom::descriptors(definition) {
+                Ok(kinds) => {
+                    let prefix: Arc<str> = kinds.first().map_or_else(|| "".into(), |kind| kind.storage.clone());
+                    fresh.push((name.clone(), (prefix.clone(), wanted)));
+                    changes.push((prefix, kinds));
+                }
+                Err(error) => {
+                    tracing::error!(definition = %name, error, "its objects cannot be served");
+                    gone.extend(before.map(|_| name.clone()));
+                }
             }
         }
-        changes.extend(self.served.drain().map(|(_, (prefix, _))| (prefix, Vec::new())));
-        self.served = served;
-        if !changes.is_empty() {
-            server.0.registry.serve(changes).await.map_err(|error| Status::internal(error.to_string()))?;
+        let is_gone = |name: &&String| !self.known.get(*name).is_some_and(|(_, definition)| is_established(definition));
+        gone.extend(self.served.keys().filter(is_gone).cloned());
+        changes.extend(gone.iter().filter_map(|name| Some((self.served.get(name)?.0.clone(), Vec::new()))));
+        if changes.is_empty() {
+            return Ok(());
         }
+        server.0.registry.serve(changes).await.map_err(|error| Status::internal(error.to_string()))?;
+        gone.iter().for_each(|name| drop(self.served.remove(name)));
+        self.served.extend(fresh);
         Ok(())
     }
 }
