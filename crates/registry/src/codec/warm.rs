@@ -26,6 +26,13 @@ impl Warm {
     /// Remembers an object whose first form is made.
     pub fn add(&self, object: &Arc<Encoded>) {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = objects.capacity();
+        if objects.len() == room {
+            // Even what is gone takes its place in memory as long as it is in here.
+            objects.retain(|object| object.strong_count() > 0);
+            let more = if objects.len() > room / 2 { room.max(64) } else { 1 };
+            objects.reserve(more);
+        }
         objects.push(Arc::downgrade(object));
         if objects.len() == 1 {
             self.some.notify_one();
@@ -113,5 +120,18 @@ mod tests {
         warm.retire(&asked);
         warm.forget_over();
         assert_eq!(warm.sweep(), 0, "one is over, for the other nobody asks");
+    }
+
+    #[test]
+    fn what_is_gone_is_forgotten_before_the_next_sweep() {
+        let warm = Arc::new(Warm::default());
+        let config_maps = kinds::all().into_iter().find(|kind| *kind.gvk.kind == *"ConfigMap").expect("a kind");
+        let codec = Stored::new(&config_maps, Arc::default());
+        let object = || Arc::new(Encoded::new(Key::new("", "a"), 1, Bytes::from_static(b"{}"), codec.clone()));
+        let kept: Vec<_> = (0..100).map(|_| object()).collect();
+        kept.iter().for_each(|object| warm.add(object));
+        (0..10_000).for_each(|_| warm.add(&object()));
+        let objects = warm.objects.lock().expect("no panic");
+        assert!(objects.len() <= 512 && objects.iter().filter(|object| object.strong_count() > 0).count() == 100);
     }
 }
