@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::serving::{Pair, Source, text};
 use super::{Api, ISSUER, Plan, bootstrap, plugins, stand_in};
+use crate::up::marker;
 use crate::{out, up};
 
 /// What the command line says.
@@ -122,6 +123,7 @@ async fn start(options: &Options, actors: &Tasks) -> Result<Api> {
     // A port that somebody else has is told before anything is written.
     let listener = TcpListener::bind((options.bind, options.port)).await;
     let listener = listener.with_context(|| format!("listen at {}:{}", options.bind, options.port))?;
+    options.data.as_deref().map_or(Ok(()), marker::check)?;
     let pki = Arc::new(match &options.data {
         Some(data) => Pki::open(&data.join("pki"), Timestamp::now())?,
         None => Pki::in_memory(Timestamp::now())?,
@@ -143,7 +145,7 @@ async fn start(options: &Options, actors: &Tasks) -> Result<Api> {
 
 fn plan(options: &Options, pki: &Arc<Pki>) -> Result<Plan> {
     let store: Arc<dyn Store> = match &options.data {
-        Some(data) => Arc::new(Disk::open_renewed(&data.join("store"), &registry::renew(&kinds::all()))?),
+        Some(data) => Arc::new(disk(data)?),
         None => Arc::new(Memory::new()),
     };
     let authorities = match &options.client_ca {
@@ -170,6 +172,17 @@ fn plan(options: &Options, pki: &Arc<Pki>) -> Result<Plan> {
         is_anonymous_allowed: options.anonymous,
         limits: options.limits.clone(),
     })
+}
+
+/// The store of a data directory. An earlier program must not take what is written there for its own: the directory says
+/// who writes it before that is done, and after it is known that nobody else is at it.
+fn disk(data: &Path) -> Result<Disk> {
+    let store = data.join("store");
+    if !marker::is_claimed(data)? {
+        drop(Disk::open(&store)?);
+        marker::claim(data)?;
+    }
+    Ok(Disk::open_renewed(&store, &registry::renew(&kinds::all()))?)
 }
 
 fn tokens(options: &Options, pki: &Arc<Pki>) -> Result<Tokens> {
@@ -241,4 +254,27 @@ fn url(address: IpAddr, port: u16) -> String {
 fn host() -> Result<String> {
     let name = nix::unistd::gethostname().context("read the host name")?;
     Ok(name.to_string_lossy().to_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_says_who_writes_it_before_it_is_written() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let version = dir.path().join("version");
+        let earlier = r#"{"format":2,"program":"x"}"#;
+        std::fs::write(&version, earlier).expect("writes");
+        let other = Disk::open(&dir.path().join("store")).expect("opens");
+        assert!(disk(dir.path()).is_err(), "somebody is at it");
+        assert_eq!(std::fs::read_to_string(&version).expect("reads"), earlier);
+        drop(other);
+        drop(disk(dir.path()).expect("opens"));
+        assert!(marker::is_claimed(dir.path()).expect("reads"));
+        let later = r#"{"format":9999,"program":"y"}"#;
+        std::fs::write(&version, later).expect("writes");
+        assert!(disk(dir.path()).is_err());
+        assert_eq!(std::fs::read_to_string(&version).expect("reads"), later);
+    }
 }

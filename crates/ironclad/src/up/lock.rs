@@ -29,7 +29,7 @@ pub fn lock(dirs: &Dirs, kubeconfig_mode: u32) -> Result<Flock<File>> {
     };
     lock.set_len(0)?;
     lock.write_all(std::process::id().to_string().as_bytes())?;
-    marker::claim(dirs)?;
+    marker::claim(&dirs.data)?;
     dirs.claim()?;
     Ok(lock)
 }

@@ -11,7 +11,6 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::dirs::Dirs;
 use crate::durable;
 
 /// The format that is written here; it grows with every change that an earlier program would misread. 0 is a directory
@@ -30,13 +29,13 @@ struct Marker {
 }
 
 /// Refuses a data directory that a later program has written. Changes nothing.
-pub fn check(dirs: &Dirs) -> Result<()> {
-    let found = read(&dirs.data.join("version"))?;
+pub fn check(data: &Path) -> Result<()> {
+    let found = read(&data.join("version"))?;
     if found.format > FORMAT {
         bail!(
             "{} was written by {} in format {}, and this {PROGRAM} knows formats up to {FORMAT}; nothing was changed. \
              Run the program that wrote it, or one that is newer; a backup from before can be opened with this one",
-            dirs.data.display(),
+            data.display(),
             if found.program.is_empty() { "a newer program" } else { &found.program },
             found.format
         );
@@ -46,15 +45,22 @@ pub fn check(dirs: &Dirs) -> Result<()> {
 
 /// Says, durably, that this program writes the directory from now on. To be called by whoever has its lock, before
 /// anything in it is changed.
-pub(super) fn claim(dirs: &Dirs) -> Result<()> {
+pub fn claim(data: &Path) -> Result<()> {
     // Another program may have had the directory since it was looked at first.
-    check(dirs)?;
-    let path = dirs.data.join("version");
-    let marker = Marker { format: FORMAT, program: PROGRAM.to_owned() };
-    if read(&path)? == marker {
-        return Ok(());
+    check(data)?;
+    match is_claimed(data)? {
+        true => Ok(()),
+        false => durable::replace(&data.join("version"), &own()),
     }
-    durable::replace(&path, &marker)
+}
+
+/// Whether the directory says already that this program writes it.
+pub fn is_claimed(data: &Path) -> Result<bool> {
+    Ok(read(&data.join("version"))? == own())
+}
+
+fn own() -> Marker {
+    Marker { format: FORMAT, program: PROGRAM.to_owned() }
 }
 
 fn read(path: &Path) -> Result<Marker> {
@@ -79,6 +85,7 @@ mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
+    use crate::dirs::Dirs;
 
     fn with(text: Option<&str>) -> (tempfile::TempDir, Dirs) {
         let dir = tempfile::tempdir().expect("dir");
@@ -97,12 +104,12 @@ mod tests {
     fn an_earlier_directory_is_claimed_and_this_programs_own_is_left_alone() {
         for earlier in [None, Some(r#"{"format":0,"program":"x"}"#), Some(r#"{"format":1,"program":"x","more":[1]}"#)] {
             let (_dir, dirs) = with(earlier);
-            check(&dirs).expect("is older");
-            claim(&dirs).expect("is claimed");
+            check(&dirs.data).expect("is older");
+            claim(&dirs.data).expect("is claimed");
             assert_eq!(written(&dirs), format!("{{\"format\":{FORMAT},\"program\":\"{PROGRAM}\"}}\n"));
             let file = || fs::metadata(dirs.data.join("version")).expect("is there");
             let before = file().ino();
-            claim(&dirs).expect("again");
+            claim(&dirs.data).expect("again");
             assert_eq!(file().ino(), before, "it was written again");
             assert_eq!(file().mode() & 0o777, 0o600);
             assert_eq!(fs::read_dir(&dirs.data).expect("reads").count(), 1, "nothing is left beside it");
@@ -113,21 +120,21 @@ mod tests {
     fn a_later_directory_is_refused_in_words() {
         let text = format!(r#"{{"format":{},"program":"Ironclad v9.1.0","shape":"round"}}"#, FORMAT + 1);
         let (_dir, dirs) = with(Some(&text));
-        for refusal in [check(&dirs), claim(&dirs)] {
+        for refusal in [check(&dirs.data), claim(&dirs.data)] {
             let words = refusal.expect_err("is later").to_string();
             assert!(words.contains("was written by Ironclad v9.1.0 in format 4"), "{words}");
             assert!(words.contains("Run the program that wrote it"), "{words}");
         }
         assert_eq!(written(&dirs), text);
         let (_dir, dirs) = with(Some(r#"{"format":77,"program":""}"#));
-        assert!(check(&dirs).expect_err("is later").to_string().contains("by a newer program in format 77"));
+        assert!(check(&dirs.data).expect_err("is later").to_string().contains("by a newer program in format 77"));
     }
 
     #[test]
     fn what_is_no_marker_is_not_taken_for_an_old_directory() {
         for text in ["", "2\n", "{}", r#"{"format":-1,"program":"x"}"#, r#"{"format":"1","program":"x"}"#] {
             let (_dir, dirs) = with(Some(text));
-            let words = claim(&dirs).expect_err(text).to_string();
+            let words = claim(&dirs.data).expect_err(text).to_string();
             assert!(words.contains("does not say what the data directory's format is"), "{words}");
             assert_eq!(written(&dirs), text);
         }

@@ -29,7 +29,7 @@ pub fn check(options: &Options) -> Result<()> {
     if data.exists() && !data.is_dir() {
         bail!("{} is a file: name a directory with --data-dir", data.display());
     }
-    marker::check(&options.dirs)?;
+    marker::check(&options.dirs.data)?;
     kernel()?;
     cgroups()?;
     if supervise::is_again() {

@@ -44,7 +44,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let Some((name, arguments)) = matches.subcommand() else { bail!("name a verb") };
     let Some(verb) = ALL.iter().find(|verb| (verb.definition)().get_name() == name) else { bail!("name a verb") };
     let dirs = super::dirs(arguments)?;
-    crate::up::marker::check(&dirs)?;
+    crate::up::marker::check(&dirs.data)?;
     let config = dirs.runtime();
     (verb.run)(&Store::of(&config)?, &config, arguments)
 }
