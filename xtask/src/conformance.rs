@@ -125,11 +125,10 @@ fn on(root: &Path, options: &Options, kubeconfig: &Path) -> Result<()> {
     specs.iter_mut().for_each(|spec| spec.seconds = green.seconds(&spec.name).unwrap_or(UNKNOWN));
     let (parallel, serial) = selection(options, &names).choose(&specs);
     println!("{} specs side by side, {} alone; output in {}", parallel.len(), serial.len(), suite.output.display());
-    let mut rows = suite.run(&parallel, options.procs)?;
-    rows.extend(suite.run(&serial, 1)?);
-    record::empty_is_red(root, &mut rows)?;
+    let mut rows = judged(root, &suite, &parallel, options.procs)?;
+    rows.extend(judged(root, &suite, &serial, 1)?);
     if options.green.is_some() {
-        again(&suite, &mut rows)?;
+        again(root, &suite, &mut rows)?;
     }
     finish(root, options, &specs, &rows)
 }
@@ -145,10 +144,17 @@ fn selection<'a>(options: &Options, green: &'a [String]) -> Selection<'a> {
     }
 }
 
+/// Runs specs; those that pass without testing anything are red.
+fn judged(root: &Path, suite: &suite::Suite, specs: &[Row], procs: usize) -> Result<Vec<Row>> {
+    let mut rows = suite.run(specs, procs)?;
+    record::empty_is_red(root, &mut rows)?;
+    Ok(rows)
+}
+
 /// A red one gets a second chance, alone: one that passes then is a flake, and is shown as such.
-fn again(suite: &suite::Suite, rows: &mut [Row]) -> Result<()> {
+fn again(root: &Path, suite: &suite::Suite, rows: &mut [Row]) -> Result<()> {
     let red: Vec<Row> = rows.iter().filter(|row| row.outcome == Outcome::Failed).cloned().collect();
-    for second in suite.run(&red, 1)?.into_iter().filter(|row| row.outcome == Outcome::Passed) {
+    for second in judged(root, suite, &red, 1)?.into_iter().filter(|row| row.outcome == Outcome::Passed) {
         if let Some(first) = rows.iter_mut().find(|row| row.name == second.name) {
             println!("flake: {}: {}", first.name, first.line);
             *first = second;
