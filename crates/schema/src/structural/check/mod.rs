@@ -7,6 +7,7 @@ mod formats;
 mod number;
 mod old;
 mod outcome;
+mod plain;
 mod run;
 mod text;
 
