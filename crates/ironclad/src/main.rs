@@ -12,10 +12,22 @@ mod home;
 mod out;
 mod up;
 
+use std::ffi::c_char;
 use std::process::ExitCode;
 
+use tikv_jemallocator::Jemalloc;
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// What the allocator reads before `main`. Few arenas, because each keeps free memory of its own, and threads come and go;
+/// what is free is given back a second later. It begins without a thread of its own: a shim has one alone.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+static ALLOCATOR_OPTIONS: Option<&c_char> = {
+    let options = c"narenas:2,dirty_decay_ms:1000,muzzy_decay_ms:0,thp:never";
+    // SAFETY: a string that is there as long as the program.
+    Some(unsafe { &*options.as_ptr() })
+};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args();

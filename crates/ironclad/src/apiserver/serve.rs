@@ -80,6 +80,7 @@ pub struct Options {
 /// Serves until it is interrupted.
 pub fn foreground(options: Options) -> Result<()> {
     up::trim::small_pages();
+    up::trim::give_back_when_idle();
     let log = up::log_to(None, options.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let result = runtime.block_on(run(options));

@@ -101,6 +101,7 @@ impl Options {
 /// Brings the cluster up and keeps it running until it is interrupted.
 pub fn foreground(options: Options) -> Result<()> {
     trim::small_pages();
+    trim::give_back_when_idle();
     let (lock, settings) = enter(&options)?;
     preflight::limits();
     preflight::go_last();

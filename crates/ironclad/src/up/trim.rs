@@ -15,6 +15,14 @@ pub fn small_pages() {
     }
 }
 
+/// Has what is free given back also while nobody allocates: the allocator gets a thread for it, which sleeps when there is
+/// nothing.
+pub fn give_back_when_idle() {
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::debug!(%error, "free memory is given back by those who allocate alone");
+    }
+}
+
 /// Waits until the start has settled, and gives the program's code back once. A third of it is mapped by then,
 /// most of which never runs again; what does is mapped again out of the page cache, a few microseconds a page.
 pub async fn after_the_start() {

@@ -141,8 +141,6 @@ impl Inner {
             .arg("--dir")
             .arg(self.config.shim(uid))
             .env_clear()
-            // For programs with mimalloc: without this its first page is a huge one, 2 MB and more for every pod.
-            .env("MIMALLOC_ALLOW_THP", "0")
             .current_dir("/")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
