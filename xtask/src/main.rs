@@ -2,6 +2,7 @@
 
 mod bench;
 mod clients;
+mod cmd;
 mod codegen;
 mod conformance;
 mod kills;
@@ -43,6 +44,8 @@ enum Task {
     },
     /// Runs suites with the clients of Go, Python, JavaScript and Java against a live cluster.
     Clients(clients::Options),
+    /// Runs functions of upstream's test/cmd, with upstream's kubectl, against our API server and our controllers.
+    Cmd(cmd::Options),
     /// Writes the schema tables from upstream's published specification.
     Codegen {
         /// Only check that the committed files are fresh.
@@ -78,6 +81,7 @@ fn main() -> Result<()> {
         Task::Bench { names, upstream: true, .. } => bench::compare(root, &names),
         Task::Bench { names, json, .. } => bench::run(root, &names, json),
         Task::Clients(options) => clients::run(root, &options),
+        Task::Cmd(options) => cmd::run(root, &options),
         Task::Codegen { check } => codegen::run(root, check),
         Task::Conformance(options) => conformance::run(root, &options),
         Task::Kills(options) => kills::run(root, &options),

@@ -33,7 +33,7 @@ const MUTATIONS: &str = "2000";
 /// is found then is shown, and must not keep others from landing.
 const SEEDS: [&str; 2] = ["1", "104"];
 
-/// Runs tidy, the workspace's tests, the cluster script, clients in other languages, the upgrade, a short soak, some of the virtual machine's tests, the oracle, and of
+/// Runs tidy, the workspace's tests, the cluster script, clients in other languages, the upgrade, a short soak, some of the virtual machine's tests, the oracle, some of upstream's shell tests, and of
 /// upstream's suite what passes.
 pub fn run(root: &Path) -> Result<()> {
     let began = Instant::now();
@@ -67,6 +67,8 @@ fn judge(root: &Path, began: Instant) -> Result<()> {
     let ourselves = std::env::current_exe()?;
     let build = ["kube-apiserver", "etcd", "e2e.test", "kubectl"];
     build.iter().try_for_each(|name| crate::upstream::program(root, name).map(drop))?;
+    step("upstream's shell tests of kubectl: a third of those that pass");
+    crate::cmd::run(root, &crate::cmd::Options::part(3))?;
     step("the same requests to upstream's API server and to ours");
     let [first, others @ ..] = SEEDS;
     let oracle = |rest: &[&str]| {

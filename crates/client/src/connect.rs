@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::task::{Context, Poll};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures::future::BoxFuture;
 use http::{Request, Response};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -35,11 +37,25 @@ pub fn in_process(transport: transport::Shared) -> kube::Client {
 
 /// A client as a kubeconfig file describes it, over TLS, with its current context.
 pub async fn by_kubeconfig(path: &Path) -> Result<kube::Client, ConnectError> {
+    with_authority(path).await.map(|(client, _)| client)
+}
+
+/// The same, with the certificates in PEM by which it knows the server; empty where the file names none.
+pub async fn with_authority(path: &Path) -> Result<(kube::Client, String), ConnectError> {
     let name = || path.display().to_string();
     let wrong = |source| ConnectError::Kubeconfig { path: name(), source: Box::new(source) };
     let config = Kubeconfig::read_from(path).map_err(wrong)?;
     let config = kube::Config::from_custom_kubeconfig(config, &KubeConfigOptions::default()).await.map_err(wrong)?;
-    kube::Client::try_from(config).map_err(|source| ConnectError::Client { path: name(), source: Box::new(source) })
+    let authority = config.root_cert.iter().flatten().map(|der| pem(der)).collect();
+    let client = kube::Client::try_from(config).map_err(|source| ConnectError::Client { path: name(), source: Box::new(source) })?;
+    Ok((client, authority))
+}
+
+/// A certificate as text.
+fn pem(der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..text.len().min(at + 64)]).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 #[derive(Clone)]

@@ -22,8 +22,9 @@ pub const READER: &str = "system:kube-controller-manager";
 pub struct Config {
     /// The cluster's CA certificate, PEM.
     pub root_ca: String,
-    /// Where the API server is, for the Service `kubernetes`.
-    pub server: Server,
+    /// Where the API server is, for the Service `kubernetes`. `None`: it is another process, and looks after what is its
+    /// own itself.
+    pub server: Option<Server>,
 }
 
 /// The running controllers.
@@ -62,7 +63,7 @@ pub fn run(client: impl Fn(&str) -> kube::Client, config: &Config, tasks: &Tasks
             .run()
         });
     }
-    for worker in WORKERS {
+    for worker in WORKERS.iter().filter(|worker| config.server.is_some() || !worker.is_the_servers()) {
         let user = worker.user.map_or_else(|| identity(worker.name), str::to_owned);
         let context = Context { client: client(&user), hub: hub.clone(), server: config.server.clone() };
         tasks.keep(format!("the worker {}", worker.name), move |_| (worker.run)(context.clone()));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use std::fmt::Debug;
 
 use super::rest::is_code;
-use super::{Context, Worker};
+use super::{API_SERVER, Context, Worker};
 use crate::frame::Permission;
 
 const NAME: &str = "kubernetes";
@@ -35,7 +35,7 @@ pub struct Server {
 /// The list entry. It is the API server's own business, so it acts as the API server.
 pub static WORKER: Worker = Worker {
     name: "kubernetes-service",
-    user: Some("system:apiserver"),
+    user: Some(API_SERVER),
     permissions: &[
         Permission { group: "", resource: "namespaces", verbs: &["create", "get"] },
         Permission { group: "", resource: "services", verbs: &["create", "get", "update"] },
@@ -46,6 +46,7 @@ pub static WORKER: Worker = Worker {
 };
 
 async fn run(context: Context) {
+    let Some(server) = context.server else { return std::future::pending().await };
     // The informers tell when something was changed or removed; the work is to put it back.
     let services = context.hub.informer::<Service>();
     let endpoints = context.hub.informer::<Endpoints>();
@@ -67,7 +68,7 @@ async fn run(context: Context) {
     wake_on!(slices);
     loop {
         let mut pause = std::time::Duration::from_millis(20);
-        while let Err(error) = ensure_all(&context.client, &context.server).await {
+        while let Err(error) = ensure_all(&context.client, &server).await {
             tracing::debug!(%error, "service of the API server not yet there");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(std::time::Duration::from_secs(10));

@@ -19,8 +19,8 @@ pub struct Context {
     pub client: kube::Client,
     /// The shared informers.
     pub hub: Hub,
-    /// The addresses of the API server.
-    pub server: apiserver_endpoints::Server,
+    /// The addresses of the API server, for the workers that are its own.
+    pub server: Option<apiserver_endpoints::Server>,
 }
 
 /// One worker.
@@ -33,6 +33,16 @@ pub struct Worker {
     pub permissions: &'static [Permission],
     /// Runs it until dropped.
     pub run: fn(Context) -> BoxFuture<'static, ()>,
+}
+
+/// Who the API server is to itself.
+const API_SERVER: &str = "system:apiserver";
+
+impl Worker {
+    /// Whether it is the API server's own business: it runs where that runs, beside whatever controllers.
+    pub fn is_the_servers(&self) -> bool {
+        self.user == Some(API_SERVER)
+    }
 }
 
 /// The list.

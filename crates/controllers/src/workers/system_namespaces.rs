@@ -13,7 +13,7 @@ use meta::Key;
 use tokio::sync::Notify;
 
 use super::rest::is_code;
-use super::{Context, Worker};
+use super::{API_SERVER, Context, Worker};
 use crate::frame::Permission;
 
 /// The namespaces. Only the last can be deleted at all, as long as the plug-in `NamespaceLifecycle` is asked.
@@ -27,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The list entry. It is the API server's own business, so it acts as the API server.
 pub static WORKER: Worker = Worker {
     name: "system-namespaces",
-    user: Some("system:apiserver"),
+    user: Some(API_SERVER),
     permissions: &[Permission { group: "", resource: "namespaces", verbs: &["create"] }],
     run: |context| -> BoxFuture<'static, ()> { Box::pin(run(context)) },
 };

@@ -13,11 +13,15 @@ const MANY: &[(&str, fn(&str) -> bool)] = &[
     ("api/alpha", |version| stage(version) == Some("alpha")),
 ];
 
+/// The group without a name.
+const CORE: &str = "/v1";
+
 /// What is left of the kinds after `KEY[=true|false]` pairs. Whatever this program has is served by default.
 pub fn select(mut kinds: Vec<Descriptor>, pairs: &[String]) -> Result<Vec<Descriptor>> {
     let pairs: Vec<(&str, &str)> = pairs
         .iter()
         .map(|pair| pair.split_once('=').map_or((pair.trim(), ""), |(key, value)| (key.trim(), value.trim())))
+        .map(|(key, value)| (if is_core(key) { CORE } else { key }, value))
         .collect();
     ensure!(pairs != [("api/all", "false")], "invalid runtime-config with only api/all=false");
     check(&kinds, &pairs)?;
@@ -44,6 +48,13 @@ pub fn select(mut kinds: Vec<Descriptor>, pairs: &[String]) -> Result<Vec<Descri
     let mut is_on = is_on.into_iter();
     kinds.retain(|_| is_on.next().unwrap_or(true));
     Ok(kinds)
+}
+
+/// Whether a key speaks of the group without a name. Upstream lets even that of one resource speak of all
+/// (`controlplane/apiserver/options`).
+fn is_core(key: &str) -> bool {
+    let key = key.strip_prefix("api/").unwrap_or(key);
+    key == "v1" || key.starts_with("v1/")
 }
 
 /// Whether every key names something.
@@ -106,8 +117,10 @@ mod tests {
         let only = served(&["api/all=false", "apps/v1=true", "apps/v1/deployments=false"]).expect("reads");
         assert!(only.contains(&"apps/v1/replicasets".to_owned()));
         assert!(only.iter().all(|kind| kind.starts_with("apps/v1/") && !kind.ends_with("deployments")));
-        let no_core = served(&["/v1=false"]).expect("reads");
-        assert!(no_core.iter().all(|kind| !kind.starts_with("/v1/")) && !no_core.is_empty());
+        for key in ["/v1", "v1", "api/v1", "api/v1/pods"] {
+            let no_core = served(&[&format!("{key}=false")]).expect("reads");
+            assert!(no_core.iter().all(|kind| !kind.starts_with("/v1/")) && !no_core.is_empty(), "{key}");
+        }
         assert!(served(&["api/ga=false"]).expect("reads").iter().all(|kind| !kind.contains("/v1/")));
     }
 
@@ -115,7 +128,7 @@ mod tests {
     fn what_names_nothing_is_refused() {
         for (pair, why) in [
             ("api/all=false", "invalid runtime-config with only api/all=false"),
-            ("v1=true", "runtime-config invalid key v1"),
+            ("v2=true", "runtime-config invalid key v2"),
             ("nothing.k8s.io/v1", "unknown api groups nothing.k8s.io/v1"),
             ("apps/v9=true", "group version apps/v9 that has not been registered"),
             ("apps/v1=yes", "invalid value of apps/v1: yes, err: strconv.ParseBool: parsing \"yes\": invalid syntax"),

@@ -12,7 +12,8 @@ use auth::identity;
 use auth::pki::{Leaf, Pki, kubeconfig, tls, write_private};
 use auth::token::Tokens;
 use client::Hub;
-use controllers::workers::{Context as Work, apiserver_endpoints};
+use controllers::Server;
+use controllers::workers::{Context as Work, WORKERS};
 use http::Uri;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
@@ -202,17 +203,20 @@ fn tokens(options: &Options, pki: &Arc<Pki>) -> Result<Tokens> {
     })
 }
 
-/// Keeps the Service `kubernetes` as it should be.
+/// Keeps what is the API server's own as it should be: the Service `kubernetes`, the system's namespaces.
 fn publish(options: &Options, api: &Api, actors: &Tasks) {
     let address = options.reachable();
-    let server = apiserver_endpoints::Server {
+    let server = Server {
         cluster_ip: options.kubernetes().into(),
         address: (!address.is_loopback()).then_some(address),
         port: options.port,
     };
     let client = api.client(identity::api_server());
-    let work = Work { client: client.clone(), hub: Hub::new(client, actors.clone()), server };
-    actors.keep("the Service kubernetes", move |_| (apiserver_endpoints::WORKER.run)(work.clone()));
+    let work = Work { client: client.clone(), hub: Hub::new(client, actors.clone()), server: Some(server) };
+    for worker in WORKERS.iter().filter(|worker| worker.is_the_servers()) {
+        let work = work.clone();
+        actors.keep(format!("the worker {}", worker.name), move |_| (worker.run)(work.clone()));
+    }
 }
 
 /// A kubeconfig of the administrator, by a certificate that ends with the authority that signed it, or within a year.

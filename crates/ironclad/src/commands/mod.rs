@@ -2,6 +2,7 @@
 
 mod admission;
 mod apiserver;
+mod controllers;
 mod demo_server;
 mod down;
 mod envtest;
@@ -42,6 +43,7 @@ static ALL: &[Command] = &[
     image::COMMAND,
     kubectl::COMMAND,
     apiserver::COMMAND,
+    controllers::COMMAND,
     envtest::COMMAND,
     version::COMMAND,
     supervise::COMMAND,

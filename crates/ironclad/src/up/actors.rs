@@ -55,7 +55,7 @@ pub async fn start(
         address: Some(machine.address),
         port: options.port,
     };
-    let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server };
+    let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server: Some(server) };
     controllers::run(|name| api.client(user_named(name)), &config, tasks);
     let (client, host) = (api.client(component(identity::SCHEDULER)), machine.hostname.clone());
     tasks.keep("the scheduler", move |scope| {
