@@ -84,8 +84,9 @@ async fn answer(now: Now, forwarded: Arc<Permits>, mut asked: Asked, question: Q
     let Now { plan, packets } = now;
     // Before the answer is made: what changes meanwhile makes it an old one.
     let version = plan.world.version();
-    if let Some(payload) = plan.site(&question.name).and_then(|site| site.payload) {
-        asked.at_most(payload);
+    if let Some(site) = plan.site(&question.name) {
+        site.payload.into_iter().for_each(|payload| asked.at_most(payload));
+        site.identifier.iter().for_each(|identifier| asked.identify(identifier));
     }
     let (tcp, start) = (asked.tcp, Instant::now());
     let asker = Asker::new(asked, question.clone(), plan, forwarded);

@@ -67,6 +67,8 @@ pub(crate) struct Plan {
 pub(crate) struct Site {
     /// The largest answer over UDP.
     pub(crate) payload: Option<u16>,
+    /// What clients are told who ask which server answers.
+    pub(crate) identifier: Option<String>,
     pub(crate) steps: Vec<Box<dyn Step>>,
     /// What the server asks itself as soon as it listens.
     pub(crate) probes: Vec<Probe>,
