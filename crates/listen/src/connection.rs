@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -16,7 +16,7 @@ use transport::{Body, Error};
 
 use crate::answer::Begun;
 use crate::limits::{
-    CONNECTION_WINDOW, ERROR_STREAMS, HANDSHAKE, HEAD_BYTES, PING, RESET_STREAMS, STREAM_WINDOW, STREAMS,
+    CONNECTION_WINDOW, ERROR_STREAMS, FIELD, HANDSHAKE, HEAD_BYTES, HEAD_READ, PING, RESET_STREAMS, STREAM_WINDOW, STREAMS,
 };
 use crate::line::Line;
 use crate::received::Received;
@@ -74,11 +74,12 @@ async fn talk<S: Service>(
             let (mut request, unread) = Received::wrap(request, &line);
             let cut = if begun.is_first() { line.take_cut() } else { None };
             let response = match cut.transpose() {
+                Ok(_) if head(&request) > HEAD_BYTES => service.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 Ok(rest) => {
                     rest.map(|rest| request.extensions_mut().insert(rest));
                     service.answer(request, peer, line).await
                 }
-                Err(code) => refusal(code),
+                Err(code) => closing(service.refuse(code)),
             };
             Ok::<_, Infallible>(begun.answer(response, &method, version, unread.as_deref()))
         }
@@ -87,14 +88,21 @@ async fn talk<S: Service>(
     watcher.watch(builder.serve_connection_with_upgrades(wire, service)).await
 }
 
-/// As Go's server refuses what it does not read.
-fn refusal(code: StatusCode) -> Response<Body> {
-    let mut response = Response::new(transport::full(code.to_string()));
-    *response.status_mut() = code;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+/// The last answer of a connection, over HTTP/1.1.
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// How long the head of a request is, in bytes, counted as HTTP/2 does (RFC 9113, 6.5.2). Over HTTP/1.1 one that is too long
+/// never comes so far.
+fn head(request: &Request<Body>) -> usize {
+    if request.version() != Version::HTTP_2 {
+        return 0;
+    }
+    let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    line + fields.sum::<usize>()
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
@@ -108,7 +116,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(RESET_STREAMS)
         .max_local_error_reset_streams(ERROR_STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
+        .max_header_list_size(HEAD_READ)
         .keep_alive_interval(PING);
     builder
 }

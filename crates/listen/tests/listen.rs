@@ -173,6 +173,33 @@ async fn head_is_answered_without_a_body_in_both_versions() {
     }
 }
 
+/// A request over HTTP/2 whose head has that many fields of that length.
+fn heavy(address: SocketAddr, fields: usize, length: usize) -> Request<Full<Bytes>> {
+    let mut request = request(Method::POST, &format!("https://{address}/read"), 3);
+    for _ in 0..fields {
+        request.headers_mut().append("x-more", "x".repeat(length).parse().expect("value"));
+    }
+    request
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_answered_and_harms_no_other_request_of_its_connection() {
+    let bench = Bench::new(100).await;
+    let stream = TokioIo::new(bench.connect(&bench.admin, "h2").await);
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    // One that is under way all the time.
+    let endless = client.send_request(request(Method::GET, &format!("https://{}/endless", bench.address), 0)).await;
+    let mut endless = endless.expect("answers").into_body();
+    for (fields, length) in [(1, 60_000), (1, 70_000), (1, 300_000), (1, 1_000_000), (3, 50_000), (900, 1_000), (1, 60_000)].repeat(2) {
+        let response = client.send_request(heavy(bench.address, fields, length)).await.expect("answers");
+        let (code, bytes) = (response.status().as_u16(), response.into_body().collect().await.expect("body").to_bytes());
+        let wanted = if fields * length > 64 << 10 { (431, "431 Request Header Fields Too Large") } else { (200, "3") };
+        assert_eq!((code, bytes.as_ref()), (wanted.0, wanted.1.as_bytes()), "{fields} of {length}");
+        assert!(endless.frame().await.expect("goes on").is_ok(), "{fields} of {length}");
+    }
+}
+
 #[tokio::test]
 async fn a_crowd_of_strangers_locks_nobody_out() {
     let bench = Bench::new(16).await;
