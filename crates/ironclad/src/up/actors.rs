@@ -168,6 +168,7 @@ async fn start_kubelet(
         pod_pids: options.pod_pids,
         version: KUBERNETES.to_owned(),
         labels: BTreeMap::new(),
+        handlers: options.handlers.clone(),
         taints: Vec::new(),
         pod_cidr: options.node_pods().to_string(),
         resolv_conf: "/etc/resolv.conf".into(),
