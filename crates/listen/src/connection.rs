@@ -15,6 +15,8 @@ use tokio_rustls::TlsAcceptor;
 use transport::{Body, Error};
 
 use crate::answer::Begun;
+use crate::first;
+use crate::heads::{self, Heads};
 use crate::limits::{
     CONNECTION_WINDOW, ERROR_STREAMS, FIELD, HANDSHAKE, HEAD_BYTES, HEAD_READ, PING, RESET_STREAMS, STREAM_WINDOW, STREAMS,
 };
@@ -63,22 +65,32 @@ async fn talk<S: Service>(
     if known {
         line.known();
     }
+    let mut rest_of_path = None;
     if tls.alpn_protocol() == Some(b"h2") {
         line.has_streams();
+        rest_of_path = Some(heads::field()?);
     }
-    let (peer, wire) = (Arc::new(peer), TokioIo::new(Wire::new(stream, line.clone(), slot)));
+    let heads = rest_of_path.clone().map(Heads::new);
+    let (peer, wire) = (Arc::new(peer), TokioIo::new(Wire::new(stream, line.clone(), slot, heads)));
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, peer, line) = (service.clone(), peer.clone(), line.clone());
         let (begun, method, version) = (Begun::new(line.clone()), request.method().clone(), request.version());
+        let rest_of_path = rest_of_path.clone();
         async move {
             let (mut request, unread) = Received::wrap(request, &line);
-            let cut = if begun.is_first() { line.take_cut() } else { None };
+            let cut = match rest_of_path.and_then(|name| request.headers_mut().remove(name)) {
+                Some(_) if request.uri().query().is_none() => Some(Err(StatusCode::URI_TOO_LONG)),
+                Some(rest) => Some(first::rest(rest.to_str().unwrap_or_default())),
+                None if begun.is_first() => line.take_cut(),
+                None => None,
+            };
             let response = match cut.transpose() {
                 Ok(_) if head(&request) > HEAD_BYTES => service.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 Ok(rest) => {
                     rest.map(|rest| request.extensions_mut().insert(rest));
                     service.answer(request, peer, line).await
                 }
+                Err(code) if version == Version::HTTP_2 => service.refuse(code),
                 Err(code) => closing(service.refuse(code)),
             };
             Ok::<_, Infallible>(begun.answer(response, &method, version, unread.as_deref()))
