@@ -88,7 +88,7 @@ impl Cluster {
     pub(crate) async fn send_from(&self, message: &[u8], tcp: bool, client: IpAddr) -> Option<Vec<u8>> {
         match reply(&self.slot, &self.permits, message, tcp, client).await {
             Reply::Answer(bytes) => Some(bytes),
-            Reply::Waiting(answer) => Some(timeout(LONG, answer).await.expect("an answer in time")),
+            Reply::Waiting(answer) => Some(timeout(LONG, answer).await.expect("an answer in time")).filter(|bytes| !bytes.is_empty()),
             Reply::Silence => None,
         }
     }

@@ -178,7 +178,9 @@ fn what_coredns_knows_and_we_do_not_is_refused() {
         ("kubernetes cluster.local {\n ttl 4000\n }", "'4000' is no number between 0 and 3600"),
         ("loadbalance weighted a", "property 'weighted' is not supported"),
         ("log . \"{remote}\"", "formats are not supported"),
-        ("errors {\n consolidate 5m a\n }", "property 'consolidate' is not supported"),
+        ("errors {\n consolidate 5m\n }", "Wrong argument count or unexpected line ending after '5m'"),
+        ("errors {\n consolidate 5m a show_first warning\n }", "log level must come before show_first in consolidate"),
+        ("errors {\n consolidate 5m a loud\n }", "unknown option in consolidate: loud"),
         ("errors\n errors", "this plugin can only be used once per Server Block"),
     ] {
         let fault = compile(&format!(". {{\n{line}\n}}\n"), &Files::new(), &kit::environment()).err();
