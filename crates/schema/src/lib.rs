@@ -98,8 +98,8 @@ impl Schema {
     }
 
     /// What the schema of a custom resource says of the whole object; `None` for built-in kinds.
-    pub fn node(&self) -> Option<&structural::Node> {
-        self.node.as_deref()
+    pub fn node(&self) -> Option<&Arc<structural::Node>> {
+        self.node.as_ref()
     }
 
     /// Another number for every schema of a custom resource; zero for built-in kinds, whose fields never change.

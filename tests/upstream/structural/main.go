@@ -1,6 +1,7 @@
 // Upstream's custom resources beside our own. A line of the input is what is asked and a JSON string; a line of the output is
 // the answer. `object`: a schema, an object and perhaps the old one are read, pruned, filled with defaults and validated.
 // `definition`: a CustomResourceDefinition is validated; `change`: a change of one; `publish`: what is published of one.
+// `rules`: an object, or a change of one, is validated as the API server does it, rules in CEL included.
 package main
 
 import (
@@ -8,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"regexp"
 	"runtime"
 	"sort"
 	"strings"
@@ -16,7 +18,7 @@ import (
 )
 
 // What is asked for, by the first word of a line.
-var asked = map[string]func(text string) any{"object": object, "definition": definition, "change": change, "publish": publish}
+var asked = map[string]func(text string) any{"object": object, "definition": definition, "change": change, "publish": publish, "rules": rules}
 
 func main() {
 	input := bufio.NewScanner(os.Stdin)
@@ -56,8 +58,14 @@ func sorted(all field.ErrorList) []string {
 	return texts(said)
 }
 
+// The type of `self` has another name each time.
+var selfType = regexp.MustCompile(`selfType\d+`)
+
 func texts(said []string) []string {
-	out := append([]string{}, said...)
+	out := []string{}
+	for _, text := range said {
+		out = append(out, selfType.ReplaceAllString(text, "selfType"))
+	}
 	sort.Strings(out)
 	return out
 }

@@ -14,8 +14,8 @@ impl<'a> Items<'a> for Array<'a> {
     fn len(&self) -> usize {
         self.0.len()
     }
-    fn get(&self, index: usize) -> Option<Value<'a>> {
-        self.0.get(index).map(view)
+    fn get(&self, index: usize) -> Option<Outcome<'a>> {
+        self.0.get(index).map(|item| Ok(view(item)))
     }
 }
 

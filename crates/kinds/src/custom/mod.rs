@@ -2,6 +2,7 @@
 //! kind (upstream: `apiextensions-apiserver/pkg/registry/customresource`).
 
 mod columns;
+mod expressions;
 mod rules;
 mod scale;
 
@@ -17,6 +18,8 @@ use crate::descriptor::{CHANGE, Descriptor, Replicas, Selector, Subresource, Ver
 use crate::rules::Word;
 use crate::view::View;
 use columns::Columns;
+use expressions::Expressions;
+pub(crate) use expressions::{Compiled, Declared, Defaults, compile};
 use rules::Custom;
 
 /// The kinds that a definition serves, the stored version first. The error says why it cannot be served, in upstream's
@@ -49,6 +52,7 @@ fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<De
     let subresources = version.at("subresources");
     let scale = subresources.at("scale");
     let rules = Custom {
+        expressions: schema.node().cloned().map(Expressions::new).ok_or("it has no schema")?,
         schema: schema.clone(),
         hub,
         has_status: subresources.at("status").exists(),

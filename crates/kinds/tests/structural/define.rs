@@ -6,7 +6,7 @@ use crate::judge::Dice;
 use crate::make::root;
 
 /// Metadata in defaults is written as it is read: upstream shows schemas with what it has read of them.
-fn written(value: &mut Value) {
+pub fn written(value: &mut Value) {
     match value {
         Value::Object(map) => {
             if let Some(own) = map.get_mut("metadata").and_then(Value::as_object_mut).filter(|own| own.contains_key("name")) {
@@ -167,7 +167,13 @@ pub fn definition(dice: &mut Dice) -> Value {
 
 /// An old definition and a new one.
 pub fn change(dice: &mut Dice) -> Value {
-    let mut old = plain(root(dice));
+    let schema = root(dice);
+    change_of(dice, schema)
+}
+
+/// The same of a schema.
+pub fn change_of(dice: &mut Dice, schema: Value) -> Value {
+    let mut old = plain(schema);
     written(&mut old);
     for _ in 0..dice.roll(2) {
         twist(dice, &mut old);

@@ -11,6 +11,7 @@ mod embedded;
 mod form;
 mod lists;
 mod node;
+mod path;
 mod props;
 mod shown;
 #[cfg(test)]
@@ -21,11 +22,12 @@ use std::sync::Arc;
 use meta::field::{Errors, Path};
 use serde_json::{Map, Value};
 
-pub use check::{Check, Formats, is_known_format};
-pub use defaults::{has_unpruned, validate as validate_defaults};
+pub use check::{Check, Formats, Old, duration, is_known_format};
+pub use defaults::{Expressions, has_unpruned, validate as validate_defaults};
 pub use embedded::Judge;
 pub use form::validate as validate_form;
 pub use node::{Node, Rule};
+pub use path::field_path;
 pub use props::{any as any_schema, supported};
 pub use shown::shown;
 

@@ -37,6 +37,8 @@ pub struct Demands {
     pub any_bundle: bool,
     /// Versions that may keep more selectable fields than there may be.
     pub many_selectable: HashSet<String>,
+    /// Versions whose schemas have not changed: what each of their rules costs was let in before.
+    pub same_schemas: HashSet<String>,
 }
 
 impl Demands {
@@ -53,6 +55,7 @@ impl Demands {
             map_keys: true,
             any_bundle: true,
             many_selectable: HashSet::new(),
+            same_schemas: HashSet::new(),
         }
     }
 
@@ -74,8 +77,20 @@ impl Demands {
             map_keys: !definition.any(is_loose_keys),
             any_bundle: !established || !bundle.is_empty() && !is_bundle(bundle),
             many_selectable: many_selectable(&Definition::of(new), &definition),
+            same_schemas: same_schemas(new, old),
         }
     }
+}
+
+fn same_schemas(new: &Object, old: &Object) -> HashSet<String> {
+    let name = |version: &Value| version.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
+    let schemas = |object| Object::list_at(object, "spec.versions").iter().map(|version| (name(version), version.get("schema")));
+    // Of a name, the first one counts.
+    let mut before: HashMap<String, Option<&Value>> = HashMap::new();
+    for (name, schema) in schemas(old) {
+        before.entry(name).or_insert(schema);
+    }
+    schemas(new).filter(|(name, schema)| before.get(name) == Some(schema)).map(|(name, _)| name).collect()
 }
 
 fn text<'s>(schema: &'s Props, name: &str) -> &'s str {
