@@ -123,9 +123,9 @@ impl Schema {
     }
 
     /// The same for a change of the status alone: the demands are those of its own schema.
-    pub fn validate_status(&self, new: &Object, old: &Object, between: Errors, judge: structural::Judge) -> Errors {
+    pub fn validate_status(&self, new: &Object, old: &Object, between: Errors) -> Errors {
         let Some(node) = &self.node else { return Errors::new() };
-        structural::validate_status(node, new.fields(), old.fields(), between, judge)
+        structural::validate_status(node, new.fields(), old.fields(), between)
     }
 
     /// The kind that it describes.

@@ -35,7 +35,8 @@ func main() {
 	}
 }
 
-// The answer as JSON. Upstream falls over definitions with selectable fields whose schema it cannot read.
+// The answer as JSON. Upstream falls over definitions with selectable fields whose schema it cannot read, and over sets of
+// lists and objects.
 func answered(asked func(string) any, text string) (out string) {
 	defer func() {
 		if _, ok := recover().(runtime.Error); ok {
@@ -45,6 +46,9 @@ func answered(asked func(string) any, text string) (out string) {
 	answer, err := json.Marshal(asked(text))
 	if err != nil {
 		panic(err)
+	}
+	if strings.Contains(string(answer), "hash of unhashable type") {
+		return "skipped"
 	}
 	return string(answer)
 }
@@ -61,10 +65,13 @@ func sorted(all field.ErrorList) []string {
 // The type of `self` has another name each time.
 var selfType = regexp.MustCompile(`selfType\d+`)
 
+// Of rules that cost the same, upstream names any.
+var dearest = regexp.MustCompile(`^.*(: Forbidden: contributed to estimated rule cost total)`)
+
 func texts(said []string) []string {
 	out := []string{}
 	for _, text := range said {
-		out = append(out, selfType.ReplaceAllString(text, "selfType"))
+		out = append(out, dearest.ReplaceAllString(selfType.ReplaceAllString(text, "selfType"), "one$1"))
 	}
 	sort.Strings(out)
 	return out

@@ -24,6 +24,11 @@ pub trait Items<'a>: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The tree behind it.
+    fn tree(&self) -> Option<&'a [serde_json::Value]> {
+        None
+    }
+
     /// What comes out when another list is added, where that is no concatenation; none where it is one.
     fn plus(&self, _other: &List<'a>) -> Option<Outcome<'a>> {
         None

@@ -92,7 +92,7 @@ impl Rules for Custom {
     fn judge(&self, subresource: &str, new: &Object, old: &Object) -> (Errors, Vec<String>) {
         let mut errors = metadata_update(new, old);
         errors.extend(match subresource {
-            "status" => self.schema.validate_status(new, old, self.of_scale(new), &embedded),
+            "status" => self.schema.validate_status(new, old, self.of_scale(new)),
             _ => self.schema.validate(new, Some(old), self.of_scale(new), &embedded),
         });
         self.verdict(new, Some(old), errors)

@@ -99,12 +99,16 @@ fn upstreams(object: &Object, mut errors: Errors) -> Errors {
 
 fn verdict(errors: &[meta::field::Error], mut warnings: Vec<String>) -> String {
     warnings.sort();
-    let texts: Vec<String> = sorted(errors).iter().map(|text| nameless(text)).collect();
+    let mut texts: Vec<String> = sorted(errors).iter().map(|text| nameless(text)).collect();
+    texts.sort();
     go(&json!({"errors": texts, "warnings": warnings}))
 }
 
-/// The type of `self` has another name each time.
+/// The type of `self` has another name each time; of rules that cost the same, upstream names any.
 fn nameless(text: &str) -> String {
+    if let Some((_, why)) = text.split_once(": Forbidden: contributed to estimated rule cost total") {
+        return format!("one: Forbidden: contributed to estimated rule cost total{why}");
+    }
     let mut parts = text.split("selfType");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |out, part| out + "selfType" + part.trim_start_matches(|c: char| c.is_ascii_digit()))
@@ -154,6 +158,15 @@ fn changes_of_definitions_are_held_to_what_upstream_demands() {
     compare_with(MODULE, "change", 1000, |dice| define::change(dice).to_string(), of_change);
 }
 
+/// Whether all values in an object are of their types.
+fn is_typed(schema: &Value, object: &Value) -> bool {
+    let schema = custom(schema).expect("structural");
+    let mut object = schema.decode_json(object.to_string().as_bytes()).expect("an object").object;
+    schema.default(&mut object);
+    let errors = schema.validate(&object, None, Errors::new(), &embedded);
+    !errors.iter().any(|error| error.sort == meta::field::Sort::TypeInvalid)
+}
+
 fn ruled(dice: &mut Dice, shapes: &[Value]) -> Value {
     let shape = dice.roll(2 * shapes.len());
     let form = |schema: &Value| schema::structural::validate_form(&meta::field::Path::default(), schema.as_object().expect("a map"));
@@ -168,9 +181,11 @@ fn rules_are_held_against_objects_as_upstream_does_it() {
     let shapes = make::shapes();
     let make = |dice: &mut Dice| {
         let schema = ruled(dice, &shapes);
-        let old = make::stored(dice, &schema);
+        // Where a value is none of its type, upstream finds out in the order of Go's maps.
+        let typed = std::iter::repeat_with(|| make::stored(dice, &schema)).take(20).find(|old| is_typed(&schema, old));
+        let old = typed.clone().unwrap_or_else(|| make::stored(dice, &schema));
         let new = make::changed(dice, &old, &schema);
-        let old = if dice.roll(3) == 0 { String::new() } else { old.to_string() };
+        let old = if typed.is_none() || dice.roll(3) == 0 { String::new() } else { old.to_string() };
         json!({"Schema": schema, "Object": new.to_string(), "Old": old, "Status": dice.roll(4) == 0}).to_string()
     };
     compare_with(MODULE, "rules", 3000, make, of_rules);

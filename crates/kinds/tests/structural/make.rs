@@ -259,6 +259,7 @@ pub fn question(dice: &mut Dice, schema: &Value) -> String {
 /// An object with right metadata; what is in it is changed now and then.
 pub fn stored(dice: &mut Dice, schema: &Value) -> Value {
     let mut made = fitting_map(dice, schema, 0);
+    plain_metadata(&mut made);
     named(&mut made);
     made
 }
@@ -277,6 +278,7 @@ pub fn changed(dice: &mut Dice, old: &Value, schema: &Value) -> Value {
             && let Some(value) = new.get_mut(name)
         {
             mutate(dice, value, &schema["properties"][name], 1);
+            plain_metadata(value);
         }
     }
     new

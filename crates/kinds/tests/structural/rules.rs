@@ -32,11 +32,14 @@ fn place(dice: &mut Dice, schema: &mut Value, depth: usize, correlated: bool) {
 fn rule(dice: &mut Dice, schema: &Value, correlated: bool) -> Value {
     let mut expression = holds(dice, schema, "self", 0);
     let changes = if correlated { dice.roll(3) == 0 } else { dice.roll(40) == 0 };
-    let optional = changes && dice.roll(3) == 0;
+    // Upstream says of a wrong old value that may be there what its library says.
+    let optional = changes && dice.roll(3) == 0 && schema["x-kubernetes-int-or-string"] != true;
     if changes {
         let old = if optional { "oldSelf.value()" } else { "oldSelf" };
         let before = holds(dice, schema, old, 0);
-        expression = match dice.roll(5) {
+        // Upstream compares objects that may be there field by field, in the order of Go's maps.
+        let least = if optional && schema["type"] == "object" { 3 } else { 0 };
+        expression = match least + dice.roll(5 - least) {
             0 => format!("self == {old}"),
             1 => format!("{old} == self || {expression}"),
             2 => format!("self != {old}"),
@@ -152,7 +155,9 @@ fn list(dice: &mut Dice, schema: &Value, it: &str, depth: usize) -> String {
     let name = ["x", "y", "z", "w"][depth.min(3)];
     let inner = if depth > 3 { "true".to_owned() } else { holds(dice, &schema["items"], name, depth + 1) };
     let simple = matches!(schema["items"]["type"].as_str(), Some("string" | "integer" | "boolean")) && schema["items"]["format"].is_null();
-    match dice.roll(11) {
+    match dice.roll(13) {
+        10 if simple => format!("{it} == {it}.reverse()"),
+        11 if simple => format!("{it}.reverse() == {it}"),
         0 => format!("{it}.size() < {}", 1 + dice.roll(4)),
         1 => format!("{it}.exists({name}, {inner})"),
         2 => format!("{it}.exists_one({name}, {inner})"),

@@ -45,6 +45,10 @@ impl<'a> Items<'a> for Plain<'a> {
         self.list.get(index).map(|value| element(self.node, value))
     }
 
+    fn tree(&self) -> Option<&'a [Json]> {
+        Some(self.list)
+    }
+
     fn equals(&self, other: &Value<'a>) -> Option<Result<bool, Error>> {
         let Value::List(other) = other else { return Some(Err(NO_OVERLOAD)) };
         if self.list.len() != other.len() {
@@ -91,12 +95,14 @@ enum Key {
     Double(u64),
     Text(String),
     All(Vec<Key>),
+    /// A list or an object as JSON. Upstream falls over sets of such.
+    Tree(String),
     /// Nothing that anything could be equal to: the place of the element.
     Own(usize),
 }
 
 impl Key {
-    fn of_tree(value: &Json, at: usize) -> Key {
+    fn of_tree(value: &Json, at: usize, in_set: bool) -> Key {
         match value {
             Json::Null => Key::Null,
             Json::Bool(flag) => Key::Bool(*flag),
@@ -105,6 +111,7 @@ impl Key {
                 Some(number) => Key::Int(number),
                 None => Key::Double(number.as_f64().unwrap_or(f64::NAN).to_bits()),
             },
+            Json::Array(_) | Json::Object(_) if in_set => Key::Tree(value.to_string()),
             Json::Array(_) | Json::Object(_) => Key::Own(at),
         }
     }
@@ -116,6 +123,8 @@ impl Key {
             Value::Uint(number) => Key::Uint(*number),
             Value::Double(number) => Key::Double(number.to_bits()),
             Value::String(text) => Key::Text(text.to_string()),
+            Value::Map(Map::Tree(entries)) => entries.tree().map_or(Key::Own(at), |tree| Key::Tree(Json::Object(tree.clone()).to_string())),
+            Value::List(List::Tree(items)) => items.tree().map_or(Key::Own(at), |tree| Key::Tree(Json::Array(tree.to_vec()).to_string())),
             _ => Key::Own(at),
         }
     }
@@ -149,7 +158,7 @@ impl<'a> Keyed<'a> {
         let Some(tree) = tree else { return Key::Own(at) };
         let of = |name: &str| {
             let name = cel::escape::escape(name).unwrap_or_else(|| name.to_owned());
-            tree.get(&name).map_or(Key::Null, |value| Key::of_tree(value, at))
+            tree.get(&name).map_or(Key::Null, |value| Key::of_tree(value, at, false))
         };
         Key::All(self.node.map_keys.iter().map(|name| of(name)).collect())
     }
@@ -157,7 +166,7 @@ impl<'a> Keyed<'a> {
     fn key(&self, element: &Element<'a>, at: usize) -> Key {
         match element {
             Element::Tree(value) if self.is_map() => self.map_key(value.as_object(), at),
-            Element::Tree(value) => Key::of_tree(value, at),
+            Element::Tree(value) => Key::of_tree(value, at, true),
             Element::Made(value) => self.key_of(value, at),
         }
     }
@@ -182,8 +191,8 @@ impl<'a> Keyed<'a> {
         }
         let places = self.places();
         for at in 0..other.len() {
-            let Some(theirs) = other.at(at) else { return Ok(false) };
-            let theirs = theirs?;
+            // What is no value of its type is the same as nothing.
+            let Some(Ok(theirs)) = other.at(at) else { return Ok(false) };
             let place = places.get(&self.key_of(&theirs, usize::MAX - at));
             let Some(own) = place.and_then(|place| self.at(*place)) else { return Ok(false) };
             if self.is_map() {

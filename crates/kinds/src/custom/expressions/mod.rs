@@ -64,7 +64,7 @@ impl Expressions {
         if found.iter().any(blocks) {
             let why = "some validation rules were not checked because the object was invalid; correct the existing errors to complete \
                        validation";
-            return Verdict { errors: vec![Error::invalid(&Path::default(), "null", why)], warnings: Vec::new() };
+            return Verdict { errors: vec![Error::invalid(&Path::default(), Value::Null, why)], warnings: Vec::new() };
         }
         let tree = |object: &Object| Value::Object(object.fields().clone());
         let (new, old) = (tree(new), old.map(tree));

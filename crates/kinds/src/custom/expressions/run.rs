@@ -1,7 +1,7 @@
 //! Rules held against an object (upstream: `apiserver/schema/cel/validation.go`): place by place, within one budget.
 
 use cel::plan::{Budget, Variables};
-use cel::value::{Error as Fault, Outcome, Value};
+use cel::value::{Error as Fault, Outcome, Value, json};
 use cel::{Program, limits};
 use meta::field::{Error, Errors, Path, Sort};
 use schema::structural::{Old, shown};
@@ -158,7 +158,8 @@ impl Run {
         if rule.uses_old && given.old.is_none() && !optional {
             return;
         }
-        let perhaps = (optional && place.uses_old).then(|| Given { new: given.new.clone(), old: Some(maybe(given.old.as_ref())) });
+        let old = || at.was.old.map(Old::value).zip(given.old.as_ref());
+        let perhaps = (optional && place.uses_old).then(|| Given { new: given.new.clone(), old: Some(maybe(old())) });
         let (outcome, cost) = program.run(perhaps.as_ref().unwrap_or(given), Budget::default());
         if cost > self.left {
             return self.spent(place, path);
@@ -189,7 +190,9 @@ impl Run {
     fn broken<'v>(&mut self, at: At<'_, 'v>, rule: &'v Compiled) {
         let At { place, path, value, was, given } = at;
         let field = &*rule.rule.field_path;
-        let path = if field.is_empty() { path.clone() } else { path.child(field) };
+        // Upstream looks at the field last, and not after a message that cannot be computed.
+        let unnamed = field.is_empty() || matches!(rule.message, Some(Err(_)));
+        let path = if unnamed { path.clone() } else { path.child(field) };
         let excused = !rule.uses_old && was.is_excused();
         let detail = match rule.message.as_ref().and_then(|message| message.as_ref().ok()) {
             Some((program, _)) => match self.message(program, &rule.rule.message_expression, given) {
@@ -263,12 +266,13 @@ struct At<'r, 'v> {
     given: &'r Given<'v>,
 }
 
-/// A value that may be there.
-fn maybe<'a>(old: Option<&Outcome<'a>>) -> Outcome<'a> {
+/// An old value that may be there, as upstream's optionals hold it: what is in a list or a map has no schema any more.
+fn maybe<'a>(old: Option<(&'a Json, &Outcome<'a>)>) -> Outcome<'a> {
     match old {
         None => Ok(Value::Optional(None)),
-        Some(Ok(old)) => Ok(Value::some(old.clone())),
-        Some(Err(why)) => Err(why.clone()),
+        Some((tree, Ok(Value::List(_) | Value::Map(_)))) => Ok(Value::some(json::view(tree))),
+        Some((_, Ok(old))) => Ok(Value::some(old.clone())),
+        Some((_, Err(why))) => Err(Fault::made(format!("unsupported conversion to ref.Val: (*errors.errorString){why}"))),
     }
 }
 

@@ -77,7 +77,15 @@ fn text<'a>(node: &Node, text: &'a str) -> Outcome<'a> {
             let plain: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
             match base64::engine::general_purpose::STANDARD.decode(plain) {
                 Ok(bytes) => Ok(Value::Bytes(bytes.into())),
-                Err(why) => wrong("byte formatted string", why.to_string()),
+                Err(why) => {
+                    use base64::DecodeError::{InvalidByte, InvalidLastSymbol, InvalidLength, InvalidPadding};
+                    let at = match why {
+                        InvalidByte(at, _) | InvalidLastSymbol(at, _) => at,
+                        InvalidLength(length) => length - length % 4,
+                        InvalidPadding => text.len(),
+                    };
+                    wrong("byte formatted string", format!("illegal base64 data at input byte {at}"))
+                }
             }
         }
         _ => Ok(Value::lent(text)),
@@ -124,9 +132,10 @@ impl<'a> Object<'a> {
         let Some(schema) = self.schema(name) else {
             // Expressions do not know the field: it is compared as it is. What the other does not have is the same.
             let tree = match other {
-                Map::Tree(entries) => entries.tree().ok_or(Error::fixed("no such overload"))?,
-                _ => return Err(Error::fixed("no such overload")),
+                Map::Tree(entries) if entries.strict() => entries.tree(),
+                _ => None,
             };
+            let tree = tree.ok_or(Error::fixed("no such overload"))?;
             return Ok(tree.get(name).is_none_or(|other| other == value));
         };
         let (own, theirs) = (self.get(name), other.field(name));

@@ -77,20 +77,19 @@ impl Demands {
             map_keys: !definition.any(is_loose_keys),
             any_bundle: !established || !bundle.is_empty() && !is_bundle(bundle),
             many_selectable: many_selectable(&Definition::of(new), &definition),
-            same_schemas: same_schemas(new, old),
+            same_schemas: same_schemas(&Definition::of(new), &definition),
         }
     }
 }
 
-fn same_schemas(new: &Object, old: &Object) -> HashSet<String> {
-    let name = |version: &Value| version.get("name").and_then(Value::as_str).unwrap_or("").to_owned();
-    let schemas = |object| Object::list_at(object, "spec.versions").iter().map(|version| (name(version), version.get("schema")));
-    // Of a name, the first one counts.
-    let mut before: HashMap<String, Option<&Value>> = HashMap::new();
-    for (name, schema) in schemas(old) {
-        before.entry(name).or_insert(schema);
-    }
-    schemas(new).filter(|(name, schema)| before.get(name) == Some(schema)).map(|(name, _)| name).collect()
+/// What all versions have alike counts for any name, also for one that is new.
+fn same_schemas(new: &Definition, old: &Definition) -> HashSet<String> {
+    let schema = |of: &Definition<'_>, name: &str| {
+        let own = || of.versions.iter().find(|version| version.name == name).map(|version| version.parts.schema.cloned());
+        of.parts.schema.map(|all| Some(all.clone())).or_else(own)
+    };
+    let is_same = |name: &&str| schema(new, name).is_some_and(|schema_now| schema(old, name) == Some(schema_now));
+    new.versions.iter().map(|version| version.name).filter(is_same).map(str::to_owned).collect()
 }
 
 fn text<'s>(schema: &'s Props, name: &str) -> &'s str {

@@ -39,7 +39,7 @@ struct Place<'p> {
     metadata: bool,
     /// Why there may be no defaults; empty where there may be.
     no_defaults: &'p str,
-    /// The nearest place around whose old values cannot be told.
+    /// The outermost place around of which nobody can tell which old value is whose.
     uncorrelated: Option<&'p Path>,
     /// What expressions know of the place; `None` where none is looked at.
     context: Option<&'p Context<'p>>,
@@ -124,7 +124,7 @@ impl Walk<'_> {
     fn items(&mut self, schema: &Props, path: &Path, place: Place) {
         let context = place.context.and_then(|context| context.items());
         let is_map = text(schema, LIST_TYPE) == "map";
-        let uncorrelated = if is_map { place.uncorrelated } else { Some(path) };
+        let uncorrelated = place.uncorrelated.or((!is_map).then_some(path));
         let place = Place { context: context.as_ref(), uncorrelated, ..place };
         self.below(schema.get("items"), &path.child("items"), place);
         for (index, value) in each(schema, "items").iter().enumerate() {
@@ -188,7 +188,7 @@ impl Walk<'_> {
             let metadata = place.metadata || own && (root || flag(schema, "x-kubernetes-embedded-resource"));
             let why = format!("in top-level {name}");
             let context = place.context.and_then(|context| context.property(name));
-            let uncorrelated = if is_granular { place.uncorrelated } else { Some(path) };
+            let uncorrelated = place.uncorrelated.or((!is_granular).then_some(path));
             let place = Place { metadata, uncorrelated, context: context.as_ref(), ..place };
             let place = if own && root { Place { no_defaults: &why, ..place } } else { place };
             self.schema(below, &at, place);

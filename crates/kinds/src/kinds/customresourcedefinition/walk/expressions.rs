@@ -18,8 +18,8 @@ pub struct Context<'n> {
     node: &'n Arc<Node>,
     /// Whether the place or one around it has rules.
     within: bool,
-    /// What they may see, if they are within.
-    declared: Option<Arc<Declared>>,
+    /// What they may see, if they are within; or why they see nothing.
+    declared: Result<Arc<Declared>, &'static str>,
     /// How often the place is in an object at most; `None` if nothing says so.
     times: Option<u64>,
 }
@@ -28,32 +28,35 @@ impl<'n> Context<'n> {
     /// The root of a kind.
     pub fn root(node: &'n Arc<Node>) -> Context<'n> {
         let within = !node.rules.is_empty();
-        Context { node, within, declared: within.then(|| Declared::of(node, true)).flatten(), times: Some(1) }
+        Context { node, within, declared: if within { declared(node, true) } else { Err(UNKNOWN) }, times: Some(1) }
     }
 
-    fn below(&self, node: &'n Arc<Node>, known: Option<&Arc<Declared>>, factor: Option<u64>) -> Context<'n> {
+    /// A place below; `known`: what is said of it where this place is within.
+    fn below(&self, node: &'n Arc<Node>, known: impl FnOnce(&Declared) -> Option<Result<Arc<Declared>, &'static str>>) -> Context<'n> {
         let within = self.within || !node.rules.is_empty();
-        let declared = || known.cloned().or_else(|| Declared::of(node, node.embedded));
-        let times = self.times.zip(factor).map(|(times, factor)| times.saturating_mul(factor));
-        Context { node, within, declared: within.then(declared).flatten(), times }
+        let declared = match &self.declared {
+            _ if !within => Err(UNKNOWN),
+            Ok(around) => known(around).unwrap_or_else(|| declared(node, node.embedded)),
+            Err(why) if self.within => Err(*why),
+            Err(_) => declared(node, node.embedded),
+        };
+        let times = self.times.zip(self.factor()).map(|(times, factor)| times.saturating_mul(factor));
+        Context { node, within, declared, times }
     }
 
     /// A property.
     pub fn property(&self, name: &str) -> Option<Context<'n>> {
-        let known = self.declared.as_ref().and_then(|declared| declared.field(name));
-        Some(self.below(self.node.property(name)?, known, self.factor()))
+        Some(self.below(self.node.property(name)?, |around| around.field(name).cloned().map(Ok)))
     }
 
     /// The elements of a list.
     pub fn items(&self) -> Option<Context<'n>> {
-        let known = self.declared.as_ref().and_then(|declared| declared.below());
-        Some(self.below(self.node.element()?, known, self.factor()))
+        Some(self.below(self.node.element()?, inner))
     }
 
     /// The values of a map.
     pub fn values(&self) -> Option<Context<'n>> {
-        let known = self.declared.as_ref().and_then(|declared| declared.below());
-        Some(self.below(self.node.values()?, known, self.factor()))
+        Some(self.below(self.node.values()?, inner))
     }
 
     /// How often there is something below for each time that the place is there.
@@ -65,6 +68,19 @@ impl<'n> Context<'n> {
         };
         most.map(|most| u64::try_from(most).unwrap_or(0))
     }
+}
+
+/// What is said where expressions cannot see what a schema describes.
+const UNKNOWN: &str = "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert \
+                       structural schema to CEL declarations";
+
+fn declared(node: &Node, resource: bool) -> Result<Arc<Declared>, &'static str> {
+    Declared::of(node, resource).ok_or(UNKNOWN)
+}
+
+/// Elements and values are never looked at by themselves.
+fn inner(around: &Declared) -> Option<Result<Arc<Declared>, &'static str>> {
+    Some(around.below().cloned().ok_or("failed to convert to declType for CEL validation rules"))
 }
 
 /// What all rules of a schema may cost, and the four that may cost most.
@@ -117,10 +133,9 @@ impl Walk<'_> {
     pub(super) fn expressions(&mut self, schema: &Props, path: &Path, place: Place) {
         let Some(context) = place.context.filter(|context| !context.node.rules.is_empty()) else { return };
         let path = path.child("x-kubernetes-validations");
-        let Some(declared) = &context.declared else {
-            let why = "internal error: failed to construct type information for x-kubernetes-validations rules: unable to convert \
-                       structural schema to CEL declarations";
-            return self.found.push(Error::internal(&path, why));
+        let declared = match &context.declared {
+            Ok(declared) => declared,
+            Err(why) => return self.found.push(Error::internal(&path, *why)),
         };
         let times = context.times.unwrap_or_else(|| declared.times());
         let rules = compile(&context.node.rules, declared);
