@@ -47,10 +47,21 @@ pub struct Schema {
     root: TypeRef,
     /// Of a custom resource.
     node: Option<Arc<structural::Node>>,
-    /// The same as it was written, for those to whom it is published.
-    written: Option<Arc<Map<String, Value>>>,
+    /// The same for those to whom it is published.
+    published: Option<Arc<Published>>,
     /// Of what was written.
     fingerprint: u64,
+}
+
+/// What is published of a custom resource.
+#[derive(Clone, Debug)]
+struct Published {
+    /// The schema as it was written.
+    written: Map<String, Value>,
+    /// What a list of it is called.
+    list_kind: String,
+    /// Fields by which objects are selected.
+    selectable: Vec<String>,
 }
 
 /// A decoded document and what was odd in it.
@@ -73,7 +84,7 @@ impl Schema {
     /// option kinds exist in every group version.
     pub fn builtin(gvk: &Gvk) -> Option<Schema> {
         let row = table::builtin().kind(&format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind))?;
-        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, written: None, fingerprint: 0 })
+        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, published: None, fingerprint: 0 })
     }
 
     /// The schema of a built-in type by its definition name, for example `io.k8s.api.core.v1.PodSpec`.
@@ -82,19 +93,32 @@ impl Schema {
         let kinds = table::builtin().kinds(row);
         let mut parts = kinds.first().map_or("", String::as_str).split('/');
         let mut part = || parts.next().unwrap_or("");
-        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, written: None, fingerprint: 0 })
+        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, published: None, fingerprint: 0 })
     }
 
     /// The schema of a kind of that type.
     pub fn of(gvk: Gvk, root: Arc<Type>) -> Schema {
-        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, written: None, fingerprint: 0 }
+        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, published: None, fingerprint: 0 }
     }
 
     /// The schema of a kind made at run time: `schema` is a `JSONSchemaProps`. The error says why it is none that a kind can
     /// have, in upstream's words.
     pub fn structural(gvk: Gvk, schema: &Map<String, Value>) -> Result<Schema, String> {
         let node = structural::root(schema, structural::Formats::OfObjects)?;
-        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node), written: Some(Arc::new(schema.clone())), fingerprint: fingerprint(schema) })
+        let published = Published { written: schema.clone(), list_kind: format!("{}List", gvk.kind), selectable: Vec::new() };
+        let (gvk, root) = (Arc::new(gvk), TypeRef::Shared(node.fields.clone()));
+        Ok(Schema { gvk, root, node: Some(node), published: Some(Arc::new(published)), fingerprint: fingerprint(schema) })
+    }
+
+    /// The schema of a custom resource with what is published beside it: what a list is called, and the fields by which
+    /// objects are selected (`spec.size`).
+    pub fn publishing(mut self, list_kind: &str, selectable: impl IntoIterator<Item = String>) -> Schema {
+        if let Some(published) = &mut self.published {
+            let published = Arc::make_mut(published);
+            published.list_kind = list_kind.to_owned();
+            published.selectable = selectable.into_iter().collect();
+        }
+        self
     }
 
     /// What the schema of a custom resource says of the whole object; `None` for built-in kinds.

@@ -45,7 +45,10 @@ fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<De
     let gvk = Gvk::new(group, version.text("name"), names.text("kind"));
     let empty = Map::new();
     let schema = version.at("schema").at("openAPIV3Schema").value().and_then(Value::as_object).unwrap_or(&empty);
+    let selectable: Vec<Word> =
+        version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect();
     let schema = Schema::structural(gvk.clone(), schema)?;
+    let schema = schema.publishing(definition.str_at("spec.names.listKind"), selectable.iter().map(|field| field.to_string()));
     let hub = join_api_version(group, view(Some(stored)).text("name"));
     let plural: Arc<str> = names.text("plural").into();
     let list = |field: &str| names.at(field).list().iter().filter_map(Value::as_str).map(Into::into).collect();
@@ -57,7 +60,7 @@ fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<De
         hub,
         has_status: subresources.at("status").exists(),
         columns: Columns::read(version.at("additionalPrinterColumns").list())?,
-        selectable: version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect(),
+        selectable,
         deprecated: deprecation(&gvk, &version, definition.list_at("spec.versions")),
         scale: scale.exists().then(|| replicas(&scale)),
         ending: definition.list_at("status.conditions").iter().any(|c| c["type"] == "Terminating" && c["status"] == "True"),

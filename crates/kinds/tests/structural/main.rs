@@ -213,8 +213,10 @@ fn rules_that_were_there_may_stay() {
 
 /// What is published of a kind, of whose definition the schema is structural.
 fn of_publishing(text: &str) -> Result<String, String> {
-    let definition: Value = serde_json::from_str(text).expect("JSON");
-    let schema = custom(&definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"])?;
+    let mut definition = read(&serde_json::from_str(text).expect("JSON"));
+    definition.set("status.acceptedNames", definition.at("spec.names").cloned().expect("names"));
+    let schema = kinds::custom::descriptors(&definition)?.swap_remove(0).schema;
+    let list = definition.str_at("spec.names.listKind");
     let verbs = ["create", "list", "get"].map(str::to_owned).to_vec();
     let resource = "things".to_owned();
     let served = [schema::ServedResource { schema, resource, namespaced: true, verbs, gives_deleted: false, subresources: Vec::new() }];
@@ -222,8 +224,8 @@ fn of_publishing(text: &str) -> Result<String, String> {
     let two: Value = serde_json::from_slice(&schema::openapi_v2(&served)).expect("JSON");
     let of = |kind: &str| format!("com.example.v1.{kind}");
     let made = json!({
-        "v3 Thing": three["components"]["schemas"][of("Thing")], "v3 ThingList": three["components"]["schemas"][of("ThingList")],
-        "v2 Thing": two["definitions"][of("Thing")], "v2 ThingList": two["definitions"][of("ThingList")],
+        "v3 kind": three["components"]["schemas"][of("Thing")], "v3 list": three["components"]["schemas"][of(list)],
+        "v2 kind": two["definitions"][of("Thing")], "v2 list": two["definitions"][of(list)],
     });
     Ok(go(&made))
 }
@@ -235,7 +237,14 @@ fn what_is_published_of_a_kind_is_what_upstream_publishes() {
         let shape = dice.roll(2 * shapes.len());
         let form = |schema: &Value| schema::structural::validate_form(&meta::field::Path::default(), schema.as_object().expect("a map"));
         let made = std::iter::repeat_with(|| make::root(dice)).find(|schema| form(schema).is_empty()).expect("most are");
-        define::plain(shapes.get(shape).unwrap_or(&made).clone()).to_string()
+        let mut made = define::plain(shapes.get(shape).unwrap_or(&made).clone());
+        if dice.roll(2) == 0 {
+            made["spec"]["names"]["listKind"] = json!(dice.pick(&["Things", "ListOfThings"]));
+        }
+        if dice.roll(2) == 0 {
+            made["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".spec.a"}, {"jsonPath": ".spec.b.c"}]);
+        }
+        made.to_string()
     };
     compare_with(MODULE, "publish", 150, make, of_publishing);
 }
