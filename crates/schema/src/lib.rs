@@ -49,7 +49,7 @@ pub struct Schema {
     node: Option<Arc<structural::Node>>,
     /// The same for those to whom it is published.
     published: Option<Arc<Published>>,
-    /// Of what was written.
+    /// Of what is published.
     fingerprint: u64,
 }
 
@@ -117,6 +117,7 @@ impl Schema {
             let published = Arc::make_mut(published);
             published.list_kind = list_kind.to_owned();
             published.selectable = selectable.into_iter().collect();
+            self.fingerprint = fingerprint(&(self.fingerprint, &published.list_kind, &published.selectable));
         }
         self
     }
@@ -126,7 +127,7 @@ impl Schema {
         self.node.as_ref()
     }
 
-    /// Another number for every schema of a custom resource; zero for built-in kinds, whose fields never change.
+    /// Another number for every schema of a custom resource, and for what is published beside it; zero for built-in kinds, whose fields never change.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -282,9 +283,9 @@ impl Schema {
     }
 }
 
-fn fingerprint(schema: &Map<String, Value>) -> u64 {
+fn fingerprint(of: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    schema.hash(&mut hasher);
+    of.hash(&mut hasher);
     hasher.finish()
 }
 

@@ -6,7 +6,7 @@ use meta::Object;
 use schema::structural;
 use serde_json::Value;
 
-use super::conversion::{has_review_version, is_bundle};
+use super::conversion::{self, has_review_version};
 use super::definition::{Definition, Props, open_api};
 use super::versions::SELECTABLE;
 use super::walk::{is_loose_keys, is_loose_set};
@@ -75,7 +75,7 @@ impl Demands {
             pruned_defaults: !definition.schemas().any(|schema| is_structural(schema) && structural::has_unpruned(schema)),
             atomic_sets: !definition.any(is_loose_set),
             map_keys: !definition.any(is_loose_keys),
-            any_bundle: !established || !bundle.is_empty() && !is_bundle(bundle),
+            any_bundle: !established || !bundle.is_empty() && conversion::bundle(bundle).is_err(),
             many_selectable: many_selectable(&Definition::of(new), &definition),
             same_schemas: same_schemas(&Definition::of(new), &definition),
         }
