@@ -276,7 +276,8 @@ async fn a_changed_schema_is_another_document() {
     assert_eq!(changed.code, 200, "{}", changed.text());
     until("it is published anew", || async { url().await != before }).await;
     let before = url().await;
-    let select = json!([{"op": "add", "path": "/spec/versions/0/selectableFields/-", "value": {"jsonPath": ".spec.size"}}]).to_string();
+    let path = |version| format!("/spec/versions/{version}/selectableFields/-");
+    let select = json!([0, 1].map(|version| json!({"op": "add", "path": path(version), "value": {"jsonPath": ".spec.size"}}))).to_string();
     let changed = kit.ask(Method::PATCH, &format!("{DEFINITIONS}/widgets.example.com"), &merge, select).await;
     assert_eq!(changed.code, 200, "{}", changed.text());
     until("its fields are published anew", || async { url().await != before }).await;

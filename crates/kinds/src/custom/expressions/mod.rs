@@ -7,6 +7,7 @@
 mod compile;
 mod declared;
 mod lists;
+mod moments;
 mod place;
 mod resource;
 mod run;

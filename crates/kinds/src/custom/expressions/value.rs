@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use base64::Engine;
-use cel::value::{Entries, Error, List, Map, Outcome, Str, Timestamp, Value, json};
+use cel::value::{Entries, Error, List, Map, Outcome, Str, Value, json};
 use cel::escape;
 use schema::structural::{Node, duration};
 use serde_json::Value as Json;
 
-use super::{lists, resource};
+use super::{lists, moments, resource};
 
 /// A value by its schema. The error says why it is none of it. `resource`: whether it is an object with kind and metadata,
 /// whether the schema says so or not.
@@ -58,21 +58,8 @@ fn text<'a>(node: &Node, text: &'a str) -> Outcome<'a> {
             Some(nanos) => Ok(Value::Duration(nanos)),
             None => wrong("duration", format!("unable to parse {text} as duration")),
         },
-        format @ ("date" | "date-time") => {
-            let moment = match format {
-                "date" => Timestamp::parse(&format!("{text}T00:00:00Z")),
-                _ if text.is_empty() => Some(Timestamp::new(0, 0)),
-                _ => Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}Z"))),
-            };
-            match moment {
-                Some(moment) => Ok(Value::Timestamp(moment?)),
-                None => {
-                    let layout = if format == "date" { "2006-01-02" } else { "2006-01-02T15:04:05" };
-                    let quoted = meta::text::quoted(text);
-                    wrong(&format!("{format} formatted string"), format!("parsing time {quoted} as \"{layout}\": cannot parse {quoted}"))
-                }
-            }
-        }
+        "date" => moments::date(text).map(Value::Timestamp),
+        "date-time" => moments::date_time(text).map(Value::Timestamp),
         "byte" => {
             let plain: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
             match base64::engine::general_purpose::STANDARD.decode(plain) {
