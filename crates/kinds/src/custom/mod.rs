@@ -19,7 +19,7 @@ use crate::rules::Word;
 use crate::view::View;
 use columns::Columns;
 use expressions::Expressions;
-pub(crate) use expressions::{Compiled, Declared, Defaults, compile};
+pub(crate) use expressions::{Compiled, Declared, Defaults, Work, compile};
 use rules::Custom;
 
 /// The kinds that a definition serves, the stored version first. The error says why it cannot be served, in upstream's

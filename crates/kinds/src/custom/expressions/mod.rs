@@ -22,7 +22,7 @@ use meta::field::{Error, Errors, Path, Sort};
 use schema::structural::{self, Node, Old};
 use serde_json::Value;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, Work, compile};
 pub use declared::Declared;
 use place::Place;
 pub use run::Verdict;
@@ -45,7 +45,7 @@ impl Expressions {
         if !self.has_rules {
             return None;
         }
-        self.compiled.get_or_init(|| Place::root(&self.node, true)).as_ref()
+        self.compiled.get_or_init(|| Place::root(&self.node, true, &mut Work::default())).as_ref()
     }
 
     /// What the rules may cost for one object, in units of cost, of which upstream counts a million for a tenth of a second.
@@ -84,17 +84,18 @@ fn blocks(error: &Error) -> bool {
 /// The rules on defaults of a schema, which have one budget.
 pub struct Defaults {
     left: u64,
+    work: Work,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Defaults { left: cel::limits::RUNTIME }
+        Defaults { left: cel::limits::RUNTIME, work: Work::default() }
     }
 }
 
 impl structural::Expressions for Defaults {
     fn judge(&mut self, node: &Arc<Node>, resource: bool, path: &Path, default: &Value) -> Result<Errors, Errors> {
-        let Some(place) = Place::root(node, resource) else { return Ok(Errors::new()) };
+        let Some(place) = Place::root(node, resource, &mut self.work) else { return Ok(Errors::new()) };
         let old = Old::new(&node.check, default, default);
         // As if nothing changed, and, if that is right, as if it came to be.
         let mut changed = Run::new(self.left);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use schema::structural::Node;
 
-use super::compile::{Compiled, compile};
+use super::compile::{Compiled, Work, compile};
 use super::declared::Declared;
 
 /// Elements that a list is taken to have if nothing says how many it may have.
@@ -32,18 +32,20 @@ pub struct Place {
 
 impl Place {
     /// The root of a kind, or an object or value that is looked at by itself.
-    pub fn root(node: &Arc<Node>, resource: bool) -> Option<Place> {
-        node.has_rules().then(|| Place::new(node, resource, Declared::of(node, resource).as_ref())).flatten()
+    pub fn root(node: &Arc<Node>, resource: bool, work: &mut Work) -> Option<Place> {
+        let declared = node.has_rules().then(|| Declared::of(node, resource))?;
+        Place::new(node, resource, declared.as_ref(), work)
     }
 
-    fn new(node: &Arc<Node>, resource: bool, declared: Option<&Arc<Declared>>) -> Option<Place> {
+    fn new(node: &Arc<Node>, resource: bool, declared: Option<&Arc<Declared>>, work: &mut Work) -> Option<Place> {
         let rules = match declared {
             _ if node.rules.is_empty() => Ok(Vec::new()),
-            Some(declared) => Ok(compile(&node.rules, declared)),
+            Some(declared) => Ok(compile(&node.rules, declared, work)),
             None => Err("failed to convert to declType for CEL validation rules"),
         };
         let inner = declared.and_then(|declared| declared.below());
-        let below = |node: Option<&Arc<Node>>| Place::new(node?, node?.embedded, inner).map(Box::new);
+        let mut below = |node: Option<&Arc<Node>>| Place::new(node?, node?.embedded, inner, work).map(Box::new);
+        let (items, values) = (below(node.element()), below(node.values()));
         let mut fields = BTreeMap::new();
         for (name, below) in node.properties().filter(|(_, below)| below.has_rules()) {
             let escaped = cel::escape::escape(name);
@@ -53,9 +55,8 @@ impl Place {
                 None => Declared::of(below, below.embedded),
             };
             let Some(known) = known else { continue };
-            fields.extend(Place::new(below, below.embedded, Some(&known)).map(|place| (name.to_owned(), place)));
+            fields.extend(Place::new(below, below.embedded, Some(&known), work).map(|place| (name.to_owned(), place)));
         }
-        let (items, values) = (below(node.element()), below(node.values()));
         let is_empty = rules.as_ref().is_ok_and(Vec::is_empty) && items.is_none() && values.is_none() && fields.is_empty();
         let uses_old = rules.iter().flatten().any(|rule| rule.uses_old);
         (!is_empty).then(|| Place { node: node.clone(), resource, rules, uses_old, items, fields, values })

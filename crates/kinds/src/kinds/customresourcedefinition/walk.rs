@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use super::definition::Props;
 use super::old::{Demands, TYPES};
+use crate::custom::Work;
 use expressions::{Context, Total};
 pub use lists::{is_loose_keys, is_loose_set};
 
@@ -23,7 +24,7 @@ const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "Field
 /// What is wrong with a schema. `node`: the same, if it is structural: without it no expression is looked at. `known`: whether
 /// its rules were let in before.
 pub fn validate(schema: &Props, path: &Path, node: Option<&Arc<Node>>, known: bool, demands: &Demands, errors: &mut Errors) {
-    let mut walk = Walk { demands, errors, found: Errors::new(), total: Total::default(), known };
+    let mut walk = Walk { demands, errors, found: Errors::new(), total: Total::default(), work: Work::default(), known };
     let root = node.map(Context::root);
     walk.schema(schema, path, Place { root: true, context: root.as_ref(), ..Place::default() });
     let (found, total) = (walk.found, walk.total);
@@ -52,6 +53,8 @@ struct Walk<'w> {
     found: Errors,
     /// What all rules may cost.
     total: Total,
+    /// What compiling them may take.
+    work: Work,
     /// Whether the rules were let in before.
     known: bool,
 }

@@ -138,7 +138,7 @@ impl Walk<'_> {
             Err(why) => return self.found.push(Error::internal(&path, *why)),
         };
         let times = context.times.unwrap_or_else(|| declared.times());
-        let rules = compile(&context.node.rules, declared);
+        let rules = compile(&context.node.rules, declared, &mut self.work);
         for (index, (rule, written)) in rules.iter().zip(each(schema, "x-kubernetes-validations")).enumerate() {
             self.costs(rule, times, &path.index(index));
             self.compiled(rule, written, &path.index(index), place);
