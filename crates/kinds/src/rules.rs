@@ -73,6 +73,21 @@ pub trait Rules: Send + Sync + 'static {
         Errors::new()
     }
 
+    /// All that is wrong with a change of the main resource (empty) or of a subresource, and what whoever asks for it is warned
+    /// of on the way.
+    fn judge(&self, subresource: &str, new: &Object, old: &Object) -> (Errors, Vec<String>) {
+        let errors = match subresource {
+            "" => self.validate_update(new, old),
+            other => self.validate_subresource(other, new, old),
+        };
+        (errors, Vec::new())
+    }
+
+    /// What validating an object may take beyond looking at each of its bytes: like so many bytes more.
+    fn effort(&self) -> usize {
+        0
+    }
+
     /// What is done to an object that was found good (upstream: `Canonicalize`, and what is done on every read).
     fn canonicalize(&self, _object: &mut Object) {}
 

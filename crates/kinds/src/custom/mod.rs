@@ -2,6 +2,7 @@
 //! kind (upstream: `apiextensions-apiserver/pkg/registry/customresource`).
 
 mod columns;
+mod expressions;
 mod rules;
 mod scale;
 
@@ -17,6 +18,8 @@ use crate::descriptor::{CHANGE, Descriptor, Replicas, Selector, Subresource, Ver
 use crate::rules::Word;
 use crate::view::View;
 use columns::Columns;
+use expressions::Expressions;
+pub(crate) use expressions::{Compiled, Declared, Defaults, Work, compile};
 use rules::Custom;
 
 /// The kinds that a definition serves, the stored version first. The error says why it cannot be served, in upstream's
@@ -42,18 +45,22 @@ fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<De
     let gvk = Gvk::new(group, version.text("name"), names.text("kind"));
     let empty = Map::new();
     let schema = version.at("schema").at("openAPIV3Schema").value().and_then(Value::as_object).unwrap_or(&empty);
+    let selectable: Vec<Word> =
+        version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect();
     let schema = Schema::structural(gvk.clone(), schema)?;
+    let schema = schema.publishing(definition.str_at("spec.names.listKind"), selectable.iter().map(|field| field.to_string()));
     let hub = join_api_version(group, view(Some(stored)).text("name"));
     let plural: Arc<str> = names.text("plural").into();
     let list = |field: &str| names.at(field).list().iter().filter_map(Value::as_str).map(Into::into).collect();
     let subresources = version.at("subresources");
     let scale = subresources.at("scale");
     let rules = Custom {
+        expressions: schema.node().cloned().map(Expressions::new).ok_or("it has no schema")?,
         schema: schema.clone(),
         hub,
         has_status: subresources.at("status").exists(),
         columns: Columns::read(version.at("additionalPrinterColumns").list())?,
-        selectable: version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect(),
+        selectable,
         deprecated: deprecation(&gvk, &version, definition.list_at("spec.versions")),
         scale: scale.exists().then(|| replicas(&scale)),
         ending: definition.list_at("status.conditions").iter().any(|c| c["type"] == "Terminating" && c["status"] == "True"),

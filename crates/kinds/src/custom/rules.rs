@@ -6,6 +6,7 @@ use schema::Schema;
 use serde_json::Value;
 
 use super::columns::Columns;
+use super::expressions::Expressions;
 use super::scale;
 use crate::Now;
 use crate::descriptor::Replicas;
@@ -16,6 +17,8 @@ use crate::validate::metadata::metadata_update;
 /// The rules of one version of a custom resource.
 pub(super) struct Custom {
     pub schema: Schema,
+    /// The rules in CEL.
+    pub expressions: Expressions,
     /// The `apiVersion` of the stored form.
     pub hub: String,
     pub has_status: bool,
@@ -34,6 +37,13 @@ impl Custom {
     fn named(mut object: Object, api_version: &str) -> Object {
         object.fields_mut().insert("apiVersion".to_owned(), api_version.into());
         object
+    }
+
+    /// What is wrong with a new object, or with a change of one.
+    fn verdict(&self, new: &Object, old: Option<&Object>, mut errors: Errors) -> (Errors, Vec<String>) {
+        let verdict = self.expressions.validate(new, old, &errors);
+        errors.extend(verdict.errors);
+        (errors, verdict.warnings)
     }
 
     fn of_scale(&self, object: &Object) -> Errors {
@@ -68,24 +78,28 @@ impl Rules for Custom {
     }
 
     fn validate(&self, object: &Object) -> Errors {
-        self.schema.validate(object, None, self.of_scale(object), &embedded)
+        self.verdict(object, None, self.schema.validate(object, None, self.of_scale(object), &embedded)).0
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = metadata_update(new, old);
-        errors.extend(self.schema.validate(new, Some(old), self.of_scale(new), &embedded));
-        errors
+        self.judge("", new, old).0
     }
 
     fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
-        match subresource {
-            "status" => {
-                let mut errors = metadata_update(new, old);
-                errors.extend(self.schema.validate_status(new, old, self.of_scale(new), &embedded));
-                errors
-            }
-            _ => self.validate_update(new, old),
-        }
+        self.judge(subresource, new, old).0
+    }
+
+    fn judge(&self, subresource: &str, new: &Object, old: &Object) -> (Errors, Vec<String>) {
+        let mut errors = metadata_update(new, old);
+        errors.extend(match subresource {
+            "status" => self.schema.validate_status(new, old, self.of_scale(new)),
+            _ => self.schema.validate(new, Some(old), self.of_scale(new), &embedded),
+        });
+        self.verdict(new, Some(old), errors)
+    }
+
+    fn effort(&self) -> usize {
+        usize::try_from(self.expressions.cost()).unwrap_or(usize::MAX)
     }
 
     fn kept_by_status(&self) -> &'static [&'static [&'static str]] {

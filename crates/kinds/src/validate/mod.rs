@@ -1,5 +1,6 @@
 //! Checks that several kinds share, with upstream's messages and order.
 
+pub mod bundle;
 pub mod ip;
 pub mod metadata;
 pub mod resources;

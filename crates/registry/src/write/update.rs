@@ -134,7 +134,7 @@ impl Registry {
             taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(old), call.dry_run)?;
         }
         prepare(call, kind, subresource, &mut new, old)?;
-        validate(kind, subresource, &new, old)?;
+        long::steps(kind.descriptor.rules.effort(), || validate(kind, subresource, &new, old, warnings))?;
         let rules = &kind.descriptor.rules;
         rules.canonicalize(&mut new);
         warnings.extend(if subresource == "status" { rules.status_warnings(&new, old) } else { rules.warnings(&new, Some(old)) });
@@ -251,15 +251,14 @@ fn keep_all_but_status(new: &mut Object, old: &Object) {
     }
 }
 
-fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Result<(), Status> {
+fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object, warnings: &mut Vec<String>) -> Result<(), Status> {
     let rules = &*kind.descriptor.rules;
     // Names were checked at creation; upstream only checks here that they fit into a path.
     let mut errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
     errors.extend(metadata_update(new, old));
-    errors.extend(match subresource {
-        "" => rules.validate_update(new, old),
-        other => rules.validate_subresource(other, new, old),
-    });
+    let (wrong, said) = rules.judge(subresource, new, old);
+    errors.extend(wrong);
+    warnings.extend(said);
     if errors.is_empty() {
         return Ok(());
     }

@@ -1,24 +1,12 @@
-//! What a definition may say upstream and is not built here yet. It is refused: a rule that nobody enforces must not look
-//! like one.
+//! What a definition may say upstream and is not built here yet. It is refused: what nobody does must not look done.
 
 use meta::Object;
 use meta::field::{Error, Errors, Path};
 
-use super::definition::Definition;
-
-/// What is said of rules.
-pub const RULES: &str = "x-kubernetes-validations: rules in CEL are not enforced by this server yet";
-
-/// Refuses rules in CEL, and conversion by a webhook.
+/// Refuses conversion by a webhook.
 pub fn errors(object: &Object) -> Errors {
     let spec = Path::new("spec");
     let mut errors = Errors::new();
-    let has_rules = |schema: &super::definition::Props| {
-        schema.get("x-kubernetes-validations").and_then(serde_json::Value::as_array).is_some_and(|rules| !rules.is_empty())
-    };
-    if Definition::of(object).any(has_rules) {
-        errors.push(Error::forbidden(&spec.child("versions"), RULES));
-    }
     if object.str_at("spec.conversion.strategy") == "Webhook" {
         errors.push(Error::not_supported(&spec.child("conversion").child("strategy"), "Webhook", &["None"]));
     }
