@@ -20,6 +20,7 @@ mod scale;
 pub mod tree;
 pub mod validate;
 pub mod view;
+pub mod webhook;
 
 pub use descriptor::{Descriptor, Replicas, Selector, Subresource, Verbs};
 pub use kinds::ALL;

@@ -1,6 +1,7 @@
 //! What makes one kind differ from another.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use meta::field::Errors;
@@ -8,6 +9,7 @@ use meta::{Object, Status};
 use serde_json::Value;
 
 use crate::Now;
+use crate::custom::conversion::Conversion;
 
 /// A word of a kind: of the program's own text, or of a definition that came at run time.
 pub type Word = Cow<'static, str>;
@@ -215,6 +217,12 @@ pub trait Rules: Send + Sync + 'static {
     #[allow(clippy::wrong_self_convention, reason = "it is a conversion of the kind, not of the rules")]
     fn from_stored(&self, object: Object) -> Object {
         object
+    }
+
+    /// Who converts objects between the versions of the kind, where that is not [`Rules::from_storage`] and
+    /// [`Rules::to_storage`] but somebody else, who is called.
+    fn conversion(&self) -> Option<&Arc<Conversion>> {
+        None
     }
 
     /// Turns the stored form into this version's. The default: they are the same.

@@ -1,11 +1,14 @@
 //! How a custom resource behaves (upstream: `pkg/registry/customresource/strategy.go`, `status_strategy.go`).
 
+use std::sync::Arc;
+
 use meta::field::Errors;
 use meta::{Object, Status};
 use schema::Schema;
 use serde_json::Value;
 
 use super::columns::Columns;
+use super::conversion::Conversion;
 use super::scale;
 use crate::Now;
 use crate::descriptor::Replicas;
@@ -18,6 +21,8 @@ pub(super) struct Custom {
     pub schema: Schema,
     /// The `apiVersion` of the stored form.
     pub hub: String,
+    /// Who converts, if versions differ in more than their names.
+    pub conversion: Option<Arc<Conversion>>,
     pub has_status: bool,
     pub columns: Columns,
     /// Paths that field selectors may name.
@@ -148,6 +153,10 @@ impl Rules for Custom {
         let mut object = decoded.map_err(|error| Status::internal(error.to_string()))?.object;
         self.schema.default(&mut object);
         Ok(object)
+    }
+
+    fn conversion(&self) -> Option<&Arc<Conversion>> {
+        self.conversion.as_ref()
     }
 
     fn to_storage(&self, object: Object) -> Result<Object, Status> {

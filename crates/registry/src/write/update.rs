@@ -9,7 +9,7 @@ use meta::field::{Error, Path};
 use meta::{Encoded, Object, Reason, Status};
 use store::{Entry, Expect};
 
-use super::commit::{Change, Outcome, check_size, default, request};
+use super::commit::{Change, Outcome, check_size, default, is_large, request};
 use super::edit::Edit;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
@@ -90,7 +90,7 @@ impl Registry {
     /// One attempt on one state. The inner error is the state that the object has got meanwhile.
     async fn try_change(&self, on: &On<'_>, edit: &mut impl Edit) -> Result<Result<Written, Option<Entry>>, Status> {
         let On { call, kind, key, entry, .. } = *on;
-        let old = kind.object(entry)?;
+        let old = kind.object(entry).await?;
         check_uid(call, kind, key, edit.uid(), old.uid())?;
         let mut new = edit.apply(Some(&old))?;
         let mut warnings = edit.warnings();
@@ -144,9 +144,9 @@ impl Registry {
         }
         let written = |object| Ok(Written { object, created: false, warnings: Vec::new() });
         apply::keep_times(old, &mut new);
-        let step = next_step(kind, &new, old, entry)?;
+        let step = next_step(kind, &new, old, entry).await?;
         if matches!(step, Step::Same) {
-            return written(kind.encoded(entry)?).map(Ok);
+            return written(kind.encoded(entry).await?).map(Ok);
         }
         if call.dry_run {
             return written(kind.encode(new.key(), entry.modified, &new)).map(Ok);
@@ -161,7 +161,7 @@ impl Registry {
             Outcome::Changed(now) => Ok(Err(now)),
             Outcome::Done(after, _) => {
                 let object: Arc<Encoded> = match change {
-                    Change::Put(prepared) => kind.written(&after, &prepared.note)?,
+                    Change::Put(prepared) => self.written(kind, &after, &prepared.note).await?,
                     Change::Delete => kind.encode(new.key(), entry.modified, &new),
                 };
                 written(object).map(Ok)
@@ -266,13 +266,15 @@ fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Resul
     Err(kind.invalid(new.name(), &errors))
 }
 
-fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<Step, Status> {
+async fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<Step, Status> {
     let held = namespace::is_namespace(kind) && namespace::is_held(new);
     if lifecycle::deleted_by_update(new, old) && !held {
         return Ok(Step::Remove);
     }
-    let prepared = kind.prepare(new)?;
-    let json = || kind.encoded(entry).and_then(|present| present.json());
-    check_size(&prepared, || json().map_or(0, |json| json.len()))?;
+    let prepared = kind.prepare(new).await?;
+    if is_large(&prepared) {
+        let present = kind.encoded(entry).await.and_then(|present| present.json());
+        check_size(&prepared, present.map_or(0, |json| json.len()))?;
+    }
     Ok(if prepared.bytes == entry.value { Step::Same } else { Step::Put(prepared) })
 }

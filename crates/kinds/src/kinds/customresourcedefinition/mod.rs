@@ -31,6 +31,7 @@ use crate::rules::{Column, Rules};
 use crate::tree::{child_mut, child_or_new, default_absent, default_zero, each_mut, only_status, restore, same_at};
 use crate::validate::metadata::metadata_update;
 
+pub use conversion::REVIEWS;
 pub use embedded::embedded;
 
 /// What keeps a definition until its objects are gone.

@@ -9,7 +9,7 @@ use super::definition::Definition;
 /// What is said of rules.
 pub const RULES: &str = "x-kubernetes-validations: rules in CEL are not enforced by this server yet";
 
-/// Refuses rules in CEL, and conversion by a webhook.
+/// Refuses rules in CEL.
 pub fn errors(object: &Object) -> Errors {
     let spec = Path::new("spec");
     let mut errors = Errors::new();
@@ -18,9 +18,6 @@ pub fn errors(object: &Object) -> Errors {
     };
     if Definition::of(object).any(has_rules) {
         errors.push(Error::forbidden(&spec.child("versions"), RULES));
-    }
-    if object.str_at("spec.conversion.strategy") == "Webhook" {
-        errors.push(Error::not_supported(&spec.child("conversion").child("strategy"), "Webhook", &["None"]));
     }
     errors
 }
