@@ -13,7 +13,7 @@ use super::scale;
 use crate::Now;
 use crate::descriptor::Replicas;
 use crate::kinds::customresourcedefinition::embedded;
-use crate::rules::{Column, Rules, Word};
+use crate::rules::{Column, Context, Rules, Word};
 use crate::validate::metadata::metadata_update;
 
 /// The rules of one version of a custom resource.
@@ -47,19 +47,19 @@ impl Custom {
 }
 
 impl Rules for Custom {
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         if self.has_status {
             object.fields_mut().remove("status");
         }
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         if self.has_status {
             keep(new, old, "status");
         }
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             // Upstream takes the old object, and of the new one the status alone.
             let (fields, version) = (new.at("metadata.managedFields").cloned(), new.resource_version().to_owned());

@@ -2,6 +2,7 @@
 
 pub mod ip;
 pub mod metadata;
+pub mod pem;
 pub mod resources;
 pub mod selector;
 pub mod taint;

@@ -95,7 +95,7 @@ impl Registry {
         default(kind, &mut object);
         lifecycle::fill_system_fields(&mut object, Timestamp::now());
         let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None, call.dry_run)?;
-        prepare(kind, &mut object);
+        prepare(call, kind, &mut object);
         check(kind, &object)?;
         rules.canonicalize(&mut object);
         warnings.extend(rules.warnings(&object, None));
@@ -151,14 +151,14 @@ fn check(kind: &Kind, object: &Object) -> Result<(), Status> {
 }
 
 /// What the kind itself does between admission and validation.
-fn prepare(kind: &Kind, object: &mut Object) {
+fn prepare(call: &Call, kind: &Kind, object: &mut Object) {
     if kind.descriptor.rules.has_generation() {
         object.set("metadata.generation", 1);
     }
     if namespace::is_namespace(kind) {
         namespace::prepare_create(object);
     }
-    kind.descriptor.rules.prepare_create(object);
+    kind.descriptor.rules.prepare_create(object, &call.context());
 }
 
 fn exists(kind: &Kind, object: &Object, there: Option<&Entry>) -> Status {

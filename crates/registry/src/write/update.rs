@@ -173,8 +173,10 @@ impl Registry {
 /// Who manages the fields that this call writes.
 pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -> Writer<'a> {
     let (schema, manager) = (&kind.descriptor.schema, &*call.field_manager);
-    let reset: &[&[&str]] = match subresource {
-        "status" => kind.descriptor.rules.kept_by_status(),
+    let rules = &kind.descriptor.rules;
+    let reset: &[&[&str]] = match (rules.kept_by(subresource), subresource) {
+        (Some(kept), _) => kept,
+        (None, "status") => rules.kept_by_status(),
         _ if kind.descriptor.subresource("status").is_some() => &[&["status"]],
         _ => &[],
     };
@@ -221,19 +223,19 @@ fn check_version(kind: &Kind, name: &str, new: &mut Object, current: u64) -> Res
 }
 
 fn prepare(call: &Call, kind: &Kind, subresource: &str, new: &mut Object, old: &Object) -> Result<(), Status> {
-    let rules = &*kind.descriptor.rules;
+    let (rules, context) = (&*kind.descriptor.rules, &call.context());
     lifecycle::ensure_namespace(new, kind.descriptor.namespaced, &call.attributes.namespace)?;
     lifecycle::keep_system_fields(new, old);
     if namespace::is_namespace(kind) {
         namespace::prepare_update(subresource, new, old);
     }
     match subresource {
-        "" => rules.prepare_update(new, old),
+        "" => rules.prepare_update(new, old, context),
         "status" => {
             keep_all_but_status(new, old);
-            rules.prepare_subresource(subresource, new, old);
+            rules.prepare_subresource(subresource, new, old, context);
         }
-        other => rules.prepare_subresource(other, new, old),
+        other => rules.prepare_subresource(other, new, old, context),
     }
     let is_wish = matches!(subresource, "" | "scale" | "resize" | "ephemeralcontainers");
     if is_wish && rules.has_generation() && rules.generation_changes(new, old) {

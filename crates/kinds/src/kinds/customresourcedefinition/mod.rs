@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::NAME_AND_CREATED;
-use crate::rules::{Column, Rules};
+use crate::rules::{Column, Context, Rules};
 use crate::tree::{child_mut, child_or_new, default_absent, default_zero, each_mut, only_status, restore, same_at};
 use crate::validate::metadata::metadata_update;
 
@@ -65,17 +65,17 @@ impl Rules for CustomResourceDefinition {
         }
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.remove("status");
         store_version(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
         store_version(new);
     }
 
-    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         only_status(new, old);
     }
 
