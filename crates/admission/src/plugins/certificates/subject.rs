@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth::identity;
-use kinds::kinds::certificatesigningrequest::organizations;
+use kinds::kinds::certificatesigningrequest::subject;
 use meta::Status;
 
 use super::super::Context;
@@ -33,8 +33,8 @@ impl Plugin for CertificateSubjectRestriction {
         if object.str_at("spec.signerName") != SIGNER {
             return Ok(());
         }
-        let organizations = organizations(object).map_err(|why| forbidden(request, format!("failed to parse CSR: {why}")))?;
-        if organizations.iter().any(|name| name == identity::MASTERS) {
+        let subject = subject(object).map_err(|why| forbidden(request, format!("failed to parse CSR: {why}")))?;
+        if subject.organizations.iter().any(|name| name == identity::MASTERS) {
             let why = format!("use of {SIGNER} signer with {} group is not allowed", identity::MASTERS);
             return Err(forbidden(request, why));
         }

@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use meta::{Gvk, Key, Object, Status, User};
 use serde_json::{Value, json};
 
-use super::super::{Context, Make};
+use super::super::{Context, Make, node_restriction};
 use super::*;
 use crate::{Lookup, Warnings};
 
@@ -35,8 +35,12 @@ fn object(value: Value) -> Object {
 
 /// What a plug-in says to a change of a part of a request for a certificate.
 async fn said(make: Make, context: &Context, user: &str, part: &str, new: &Object, old: Option<&Object>) -> String {
+    said_to(make, context, User::new(user, &[]), part, new, old).await
+}
+
+async fn said_to(make: Make, context: &Context, user: User, part: &str, new: &Object, old: Option<&Object>) -> String {
     let attributes = Attributes {
-        user: User::new(user, &[]),
+        user,
         group: GROUP.to_owned(),
         resource: "certificatesigningrequests".to_owned(),
         subresource: part.to_owned(),
@@ -54,7 +58,10 @@ async fn said(make: Make, context: &Context, user: &str, part: &str, new: &Objec
         dry_run: false,
         warnings: Warnings::default(),
     };
-    make(context).validate(&request, &Nothing).await.map_or_else(|status| status.message, |()| String::new())
+    let (plugin, mut request) = (make(context), request);
+    let done = plugin.mutate(&mut request, &Nothing).await;
+    let done = if done.is_ok() { plugin.validate(&request, &Nothing).await } else { done };
+    done.map_or_else(|status| status.message, |()| String::new())
 }
 
 /// Ann may do everything for one signer, Bea for all of the domain.
@@ -114,4 +121,19 @@ async fn nobody_becomes_a_master() {
     assert_eq!(said(subject::make, &context, "joe", "", &asked("example.com/one", REQUEST), None).await, "");
     let words = "certificatesigningrequests.certificates.k8s.io \"joe\" is forbidden: failed to parse CSR: PEM block type must be CERTIFICATE REQUEST";
     assert_eq!(said(subject::make, &context, "joe", "", &asked(signer, "eA=="), None).await, words);
+}
+
+#[tokio::test]
+async fn a_node_asks_for_itself() {
+    let context = context();
+    let joe = |signer: &str| object(json!({"metadata": {"name": "joe"}, "spec": {"signerName": signer, "request": REQUEST}}));
+    let words = |signer: &'static str| {
+        let (context, asked) = (context.clone(), joe(signer));
+        let node = User::new("system:node:n1", &["system:nodes"]);
+        async move { said_to(node_restriction::make, &context, node, "", &asked, None).await }
+    };
+    let own = "certificatesigningrequests.certificates.k8s.io \"joe\" is forbidden: can only create a node CSR with CN=system:node:n1";
+    assert_eq!(words("kubernetes.io/kubelet-serving").await, own);
+    assert_eq!(words("kubernetes.io/kube-apiserver-client-kubelet").await, own);
+    assert_eq!(words("example.com/one").await, "");
 }

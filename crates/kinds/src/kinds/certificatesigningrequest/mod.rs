@@ -16,7 +16,7 @@ use crate::rules::{Column, Context, Rules, Word, age};
 use crate::tree::restore;
 use crate::view::View;
 
-pub use request::organizations;
+pub use request::{Subject, subject};
 
 /// Types of conditions that mean something to the server.
 const APPROVED: &str = "Approved";

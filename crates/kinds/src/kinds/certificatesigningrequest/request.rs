@@ -5,6 +5,7 @@ use meta::Object;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::oid_registry::{OID_KEY_TYPE_EC_PUBLIC_KEY, OID_PKCS1_RSAENCRYPTION};
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::validate::pem;
 
@@ -39,11 +40,22 @@ pub(super) fn check(object: &Object) -> Result<(), String> {
     })?
 }
 
-/// The organizations of whom the certificate is to be about.
-pub fn organizations(object: &Object) -> Result<Vec<String>, String> {
+/// Whom a certificate is to be about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    /// The user, where it is a client's certificate.
+    pub common_name: String,
+    /// Its groups.
+    pub organizations: Vec<String>,
+}
+
+/// Whom the certificate is to be about; the error says why nobody knows, in upstream's words.
+pub fn subject(object: &Object) -> Result<Subject, String> {
+    let text = |part: &AttributeTypeAndValue<'_>| part.as_str().unwrap_or_default().to_owned();
     parsed(&request(object)?, |request| {
-        let all = request.certification_request_info.subject.iter_organization();
-        all.map(|part| part.as_str().unwrap_or_default().to_owned()).collect()
+        let name = &request.certification_request_info.subject;
+        let common_name = name.iter_common_name().last().map(text).unwrap_or_default();
+        Subject { common_name, organizations: name.iter_organization().map(text).collect() }
     })
 }
 
