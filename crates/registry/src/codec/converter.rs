@@ -6,26 +6,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use admission::Call;
 use futures::future::{BoxFuture, FutureExt, Shared};
 use kinds::Descriptor;
 use kinds::custom::conversion::{Conversion, failed};
-use meta::{Codec, Encoded, Gvk, Key, Object, Reason, Status};
+use meta::{Codec, Encoded, Gvk, Key, Object, Reason, Status, limits};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Stored, Warm};
 use crate::long;
-
-/// The longest that a conversion takes, its turn included.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Requests to one webhook at once.
-const AT_ONCE: usize = 8;
-/// Objects in one request.
-const OBJECTS: usize = 100;
-/// Bytes of stored objects in one request, of which there is at least one.
-const BYTES: usize = 1 << 20;
 
 /// Calls webhooks, once the server is put together.
 pub(crate) type Calls = Arc<OnceLock<Arc<dyn Call>>>;
@@ -94,7 +84,7 @@ impl Converter {
             hub: hub.gvk.clone(),
             versions: versions.iter().map(made).collect(),
             calls: calls.clone(),
-            turns: Semaphore::new(AT_ONCE),
+            turns: Semaphore::new(limits::CONVERSIONS),
             flights: Mutex::default(),
         }))
     }
@@ -216,7 +206,7 @@ impl Converter {
     }
 
     async fn convert(&self, objects: Vec<Object>, to: &Gvk) -> Result<Vec<Object>, Status> {
-        let done = tokio::time::timeout(PATIENCE, self.ask(&objects, to)).await;
+        let done = tokio::time::timeout(limits::CONVERSION, self.ask(&objects, to)).await;
         let late = |_| {
             let why = format!("Post {:?}: context deadline exceeded", self.conversion.client.url());
             Err(failed(&objects, &why))
@@ -232,7 +222,7 @@ impl Converter {
         let uid = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
         let body = self.conversion.request(objects, to, &uid)?.to_string();
         let bytes = body.len();
-        let answer = call.post(&self.conversion.client, body.into(), PATIENCE).await.map_err(refused)?;
+        let answer = call.post(&self.conversion.client, body.into(), limits::CONVERSION).await.map_err(refused)?;
         long::steps(bytes.max(answer.len()), || {
             let (review, _) = schema::json_tree(&answer).map_err(|why| failed(objects, &why))?;
             self.conversion.answer(objects, to, &uid, review)
@@ -271,7 +261,7 @@ fn parts(fresh: &[usize], hubs: &[Arc<Encoded>]) -> Vec<Vec<usize>> {
     let mut bytes = 0;
     for index in fresh.iter().copied() {
         let length = hubs[index].stored().len();
-        match parts.last_mut().filter(|part| part.len() < OBJECTS && bytes + length <= BYTES) {
+        match parts.last_mut().filter(|part| part.len() < limits::CONVERTED && bytes + length <= limits::CONVERTED_BYTES) {
             Some(part) => {
                 part.push(index);
                 bytes += length;

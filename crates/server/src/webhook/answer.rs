@@ -4,13 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use meta::limits;
 
-/// The longest answer, in bytes: a batch of objects, each of which may have grown as far as objects may, is longer than
-/// what was asked, and nobody stores more at once.
-const LONGEST: usize = 4 * limits::BODY;
-/// Of a refusal no more is shown, in characters.
-const SHOWN: usize = 2048;
+use crate::limits;
 
 /// Why there is no good answer.
 pub enum Refusal {
@@ -38,8 +33,8 @@ pub async fn read(answer: &mut Response<Incoming>) -> Result<Bytes, String> {
     while let Some(frame) = answer.body_mut().frame().await {
         let frame = frame.map_err(|e| e.to_string())?;
         all.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
-        if all.len() > LONGEST {
-            return Err(format!("the answer is longer than {LONGEST} bytes"));
+        if all.len() > limits::WEBHOOK_ANSWER {
+            return Err(format!("the answer is longer than {} bytes", limits::WEBHOOK_ANSWER));
         }
     }
     Ok(all.freeze())
@@ -51,7 +46,7 @@ pub fn judge(status: StatusCode, body: Bytes) -> Result<Bytes, Refusal> {
         return Ok(body);
     }
     let text = String::from_utf8_lossy(&body);
-    let said: String = text.trim().chars().take(SHOWN).collect();
+    let said: String = text.trim().chars().take(limits::WEBHOOK_REFUSAL).collect();
     // A refusal may be a Status of its own.
     let own = serde_json::from_slice::<serde_json::Value>(&body).ok().filter(|own| own["kind"] == "Status");
     if let Some(message) = own.as_ref().and_then(|own| own["message"].as_str()).filter(|message| !message.is_empty()) {

@@ -17,11 +17,11 @@ use http::{HeaderValue, Request};
 use kinds::webhook::Client;
 use registry::Registry;
 
+use crate::limits;
+
 use peer::Peer;
 use place::Place;
 
-/// Webhooks whose connections and authorities are remembered (upstream: `defaultCacheSize`).
-const PEERS: usize = 200;
 /// Who asks: upstream's name.
 const AGENT: &str = "kube-apiserver-webhook";
 
@@ -46,7 +46,7 @@ impl Webhooks {
         }
         let new = Arc::new(Peer::new(&client.bundle)?);
         let mut peers = lock();
-        if peers.len() >= PEERS {
+        if peers.len() >= limits::WEBHOOKS {
             peers.clear();
         }
         Ok(peers.entry(client.clone()).or_insert(new).clone())

@@ -1,7 +1,7 @@
 //! Connections to one webhook, and whom it has to be.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -15,11 +15,7 @@ use transport::Body;
 
 use super::place::Address;
 use crate::kubelet::{NOT_ALLOWED, is_global};
-
-/// Connections that wait to be used again.
-const IDLE: usize = 8;
-/// How long they wait.
-const IDLE_TIME: Duration = Duration::from_secs(30);
+use crate::limits;
 
 /// One webhook.
 pub struct Peer {
@@ -83,7 +79,7 @@ impl Peer {
 
     fn take(&self) -> Option<SendRequest<Body>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(since, sender)| since.elapsed() < IDLE_TIME && !sender.is_closed());
+        idle.retain(|(since, sender)| since.elapsed() < limits::WEBHOOK_IDLE_TIME && !sender.is_closed());
         let ready = idle.iter().rposition(|(_, sender)| sender.is_ready())?;
         Some(idle.swap_remove(ready).1)
     }
@@ -91,8 +87,8 @@ impl Peer {
     /// Keeps a connection whose answer was read.
     pub fn keep(&self, sender: SendRequest<Body>) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|(since, sender)| since.elapsed() < IDLE_TIME && !sender.is_closed());
-        if idle.len() < IDLE && !sender.is_closed() {
+        idle.retain(|(since, sender)| since.elapsed() < limits::WEBHOOK_IDLE_TIME && !sender.is_closed());
+        if idle.len() < limits::WEBHOOK_IDLE && !sender.is_closed() {
             idle.push((Instant::now(), sender));
         }
     }

@@ -1,3 +1,5 @@
+//! What the plug-ins say to changes of requests for certificates.
+
 use async_trait::async_trait;
 use meta::{Gvk, Key, Object, Status, User};
 use serde_json::{Value, json};

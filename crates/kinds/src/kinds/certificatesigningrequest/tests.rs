@@ -1,3 +1,5 @@
+//! Requests from the first word to the certificate, as the life cycle changes and checks them.
+
 use base64::Engine;
 use jiff::Timestamp;
 use meta::{Info, Object, User};
