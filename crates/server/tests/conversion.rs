@@ -225,7 +225,7 @@ async fn a_webhook_that_misbehaves_harms_those_who_ask_it() {
     let World { kit, webhook, _directory } = world().await;
     let made = kit.post(&path("v1", ""), widget("v1", "a", json!({"hostPort": "h:1"}))).await;
     assert_eq!(made.code, 201, "{}", made.text());
-    let post = format!(r#"failed: Post "https://localhost:{}/convert": "#, webhook.address.port());
+    let post = format!(r#"failed: Post "https://localhost:{}/convert?timeout=30s": "#, webhook.address.port());
     for (mood, words) in [
         (Mood::WrongUid, r#"failed: expected response.uid=""#.to_owned()),
         (Mood::TooFew, "returned 0 objects, expected 1".to_owned()),
@@ -264,7 +264,7 @@ async fn it_must_be_the_one_that_is_named() {
     kit.post(&path("v1", ""), widget("v1", "a", json!({"hostPort": "h:1"}))).await;
     let said = async || kit.get(&path("v2", "a")).await.json()["message"].as_str().unwrap_or_default().to_owned();
     let unknown = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
-    assert_eq!(said().await, format!(r#"{OF} failed: Post "{url}": {unknown}"#));
+    assert_eq!(said().await, format!(r#"{OF} failed: Post "{url}?timeout=30s": {unknown}"#));
     assert_eq!(*webhook.seen.lock().expect("no panic"), (0, 0), "nothing was sent");
     // A changed definition counts at once.
     let named = format!("{DEFINITIONS}/widgets.example.com");
@@ -280,7 +280,7 @@ async fn it_must_be_the_one_that_is_named() {
     }
     // A Service that is not there, and one that has no endpoints.
     change(json!({"url": null, "service": {"namespace": "default", "name": "hook", "path": "/convert"}})).await;
-    let post = format!(r#"{OF} failed: Post "https://hook.default.svc:443/convert": "#);
+    let post = format!(r#"{OF} failed: Post "https://hook.default.svc:443/convert?timeout=30s": "#);
     while said().await != format!(r#"{post}service "hook" not found"#) {
         tokio::task::yield_now().await;
     }

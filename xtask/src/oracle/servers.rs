@@ -85,6 +85,7 @@ pub async fn start(programs: &Programs, directory: &Path) -> Result<Servers> {
             answers(side, path).await.with_context(|| format!("see {}", directory.display()))?;
         }
     }
+    super::webhook::start(&mut servers.lane, &pki).await?;
     Ok(servers)
 }
 

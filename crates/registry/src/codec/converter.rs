@@ -12,6 +12,7 @@ use futures::future::{BoxFuture, FutureExt, Shared};
 use kinds::Descriptor;
 use kinds::custom::conversion::{Conversion, failed};
 use meta::{Codec, Encoded, Gvk, Key, Object, Reason, Status, limits};
+use schema::Schema;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Stored, Warm};
@@ -190,6 +191,22 @@ impl Converter {
         Ok(tree)
     }
 
+    /// Objects as they are in a version, and its fields; `None`: there is no such version any more.
+    pub async fn at(&self, api_version: &str, objects: Vec<Object>) -> Result<Option<(Schema, Vec<Object>)>, Status> {
+        let Some(version) = self.versions.get(api_version) else { return Ok(None) };
+        let (mut there, mut asked) = (Vec::with_capacity(objects.len()), Vec::new());
+        for object in objects {
+            let is_there = object.api_version() == api_version;
+            there.push(is_there.then(|| object.clone()));
+            asked.extend((!is_there).then_some(object));
+        }
+        let converted = if asked.is_empty() { Vec::new() } else { self.convert(asked, version.shown.gvk()).await? };
+        let mut converted = converted.into_iter().map(|object| version.shown.fitted(object));
+        let all: Result<Vec<Object>, Status> =
+            there.into_iter().map(|object| object.map_or_else(|| converted.next().unwrap_or_else(|| Ok(Object::default())), Ok)).collect();
+        Ok(Some((version.shown.schema().clone(), all?)))
+    }
+
     /// An object as it is to be stored.
     pub async fn to_stored(&self, object: &Object) -> Result<Object, Status> {
         let mut object = object.clone();
@@ -208,7 +225,8 @@ impl Converter {
     async fn convert(&self, objects: Vec<Object>, to: &Gvk) -> Result<Vec<Object>, Status> {
         let done = tokio::time::timeout(limits::CONVERSION, self.ask(&objects, to)).await;
         let late = |_| {
-            let why = format!("Post {:?}: context deadline exceeded", self.conversion.client.url());
+            let url = format!("{}?timeout={}s", self.conversion.client.url(), limits::CONVERSION.as_secs());
+            let why = format!("Post {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
             Err(failed(&objects, &why))
         };
         // Upstream's answer carries no reason.

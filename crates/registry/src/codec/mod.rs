@@ -90,6 +90,16 @@ impl Stored {
         Stored { schema, rules, warm: self.warm.clone(), node: self.node.clone(), fills: false }
     }
 
+    /// The fields of its objects.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What its objects are.
+    pub fn gvk(&self) -> &meta::Gvk {
+        self.schema.gvk()
+    }
+
     /// Whether its objects behave by these rules.
     pub fn follows(&self, rules: &Arc<dyn Rules>) -> bool {
         Arc::ptr_eq(&self.rules, rules)

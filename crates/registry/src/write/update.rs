@@ -59,7 +59,7 @@ impl Registry {
                     return Err(kind.not_found(name));
                 }
                 check_uid(call, kind, &key, edit.uid(), "")?;
-                let mut object = edit.apply(None)?;
+                let mut object = edit.apply(None).await?;
                 lifecycle::ensure_namespace(&mut object, kind.descriptor.namespaced, namespace)?;
                 lifecycle::check_name(&object, name)?;
                 // Upstream ignores the version of an object that turns out to be new.
@@ -92,7 +92,7 @@ impl Registry {
         let On { call, kind, key, entry, .. } = *on;
         let old = kind.object(entry).await?;
         check_uid(call, kind, key, edit.uid(), old.uid())?;
-        let mut new = edit.apply(Some(&old))?;
+        let mut new = edit.apply(Some(&old)).await?;
         let mut warnings = edit.warnings();
         warnings.extend(lifecycle::dedup_owners(&mut new, !edit.is_patch()));
         let carried = self.carry_out(on, edit, &old, new, &mut warnings).await;
@@ -122,7 +122,7 @@ impl Registry {
         if edit.admitted() {
             default(kind, &mut new);
             if !edit.owns_fields() {
-                writer(call, kind, subresource).track(old, &mut new, Timestamp::now());
+                writer(call, kind, subresource).track(old, &mut new, Timestamp::now()).await;
             }
             let asked = &mut request(call, kind, Operation::Update, Some(&mut new), Some(old));
             warnings.extend(self.mutate(asked).await?);
@@ -180,7 +180,7 @@ pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -
         _ if kind.descriptor.subresource("status").is_some() => &[&["status"]],
         _ => &[],
     };
-    Writer { schema, manager, subresource, reset }
+    Writer { schema, manager, subresource, reset, converter: kind.converter().map(|converter| &**converter) }
 }
 
 /// 409 if the client means another object of the same name.

@@ -283,7 +283,7 @@ async fn a_webhook_that_does_not_answer_is_given_up() {
     create(&world, "a").await;
     webhook.turns.forget_permits(1 << 20);
     let late = get(&world, "v2", "a").await.expect_err("no answer");
-    let words = r#"conversion webhook for example.com/v1, Kind=Widget failed: Post "https://webhook": context deadline exceeded"#;
+    let words = r#"conversion webhook for example.com/v1, Kind=Widget failed: Post "https://webhook?timeout=30s": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"#;
     assert_eq!((late.code, &*late.message), (500, words));
     webhook.turns.add_permits(1);
     get(&world, "v2", "a").await.expect("asked anew");

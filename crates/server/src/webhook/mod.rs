@@ -52,11 +52,11 @@ impl Webhooks {
         Ok(peers.entry(client.clone()).or_insert(new).clone())
     }
 
-    async fn exchange(&self, client: &Client, body: Bytes) -> Result<Bytes, answer::Refusal> {
+    async fn exchange(&self, client: &Client, body: Bytes, patience: Duration) -> Result<Bytes, answer::Refusal> {
         let peer = self.peer(client)?;
         let place = Place::of(client)?;
         let host = HeaderValue::from_str(&place.authority).map_err(|e| e.to_string())?;
-        let request = Request::post(&*place.path)
+        let request = Request::post(asked(&place.path, patience))
             .header(HOST, host)
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json, */*")
@@ -78,16 +78,21 @@ impl Webhooks {
     }
 }
 
+/// A path, or a URL, that says how long an answer is waited for, as upstream's client does.
+fn asked(path: &str, patience: Duration) -> String {
+    format!("{path}?timeout={}s", patience.as_secs())
+}
+
 #[async_trait]
 impl Call for Webhooks {
     async fn post(&self, client: &Client, body: Bytes, patience: Duration) -> Result<Bytes, String> {
-        let done = tokio::time::timeout(patience, self.exchange(client, body)).await;
-        let unsent = |why: &str| format!("Post {:?}: {why}", client.url());
+        let done = tokio::time::timeout(patience, self.exchange(client, body, patience)).await;
+        let unsent = |why: &str| format!("Post {:?}: {why}", asked(&client.url(), patience));
         match done {
             Ok(Ok(body)) => Ok(body),
             Ok(Err(answer::Refusal::Answered(why))) => Err(why),
             Ok(Err(answer::Refusal::Unreached(why))) => Err(unsent(&why)),
-            Err(_) => Err(unsent("context deadline exceeded")),
+            Err(_) => Err(unsent("context deadline exceeded (Client.Timeout exceeded while awaiting headers)")),
         }
     }
 }

@@ -100,7 +100,8 @@ fn content(object: &Object, taken: &Taken) -> Errors {
     let mut errors = Errors::new();
     let (spec, status) = (View::of(object, "spec"), View::of(object, "status"));
     if let Err(why) = check(object) {
-        errors.push(spec.at("request").invalid(why));
+        let request = spec.at("request");
+        errors.push(Error::invalid(&request.path, request.value().cloned().unwrap_or_default(), why));
     }
     usages(&spec.at("usages"), taken, &mut errors);
     let signer = spec.at("signerName");
