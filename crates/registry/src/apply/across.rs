@@ -77,14 +77,20 @@ impl Writer<'_> {
         let start = Place { converter, schema: self.schema.clone(), merged: merged.clone(), pruned: merged.clone() };
         // What was applied in a version that is no more is left as it is.
         let Some(mut place) = start.moved(&mine.api_version).await? else { return Ok(merged) };
-        place.pruned = place.without(&mine.set);
-        for (version, set) in sets {
+        let (before, last) = (place.copy(), mine.set.with_parents());
+        place.pruned = place.without(&place.paths(&place.merged).intersection(&last));
+        let first = sets.remove_entry(&*mine.api_version);
+        for (version, set) in first.into_iter().chain(sets) {
             let Some(mut there) = place.copy().moved(version).await? else { continue };
-            let gone = there.paths(&there.merged).difference(&there.paths(&there.pruned)).difference(&set.with_parents());
-            there.pruned = there.without(&gone);
+            let left = there.paths(&there.pruned).union(&set.with_parents());
+            there.pruned = there.without(&there.paths(&there.merged).difference(&left));
             place = there;
         }
-        Ok(place.moved(&own).await?.map_or(merged, |place| place.pruned))
+        // What is left to nobody goes if he had applied it, and nothing else.
+        let Some(after) = place.moved(&mine.api_version).await? else { return Ok(merged) };
+        let gone = before.paths(&before.merged).difference(&before.paths(&after.pruned)).intersection(&last);
+        let done = Place { pruned: before.without(&gone), ..before.copy() };
+        Ok(done.moved(&own).await?.map_or(merged, |place| place.pruned))
     }
 }
 
@@ -119,10 +125,18 @@ impl<'a> Place<'a> {
         walk::paths(self.form(), &object.fields().clone().into()).below.with_parents()
     }
 
-    /// The merged object without some of it.
+    /// The merged object without some of it. It stays the same object: a webhook could not answer otherwise.
     fn without(&self, gone: &Set) -> Object {
         let mut tree = self.merged.fields().clone().into();
         walk::remove(self.form(), &mut tree, gone);
-        Object::from_value(tree).unwrap_or_default()
+        let mut object = Object::from_value(tree).unwrap_or_default();
+        for field in ["metadata.name", "metadata.namespace", "metadata.uid"] {
+            if let Some(value) = self.merged.at(field) {
+                object.set(field, value.clone());
+            }
+        }
+        object.set("apiVersion", self.merged.api_version());
+        object.set("kind", self.merged.kind());
+        object
     }
 }

@@ -50,7 +50,7 @@ impl Webhook {
 
 fn convert(mut object: Value, to: &str) -> Value {
     object["apiVersion"] = to.into();
-    let spec = &mut object["spec"];
+    let Some(spec) = object.get_mut("spec") else { return object };
     *spec = match to {
         "example.com/v2" => match spec["hostPort"].as_str().unwrap_or_default().split_once(':') {
             Some((host, port)) => json!({"host": host, "port": port, "unknown": 1}),
@@ -163,7 +163,8 @@ async fn a_revision_is_converted_once_for_all_readers() {
         let Some(WatchEvent::Modified(seen)) = watch.next().await else { panic!("no change") };
         assert_eq!(value(&seen).str_at("spec.port"), "2");
     }
-    assert_eq!(webhook.asked(), [asked(&["a"], "v1"), asked(&["a"], "v2")], "to be stored, and to be shown");
+    let words = "for those who manage fields of the other version, to be stored, and to be shown";
+    assert_eq!(webhook.asked(), [asked(&["a", "a"], "v1"), asked(&["a"], "v1"), asked(&["a"], "v2")], "{words}");
     assert_eq!(get(&world, "v1", "a").await.expect("stored").str_at("spec.hostPort"), "h:2");
     world.registry.delete(&call("v1", "a"), DeleteOptions::default()).await.expect("deleted");
     for watch in &mut watches {
@@ -272,7 +273,7 @@ async fn what_is_stored_in_several_versions_is_read_in_any() {
     let before = same.resource_version().to_owned();
     let written = world.registry.update(&call("v2", "a"), same).await.expect("updated");
     assert_ne!(value(&written.object).resource_version(), before);
-    assert_eq!(webhook.asked(), []);
+    assert_eq!(webhook.asked(), [asked(&["a", "a"], "v1")], "for those who manage fields of the other version");
     *webhook.refuses.lock().expect("no panic") = Some("a");
     get(&world, "v2", "a").await.expect("nobody is asked any more");
 }
@@ -304,4 +305,35 @@ async fn a_batch_goes_on_when_its_reader_is_gone() {
     webhook.turns.add_permits(1);
     get(&world, "v2", "a").await.expect("is on its way");
     assert_eq!(webhook.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn managers_speak_their_own_versions() {
+    let (world, webhook) = widgets().await;
+    let apply = async |version: &str, manager: &str, force: bool, spec: Value| {
+        let call = Call { field_manager: manager.to_owned(), ..call(version, "a") };
+        let patch = Patch::Apply { configuration: widget(version, "a", spec), force };
+        world.registry.patch(&call, patch).await.map(|written| value(&written.object))
+    };
+    let managed = |object: &Object| {
+        let all = object.list_at("metadata.managedFields").iter();
+        all.map(|m| (m["manager"].as_str().unwrap_or_default().to_owned(), m["fieldsV1"]["f:spec"].clone())).collect::<Vec<_>>()
+    };
+    apply("v1", "ann", false, json!({"hostPort": "h:1"})).await.expect("applied");
+    let conflict = apply("v2", "bob", false, json!({"host": "g", "port": "2"})).await.expect_err("it is hers");
+    assert_eq!((conflict.code, &*conflict.message), (409, r#"Apply failed with 1 conflict: conflict with "ann": .spec.hostPort"#));
+    let same = apply("v2", "bob", false, json!({"host": "h", "port": "1"})).await.expect("nothing changes");
+    assert_eq!(managed(&same).len(), 2, "both say so");
+    let taken = apply("v2", "bob", true, json!({"host": "g", "port": "2"})).await.expect("taken");
+    assert_eq!(managed(&taken), [("bob".to_owned(), json!({"f:host": {}, "f:port": {}}))]);
+    // In another version he applies less: what he had goes.
+    let left = apply("v1", "bob", false, json!({})).await.expect("applied");
+    assert_eq!(left.str_at("spec.hostPort"), ":");
+    // Without the webhook nobody knows any more who managed what in the other version.
+    apply("v2", "cid", true, json!({"host": "i", "port": "3"})).await.expect("applied");
+    *webhook.refuses.lock().expect("no panic") = Some("a");
+    let mut plain = get(&world, "v1", "a").await.expect("as it is stored");
+    plain.set("spec.hostPort", "k:4");
+    let written = world.registry.update(&call("v1", "a"), plain).await.expect("written all the same");
+    assert_eq!(value(&written.object).at("metadata.managedFields"), None);
 }
