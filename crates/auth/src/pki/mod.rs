@@ -10,6 +10,7 @@
 //! client has to support (OpenID Connect Discovery 1.0, section 3), and kubeadm's choice.
 
 mod authority;
+pub mod bundle;
 mod files;
 mod kubeconfig;
 pub mod leaf;

@@ -1,17 +1,20 @@
 //! How a custom resource behaves (upstream: `pkg/registry/customresource/strategy.go`, `status_strategy.go`).
 
+use std::sync::Arc;
+
 use meta::field::Errors;
 use meta::{Object, Status};
 use schema::Schema;
 use serde_json::Value;
 
 use super::columns::Columns;
+use super::conversion::Conversion;
 use super::expressions::Expressions;
 use super::scale;
 use crate::Now;
 use crate::descriptor::Replicas;
 use crate::kinds::customresourcedefinition::embedded;
-use crate::rules::{Column, Rules, Word};
+use crate::rules::{Column, Context, Rules, Word};
 use crate::validate::metadata::metadata_update;
 
 /// The rules of one version of a custom resource.
@@ -21,6 +24,8 @@ pub(super) struct Custom {
     pub expressions: Expressions,
     /// The `apiVersion` of the stored form.
     pub hub: String,
+    /// Who converts, if versions differ in more than their names.
+    pub conversion: Option<Arc<Conversion>>,
     pub has_status: bool,
     pub columns: Columns,
     /// Paths that field selectors may name.
@@ -52,19 +57,19 @@ impl Custom {
 }
 
 impl Rules for Custom {
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         if self.has_status {
             object.fields_mut().remove("status");
         }
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         if self.has_status {
             keep(new, old, "status");
         }
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             // Upstream takes the old object, and of the new one the status alone.
             let (fields, version) = (new.at("metadata.managedFields").cloned(), new.resource_version().to_owned());
@@ -162,6 +167,10 @@ impl Rules for Custom {
         let mut object = decoded.map_err(|error| Status::internal(error.to_string()))?.object;
         self.schema.default(&mut object);
         Ok(object)
+    }
+
+    fn conversion(&self) -> Option<&Arc<Conversion>> {
+        self.conversion.as_ref()
     }
 
     fn to_storage(&self, object: Object) -> Result<Object, Status> {

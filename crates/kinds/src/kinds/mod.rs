@@ -1,6 +1,7 @@
 //! One file per kind.
 
 pub mod binding;
+pub mod certificatesigningrequest;
 pub mod clusterrole;
 pub mod clusterrolebinding;
 pub mod configmap;
@@ -52,6 +53,7 @@ pub const ALL: &[fn() -> Descriptor] = &[
     selfsubjectaccessreview::descriptor,
     selfsubjectrulesreview::descriptor,
     subjectaccessreview::descriptor,
+    certificatesigningrequest::descriptor,
     lease::descriptor,
     endpointslice::descriptor,
     event::events_v1,

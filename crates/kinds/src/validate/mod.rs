@@ -3,6 +3,7 @@
 pub mod bundle;
 pub mod ip;
 pub mod metadata;
+pub mod pem;
 pub mod resources;
 pub mod selector;
 pub mod taint;

@@ -9,6 +9,7 @@ mod make;
 mod rules;
 
 use judge::{Dice, compare_with};
+use kinds::Context;
 use kinds::kinds::customresourcedefinition::{descriptor, embedded};
 use meta::field::Errors;
 use meta::{Gvk, Object};
@@ -76,7 +77,7 @@ fn read(text: &Value) -> Object {
 fn of_definition(text: &str) -> Result<String, String> {
     let rules = descriptor().rules;
     let mut object = read(&serde_json::from_str(text).expect("JSON"));
-    rules.prepare_create(&mut object);
+    rules.prepare_create(&mut object, &Context::default());
     let mut errors = kinds::validate::own_metadata(&object, false, &|name, prefix| rules.validate_name(name, prefix));
     errors.extend(upstreams(&object, rules.validate(&object)));
     Ok(verdict(&errors, rules.warnings(&object, None)))
@@ -86,7 +87,7 @@ fn of_change(text: &str) -> Result<String, String> {
     let rules = descriptor().rules;
     let both: Value = serde_json::from_str(text).expect("JSON");
     let (old, mut new) = (read(&both["Old"]), read(&both["New"]));
-    rules.prepare_update(&mut new, &old);
+    rules.prepare_update(&mut new, &old, &Context::default());
     Ok(verdict(&upstreams(&new, rules.validate_update(&new, &old)), rules.warnings(&new, Some(&old))))
 }
 
@@ -264,7 +265,7 @@ fn definitions_that_people_write_are_let_in() {
     for schema in make::shapes() {
         let mut object = read(&define::plain(schema.clone()));
         let rules = descriptor().rules;
-        rules.prepare_create(&mut object);
+        rules.prepare_create(&mut object, &Context::default());
         assert_eq!(sorted(&rules.validate(&object)), [""; 0], "{schema}");
     }
 }

@@ -11,8 +11,8 @@ use super::old::Demands;
 use crate::validate::bundle;
 use crate::view::View;
 
-/// Versions of the review that upstream speaks.
-const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
+/// Versions of the review that are spoken here, and upstream.
+pub const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
 
 /// What is wrong with it.
 pub fn validate(conversion: &View<'_>, demands: &Demands, errors: &mut Errors) {
