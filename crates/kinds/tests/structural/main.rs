@@ -79,7 +79,7 @@ fn of_definition(text: &str) -> Result<String, String> {
     let mut object = read(&serde_json::from_str(text).expect("JSON"));
     rules.prepare_create(&mut object, &Context::default());
     let mut errors = kinds::validate::own_metadata(&object, false, &|name, prefix| rules.validate_name(name, prefix));
-    errors.extend(upstreams(&object, rules.validate(&object)));
+    errors.extend(rules.validate(&object));
     Ok(verdict(&errors, rules.warnings(&object, None)))
 }
 
@@ -88,14 +88,7 @@ fn of_change(text: &str) -> Result<String, String> {
     let both: Value = serde_json::from_str(text).expect("JSON");
     let (old, mut new) = (read(&both["Old"]), read(&both["New"]));
     rules.prepare_update(&mut new, &old, &Context::default());
-    Ok(verdict(&upstreams(&new, rules.validate_update(&new, &old)), rules.warnings(&new, Some(&old))))
-}
-
-/// The errors without those of what is not built here.
-fn upstreams(object: &Object, mut errors: Errors) -> Errors {
-    let ours = kinds::kinds::customresourcedefinition::unbuilt::errors(object).len();
-    errors.truncate(errors.len() - ours);
-    errors
+    Ok(verdict(&rules.validate_update(&new, &old), rules.warnings(&new, Some(&old))))
 }
 
 fn verdict(errors: &[meta::field::Error], mut warnings: Vec<String>) -> String {
