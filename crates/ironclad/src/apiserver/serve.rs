@@ -12,7 +12,7 @@ use auth::identity;
 use auth::pki::{Leaf, Pki, kubeconfig, tls, write_private};
 use auth::token::Tokens;
 use client::Hub;
-use controllers::workers::{Context as Work, apiserver_endpoints};
+use controllers::workers::{Context as Work, apiserver_endpoints, service_addresses};
 use http::Uri;
 use ipnet::Ipv4Net;
 use jiff::Timestamp;
@@ -201,17 +201,20 @@ fn tokens(options: &Options, pki: &Arc<Pki>) -> Result<Tokens> {
     })
 }
 
-/// Keeps the Service `kubernetes` as it should be.
+/// Keeps the Service `kubernetes` as it should be, and the objects of the addresses of all Services.
 fn publish(options: &Options, api: &Api, actors: &Tasks) {
     let address = options.reachable();
     let server = apiserver_endpoints::Server {
         cluster_ip: options.kubernetes().into(),
         address: (!address.is_loopback()).then_some(address),
         port: options.port,
+        service_network: options.service_network.trunc().to_string(),
     };
     let client = api.client(identity::api_server());
     let work = Work { client: client.clone(), hub: Hub::new(client, actors.clone()), server };
+    let addresses = work.clone();
     actors.keep("the Service kubernetes", move |_| (apiserver_endpoints::WORKER.run)(work.clone()));
+    actors.keep("the addresses of Services", move |_| (service_addresses::WORKER.run)(addresses.clone()));
 }
 
 /// A kubeconfig of the administrator, by a certificate that ends with the authority that signed it, or within a year.

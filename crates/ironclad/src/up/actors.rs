@@ -54,6 +54,7 @@ pub async fn start(
         cluster_ip: IpAddr::V4(options.kubernetes()),
         address: Some(machine.address),
         port: options.port,
+        service_network: options.service_network.trunc().to_string(),
     };
     let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server };
     controllers::run(|name| api.client(user_named(name)), &config, tasks);

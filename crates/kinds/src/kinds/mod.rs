@@ -11,6 +11,7 @@ pub mod endpoints;
 pub mod endpointslice;
 pub mod event;
 pub mod flowcontrol;
+pub mod ipaddress;
 pub mod lease;
 pub mod localsubjectaccessreview;
 pub mod namespace;
@@ -27,6 +28,7 @@ pub mod selfsubjectreview;
 pub mod selfsubjectrulesreview;
 pub mod service;
 pub mod serviceaccount;
+pub mod servicecidr;
 pub mod subjectaccessreview;
 pub mod tokenreview;
 mod workload;
@@ -59,6 +61,8 @@ pub const ALL: &[fn() -> Descriptor] = &[
     event::events_v1,
     flowcontrol::flowschema::descriptor,
     flowcontrol::prioritylevelconfiguration::descriptor,
+    ipaddress::descriptor,
+    servicecidr::descriptor,
     runtimeclass::descriptor,
     clusterrole::descriptor,
     clusterrolebinding::descriptor,

@@ -108,7 +108,8 @@ impl Registry {
             Verdict::Mark(new) if new == old => done(kind.encoded(&entry).await?, false),
             Verdict::Mark(new) => {
                 let prepared = kind.prepare(&new).await?;
-                match self.commit(kind, key, expect, Change::Put(&prepared)).await? {
+                let settlement = Settlement::new(self.reservations(), &kind.descriptor, Vec::new(), Some(&old), Some(&new));
+                match self.commit_settled(kind, key, expect, Change::Put(&prepared), settlement).await? {
                     Outcome::Done(after, _) => done(self.written(kind, &after, &prepared.note).await?, false),
                     Outcome::Changed(now) => Ok(Err((now, None))),
                 }
