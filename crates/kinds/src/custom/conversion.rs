@@ -49,8 +49,9 @@ impl Conversion {
 
     /// The objects that came back, each with the metadata that it had, but for labels and annotations.
     pub fn answer(&self, asked: &[Object], to: &Gvk, uid: &str, review: Value) -> Result<Vec<Object>, String> {
-        let of = asked.first().map(|first| shown(&first.gvk())).unwrap_or_default();
-        let converted = self.converted(uid, review).map_err(|why| failed(asked, &why))?;
+        let of = asked.first().map(Object::gvk).unwrap_or_else(|| to.clone());
+        let converted = self.converted(uid, review).map_err(|why| failed(&of, &why))?;
+        let of = shown(&of);
         if converted.len() != asked.len() {
             return Err(format!("conversion webhook for {of} returned {} objects, expected {}", converted.len(), asked.len()));
         }
@@ -91,10 +92,9 @@ impl Conversion {
     }
 }
 
-/// The refusal of all objects of a request.
-pub fn failed(asked: &[Object], why: &str) -> String {
-    let of = asked.first().map(|first| shown(&first.gvk())).unwrap_or_default();
-    format!("conversion webhook for {of} failed: {why}")
+/// Why objects of a kind could not be converted at all.
+pub fn failed(of: &Gvk, why: &str) -> String {
+    format!("conversion webhook for {} failed: {why}", shown(of))
 }
 
 /// A kind as upstream prints it.

@@ -121,7 +121,60 @@ async fn service(registry: &Registry, namespace: &str, name: &str) -> Result<Obj
 
 #[cfg(test)]
 mod tests {
+    use registry::api::{Call, FieldValidation};
+    use serde_json::json;
+
     use super::*;
+
+    /// A registry in which there are these.
+    async fn registry(objects: &[(&str, &str, &str, Value)]) -> std::sync::Arc<Registry> {
+        let store = std::sync::Arc::new(store::Memory::new());
+        let registry = Registry::open(store, kinds::all(), Vec::new(), registry::Config::default()).await.expect("opens");
+        for (group, resource, name, object) in objects {
+            let mut object = Object::from_value(object.clone()).expect("an object");
+            object.set("metadata.name", *name);
+            let attributes = Attributes {
+                group: (*group).to_owned(),
+                version: "v1".to_owned(),
+                resource: (*resource).to_owned(),
+                namespace: "n".to_owned(),
+                ..Attributes::default()
+            };
+            let call = Call { attributes, dry_run: false, field_validation: FieldValidation::Warn, field_manager: String::new() };
+            registry.create(&call, object).await.unwrap_or_else(|why| panic!("{name}: {why}"));
+        }
+        registry
+    }
+
+    #[tokio::test]
+    async fn a_service_leads_to_its_ready_endpoints() {
+        let slice = |of: &str, ready: bool, address: &str| {
+            json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+                "metadata": {"labels": {"kubernetes.io/service-name": of}}, "ports": [{"name": "hook", "port": 8443}],
+                "endpoints": [{"addresses": [address], "conditions": {"ready": ready}}]})
+        };
+        let service = |spec: Value| json!({"apiVersion": "v1", "kind": "Service", "spec": spec});
+        let ports = json!([{"name": "other", "port": 80}, {"name": "hook", "port": 443}]);
+        let slices = "discovery.k8s.io";
+        let registry = registry(&[
+            ("", "services", "s", service(json!({"ports": ports}))),
+            ("", "services", "empty", service(json!({"ports": ports}))),
+            ("", "services", "away", service(json!({"type": "ExternalName", "externalName": "a.example.com"}))),
+            (slices, "endpointslices", "s-1", slice("s", true, "10.1.2.3")),
+            (slices, "endpointslices", "s-2", slice("s", false, "10.1.2.4")),
+            (slices, "endpointslices", "empty-1", slice("empty", false, "10.1.2.5")),
+        ])
+        .await;
+        let to = async |name: &str, port: u16| {
+            let found = endpoint(&registry, "n", name, port).await;
+            found.map(|found| (found.host, found.port, found.global)).map_err(|status| status.message)
+        };
+        assert_eq!(to("s", 443).await, Ok(("10.1.2.3".to_owned(), 8443, true)));
+        assert_eq!(to("s", 444).await, Err(r#"no service port 444 found for service "s""#.to_owned()));
+        assert_eq!(to("empty", 443).await, Err(r#"no endpoints available for service "empty""#.to_owned()));
+        assert_eq!(to("away", 443).await, Ok(("a.example.com".to_owned(), 443, true)));
+        assert_eq!(to("absent", 443).await, Err(r#"service "absent" not found"#.to_owned()));
+    }
 
     #[test]
     fn requests_name_whom_they_want() {

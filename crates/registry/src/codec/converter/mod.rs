@@ -4,19 +4,21 @@
 //!
 //! A webhook that fails is told to those who ask for that version. Nothing is locked while it is waited for.
 
+mod flights;
+
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use admission::Call;
-use futures::future::{BoxFuture, FutureExt, Shared};
 use kinds::Descriptor;
 use kinds::custom::conversion::{Conversion, failed};
-use meta::{Codec, Encoded, Gvk, Key, Object, Reason, Status, limits};
+use meta::{Codec, Encoded, Gvk, Object, Reason, Status, limits};
 use schema::Schema;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use super::{Stored, Warm};
 use crate::long;
+use flights::{Flights, Wait};
 
 /// Calls webhooks, once the server is put together.
 pub(crate) type Calls = Arc<OnceLock<Arc<dyn Call>>>;
@@ -30,7 +32,7 @@ pub(crate) struct Converter {
     versions: HashMap<String, Version>,
     calls: Calls,
     turns: Semaphore,
-    flights: Mutex<HashMap<Id, Place>>,
+    flights: Flights,
 }
 
 struct Version {
@@ -38,36 +40,6 @@ struct Version {
     stored: Arc<Stored>,
     /// Of what was converted into it.
     shown: Arc<Stored>,
-}
-
-/// A revision of an object, and the version that is wanted.
-type Id = (Key, u64, Gvk);
-
-/// What comes of a batch.
-type Flight = Shared<BoxFuture<'static, Result<Arc<[Arc<Encoded>]>, Status>>>;
-
-/// Where in which batch an object is.
-#[derive(Clone)]
-struct Place {
-    flight: Flight,
-    at: usize,
-    /// Objects in the batch.
-    of: usize,
-}
-
-/// An object that is waited for.
-struct Wait {
-    /// Which of those that were asked for.
-    index: usize,
-    place: Place,
-    /// Whether the batch was made for this reader.
-    own: bool,
-}
-
-/// A batch that is to go.
-struct Batch {
-    hubs: Vec<Arc<Encoded>>,
-    tell: oneshot::Sender<Result<Arc<[Arc<Encoded>]>, Status>>,
 }
 
 impl Converter {
@@ -86,12 +58,21 @@ impl Converter {
             versions: versions.iter().map(made).collect(),
             calls: calls.clone(),
             turns: Semaphore::new(limits::CONVERSIONS),
-            flights: Mutex::default(),
+            flights: Flights::default(),
         }))
     }
 
-    /// The objects in a version, in their order.
+    /// The objects in a version, in their order. As many as may be on their way at once are: others have their turns too, and
+    /// nothing is done for who has failed.
     pub async fn shown(self: &Arc<Self>, to: &Gvk, hubs: &[Arc<Encoded>]) -> Result<Vec<Arc<Encoded>>, Status> {
+        let mut shown = Vec::with_capacity(hubs.len());
+        for part in hubs.chunks(limits::CONVERSIONS * limits::CONVERTED) {
+            shown.extend(self.shown_at_once(to, part).await?);
+        }
+        Ok(shown)
+    }
+
+    async fn shown_at_once(self: &Arc<Self>, to: &Gvk, hubs: &[Arc<Encoded>]) -> Result<Vec<Arc<Encoded>>, Status> {
         let at_hand: Result<Vec<_>, Status> = hubs.iter().map(|hub| self.at_hand(to, hub)).collect();
         let mut shown = at_hand?;
         loop {
@@ -124,51 +105,13 @@ impl Converter {
         hub.version(to, make).map(Some)
     }
 
-    /// Finds what is known by now, joins what is on its way, and sends off the rest.
-    fn board(self: &Arc<Self>, to: &Gvk, hubs: &[Arc<Encoded>], shown: &mut [Option<Arc<Encoded>>]) -> Vec<Wait> {
-        let (mut waits, mut fresh) = (Vec::new(), Vec::new());
-        let mut batches = Vec::new();
-        let mut flights = self.flights();
-        for (index, hub) in hubs.iter().enumerate().filter(|(index, _)| shown[*index].is_none()).collect::<Vec<_>>() {
-            // What has landed is a form before it is no flight any more.
-            match flights.get(&id(hub, to)) {
-                Some(place) => waits.push(Wait { index, place: place.clone(), own: false }),
-                None => match hub.known(to) {
-                    Some(known) => shown[index] = Some(known),
-                    None => fresh.push(index),
-                },
-            }
-        }
-        for part in parts(&fresh, hubs) {
-            let (tell, told) = oneshot::channel();
-            let told = told.map(|told| told.unwrap_or_else(|_| Err(Status::internal("the conversion was broken off"))));
-            let flight = told.boxed().shared();
-            for (at, index) in part.iter().copied().enumerate() {
-                let place = Place { flight: flight.clone(), at, of: part.len() };
-                flights.insert(id(&hubs[index], to), place.clone());
-                waits.push(Wait { index, place, own: true });
-            }
-            batches.push(Batch { hubs: part.iter().map(|index| hubs[*index].clone()).collect(), tell });
-        }
-        drop(flights);
-        batches.into_iter().for_each(|batch| self.send_off(to.clone(), batch));
-        waits
-    }
-
-    fn send_off(self: &Arc<Self>, to: Gvk, batch: Batch) {
-        let aboard = Aboard { converter: self.clone(), ids: batch.hubs.iter().map(|hub| id(hub, &to)).collect() };
-        tokio::spawn(async move {
-            let done = aboard.converter.carry(&to, &batch.hubs).await;
-            drop(aboard);
-            // All who wanted it may be gone.
-            drop(batch.tell.send(done));
-        });
-    }
-
     async fn carry(&self, to: &Gvk, hubs: &[Arc<Encoded>]) -> Result<Arc<[Arc<Encoded>]>, Status> {
         let bytes = hubs.iter().map(|hub| hub.stored().len()).sum();
-        let objects = long::steps(bytes, || hubs.iter().map(|hub| self.read(hub)).collect::<Result<Vec<_>, _>>())?;
-        let converted = self.convert(objects, to).await?;
+        let Some(first) = hubs.first() else { return Ok(Arc::default()) };
+        let of = self.version_of(first)?.stored.gvk();
+        // Those that wait for their turn take no memory.
+        let read = || long::steps(bytes, || hubs.iter().map(|hub| self.read(hub)).collect::<Result<Vec<_>, _>>());
+        let converted = self.in_time(of, to, read).await?;
         let version = self.version(to)?;
         long::steps(bytes, || {
             let made = hubs.iter().zip(converted).map(|(hub, object)| {
@@ -183,9 +126,7 @@ impl Converter {
 
     /// An object in the version in which it was stored, without a revision.
     fn read(&self, hub: &Arc<Encoded>) -> Result<Object, Status> {
-        let is = super::version_of(hub.stored());
-        let version = self.versions.get(&is).ok_or_else(|| unknown(&is))?;
-        let tree = version.stored.tree(hub);
+        let tree = self.version_of(hub)?.stored.tree(hub);
         let mut tree = tree.ok_or_else(|| Status::internal(format!("unreadable stored object: {}", hub.key)))?;
         tree.remove("metadata.resourceVersion");
         Ok(tree)
@@ -223,74 +164,49 @@ impl Converter {
     }
 
     async fn convert(&self, objects: Vec<Object>, to: &Gvk) -> Result<Vec<Object>, Status> {
-        let done = tokio::time::timeout(limits::CONVERSION, self.ask(&objects, to)).await;
-        let late = |_| {
-            let url = format!("{}?timeout={}s", self.conversion.client.url(), limits::CONVERSION.as_secs());
-            let why = format!("Post {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
-            Err(failed(&objects, &why))
-        };
-        // Upstream's answer carries no reason.
-        done.unwrap_or_else(late).map_err(|why| Status::new(Reason::Unknown, why))
+        let of = objects.first().map_or_else(|| to.clone(), Object::gvk);
+        self.in_time(&of, to, || Ok(objects)).await
     }
 
-    async fn ask(&self, objects: &[Object], to: &Gvk) -> Result<Vec<Object>, String> {
-        let refused = |why: String| failed(objects, &why);
-        let _turn = self.turns.acquire().await.map_err(|closed| refused(closed.to_string()))?;
-        let call = self.calls.get().ok_or_else(|| refused("no webhooks are called here".to_owned()))?;
+    /// Converts objects of a kind when it is their turn.
+    async fn in_time(&self, of: &Gvk, to: &Gvk, objects: impl FnOnce() -> Result<Vec<Object>, Status>) -> Result<Vec<Object>, Status> {
+        // Upstream's answers carry no reason.
+        let refuse = |why: String| Status::new(Reason::Unknown, why);
+        let work = async {
+            let _turn = self.turns.acquire().await.map_err(|closed| refuse(failed(of, &closed.to_string())))?;
+            let objects = objects()?;
+            self.ask(&objects, of, to).await.map_err(refuse)
+        };
+        let done = tokio::time::timeout(limits::CONVERSION, work).await;
+        done.unwrap_or_else(|_| {
+            let url = format!("{}?timeout={}s", self.conversion.client.url(), limits::CONVERSION.as_secs());
+            let why = format!("Post {url:?}: context deadline exceeded (Client.Timeout exceeded while awaiting headers)");
+            Err(refuse(failed(of, &why)))
+        })
+    }
+
+    async fn ask(&self, objects: &[Object], of: &Gvk, to: &Gvk) -> Result<Vec<Object>, String> {
+        let call = self.calls.get().ok_or_else(|| failed(of, "no webhooks are called here"))?;
         let uid = uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string();
         let body = self.conversion.request(objects, to, &uid)?.to_string();
         let bytes = body.len();
-        let answer = call.post(&self.conversion.client, body.into(), limits::CONVERSION).await.map_err(refused)?;
+        let answer = call.post(&self.conversion.client, body.into(), limits::CONVERSION).await.map_err(|why| failed(of, &why))?;
         long::steps(bytes.max(answer.len()), || {
-            let (review, _) = schema::json_tree(&answer).map_err(|why| failed(objects, &why))?;
+            let (review, _) = schema::json_tree(&answer).map_err(|why| failed(of, &why))?;
             self.conversion.answer(objects, to, &uid, review)
         })
+    }
+
+    /// The version in which an object is stored.
+    fn version_of(&self, hub: &Encoded) -> Result<&Version, Status> {
+        let is = super::version_of(hub.stored());
+        self.versions.get(&is).ok_or_else(|| unknown(&is))
     }
 
     fn version(&self, gvk: &Gvk) -> Result<&Version, Status> {
         self.versions.get(&gvk.api_version()).ok_or_else(|| unknown(&gvk.api_version()))
     }
 
-    fn flights(&self) -> MutexGuard<'_, HashMap<Id, Place>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Objects of a batch that is on its way. However it ends, nobody joins it any more.
-struct Aboard {
-    converter: Arc<Converter>,
-    ids: Vec<Id>,
-}
-
-impl Drop for Aboard {
-    fn drop(&mut self) {
-        let mut flights = self.converter.flights();
-        self.ids.iter().for_each(|id| drop(flights.remove(id)));
-    }
-}
-
-fn id(hub: &Encoded, to: &Gvk) -> Id {
-    (hub.key.clone(), hub.revision, to.clone())
-}
-
-/// What goes together.
-fn parts(fresh: &[usize], hubs: &[Arc<Encoded>]) -> Vec<Vec<usize>> {
-    let mut parts: Vec<Vec<usize>> = Vec::new();
-    let mut bytes = 0;
-    for index in fresh.iter().copied() {
-        let length = hubs[index].stored().len();
-        match parts.last_mut().filter(|part| part.len() < limits::CONVERTED && bytes + length <= limits::CONVERTED_BYTES) {
-            Some(part) => {
-                part.push(index);
-                bytes += length;
-            }
-            None => {
-                parts.push(vec![index]);
-                bytes = length;
-            }
-        }
-    }
-    parts
 }
 
 /// What was stored in a version that the definition has no more.
