@@ -96,8 +96,9 @@ pub trait Rules: Send + Sync + 'static {
         (errors, Vec::new())
     }
 
-    /// What validating an object may take beyond looking at each of its bytes: like so many bytes more.
-    fn effort(&self) -> usize {
+    /// What validating an object, or a change of a subresource, may take beyond looking at each of its bytes: like so many
+    /// bytes more.
+    fn effort(&self, _subresource: &str) -> usize {
         0
     }
 

@@ -103,7 +103,7 @@ impl Rules for Custom {
         self.verdict(new, Some(old), errors)
     }
 
-    fn effort(&self) -> usize {
+    fn effort(&self, _subresource: &str) -> usize {
         usize::try_from(self.expressions.cost()).unwrap_or(usize::MAX)
     }
 

@@ -5,7 +5,7 @@ use meta::Object;
 use meta::field::{Error, Errors};
 use serde_json::{Value, json};
 
-use crate::Now;
+use crate::{Context, Now};
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::{AGE, NAME};
 use crate::rules::{Column, Rules, age};
@@ -35,15 +35,15 @@ impl Rules for ServiceCidr {
         object.set_default("status", json!({}));
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({}));
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
     }
 
-    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         crate::tree::only_status(new, old);
     }
 

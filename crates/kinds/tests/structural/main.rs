@@ -241,7 +241,13 @@ fn what_is_published_of_a_kind_is_what_upstream_publishes() {
         let shape = dice.roll(2 * shapes.len());
         let form = |schema: &Value| schema::structural::validate_form(&meta::field::Path::default(), schema.as_object().expect("a map"));
         let made = std::iter::repeat_with(|| make::root(dice)).find(|schema| form(schema).is_empty()).expect("most are");
-        let mut made = define::plain(shapes.get(shape).unwrap_or(&made).clone());
+        let mut schema = shapes.get(shape).unwrap_or(&made).clone();
+        if dice.roll(3) == 0 {
+            rules::decorate(dice, &mut schema);
+            // Metadata has no rules of its own.
+            schema.pointer_mut("/properties/metadata").into_iter().for_each(|own| *own = json!({"type": "object"}));
+        }
+        let mut made = define::plain(schema);
         if dice.roll(2) == 0 {
             made["spec"]["names"]["listKind"] = json!(dice.pick(&["Things", "ListOfThings"]));
         }

@@ -96,7 +96,7 @@ impl Registry {
         lifecycle::fill_system_fields(&mut object, Timestamp::now());
         let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None, call.dry_run)?;
         prepare(call, kind, &mut object);
-        crate::long::steps(kind.descriptor.rules.effort(), || check(kind, &object))?;
+        crate::long::steps(kind.descriptor.rules.effort(""), || check(kind, &object))?;
         rules.canonicalize(&mut object);
         warnings.extend(rules.warnings(&object, None));
         let asked = &mut request(call, kind, Operation::Create, Some(&mut object), None);

@@ -134,7 +134,7 @@ impl Registry {
             taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(old), call.dry_run)?;
         }
         prepare(call, kind, subresource, &mut new, old)?;
-        long::steps(kind.descriptor.rules.effort(), || validate(kind, subresource, &new, old, warnings))?;
+        long::steps(kind.descriptor.rules.effort(subresource), || validate(kind, subresource, &new, old, warnings))?;
         let rules = &kind.descriptor.rules;
         rules.canonicalize(&mut new);
         warnings.extend(if subresource == "status" { rules.status_warnings(&new, old) } else { rules.warnings(&new, Some(old)) });

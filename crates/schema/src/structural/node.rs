@@ -29,8 +29,10 @@ pub struct Node {
     pub kept: bool,
     /// Whether an object of its own is here, with kind and metadata.
     pub embedded: bool,
-    /// `type`; may be empty.
+    /// What a value is: `type`, or `int-or-string`; may be empty.
     pub word: Name,
+    /// `type` as it is written.
+    pub written: Name,
     /// `x-kubernetes-list-type`.
     pub list_type: Option<ListType>,
     /// `x-kubernetes-list-map-keys`.
@@ -77,6 +79,7 @@ impl Node {
             kept: false,
             embedded: false,
             word: Cow::Borrowed(""),
+            written: Cow::Borrowed(""),
             list_type: None,
             map_keys: Vec::new(),
             map_type: Cow::Borrowed(""),
@@ -178,6 +181,7 @@ fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, S
         kept,
         embedded,
         word: Cow::Owned(word(schema).to_owned()),
+        written: Cow::Owned(props::text(schema, "type").to_owned()),
         list_type: list_type(props::text(schema, "x-kubernetes-list-type")),
         map_keys: props::texts(schema, "x-kubernetes-list-map-keys").map(|key| Cow::Owned(key.to_owned())).collect(),
         map_type: Cow::Owned(map_type.to_owned()),

@@ -36,6 +36,11 @@ impl Default for Work {
 }
 
 impl Work {
+    /// For rules that were let in, in whatever order: the last one may have gone beyond the bound.
+    pub fn of_stored() -> Work {
+        Work(limits::PER_DEFINITION_NODES + 2 * limits::NODES)
+    }
+
     fn done(&mut self, checked: Option<&Checked>) {
         self.0 = self.0.saturating_sub(checked.map_or(limits::PER_DEFINITION_NODES / 100, Checked::nodes));
     }

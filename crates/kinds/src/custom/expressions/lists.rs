@@ -1,10 +1,11 @@
 //! Lists as expressions see them. Sets and maps are the same in any order, and none of their elements comes twice when two of
 //! them are put together (upstream: `unstructuredList`, `unstructuredSetList`, `unstructuredMapList`).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cel::value::{Error, Items, List, Map, Outcome, Value};
+use cel::value::{Error, Items, List, Map, Outcome, Str, Value};
 use schema::ListType;
 use schema::structural::Node;
 use serde_json::Value as Json;
@@ -87,26 +88,26 @@ enum Elements<'a> {
 
 /// What upstream takes elements of sets, and keys of elements, by: Go's own values, of which `1` and `1.0` are two.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Key {
+enum Key<'a> {
     Null,
     Bool(bool),
     Int(i64),
     Uint(u64),
     Double(u64),
-    Text(String),
-    All(Vec<Key>),
+    Text(Cow<'a, str>),
+    All(Vec<Key<'a>>),
     /// A list or an object as JSON. Upstream falls over sets of such.
     Tree(String),
     /// Nothing that anything could be equal to: the place of the element.
     Own(usize),
 }
 
-impl Key {
-    fn of_tree(value: &Json, at: usize, in_set: bool) -> Key {
+impl<'a> Key<'a> {
+    fn of_tree(value: &'a Json, at: usize, in_set: bool) -> Key<'a> {
         match value {
             Json::Null => Key::Null,
             Json::Bool(flag) => Key::Bool(*flag),
-            Json::String(text) => Key::Text(text.clone()),
+            Json::String(text) => Key::Text(Cow::Borrowed(text)),
             Json::Number(number) => match number.as_i64() {
                 Some(number) => Key::Int(number),
                 None => Key::Double(number.as_f64().unwrap_or(f64::NAN).to_bits()),
@@ -116,13 +117,14 @@ impl Key {
         }
     }
 
-    fn of_value(value: &Value<'_>, at: usize) -> Key {
+    fn of_value(value: &Value<'a>, at: usize) -> Key<'a> {
         match value {
             Value::Bool(flag) => Key::Bool(*flag),
             Value::Int(number) => Key::Int(*number),
             Value::Uint(number) => Key::Uint(*number),
             Value::Double(number) => Key::Double(number.to_bits()),
-            Value::String(text) => Key::Text(text.to_string()),
+            Value::String(Str::Lent(text)) => Key::Text(Cow::Borrowed(text)),
+            Value::String(Str::Made(text)) => Key::Text(Cow::Owned(text.to_string())),
             Value::Map(Map::Tree(entries)) => entries.tree().map_or(Key::Own(at), |tree| Key::Tree(Json::Object(tree.clone()).to_string())),
             Value::List(List::Tree(items)) => items.tree().map_or(Key::Own(at), |tree| Key::Tree(Json::Array(tree.to_vec()).to_string())),
             _ => Key::Own(at),
@@ -154,7 +156,7 @@ impl<'a> Keyed<'a> {
     }
 
     /// The key of an element of a map. Upstream looks for keys by the names that expressions have for them.
-    fn map_key(&self, tree: Option<&serde_json::Map<String, Json>>, at: usize) -> Key {
+    fn map_key(&self, tree: Option<&'a serde_json::Map<String, Json>>, at: usize) -> Key<'a> {
         let Some(tree) = tree else { return Key::Own(at) };
         let of = |name: &str| {
             let name = cel::escape::escape(name).unwrap_or_else(|| name.to_owned());
@@ -163,16 +165,16 @@ impl<'a> Keyed<'a> {
         Key::All(self.node.map_keys.iter().map(|name| of(name)).collect())
     }
 
-    fn key(&self, element: &Element<'a>, at: usize) -> Key {
+    fn key(&self, element: &Element<'a>, at: usize) -> Key<'a> {
         match element {
-            Element::Tree(value) if self.is_map() => self.map_key(value.as_object(), at),
+            Element::Tree(value) if self.is_map() => self.map_key((*value).as_object(), at),
             Element::Tree(value) => Key::of_tree(value, at, true),
             Element::Made(value) => self.key_of(value, at),
         }
     }
 
     /// The key of what an expression has. It never is that of an element which has none.
-    fn key_of(&self, value: &Value<'a>, at: usize) -> Key {
+    fn key_of(&self, value: &Value<'a>, at: usize) -> Key<'a> {
         match value {
             Value::Map(Map::Tree(entries)) if self.is_map() => self.map_key(entries.tree(), at),
             _ if self.is_map() => Key::Own(at),
@@ -181,7 +183,7 @@ impl<'a> Keyed<'a> {
     }
 
     /// Places by keys; the last one of a key counts.
-    fn places(&self) -> HashMap<Key, usize> {
+    fn places(&self) -> HashMap<Key<'a>, usize> {
         self.all().enumerate().map(|(at, element)| (self.key(&element, at), at)).collect()
     }
 

@@ -45,7 +45,7 @@ impl Expressions {
         if !self.has_rules {
             return None;
         }
-        self.compiled.get_or_init(|| Place::root(&self.node, true, &mut Work::default())).as_ref()
+        self.compiled.get_or_init(|| Place::root(&self.node, true, &mut Work::of_stored())).as_ref()
     }
 
     /// What the rules may cost for one object, in units of cost, of which upstream counts a million for a tenth of a second.

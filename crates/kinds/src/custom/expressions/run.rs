@@ -198,7 +198,7 @@ impl Run {
             Some((program, _)) => match self.message(program, &rule.rule.message_expression, given) {
                 Ok(message) => message,
                 Err(why) => {
-                    self.add(Error::invalid(&path, of_type(place), why), excused);
+                    self.add(Error::invalid(&path, &*place.node.written, why), excused);
                     self.ended = true;
                     return;
                 }
@@ -215,7 +215,7 @@ impl Run {
         let detail = if sort == Sort::Duplicate { String::new() } else { detail };
         let error = Error { sort, ..Error::invalid(&path, value.clone(), detail) };
         // What is large is not shown.
-        let large = matches!(&*place.node.word, "object" | "array");
+        let large = matches!(&*place.node.written, "object" | "array");
         self.add(if large { error.valueless() } else { error.showing(shown(value)) }, excused);
     }
 
@@ -247,7 +247,7 @@ impl Run {
     }
 
     fn wrong(&mut self, place: &Place, path: &Path, why: String) {
-        self.verdict.errors.push(Error::invalid(path, of_type(place), why));
+        self.verdict.errors.push(Error::invalid(path, &*place.node.written, why));
     }
 
     fn spent(&mut self, place: &Place, path: &Path) {
@@ -274,11 +274,6 @@ fn maybe<'a>(old: Option<(&'a Json, &Outcome<'a>)>) -> Outcome<'a> {
         Some((_, Ok(old))) => Ok(Value::some(old.clone())),
         Some((_, Err(why))) => Err(Fault::made(format!("unsupported conversion to ref.Val: (*errors.errorString){why}"))),
     }
-}
-
-/// The type of a place as messages show it: a number or a text has none.
-fn of_type(place: &Place) -> &str {
-    if place.node.word == "int-or-string" { "" } else { &place.node.word }
 }
 
 /// What messages call a rule.

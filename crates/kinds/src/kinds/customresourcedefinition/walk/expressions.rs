@@ -61,7 +61,7 @@ impl<'n> Context<'n> {
 
     /// How often there is something below for each time that the place is there.
     fn factor(&self) -> Option<u64> {
-        let most = match &*self.node.word {
+        let most = match &*self.node.written {
             "object" if matches!(self.node.fields.others, schema::Others::Each(_)) => self.node.check.max_properties,
             "array" => self.node.check.max_items,
             _ => Some(1),
