@@ -21,7 +21,9 @@ trap ':' INT TERM
 trap clean EXIT
 
 ip link set lo up
-"$ironclad" up --detach --data-dir "$data" --node-name node-1 --no-kubeconfig --eviction-hard 'memory.available<100Mi'
+# The suite takes it for granted that a runtime can be called `test-handler`, too.
+"$ironclad" up --detach --data-dir "$data" --node-name node-1 --no-kubeconfig --eviction-hard 'memory.available<100Mi' \
+    --runtime-handlers test-handler
 "$ironclad" image import "$images" --data-dir "$data" >/dev/null
 
 # One spec wants an image to be pulled: a registry on loopback has it. The others are there already, under the

@@ -16,6 +16,7 @@ mod side;
 mod transcript;
 mod tree;
 mod verdict;
+mod webhook;
 mod wire;
 
 use std::path::{Path, PathBuf};

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("schema", &["meta"]),
     ("cel", &["meta"]),
     ("pod", &["meta"]),
-    ("kinds", &["meta", "schema", "pod"]),
+    ("kinds", &["meta", "schema", "pod", "cel"]),
     ("store", &[]),
     ("transport", &["meta"]),
     ("listen", &["transport"]),

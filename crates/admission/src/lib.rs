@@ -4,6 +4,7 @@
 //!
 //! Must not know: HTTP, the store. Other objects are read through [`Lookup`].
 
+mod call;
 pub mod plugins;
 mod refusal;
 
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use meta::{Attributes, Gvk, Object, Status};
 
 pub use auth::Lookup;
+pub use call::Call;
 pub use refusal::forbidden;
 
 /// What a request does to the object.

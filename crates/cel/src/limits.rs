@@ -7,6 +7,9 @@ pub const EXPRESSION: usize = 100_000;
 pub const DEPTH: usize = 250;
 /// Nodes of an expression after its macros have been expanded: some of them double their target.
 pub const NODES: usize = 500_000;
+/// Nodes of all rules of a CustomResourceDefinition's version; upstream has no bound. A rule that cannot be compiled counts as
+/// a hundredth.
+pub const PER_DEFINITION_NODES: usize = 5_000_000;
 /// Messages of one compilation; the rest is counted.
 pub const MESSAGES: usize = 100;
 

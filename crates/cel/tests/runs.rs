@@ -121,12 +121,14 @@ impl<'a> Items<'a> for Set<'a> {
     fn len(&self) -> usize {
         self.0.len()
     }
-    fn get(&self, index: usize) -> Option<Value<'a>> {
-        self.0.get(index).map(json::view)
+    fn get(&self, index: usize) -> Option<Outcome<'a>> {
+        let view = |value: &'a serde_json::Value| if value.is_null() { Err(Error::made("no value")) } else { Ok(json::view(value)) };
+        self.0.get(index).map(view)
     }
-    fn equals(&self, other: &List<'a>) -> Option<bool> {
+    fn equals(&self, other: &Value<'a>) -> Option<Result<bool, Error>> {
+        let Value::List(other) = other else { return Some(Err(Error::made("no list"))) };
         let has = |value: &Value<'a>| self.0.iter().any(|own| json::view(own).equals(value) == Ok(true));
-        Some(self.len() == other.len() && other.iter().all(|value| has(&value)))
+        Some(Ok(self.len() == other.len() && other.iter().all(|value| has(&value))))
     }
     fn plus(&self, other: &List<'a>) -> Option<Outcome<'a>> {
         let mut all: Vec<Value<'a>> = self.0.iter().map(json::view).collect();
@@ -164,7 +166,8 @@ fn views_have_rules_of_their_own() {
     let items = [1.into(), 2.into()];
     for (text, want) in [
         ("self.a__dot__b == [2, 1]", Ok("true")),
-        ("[2, 1] == self.a__dot__b", Ok("true")),
+        ("[2, 1] == self.a__dot__b", Ok("false")),
+        ("dyn(self.a__dot__b) == 1", Err("no list")),
         ("(self.a__dot__b + [2, 3]).size() == 3", Ok("true")),
         ("dyn(self)[1] == 1", Err("no such overload")),
         ("has(self.a__dot__b) && O{a__dot__b: [1]}.a__dot__b == [1]", Ok("true")),
@@ -174,6 +177,17 @@ fn views_have_rules_of_their_own() {
         let (outcome, _) = program.run(&values, Budget::default());
         let said = outcome.map(|value| value.shown()).map_err(|error| error.to_string());
         assert_eq!(said.as_deref().map_err(|error| &**error), want, "{text}");
+    }
+    let broken = [1.into(), serde_json::Value::Null];
+    for (text, want) in [
+        ("self.a__dot__b[0] == 1 && self.a__dot__b[1] == 1", Err("no value")),
+        ("self.a__dot__b.exists(x, x == 1)", Ok(true)),
+        ("self.a__dot__b.all(x, x == 1)", Err("no value")),
+    ] {
+        let program = compiled(&env, text);
+        let values = [Value::Map(Map::Tree(Arc::new(Object(&broken))))];
+        let said = program.run(&values, Budget::default()).0.map(|value| matches!(value, Value::Bool(true)));
+        assert_eq!(said.map_err(|error| error.to_string()).as_ref().map_err(|error| &**error), want.as_ref().map_err(|error| *error), "{text}");
     }
     let refused = |text: &str| env.compile(text).err().map(|issues| issues.to_string());
     assert_eq!(refused("self.b").as_deref(), Some("ERROR: <input>:1:5: undefined field 'b'\n | self.b\n | ....^"));

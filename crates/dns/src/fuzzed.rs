@@ -78,7 +78,7 @@ fn slot() -> &'static Slot {
     static SLOT: OnceLock<Slot> = OnceLock::new();
     SLOT.get_or_init(|| {
         let mut compiled = compile(COREFILE, &Files::new(), &environment()).unwrap_or_else(|fault| unreachable!("{fault}"));
-        Slot::new(compiled.ports.remove(&PORT).unwrap_or_default())
+        Slot::new(compiled.sockets.remove(&std::net::SocketAddr::new(ADDRESS, PORT)).unwrap_or_default())
     })
 }
 

@@ -50,6 +50,11 @@ pub(crate) fn informer<K: Kind>(objects: &Value) -> Informer<K> {
     informer
 }
 
+/// The server's own address.
+pub(crate) fn own() -> SocketAddr {
+    SocketAddr::new([10, 244, 0, 1].into(), PORT)
+}
+
 /// A server with a Corefile.
 pub(crate) struct Cluster {
     pub(crate) slot: Slot,
@@ -62,8 +67,17 @@ impl Cluster {
     }
 
     pub(crate) fn within(environment: &Environment, corefile: &str) -> Self {
-        let mut compiled = compile(corefile, &Files::new(), environment).unwrap_or_else(|fault| panic!("{fault}"));
-        let slot = Slot::new(compiled.ports.remove(&PORT).expect("the server's own port"));
+        Self::of(environment, corefile, &Files::new())
+    }
+
+    /// The ConfigMap has other keys, too.
+    pub(crate) fn with(corefile: &str, files: &Files) -> Self {
+        Self::of(&environment(), corefile, files)
+    }
+
+    pub(crate) fn of(environment: &Environment, corefile: &str, files: &Files) -> Self {
+        let mut compiled = compile(corefile, files, environment).unwrap_or_else(|fault| panic!("{fault}"));
+        let slot = Slot::new(compiled.sockets.remove(&own()).expect("the server's own port"));
         Cluster { slot, permits: Permits::new(64, 64) }
     }
 
@@ -74,7 +88,7 @@ impl Cluster {
     pub(crate) async fn send_from(&self, message: &[u8], tcp: bool, client: IpAddr) -> Option<Vec<u8>> {
         match reply(&self.slot, &self.permits, message, tcp, client).await {
             Reply::Answer(bytes) => Some(bytes),
-            Reply::Waiting(answer) => Some(timeout(LONG, answer).await.expect("an answer in time")),
+            Reply::Waiting(answer) => Some(timeout(LONG, answer).await.expect("an answer in time")).filter(|bytes| !bytes.is_empty()),
             Reply::Silence => None,
         }
     }

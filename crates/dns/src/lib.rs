@@ -25,6 +25,7 @@ mod names;
 mod packets;
 mod plan;
 mod queue;
+mod resolver;
 mod respond;
 mod serve;
 mod step;

@@ -48,6 +48,8 @@ pub(crate) const FORWARDING: Duration = Duration::from_secs(5);
 pub(crate) const SERVERS: usize = 15;
 /// As much of the machine's resolver configuration is read.
 pub(crate) const RESOLVER: u64 = 64 << 10;
+/// Domains of its search path (Kubernetes: `MaxDNSSearchPaths`, 32).
+pub(crate) const SEARCHES: usize = 32;
 /// How many answers may ask for each other to be complete: names that stand for names.
 pub(crate) const DEPTH: u8 = 8;
 /// How many answers one question may ask for, all together.
@@ -82,6 +84,10 @@ pub(crate) const PATTERN_COMPILED: usize = 256 << 10;
 pub(crate) const PATTERNS: usize = 256;
 /// Bytes that one template may make.
 pub(crate) const TEMPLATE: usize = 4 << 10;
+/// Records of the zones of one server block, in `file`.
+pub(crate) const RECORDS: usize = 100_000;
+/// Bytes that a server is known by, in `nsid`.
+pub(crate) const IDENTIFIER: usize = 255;
 /// Addresses in `hosts`.
 pub(crate) const HOSTS: usize = 100_000;
 /// Answers that one `cache` keeps of either sort, unless the Corefile says less (CoreDNS: 10,000).

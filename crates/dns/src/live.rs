@@ -30,17 +30,17 @@ pub(crate) const CUSTOM: &str = "coredns-custom";
 /// The key of the Corefile.
 const KEY: &str = "Corefile";
 
-/// The servers of all ports, and the Corefile they answer by.
+/// The servers of all addresses, and the Corefile they answer by.
 pub(crate) struct Live {
     environment: Environment,
     domain: String,
     events: Recorder,
     forwarded: Arc<Permits>,
-    listening: BTreeMap<u16, Listening>,
+    listening: BTreeMap<SocketAddr, Listening>,
     /// Probes and metrics.
     telling: BTreeMap<u16, (Board, AbortHandle)>,
     tellers: JoinSet<()>,
-    servers: JoinSet<(u16, io::Error)>,
+    servers: JoinSet<(SocketAddr, io::Error)>,
     /// What was tried last.
     tried: Option<(String, Files)>,
 }
@@ -92,14 +92,14 @@ impl Live {
         }
     }
 
-    /// Waits until the server's own port is served no more; another one is given up.
+    /// Waits until the server's own address is served no more; another one is given up.
     async fn ended(&mut self) -> io::Error {
         loop {
             match self.servers.join_next().await {
-                Some(Ok((port, error))) if port == self.environment.port => return error,
-                Some(Ok((port, error))) => {
-                    tracing::error!(%error, port, "a port of the cluster DNS is served no more");
-                    self.listening.remove(&port);
+                Some(Ok((address, error))) if address == self.own() => return error,
+                Some(Ok((address, error))) => {
+                    tracing::error!(%error, %address, "an address of the cluster DNS is served no more");
+                    self.listening.remove(&address);
                 }
                 Some(Err(end)) if end.is_cancelled() => {}
                 Some(Err(_)) | None => return io::Error::other("a part of the cluster DNS has ended"),
@@ -143,12 +143,12 @@ impl Live {
     /// Puts a Corefile in force: as a whole, or not at all.
     async fn take(&mut self, compiled: Compiled) -> io::Result<()> {
         let mut new = Vec::new();
-        for (port, plan) in &compiled.ports {
-            if !self.listening.contains_key(port) {
-                let (address, slot) = (SocketAddr::new(self.environment.address, *port), Slot::new(plan.clone()));
-                let server = Server::bind(address, slot.clone(), self.forwarded.clone(), LIMITS).await;
+        for (address, plan) in &compiled.sockets {
+            if !self.listening.contains_key(address) {
+                let slot = Slot::new(plan.clone());
+                let server = Server::bind(*address, slot.clone(), self.forwarded.clone(), LIMITS).await;
                 let why = |error: io::Error| io::Error::new(error.kind(), format!("listen at {address}: {error}"));
-                new.push((*port, slot, server.map_err(why)?));
+                new.push((*address, slot, server.map_err(why)?));
             }
         }
         let mut boards = Vec::new();
@@ -161,11 +161,11 @@ impl Live {
         }
         // Nothing fails from here on.
         self.tell(&compiled.tells, boards);
-        for (port, slot, server) in new {
-            let task = self.servers.spawn(async move { (port, server.run().await) });
-            self.listening.insert(port, Listening { slot, task });
+        for (address, slot, server) in new {
+            let task = self.servers.spawn(async move { (address, server.run().await) });
+            self.listening.insert(address, Listening { slot, task });
         }
-        self.listening.retain(|port, listening| match compiled.ports.get(port) {
+        self.listening.retain(|address, listening| match compiled.sockets.get(address) {
             Some(plan) => {
                 listening.slot.set(plan.clone());
                 true
@@ -175,16 +175,20 @@ impl Live {
                 false
             }
         });
-        for (port, probe) in compiled.probes {
-            let Some(slot) = self.listening.get(&port).map(|l| l.slot.clone()) else { continue };
-            let (forwarded, address) = (self.forwarded.clone(), self.environment.address);
-            tokio::spawn(ask_ourselves(slot, forwarded, address, probe));
+        for (address, probe) in compiled.probes {
+            let Some(slot) = self.listening.get(&address).map(|l| l.slot.clone()) else { continue };
+            tokio::spawn(ask_ourselves(slot, self.forwarded.clone(), self.environment.address, probe));
         }
         Ok(())
     }
 }
 
 impl Live {
+    /// The server's own address.
+    fn own(&self) -> SocketAddr {
+        SocketAddr::new(self.environment.address, self.environment.port)
+    }
+
     /// Has the boards tell what is to be told, and no other.
     fn tell(&mut self, tells: &BTreeMap<u16, Vec<Tell>>, new: Vec<(u16, Vec<Tell>, TcpListener)>) {
         self.telling.retain(|port, (board, task)| match tells.get(port) {

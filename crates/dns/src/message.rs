@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, NSIDPayload};
 use hickory_proto::rr::{DNSClass, Record, RecordType};
 
 use crate::names;
@@ -50,11 +51,15 @@ pub(crate) struct Asked {
 }
 
 /// What a client says in its OPT record (RFC 6891).
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Extended {
     version: u8,
     payload: u16,
     dnssec_ok: bool,
+    /// It asks which server answers.
+    identify: bool,
+    /// Which one does.
+    identifier: Option<String>,
 }
 
 /// What is said to a question.
@@ -107,7 +112,10 @@ pub(crate) fn read(bytes: &[u8], tcp: bool, client: IpAddr) -> Read {
         version: e.version(),
         payload: e.max_payload(),
         dnssec_ok: e.flags().dnssec_ok,
+        identify: e.option(EdnsCode::NSID).is_some(),
+        identifier: None,
     });
+    let unknown = edns.as_ref().is_some_and(|e| e.version > 0);
     let asked = Asked {
         id: metadata.id,
         op_code: metadata.op_code,
@@ -124,7 +132,7 @@ pub(crate) fn read(bytes: &[u8], tcp: bool, client: IpAddr) -> Read {
         _ if metadata.message_type != MessageType::Query => Read::Silence,
         _ if metadata.op_code != OpCode::Query => refuse(ResponseCode::NotImp),
         None => refuse(ResponseCode::FormErr),
-        Some(_) if edns.is_some_and(|e| e.version > 0) => refuse(ResponseCode::BADVERS),
+        Some(_) if unknown => refuse(ResponseCode::BADVERS),
         Some(query) if query.query_class() != DNSClass::IN => refuse(ResponseCode::Refused),
         Some(query) => {
             let question = Question::new(&names::text(query.name()), query.query_type());
@@ -142,7 +150,7 @@ fn refuse_head(bytes: &[u8], code: ResponseCode) -> Read {
 impl Asked {
     /// Whether the client wants signatures.
     pub(crate) fn dnssec_ok(&self) -> bool {
-        self.edns.is_some_and(|e| e.dnssec_ok)
+        self.edns.as_ref().is_some_and(|e| e.dnssec_ok)
     }
 
     /// Has the client take so many bytes at most over UDP.
@@ -152,9 +160,16 @@ impl Asked {
         }
     }
 
+    /// Tells the client which server answers, if it asks.
+    pub(crate) fn identify(&mut self, identifier: &str) {
+        if let Some(edns) = self.edns.as_mut().filter(|edns| edns.identify) {
+            edns.identifier = Some(identifier.to_owned());
+        }
+    }
+
     /// How many bytes the client takes.
     pub(crate) fn limit(&self) -> u16 {
-        if self.tcp { u16::MAX } else { self.edns.map_or(DATAGRAM, |e| e.payload.max(DATAGRAM)) }
+        if self.tcp { u16::MAX } else { self.edns.as_ref().map_or(DATAGRAM, |e| e.payload.max(DATAGRAM)) }
     }
 
     /// The question as it is sent to other name servers.
@@ -164,8 +179,8 @@ impl Asked {
         message.metadata.authentic_data = self.authentic_data;
         message.metadata.checking_disabled = self.checking_disabled;
         message.add_query(Query::query(names::parse(&question.name)?, question.kind));
-        if let Some(edns) = self.edns {
-            message.set_edns(edns.record());
+        if let Some(edns) = &self.edns {
+            message.set_edns(edns.record(edns.version));
         }
         message.to_vec().ok()
     }
@@ -186,8 +201,11 @@ impl Asked {
             said.records_mut().filter(|r| r.name == *query.name()).for_each(|r| r.name = query.name().clone());
             message.add_query(query.clone());
         }
-        if let Some(edns) = self.edns {
-            message.set_edns(Extended { version: 0, ..edns }.record());
+        if let Some(edns) = &self.edns {
+            let mut record = edns.record(0);
+            let identifier = edns.identifier.as_deref().and_then(|text| NSIDPayload::new(text).ok());
+            identifier.into_iter().for_each(|payload| record.options_mut().insert(EdnsOption::NSID(payload)));
+            message.set_edns(record);
         } else if u16::from(said.code) > 0xf {
             // There is no place for it.
             message.metadata.response_code = ResponseCode::ServFail;
@@ -200,9 +218,9 @@ impl Asked {
 }
 
 impl Extended {
-    fn record(self) -> Edns {
+    fn record(&self, version: u8) -> Edns {
         let mut edns = Edns::new();
-        edns.set_version(self.version).set_max_payload(self.payload).set_dnssec_ok(self.dnssec_ok);
+        edns.set_version(version).set_max_payload(self.payload).set_dnssec_ok(self.dnssec_ok);
         edns
     }
 }

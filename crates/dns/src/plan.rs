@@ -1,20 +1,21 @@
-//! From a Corefile to what each port answers.
+//! From a Corefile to what each address answers.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::corefile::{self, Fault, Files, zones};
+use crate::corefile::{self, Block, Fault, Files, zones};
 use crate::http::Tell;
 use crate::limits::{PATTERNS, PORTS};
 use crate::step::{Plan, Probe, Site};
-use crate::steps::{Building, Environment};
+use crate::steps::{Building, Environment, bind};
 
 /// A Corefile made ready.
 pub(crate) struct Compiled {
-    /// By port. The server's own is always there.
-    pub(crate) ports: BTreeMap<u16, Arc<Plan>>,
-    /// What is asked at which port as soon as it answers.
-    pub(crate) probes: Vec<(u16, Probe)>,
+    /// By the address that is listened at. The server's own is always there.
+    pub(crate) sockets: BTreeMap<SocketAddr, Arc<Plan>>,
+    /// What is asked at which address as soon as it answers.
+    pub(crate) probes: Vec<(SocketAddr, Probe)>,
     /// What is told over HTTP, by port.
     pub(crate) tells: BTreeMap<u16, Vec<Tell>>,
 }
@@ -41,27 +42,28 @@ pub(crate) fn default(domain: &str) -> String {
 
 /// Makes a Corefile ready. Nothing of it is in force when something is refused.
 pub(crate) fn compile(text: &str, files: &Files, environment: &Environment) -> Result<Compiled, Fault> {
-    let mut ports: BTreeMap<u16, HashMap<String, Arc<Site>>> = BTreeMap::from([(environment.port, HashMap::new())]);
-    let (mut taken, mut patterns, mut probes) = (HashSet::new(), PATTERNS, Vec::new());
+    let own = SocketAddr::new(environment.address, environment.port);
+    let blocks = corefile::blocks(text, files)?;
+    let places = places(&blocks, environment)?;
+    let mut sockets: BTreeMap<SocketAddr, HashMap<String, Arc<Site>>> = BTreeMap::from([(own, HashMap::new())]);
+    sockets.extend(places.iter().flat_map(|place| &place.addresses).map(|address| (*address, HashMap::new())));
+    let ourselves: Vec<SocketAddr> = sockets.keys().copied().collect();
+    let (mut patterns, mut probes) = (PATTERNS, Vec::new());
     let (mut tells, mut lines) = (BTreeMap::new(), BTreeMap::new());
-    for block in corefile::blocks(text, files)? {
-        let line = block.keys.first().map_or(0, |key| key.line);
-        let mut places: Vec<(String, u16)> = Vec::new();
-        for word in &block.keys {
-            let key = zones::key(word)?;
-            // 53 is wherever this server listens.
-            let port = key.port.filter(|port| *port != 53).unwrap_or(environment.port);
-            for zone in key.zones {
-                if !taken.insert((zone.clone(), port)) {
-                    return Err(Fault::at(word.line, format!("cannot serve dns://{zone}:{port} - it is already defined")));
-                }
-                places.push((zone, port));
-            }
-        }
-        let names: Vec<String> = places.iter().map(|(zone, _)| zone.clone()).collect();
-        let site = Arc::new(Building::new(environment, files, &names, &mut patterns).build(&block.directives)?);
-        if let Some((_, port)) = places.first() {
-            probes.extend(site.probes.iter().map(|probe| (*port, probe.clone())));
+    for (block, place) in blocks.iter().zip(places) {
+        let building = Building {
+            environment,
+            files,
+            zones: &place.zones,
+            addresses: &place.addresses,
+            ourselves: &ourselves,
+            directives: &block.directives,
+            site: Site::default(),
+            patterns: &mut patterns,
+        };
+        let site = Arc::new(building.build()?);
+        if let Some(address) = place.addresses.first() {
+            probes.extend(site.probes.iter().map(|probe| (*address, probe.clone())));
         }
         for (port, tell, line) in &site.tells {
             let told: &mut Vec<Tell> = tells.entry(*port).or_default();
@@ -70,23 +72,64 @@ pub(crate) fn compile(text: &str, files: &Files, environment: &Environment) -> R
             }
             lines.insert(*port, *line);
         }
-        for (zone, port) in places {
-            ports.entry(port).or_default().insert(zone, site.clone());
+        for (zone, address) in place.served {
+            sockets.entry(address).or_default().insert(zone, site.clone());
         }
-        if ports.len() > PORTS || tells.len() > PORTS {
-            return Err(Fault::at(line, format!("more than {PORTS} ports")));
+        if sockets.len() > PORTS || tells.len() > PORTS {
+            return Err(Fault::at(place.line, format!("more than {PORTS} ports")));
         }
     }
-    let clash = lines.iter().find(|(port, _)| ports.contains_key(port));
+    let clash = lines.iter().find(|(port, _)| sockets.contains_key(&SocketAddr::new(environment.address, **port)));
     if let Some((port, line)) = clash {
         return Err(Fault::at(*line, format!("port {port} is for questions already")));
     }
-    if taken.is_empty() {
+    if blocks.is_empty() {
         return Err(Fault::at(1, "there is no server block"));
     }
     let plan = |sites| Arc::new(Plan { world: environment.world.clone(), sites });
-    let ports = ports.into_iter().map(|(port, sites)| (port, plan(sites))).collect();
-    Ok(Compiled { ports, probes, tells })
+    let sockets = sockets.into_iter().map(|(address, sites)| (address, plan(sites))).collect();
+    Ok(Compiled { sockets, probes, tells })
+}
+
+/// What one server block answers, and where.
+struct Place {
+    line: usize,
+    /// Its zones.
+    zones: Vec<String>,
+    addresses: Vec<SocketAddr>,
+    /// Each zone, where it is served.
+    served: Vec<(String, SocketAddr)>,
+}
+
+/// Where each server block is listened at. No zone is served twice at one place.
+fn places(blocks: &[Block], environment: &Environment) -> Result<Vec<Place>, Fault> {
+    let (mut taken, mut places) = (HashSet::new(), Vec::new());
+    for block in blocks {
+        let line = block.keys.first().map_or(0, |key| key.line);
+        let hosts = bind::addresses(environment, &block.directives)?;
+        let mut place = Place { line, zones: Vec::new(), addresses: Vec::new(), served: Vec::new() };
+        for word in &block.keys {
+            let key = zones::key(word)?;
+            // 53 is wherever this server listens.
+            let port = key.port.filter(|port| *port != 53).unwrap_or(environment.port);
+            for (zone, host) in key.zones.iter().flat_map(|zone| hosts.iter().map(move |host| (zone, *host))) {
+                let mut address = host;
+                address.set_port(port);
+                if !taken.insert((zone.clone(), address)) {
+                    let on = if address.ip() == environment.address { String::new() } else { format!(" on {}", address.ip()) };
+                    let why = format!("cannot serve dns://{zone}:{port}{on} - it is already defined");
+                    return Err(Fault::at(word.line, why));
+                }
+                if !place.addresses.contains(&address) {
+                    place.addresses.push(address);
+                }
+                place.served.push((zone.clone(), address));
+            }
+            place.zones.extend(key.zones);
+        }
+        places.push(place);
+    }
+    Ok(places)
 }
 
 #[cfg(test)]

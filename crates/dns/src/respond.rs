@@ -50,7 +50,7 @@ impl Slot {
 pub(crate) enum Reply {
     /// These bytes.
     Answer(Vec<u8>),
-    /// What comes of this, which waits for somebody else.
+    /// What comes of this, which waits for somebody else; if that is nothing, there is no answer.
     Waiting(Pin<Box<dyn Future<Output = Vec<u8>> + Send>>),
     /// Nothing: it is no question.
     Silence,
@@ -75,17 +75,20 @@ pub(crate) async fn reply(
     };
     let mut answer = Box::pin(answer(slot.now(), forwarded.clone(), asked, question, message.to_vec()));
     match futures::poll!(&mut answer) {
+        std::task::Poll::Ready(bytes) if bytes.is_empty() => Reply::Silence,
         std::task::Poll::Ready(bytes) => Reply::Answer(bytes),
         std::task::Poll::Pending => Reply::Waiting(answer),
     }
 }
 
+/// The bytes of the answer; none if there is to be none.
 async fn answer(now: Now, forwarded: Arc<Permits>, mut asked: Asked, question: Question, message: Vec<u8>) -> Vec<u8> {
     let Now { plan, packets } = now;
     // Before the answer is made: what changes meanwhile makes it an old one.
     let version = plan.world.version();
-    if let Some(payload) = plan.site(&question.name).and_then(|site| site.payload) {
-        asked.at_most(payload);
+    if let Some(site) = plan.site(&question.name) {
+        site.payload.into_iter().for_each(|payload| asked.at_most(payload));
+        site.identifier.iter().for_each(|identifier| asked.identify(identifier));
     }
     let (tcp, start) = (asked.tcp, Instant::now());
     let asker = Asker::new(asked, question.clone(), plan, forwarded);
@@ -98,6 +101,9 @@ async fn answer(now: Now, forwarded: Arc<Permits>, mut asked: Asked, question: Q
             Said::code(ResponseCode::ServFail)
         }
     };
+    if asker.dropped() {
+        return Vec::new();
+    }
     let (code, counts) = (said.code, asker.counts());
     let bytes = asker.asked.encode(said);
     if asker.constant() && !tcp {

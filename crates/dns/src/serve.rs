@@ -112,7 +112,10 @@ async fn datagrams(udp: Arc<UdpSocket>, queue: Arc<Queue>, shared: Arc<Shared>) 
             Reply::Waiting(answer) => {
                 let udp = udp.clone();
                 waiting.spawn(async move {
-                    let _ = udp.try_send_to(&answer.await, client);
+                    let answer = answer.await;
+                    if !answer.is_empty() {
+                        let _ = udp.try_send_to(&answer, client);
+                    }
                 });
                 continue;
             }
@@ -175,6 +178,9 @@ impl Shared {
                 Reply::Answer(answer) => answer,
                 Reply::Waiting(answer) => answer.await,
             };
+            if answer.is_empty() {
+                return Ok(());
+            }
             let length = u16::try_from(answer.len()).map_err(io::Error::other)?;
             timeout(self.idle, stream.write_all(&[&length.to_be_bytes(), answer.as_slice()].concat())).await??;
         }

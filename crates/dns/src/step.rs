@@ -67,6 +67,8 @@ pub(crate) struct Plan {
 pub(crate) struct Site {
     /// The largest answer over UDP.
     pub(crate) payload: Option<u16>,
+    /// What clients are told who ask which server answers.
+    pub(crate) identifier: Option<String>,
     pub(crate) steps: Vec<Box<dyn Step>>,
     /// What the server asks itself as soon as it listens.
     pub(crate) probes: Vec<Probe>,
@@ -109,6 +111,8 @@ pub(crate) struct Asker {
     lookups: AtomicUsize,
     /// The answer may be another one for the next who asks the same.
     changing: AtomicBool,
+    /// There is to be no answer.
+    dropped: AtomicBool,
     /// Until then it is the same, but for its time.
     until: Mutex<Option<Instant>>,
     /// Where the question is counted.
@@ -117,7 +121,7 @@ pub(crate) struct Asker {
 
 impl Asker {
     pub(crate) fn new(asked: Asked, first: Question, plan: Arc<Plan>, forwarded: Arc<Permits>) -> Self {
-        Asker { asked, first, plan, forwarded, permit: Mutex::default(), lookups: AtomicUsize::new(0), changing: AtomicBool::new(false), until: Mutex::default(), counts: Mutex::default() }
+        Asker { asked, first, plan, forwarded, permit: Mutex::default(), lookups: AtomicUsize::new(0), changing: AtomicBool::new(false), dropped: AtomicBool::new(false), until: Mutex::default(), counts: Mutex::default() }
     }
 
     /// Answers a question from the beginning.
@@ -172,6 +176,16 @@ impl Asker {
     /// Says that the answer may be another one for the next who asks.
     pub(crate) fn changes(&self) {
         self.changing.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that there is to be no answer.
+    pub(crate) fn drops(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there is to be none.
+    pub(crate) fn dropped(&self) -> bool {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Says that the answer to a question was kept, and may be until then.

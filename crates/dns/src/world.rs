@@ -133,7 +133,12 @@ impl State {
 
     /// Whether a pod of the namespace has this address.
     pub fn has_pod(&self, namespace: &str, address: IpAddr) -> bool {
-        self.pods.get(&address).into_iter().flatten().any(|key| *key.namespace == *namespace)
+        self.pods_at(address).iter().any(|key| *key.namespace == *namespace)
+    }
+
+    /// The pods that have this address, if pods are followed.
+    pub fn pods_at(&self, address: IpAddr) -> &[Key] {
+        self.pods.get(&address).map_or(&[], Vec::as_slice)
     }
 
     /// Seconds since 1970 at which something changed last: the serial number of the zone.

@@ -1,13 +1,15 @@
 //! What makes one kind differ from another.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use meta::field::Errors;
-use meta::{Object, Status};
+use meta::{Object, Status, User};
 use serde_json::Value;
 
 use crate::Now;
+use crate::custom::conversion::Conversion;
 
 /// A word of a kind: of the program's own text, or of a definition that came at run time.
 pub type Word = Cow<'static, str>;
@@ -41,6 +43,17 @@ impl Column {
     }
 }
 
+/// The request that a change belongs to, as far as a kind's behaviour may depend on it.
+#[derive(Clone, Debug, Default)]
+pub struct Context {
+    /// Who asks.
+    pub user: User,
+    /// When.
+    pub now: Timestamp,
+    /// Nothing will be stored.
+    pub dry_run: bool,
+}
+
 /// A kind's own behaviour. The generic life cycle (names, uid, timestamps, generation, finalizers,
 /// resourceVersion) is not its business. Every method has the behaviour of the simplest kinds as default.
 pub trait Rules: Send + Sync + 'static {
@@ -49,13 +62,13 @@ pub trait Rules: Send + Sync + 'static {
     fn default(&self, _object: &mut Object) {}
 
     /// Makes a new object fit to be stored: clears what a client may not set at creation (status).
-    fn prepare_create(&self, _object: &mut Object) {}
+    fn prepare_create(&self, _object: &mut Object, _context: &Context) {}
 
     /// The same for an update of the main resource: restores what it may not touch (status).
-    fn prepare_update(&self, _new: &mut Object, _old: &Object) {}
+    fn prepare_update(&self, _new: &mut Object, _old: &Object, _context: &Context) {}
 
     /// The same for an update of a subresource: `status` restores everything but the status.
-    fn prepare_subresource(&self, _subresource: &str, _new: &mut Object, _old: &Object) {}
+    fn prepare_subresource(&self, _subresource: &str, _new: &mut Object, _old: &Object, _context: &Context) {}
 
     /// All that is wrong with a new object; `metadata` is checked before by the life cycle.
     fn validate(&self, _object: &Object) -> Errors {
@@ -71,6 +84,22 @@ pub trait Rules: Send + Sync + 'static {
     /// All that is wrong with a change of a subresource.
     fn validate_subresource(&self, _subresource: &str, _new: &Object, _old: &Object) -> Errors {
         Errors::new()
+    }
+
+    /// All that is wrong with a change of the main resource (empty) or of a subresource, and what whoever asks for it is warned
+    /// of on the way.
+    fn judge(&self, subresource: &str, new: &Object, old: &Object) -> (Errors, Vec<String>) {
+        let errors = match subresource {
+            "" => self.validate_update(new, old),
+            other => self.validate_subresource(other, new, old),
+        };
+        (errors, Vec::new())
+    }
+
+    /// What validating an object, or a change of a subresource, may take beyond looking at each of its bytes: like so many
+    /// bytes more.
+    fn effort(&self, _subresource: &str) -> usize {
+        0
     }
 
     /// What is done to an object that was found good (upstream: `Canonicalize`, and what is done on every read).
@@ -133,6 +162,13 @@ pub trait Rules: Send + Sync + 'static {
     /// the status strategy).
     fn kept_by_status(&self) -> &'static [&'static [&'static str]] {
         &[&["spec"]]
+    }
+
+    /// What an update of the main resource (empty) or of a part of it leaves as it is, where that is something of the kind's
+    /// own: what it does not change it does not manage (upstream: `GetResetFields`). `None`: an update of the object leaves
+    /// its status, one of the status what [`Rules::kept_by_status`] says.
+    fn kept_by(&self, _subresource: &str) -> Option<&'static [&'static [&'static str]]> {
+        None
     }
 
     /// Whether PUT on an absent name creates it.
@@ -215,6 +251,12 @@ pub trait Rules: Send + Sync + 'static {
     #[allow(clippy::wrong_self_convention, reason = "it is a conversion of the kind, not of the rules")]
     fn from_stored(&self, object: Object) -> Object {
         object
+    }
+
+    /// Who converts objects between the versions of the kind, where that is not [`Rules::from_storage`] and
+    /// [`Rules::to_storage`] but somebody else, who is called.
+    fn conversion(&self) -> Option<&Arc<Conversion>> {
+        None
     }
 
     /// Turns the stored form into this version's. The default: they are the same.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use kinds::{Descriptor, Now, Subresource, Verbs};
+use kinds::{Context, Descriptor, Now, Subresource, Verbs};
 use meta::Object;
 
 /// One small valid object a kind.
@@ -26,7 +26,7 @@ fn with_examples() -> Vec<(Descriptor, Object)> {
 
 fn created(descriptor: &Descriptor, mut object: Object) -> Object {
     descriptor.rules.default(&mut object);
-    descriptor.rules.prepare_create(&mut object);
+    descriptor.rules.prepare_create(&mut object, &Context::default());
     // What the life cycle gives it: updates are checked for it.
     if descriptor.verbs != Verbs::CreateOnly {
         object.set("metadata.resourceVersion", "1");
@@ -55,14 +55,14 @@ fn an_update_that_changes_nothing_is_valid_and_changes_nothing() {
     for (descriptor, object) in with_examples() {
         let old = created(&descriptor, object);
         let mut new = old.clone();
-        descriptor.rules.prepare_update(&mut new, &old);
+        descriptor.rules.prepare_update(&mut new, &old, &Context::default());
         assert_eq!(new, old, "{}", descriptor.gvk);
         let errors: Vec<String> = descriptor.rules.validate_update(&new, &old).iter().map(ToString::to_string).collect();
         assert_eq!(errors, [""; 0], "{}", descriptor.gvk);
         assert!(!descriptor.rules.generation_changes(&new, &old), "{}", descriptor.gvk);
         for subresource in ["status", "resize", "ephemeralcontainers"].into_iter().filter(|s| descriptor.subresource(s).is_some())
         {
-            descriptor.rules.prepare_subresource(subresource, &mut new, &old);
+            descriptor.rules.prepare_subresource(subresource, &mut new, &old, &Context::default());
             assert_eq!(new, old, "{}", descriptor.gvk);
             let errors = descriptor.rules.validate_subresource(subresource, &new, &old);
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();

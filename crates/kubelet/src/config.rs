@@ -43,6 +43,8 @@ pub struct Config {
     pub version: String,
     /// Labels beside upstream's.
     pub labels: BTreeMap<String, String>,
+    /// Names that RuntimeClasses may have for the runtime beside [`runtime::HANDLERS`].
+    pub handlers: Vec<String>,
     /// Taints given at registration: `key=value:effect`.
     pub taints: Vec<String>,
     /// The node's part of the pod range, as the Node object tells it; empty for none.
@@ -60,6 +62,17 @@ pub struct Config {
 }
 
 impl Config {
+    /// All names of the runtime, each once.
+    pub fn all_handlers(&self) -> Vec<&str> {
+        let mut all = runtime::HANDLERS.to_vec();
+        for name in &self.handlers {
+            if !all.contains(&name.as_str()) {
+                all.push(name);
+            }
+        }
+        all
+    }
+
     /// Directory of one pod's files.
     pub fn pod_dir(&self, uid: &str) -> PathBuf {
         self.data_dir.join("pods").join(uid)

@@ -123,6 +123,7 @@ fn start(api: Api, config: &runtime::Config, dir: &Path) -> World {
         static_pods: None,
         image_gc: Default::default(),
         credential_providers: Default::default(),
+        handlers: Vec::new(),
     };
     let agent = kubelet::agent(settings, &hub, Arc::new(runtime), Arc::new(NoNetwork));
     tokio::spawn(kubelet::run(agent.clone(), hub, None, stop.clone()));

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,8 +15,10 @@ use tokio_rustls::TlsAcceptor;
 use transport::{Body, Error};
 
 use crate::answer::Begun;
+use crate::first;
+use crate::heads::{self, Heads};
 use crate::limits::{
-    CONNECTION_WINDOW, ERROR_STREAMS, HANDSHAKE, HEAD_BYTES, PING, RESET_STREAMS, STREAM_WINDOW, STREAMS,
+    CONNECTION_WINDOW, ERROR_STREAMS, FIELD, HANDSHAKE, HEAD_BYTES, HEAD_READ, PING, RESET_STREAMS, STREAM_WINDOW, STREAMS,
 };
 use crate::line::Line;
 use crate::received::Received;
@@ -63,22 +65,33 @@ async fn talk<S: Service>(
     if known {
         line.known();
     }
+    let mut rest_of_path = None;
     if tls.alpn_protocol() == Some(b"h2") {
         line.has_streams();
+        rest_of_path = Some(heads::field()?);
     }
-    let (peer, wire) = (Arc::new(peer), TokioIo::new(Wire::new(stream, line.clone(), slot)));
+    let heads = rest_of_path.clone().map(Heads::new);
+    let (peer, wire) = (Arc::new(peer), TokioIo::new(Wire::new(stream, line.clone(), slot, heads)));
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, peer, line) = (service.clone(), peer.clone(), line.clone());
         let (begun, method, version) = (Begun::new(line.clone()), request.method().clone(), request.version());
+        let rest_of_path = rest_of_path.clone();
         async move {
             let (mut request, unread) = Received::wrap(request, &line);
-            let cut = if begun.is_first() { line.take_cut() } else { None };
+            let cut = match rest_of_path.and_then(|name| request.headers_mut().remove(name)) {
+                Some(_) if request.uri().query().is_none() => Some(Err(StatusCode::URI_TOO_LONG)),
+                Some(rest) => Some(first::rest(rest.to_str().unwrap_or_default())),
+                None if begun.is_first() => line.take_cut(),
+                None => None,
+            };
             let response = match cut.transpose() {
+                Ok(_) if head(&request) > HEAD_BYTES => service.refuse(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
                 Ok(rest) => {
                     rest.map(|rest| request.extensions_mut().insert(rest));
                     service.answer(request, peer, line).await
                 }
-                Err(code) => refusal(code),
+                Err(code) if version == Version::HTTP_2 => service.refuse(code),
+                Err(code) => closing(service.refuse(code)),
             };
             Ok::<_, Infallible>(begun.answer(response, &method, version, unread.as_deref()))
         }
@@ -87,14 +100,21 @@ async fn talk<S: Service>(
     watcher.watch(builder.serve_connection_with_upgrades(wire, service)).await
 }
 
-/// As Go's server refuses what it does not read.
-fn refusal(code: StatusCode) -> Response<Body> {
-    let mut response = Response::new(transport::full(code.to_string()));
-    *response.status_mut() = code;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+/// The last answer of a connection, over HTTP/1.1.
+fn closing(mut response: Response<Body>) -> Response<Body> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+/// How long the head of a request is, in bytes, counted as HTTP/2 does (RFC 9113, 6.5.2). Over HTTP/1.1 one that is too long
+/// never comes so far.
+fn head(request: &Request<Body>) -> usize {
+    if request.version() != Version::HTTP_2 {
+        return 0;
+    }
+    let line = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let fields = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD);
+    line + fields.sum::<usize>()
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
@@ -108,7 +128,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(RESET_STREAMS)
         .max_local_error_reset_streams(ERROR_STREAMS)
-        .max_header_list_size(HEAD_BYTES as u32)
+        .max_header_list_size(HEAD_READ)
         .keep_alive_interval(PING);
     builder
 }

@@ -15,6 +15,15 @@ static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new
 /// What has become of a line that was too long: the rest of its query, or why there is no answer but this.
 pub type Cut = Result<Rest, StatusCode>;
 
+/// The rest of a path over HTTP/2; an empty one is that of a path which is too long altogether.
+pub fn rest(text: &str) -> Cut {
+    if text.is_empty() {
+        return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    }
+    let permit = ROOM.clone().try_acquire_owned().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(Rest::new(text, Some(permit)))
+}
+
 /// Watches the line go by.
 pub struct FirstLine {
     state: State,

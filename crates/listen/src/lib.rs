@@ -14,6 +14,7 @@
 mod answer;
 mod connection;
 mod first;
+mod heads;
 mod limits;
 mod line;
 mod received;

@@ -39,7 +39,14 @@ pub const RESET_STREAMS: usize = 20;
 pub const ERROR_STREAMS: usize = 256;
 /// Bytes of a request's head.
 pub const HEAD_BYTES: usize = 64 << 10;
-/// Bytes of a first line, on a connection's first request (Go: `DefaultMaxHeaderBytes`).
+/// Over HTTP/2 one of so many bytes is read, so that it can be answered; beyond four times as many the connection ends (Go:
+/// `DefaultMaxHeaderBytes`).
+pub const HEAD_READ: u32 = 1152 << 10;
+/// Bytes of frames that are put together to one head, over HTTP/2, to see whether its path is long.
+pub const GATHERED: usize = 1280 << 10;
+/// Bytes that HTTP/2 counts for each field of a head besides its name and value.
+pub const FIELD: usize = 32;
+/// Bytes of a first line, on a connection's first request, and of a path over HTTP/2 (Go: `DefaultMaxHeaderBytes`).
 pub const LINE: usize = 1 << 20;
 /// Lines at once that are longer than what the library below takes.
 pub const LONG_LINES: usize = 16;

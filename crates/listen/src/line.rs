@@ -103,10 +103,6 @@ impl Line {
         self.lock().streams = true;
     }
 
-    pub(crate) fn speaks_streams(&self) -> bool {
-        self.lock().streams
-    }
-
     /// The first line is over, and this was kept back of it.
     pub(crate) fn cut(&self, cut: Option<Cut>) {
         if cut.is_some() {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
 use hyper_util::server::graceful::GracefulShutdown;
 use rustls::pki_types::CertificateDer;
 use tokio::net::TcpListener;
@@ -31,6 +32,15 @@ pub trait Service: Send + Sync + 'static {
         peer: Arc<Self::Peer>,
         line: Arc<Line>,
     ) -> impl Future<Output = Response<Body>> + Send;
+
+    /// Answers a request that is not looked at: its head is too long, most likely. As it stands here, it is what Go's
+    /// server says.
+    fn refuse(&self, code: StatusCode) -> Response<Body> {
+        let mut response = Response::new(transport::full(code.to_string()));
+        *response.status_mut() = code;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response
+    }
 }
 
 /// Where connections come in.

@@ -12,6 +12,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::limits::{LINGER, LINGER_BYTES};
 use crate::first::FirstLine;
+use crate::heads::Heads;
 use crate::line::Line;
 use crate::slots::Slot;
 
@@ -21,6 +22,10 @@ pub struct Wire {
     line: Arc<Line>,
     /// While the first line comes.
     first: Option<FirstLine>,
+    /// Over HTTP/2, and what it has put out that was not read yet.
+    heads: Option<Heads>,
+    waiting: Vec<u8>,
+    read: usize,
     _slot: Slot,
     /// After the last word.
     end: Option<(Pin<Box<Sleep>>, usize)>,
@@ -28,9 +33,34 @@ pub struct Wire {
 
 impl Wire {
     /// The stream of that line.
-    pub fn new(stream: TlsStream<TcpStream>, line: Arc<Line>, slot: Slot) -> Self {
-        let first = (!line.speaks_streams()).then(FirstLine::new);
-        Wire { stream, line, first, _slot: slot, end: None }
+    pub fn new(stream: TlsStream<TcpStream>, line: Arc<Line>, slot: Slot, heads: Option<Heads>) -> Self {
+        let first = heads.is_none().then(FirstLine::new);
+        Wire { stream, line, first, heads, waiting: Vec::new(), read: 0, _slot: slot, end: None }
+    }
+
+    /// Reads frames of HTTP/2.
+    fn frames(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            if self.read < self.waiting.len() {
+                let left = &self.waiting[self.read..];
+                let part = &left[..left.len().min(buffer.remaining())];
+                buffer.put_slice(part);
+                self.read += part.len();
+                if self.read == self.waiting.len() {
+                    (self.waiting, self.read) = (Vec::new(), 0);
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+            let Some(heads) = self.heads.as_mut().filter(|_| buffer.filled().len() > before) else { return Poll::Ready(Ok(())) };
+            self.line.heard();
+            if heads.passes(&buffer.filled()[before..]) {
+                return Poll::Ready(Ok(()));
+            }
+            heads.pass(&buffer.filled()[before..], &mut self.waiting);
+            buffer.set_filled(before);
+        }
     }
 
     /// Reads and throws away what the client still sends, until it has heard that nobody listens.
@@ -51,6 +81,9 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.heads.is_some() {
+            return self.frames(context, buffer);
+        }
         let before = buffer.filled().len();
         loop {
             ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;

@@ -60,6 +60,10 @@ impl Service for Plain {
                 let bytes = request.into_body().collect().await.expect("body").to_bytes();
                 return Response::new(transport::full(bytes.len().to_string()));
             }
+            "/query" => {
+                let query = transport::long::query(request.uri(), request.extensions()).len();
+                return Response::new(transport::full(format!("{query} and {}", request.headers().len())));
+            }
             "/endless" => return Response::new(Body::new(Endless(self.0.clone()))),
             _ => StatusCode::OK,
         };
@@ -171,6 +175,86 @@ async fn head_is_answered_without_a_body_in_both_versions() {
             assert!(answer.into_body().collect().await.expect("body").to_bytes().is_empty());
         }
     }
+}
+
+/// A request over HTTP/2 whose head has that many fields of that length.
+fn heavy(address: SocketAddr, fields: usize, length: usize) -> Request<Full<Bytes>> {
+    let mut request = request(Method::POST, &format!("https://{address}/read"), 3);
+    for _ in 0..fields {
+        request.headers_mut().append("x-more", "x".repeat(length).parse().expect("value"));
+    }
+    request
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_answered_and_harms_no_other_request_of_its_connection() {
+    let bench = Bench::new(100).await;
+    let stream = TokioIo::new(bench.connect(&bench.admin, "h2").await);
+    let (mut client, connection) = http2::handshake(TokioExecutor::new(), stream).await.expect("speaks HTTP");
+    tokio::spawn(connection);
+    // One that is under way all the time.
+    let endless = client.send_request(request(Method::GET, &format!("https://{}/endless", bench.address), 0)).await;
+    let mut endless = endless.expect("answers").into_body();
+    for (fields, length) in [(1, 60_000), (1, 70_000), (1, 300_000), (1, 1_000_000), (3, 50_000), (900, 1_000), (1, 60_000)].repeat(2) {
+        let response = client.send_request(heavy(bench.address, fields, length)).await.expect("answers");
+        let (code, bytes) = (response.status().as_u16(), response.into_body().collect().await.expect("body").to_bytes());
+        let wanted = if fields * length > 64 << 10 { (431, "431 Request Header Fields Too Large") } else { (200, "3") };
+        assert_eq!((code, bytes.as_ref()), (wanted.0, wanted.1.as_bytes()), "{fields} of {length}");
+        assert!(endless.frame().await.expect("goes on").is_ok(), "{fields} of {length}");
+    }
+}
+
+/// Asks over HTTP/2, frame by frame, since no library here takes such a path. What is said, in the order of the requests.
+async fn raw(bench: &Bench, paths: &[String]) -> Vec<String> {
+    let mut stream = bench.connect(&bench.admin, "h2").await;
+    let frame = |kind: u8, flags: u8, id: u32, content: &[u8]| {
+        let length = u32::try_from(content.len()).expect("short").to_be_bytes();
+        [&length[1..], &[kind, flags], &id.to_be_bytes(), content].concat()
+    };
+    let mut bytes = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    for (number, path) in (0u32..).zip(paths) {
+        // GET, https, the path as it is, and an authority.
+        let mut fields = vec![0x82, 0x87, 0x04, 0x7f];
+        let mut left = path.len() - 0x7f;
+        while left >= 0x80 {
+            fields.push(u8::try_from(left & 0x7f | 0x80).expect("a byte"));
+            left >>= 7;
+        }
+        fields.push(u8::try_from(left).expect("a byte"));
+        fields.extend_from_slice(path.as_bytes());
+        fields.extend_from_slice(b"\x01\x01a");
+        let parts: Vec<&[u8]> = fields.chunks(16_000).collect();
+        for (at, part) in parts.iter().enumerate() {
+            let (kind, flags) = if at == 0 { (1, 1) } else { (9, 0) };
+            bytes.extend(frame(kind, flags | if at + 1 == parts.len() { 4 } else { 0 }, 1 + 2 * number, part));
+        }
+    }
+    stream.write_all(&bytes).await.expect("writes");
+    let mut said = vec![String::new(); paths.len()];
+    let mut open = paths.len();
+    while open > 0 {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).await.expect("a frame");
+        let mut content = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+        stream.read_exact(&mut content).await.expect("its content");
+        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]) as usize;
+        assert!(head[3] != 7 && head[3] != 3, "the connection or a request is ended: {head:?} {}", String::from_utf8_lossy(&content));
+        if head[3] == 0 {
+            said[id / 2] += &String::from_utf8_lossy(&content);
+        }
+        open -= usize::from(head[3] <= 1 && head[4] & 1 != 0);
+    }
+    said
+}
+
+#[tokio::test]
+async fn a_path_that_is_longer_than_a_uri_may_be_is_taken_over_http2() {
+    let bench = Bench::new(100).await;
+    let path = |length: usize| format!("/query?{}", "x".repeat(length));
+    let paths = [path(200), path(40_000), path(70_000), path(1_000_000), path(1 << 20), format!("/{}", "x".repeat(70_000)), path(300)];
+    let said = raw(&bench, &paths).await;
+    let too_long = "431 Request Header Fields Too Large";
+    assert_eq!(said, ["200 and 0", "40000 and 0", "70000 and 0", "1000000 and 0", too_long, "414 URI Too Long", "300 and 0"]);
 }
 
 #[tokio::test]

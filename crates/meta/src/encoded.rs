@@ -157,6 +157,14 @@ impl Encoded {
         Ok(made)
     }
 
+    /// The same object in another version of its kind, if that was made and not let go.
+    pub fn known(self: &Arc<Self>, gvk: &Gvk) -> Option<Arc<Encoded>> {
+        let forms = lock(&self.forms).clone()?;
+        forms.asked.store(true, Ordering::Relaxed);
+        let versions = lock(&forms.versions);
+        versions.iter().find(|(other, _)| other == gvk).map(|(_, known)| known.clone())
+    }
+
     /// Labels. They are read when a selector asks first, so that an object which none looks at costs nothing.
     pub fn labels(&self) -> &[(Box<str>, Box<str>)] {
         self.labels.get_or_init(|| self.codec.labels(self))
@@ -317,5 +325,8 @@ mod tests {
         let first = encoded.version(&gvk, || Ok(other.clone())).expect("converts");
         let again = encoded.version(&gvk, || Err(Status::internal("not asked again"))).expect("known");
         assert!(Arc::ptr_eq(&first, &again));
+        assert!(encoded.known(&gvk).is_some_and(|known| Arc::ptr_eq(&first, &known)));
+        encoded.forget();
+        assert!(encoded.known(&gvk).is_none(), "it was let go");
     }
 }

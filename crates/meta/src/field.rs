@@ -63,7 +63,7 @@ pub struct Error {
     pub value: Value,
     /// What is wrong.
     pub detail: String,
-    /// How the message shows the value, if not as JSON.
+    /// How the message shows the value, if not as JSON; empty: not at all.
     pub shown: Option<String>,
 }
 
@@ -135,6 +135,11 @@ impl Error {
         Error { shown: Some(text.into()), ..self }
     }
 
+    /// With no value shown at all (upstream: `OmitValueType`).
+    pub fn valueless(self) -> Self {
+        self.showing("")
+    }
+
     /// The `reason` of the cause that reports this error.
     pub fn reason(&self) -> &'static str {
         match self.sort {
@@ -172,6 +177,7 @@ impl Error {
         };
         let mut out = match self.sort {
             Sort::Required | Sort::Forbidden | Sort::TooLong | Sort::Internal => title.to_owned(),
+            _ if value.is_empty() => title.to_owned(),
             _ => format!("{title}: {value}"),
         };
         if !self.detail.is_empty() {

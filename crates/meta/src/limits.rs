@@ -69,6 +69,18 @@ pub const SCHEMAS: usize = 60_000;
 /// Pairs of a value and a schema that are looked at for one custom resource, alternatives included; upstream has no bound.
 pub const VALIDATED: usize = 8_000_000;
 
+/// The longest that a conversion by a webhook takes, its turn included.
+pub const CONVERSION: Duration = Duration::from_secs(30);
+
+/// Requests to the webhook that converts the objects of one definition at once; others wait for their turn.
+pub const CONVERSIONS: usize = 8;
+
+/// Objects in one such request.
+pub const CONVERTED: usize = 100;
+
+/// Bytes of stored objects in one such request, in which there is at least one.
+pub const CONVERTED_BYTES: usize = 1 << 20;
+
 /// The largest manifest, index or configuration of an image, in bytes (containerd and registries: 4 MiB). What else
 /// registries and images are held to stands in `runtime::limits`.
 pub const MANIFEST: usize = 4 << 20;

@@ -4,6 +4,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 use futures::stream::BoxStream;
+use jiff::Timestamp;
+use kinds::Context;
 use meta::selector::{Fields, Labels};
 use meta::{Attributes, Encoded, Object, Status};
 use serde_json::Value;
@@ -19,6 +21,13 @@ pub struct Call {
     pub field_validation: FieldValidation,
     /// `fieldManager`, or the first part of the user agent.
     pub field_manager: String,
+}
+
+impl Call {
+    /// The request as far as kinds know it, now.
+    pub(crate) fn context(&self) -> Context {
+        Context { user: self.attributes.user.clone(), now: Timestamp::now(), dry_run: self.dry_run }
+    }
 }
 
 /// `fieldValidation`.

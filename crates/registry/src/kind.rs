@@ -9,7 +9,7 @@ use meta::{Encoded, Key, Object, Status};
 use store::Entry;
 
 use crate::cache::Cache;
-use crate::codec::{Note, Prepared, Stored, Warm, shown};
+use crate::codec::{Converter, Note, Prepared, Stored, Warm, shown};
 
 /// One served kind.
 pub(crate) struct Kind {
@@ -56,34 +56,81 @@ impl Kind {
         self.codec.is_some()
     }
 
+    /// Who converts its objects, if somebody has to be asked.
+    pub fn converter(&self) -> Option<&Arc<Converter>> {
+        self.cache.converter.as_ref()
+    }
+
     /// The object that an entry holds, in this version's form.
-    pub fn object(&self, entry: &Entry) -> Result<Object, Status> {
+    pub async fn object(&self, entry: &Entry) -> Result<Object, Status> {
+        if self.converter().is_some() {
+            return self.encoded(entry).await?.object();
+        }
         let object = self.hub(entry).object()?;
         if self.converts() { self.descriptor.rules.from_storage(object) } else { Ok(object) }
     }
 
+    /// Whether an entry is being deleted; that is so in every version.
+    pub fn is_ending(&self, entry: &Entry) -> bool {
+        self.hub(entry).object().is_ok_and(|object| object.deletion_timestamp().is_some())
+    }
+
     /// What is written for an object.
-    pub fn prepare(&self, object: &Object) -> Result<Prepared, Status> {
+    pub async fn prepare(&self, object: &Object) -> Result<Prepared, Status> {
         let codec = &self.cache.codec;
-        Ok(match self.converts() {
-            false => codec.prepare(object),
-            true => codec.prepare(&codec.fitted(self.descriptor.rules.to_storage(object.clone())?)?),
+        Ok(match self.converter() {
+            Some(converter) => codec.prepare(&converter.to_stored(object).await?),
+            None if self.converts() => codec.prepare(&codec.fitted(self.descriptor.rules.to_storage(object.clone())?)?),
+            None => codec.prepare(object),
         })
     }
 
     /// An entry as readers of this version get it.
-    pub fn encoded(&self, entry: &Entry) -> Result<Arc<Encoded>, Status> {
+    pub async fn encoded(&self, entry: &Entry) -> Result<Arc<Encoded>, Status> {
+        self.present(&self.cached(entry)).await
+    }
+
+    /// Entries as readers of this version get them.
+    pub async fn encoded_all(&self, entries: &[Entry]) -> Result<Vec<Arc<Encoded>>, Status> {
+        let hubs: Vec<_> = entries.iter().map(|entry| self.cached(entry)).collect();
+        self.present_all(&hubs).await
+    }
+
+    fn cached(&self, entry: &Entry) -> Arc<Encoded> {
         let cached = self.cache.get(&self.cache.key(&entry.key)).filter(|cached| cached.revision == entry.modified);
-        self.present(&cached.unwrap_or_else(|| Arc::new(self.hub(entry))))
+        cached.unwrap_or_else(|| Arc::new(self.hub(entry)))
     }
 
     /// What was written just now as readers of this version get it.
-    pub fn written(&self, entry: &Entry, note: &Note) -> Result<Arc<Encoded>, Status> {
-        self.present(&Arc::new(note.encoded(self.cache.key(&entry.key), entry, self.cache.codec.clone())))
+    pub async fn written(&self, entry: &Entry, note: &Note) -> Result<Arc<Encoded>, Status> {
+        if self.converter().is_some() {
+            // What is made of it is made for all who read it.
+            return self.encoded(entry).await;
+        }
+        self.present_now(&Arc::new(note.encoded(self.cache.key(&entry.key), entry, self.cache.codec.clone())))
     }
 
     /// What is stored as readers of this version get it: usually the same.
-    pub fn present(&self, hub: &Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
+    pub async fn present(&self, hub: &Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
+        match self.converter() {
+            None => self.present_now(hub),
+            Some(converter) => {
+                let shown = converter.shown(&self.descriptor.gvk, std::slice::from_ref(hub)).await?;
+                shown.into_iter().next().ok_or_else(|| self.not_found(&hub.key.name))
+            }
+        }
+    }
+
+    /// The same of many objects.
+    pub async fn present_all(&self, hubs: &[Arc<Encoded>]) -> Result<Vec<Arc<Encoded>>, Status> {
+        match self.converter() {
+            None => hubs.iter().map(|hub| self.present_now(hub)).collect(),
+            Some(converter) => converter.shown(&self.descriptor.gvk, hubs).await,
+        }
+    }
+
+    /// The same of a kind for which nobody has to be asked.
+    pub fn present_now(&self, hub: &Arc<Encoded>) -> Result<Arc<Encoded>, Status> {
         let Some(codec) = &self.codec else { return Ok(hub.clone()) };
         hub.version(&self.descriptor.gvk, || {
             let object = self.descriptor.rules.from_storage(hub.object()?)?;
@@ -121,14 +168,19 @@ pub(crate) struct Kinds {
 }
 
 impl Kinds {
-    /// Builds the list; `cache` makes or finds the cache of a descriptor's storage prefix.
-    pub fn new(list: Vec<Descriptor>, warm: &Arc<Warm>, mut cache: impl FnMut(&Descriptor) -> Arc<Cache>) -> Self {
+    /// Builds the list; `cache` makes or finds the cache of a storage prefix, given all its versions.
+    pub fn new(list: Vec<Descriptor>, warm: &Arc<Warm>, mut cache: impl FnMut(&[&Descriptor]) -> Arc<Cache>) -> Self {
         let mut by_resource: HashMap<Arc<str>, Vec<Arc<Kind>>> = HashMap::new();
         let mut caches: HashMap<Arc<str>, Arc<Cache>> = HashMap::new();
+        let mut versions: HashMap<Arc<str>, Vec<&Descriptor>> = HashMap::new();
+        for descriptor in list.iter().filter(|d| Kind::is_stored(d)) {
+            versions.entry(descriptor.storage.clone()).or_default().push(descriptor);
+        }
         for descriptor in list.iter().filter(|d| Kind::is_stored(d)) {
             // The first kind of a prefix is the one that is stored.
             let codec = caches.contains_key(&descriptor.storage).then(|| Stored::new(descriptor, warm.clone()));
-            let cache = caches.entry(descriptor.storage.clone()).or_insert_with(|| cache(descriptor)).clone();
+            let make = || cache(&versions[&descriptor.storage]);
+            let cache = caches.entry(descriptor.storage.clone()).or_insert_with(make).clone();
             let kind = Kind::new(Arc::new(descriptor.clone()), codec, cache);
             by_resource.entry(descriptor.resource.clone()).or_default().push(Arc::new(kind));
         }

@@ -4,16 +4,16 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use admission::Plugin;
+use admission::{Call as Webhooks, Plugin};
 use kinds::Descriptor;
 use meta::{Attributes, Encoded, Key, Object, Reason, Status};
-use store::Store;
+use store::{Entry, Store};
 use tasks::Tasks;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::{Call, DeleteOptions, Deleted, List, ListOptions, Scope, Sent, WatchOptions, WatchStream, Written};
 use crate::cache::Feed;
-use crate::codec::Warm;
+use crate::codec::{Calls, Note, Warm};
 use crate::error::{parse_revision, too_large};
 use crate::kind::{Kind, Kinds};
 use crate::long;
@@ -67,6 +67,7 @@ pub struct Registry {
     reservations: Vec<Arc<dyn Reservation>>,
     recent: Recent,
     pub(crate) warm: Arc<Warm>,
+    pub(crate) calls: Calls,
     bookmark_period: Duration,
     short_watch: Duration,
     watch_room: usize,
@@ -94,6 +95,7 @@ impl Registry {
             reservations: reservation::all(&config),
             recent: Recent::default(),
             warm: Arc::default(),
+            calls: Calls::default(),
             bookmark_period: config.bookmark_period,
             short_watch: config.short_watch,
             watch_room: config.watch_room,
@@ -112,6 +114,20 @@ impl Registry {
         };
         registry.tasks.keep("the letting go of forms", run);
         Ok(Arc::new(registry))
+    }
+
+    /// Says who calls webhooks. Whoever does so first is believed; before that nobody is called.
+    pub fn set_calls(&self, calls: Arc<dyn Webhooks>) {
+        drop(self.calls.set(calls));
+    }
+
+    /// What was written just now as readers of the kind get it.
+    pub(crate) async fn written(&self, kind: &Kind, entry: &Entry, note: &Note) -> Result<Arc<Encoded>, Status> {
+        if kind.converter().is_some() {
+            // Then it is in the cache, and those who watch take over what is made of it. Without it, it is made again.
+            self.feed.reach(entry.modified).await;
+        }
+        kind.written(entry, note).await
     }
 
     /// Whether the store takes writes. Quick, no I/O.
@@ -220,11 +236,11 @@ impl Registry {
             return Err(too_large(least, self.store.revision()));
         }
         if let Some(found) = self.current(&kind, &attributes.namespace, &attributes.name) {
-            return part.get(self, &kind, kind.present(&found)?).await;
+            return part.get(self, &kind, kind.present(&found).await?).await;
         }
         let key = kind.store_key(&attributes.namespace, &attributes.name);
         let entry = self.read(&key).await?.ok_or_else(|| kind.not_found(&attributes.name))?;
-        part.get(self, &kind, kind.encoded(&entry)?).await
+        part.get(self, &kind, kind.encoded(&entry).await?).await
     }
 
     /// An object out of the watch cache, if that has everything that was acknowledged up to now.

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 use kinds::Descriptor;
 
 use crate::cache::Cache;
-use crate::codec::Stored;
+use crate::codec::{Converter, Stored};
 use crate::kind::Kinds;
 use crate::registry::Registry;
 
@@ -14,10 +14,12 @@ impl Registry {
     /// Serves exactly these kinds from now on.
     pub(crate) async fn set_kinds(&self, list: Vec<Descriptor>) -> Result<(), store::Error> {
         let mut fresh: HashMap<Arc<str>, Arc<Cache>> = HashMap::new();
-        let kinds = Kinds::new(list, &self.warm, |descriptor| {
+        let kinds = Kinds::new(list, &self.warm, |versions| {
+            let descriptor = versions.first().unwrap_or_else(|| unreachable!("a prefix is of a kind"));
             // A definition that changed has another cache: what was made by the old rules goes with the old one.
             let known = self.feed.cache(&descriptor.storage).filter(|cache| cache.codec.follows(&descriptor.rules));
-            let make = || Cache::new(descriptor, Stored::new(descriptor, self.warm.clone()));
+            let converter = || Converter::new(versions, &self.warm, &self.calls);
+            let make = || Cache::new(descriptor, Stored::new(descriptor, self.warm.clone()), converter());
             let new = || fresh.entry(descriptor.storage.clone()).or_insert_with(make).clone();
             known.unwrap_or_else(new)
         });

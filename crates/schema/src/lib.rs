@@ -47,10 +47,21 @@ pub struct Schema {
     root: TypeRef,
     /// Of a custom resource.
     node: Option<Arc<structural::Node>>,
-    /// The same as it was written, for those to whom it is published.
-    written: Option<Arc<Map<String, Value>>>,
-    /// Of what was written.
+    /// The same for those to whom it is published.
+    published: Option<Arc<Published>>,
+    /// Of what is published.
     fingerprint: u64,
+}
+
+/// What is published of a custom resource.
+#[derive(Clone, Debug)]
+struct Published {
+    /// The schema as it was written.
+    written: Map<String, Value>,
+    /// What a list of it is called.
+    list_kind: String,
+    /// Fields by which objects are selected.
+    selectable: Vec<String>,
 }
 
 /// A decoded document and what was odd in it.
@@ -73,7 +84,7 @@ impl Schema {
     /// option kinds exist in every group version.
     pub fn builtin(gvk: &Gvk) -> Option<Schema> {
         let row = table::builtin().kind(&format!("{}/{}/{}", gvk.group, gvk.version, gvk.kind))?;
-        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, written: None, fingerprint: 0 })
+        Some(Schema { gvk: Arc::new(gvk.clone()), root: TypeRef::Builtin(row), node: None, published: None, fingerprint: 0 })
     }
 
     /// The schema of a built-in type by its definition name, for example `io.k8s.api.core.v1.PodSpec`.
@@ -82,27 +93,41 @@ impl Schema {
         let kinds = table::builtin().kinds(row);
         let mut parts = kinds.first().map_or("", String::as_str).split('/');
         let mut part = || parts.next().unwrap_or("");
-        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, written: None, fingerprint: 0 })
+        Some(Schema { gvk: Arc::new(Gvk::new(part(), part(), part())), root: TypeRef::Builtin(row), node: None, published: None, fingerprint: 0 })
     }
 
     /// The schema of a kind of that type.
     pub fn of(gvk: Gvk, root: Arc<Type>) -> Schema {
-        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, written: None, fingerprint: 0 }
+        Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(root), node: None, published: None, fingerprint: 0 }
     }
 
     /// The schema of a kind made at run time: `schema` is a `JSONSchemaProps`. The error says why it is none that a kind can
     /// have, in upstream's words.
     pub fn structural(gvk: Gvk, schema: &Map<String, Value>) -> Result<Schema, String> {
         let node = structural::root(schema, structural::Formats::OfObjects)?;
-        Ok(Schema { gvk: Arc::new(gvk), root: TypeRef::Shared(node.fields.clone()), node: Some(node), written: Some(Arc::new(schema.clone())), fingerprint: fingerprint(schema) })
+        let published = Published { written: schema.clone(), list_kind: format!("{}List", gvk.kind), selectable: Vec::new() };
+        let (gvk, root) = (Arc::new(gvk), TypeRef::Shared(node.fields.clone()));
+        Ok(Schema { gvk, root, node: Some(node), published: Some(Arc::new(published)), fingerprint: fingerprint(schema) })
+    }
+
+    /// The schema of a custom resource with what is published beside it: what a list is called, and the fields by which
+    /// objects are selected (`spec.size`).
+    pub fn publishing(mut self, list_kind: &str, selectable: impl IntoIterator<Item = String>) -> Schema {
+        if let Some(published) = &mut self.published {
+            let published = Arc::make_mut(published);
+            published.list_kind = list_kind.to_owned();
+            published.selectable = selectable.into_iter().collect();
+            self.fingerprint = fingerprint(&(self.fingerprint, &published.list_kind, &published.selectable));
+        }
+        self
     }
 
     /// What the schema of a custom resource says of the whole object; `None` for built-in kinds.
-    pub fn node(&self) -> Option<&structural::Node> {
-        self.node.as_deref()
+    pub fn node(&self) -> Option<&Arc<structural::Node>> {
+        self.node.as_ref()
     }
 
-    /// Another number for every schema of a custom resource; zero for built-in kinds, whose fields never change.
+    /// Another number for every schema of a custom resource, and for what is published beside it; zero for built-in kinds, whose fields never change.
     pub fn fingerprint(&self) -> u64 {
         self.fingerprint
     }
@@ -123,9 +148,9 @@ impl Schema {
     }
 
     /// The same for a change of the status alone: the demands are those of its own schema.
-    pub fn validate_status(&self, new: &Object, old: &Object, between: Errors, judge: structural::Judge) -> Errors {
+    pub fn validate_status(&self, new: &Object, old: &Object, between: Errors) -> Errors {
         let Some(node) = &self.node else { return Errors::new() };
-        structural::validate_status(node, new.fields(), old.fields(), between, judge)
+        structural::validate_status(node, new.fields(), old.fields(), between)
     }
 
     /// The kind that it describes.
@@ -258,9 +283,9 @@ impl Schema {
     }
 }
 
-fn fingerprint(schema: &Map<String, Value>) -> u64 {
+fn fingerprint(of: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    schema.hash(&mut hasher);
+    of.hash(&mut hasher);
     hasher.finish()
 }
 

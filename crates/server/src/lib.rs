@@ -18,6 +18,7 @@ mod connect;
 mod decode;
 mod definitions;
 mod discovery;
+mod endpoints;
 mod flow;
 mod impersonate;
 mod kubelet;
@@ -43,6 +44,7 @@ mod shape;
 mod values;
 mod verbs;
 mod watch;
+mod webhook;
 
 pub use flow::Limits;
 pub use paths::GIT_VERSION;

@@ -22,5 +22,15 @@ pub const BODY_TIME: Duration = Duration::from_secs(30);
 pub const BODY_WINDOW: Duration = Duration::from_secs(5);
 /// … at least so many bytes of a body must come.
 pub const BODY_PROGRESS: usize = 4 << 10;
+/// The longest answer of a webhook, in bytes: objects of a batch may each have grown as far as objects may.
+pub const WEBHOOK_ANSWER: usize = 12 << 20;
+/// What is shown of a webhook's refusal, in characters.
+pub const WEBHOOK_REFUSAL: usize = 2048;
+/// Webhooks whose connections and authorities are remembered (upstream: `defaultCacheSize`).
+pub const WEBHOOKS: usize = 200;
+/// Connections to a webhook that wait to be used again.
+pub const WEBHOOK_IDLE: usize = 8;
+/// How long they wait.
+pub const WEBHOOK_IDLE_TIME: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are handed to its connection at once: then others run.
 pub const PIECE: usize = 64 << 10;

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use auth::authn::x509::Peer;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use listen::{Door, Line, Service};
+use meta::{Reason, Status};
 use rustls_pki_types::CertificateDer;
 use tokio::net::TcpListener;
 use transport::Body;
 
+use crate::answer;
 use crate::limits;
+use crate::negotiate::Format;
 use crate::pipeline::{self, Caller};
 use crate::server::{Server, State};
 
@@ -35,5 +38,15 @@ impl Service for State {
 
     async fn answer(self: Arc<Self>, request: Request<Body>, peer: Arc<Option<Peer>>, line: Arc<Line>) -> Response<Body> {
         pipeline::serve(&self, request, &Caller::Connection(peer, line)).await
+    }
+
+    fn refuse(&self, code: StatusCode) -> Response<Body> {
+        let reason = match code {
+            StatusCode::BAD_REQUEST => Reason::BadRequest,
+            StatusCode::SERVICE_UNAVAILABLE => Reason::ServiceUnavailable,
+            _ => Reason::Unknown,
+        };
+        let message = code.canonical_reason().unwrap_or_default();
+        answer::status(Format::Json, &Status { code: code.as_u16(), ..Status::new(reason, message) })
     }
 }

@@ -18,6 +18,7 @@ use crate::kubelet::Kubelets;
 use crate::metrics::Metrics;
 use crate::paths::health::Check;
 use crate::pipeline::{self, Caller};
+use crate::webhook::Webhooks;
 
 /// Appends metrics in Prometheus' text format.
 pub type MetricSource = Arc<dyn Fn(&mut String) + Send + Sync>;
@@ -67,6 +68,7 @@ pub struct Server(pub(crate) Arc<State>);
 impl Server {
     /// Puts it together. It serves nobody until [`Server::listen`] or a handle is used.
     pub fn new(parts: Parts) -> Self {
+        parts.registry.set_calls(Arc::new(Webhooks::new(&parts.registry)));
         Server(Arc::new(State {
             registry: parts.registry,
             authentication: parts.authentication,

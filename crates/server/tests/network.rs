@@ -124,6 +124,14 @@ async fn both_versions_of_http_know_the_certificate() {
     let (code, body) = text(two.send_request(review).await.expect("answers")).await;
     assert_eq!(code, StatusCode::CREATED, "{body}");
     assert!(body.contains("kubernetes-admin"), "{body}");
+
+    // A head that is too long is told so, and the connection is as good as before.
+    let uri = format!("https://{address}/version");
+    for (length, wanted) in [(10, StatusCode::OK), (100_000, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)].repeat(2) {
+        let built = Request::builder().uri(&uri).header("x-long", "x".repeat(length)).body(Full::new(Bytes::new()));
+        let (code, body) = text(two.send_request(built.expect("request")).await.expect("answers")).await;
+        assert_eq!((code, body.contains(r#""message":"Request Header Fields Too Large""#)), (wanted, length > 10), "{body}");
+    }
 }
 
 #[tokio::test]

@@ -20,16 +20,21 @@ import (
 	"github.com/coredns/coredns/core/dnsserver"
 	"github.com/miekg/dns"
 
+	_ "github.com/coredns/coredns/plugin/acl"
 	_ "github.com/coredns/coredns/plugin/any"
+	_ "github.com/coredns/coredns/plugin/autopath"
 	_ "github.com/coredns/coredns/plugin/bind"
 	_ "github.com/coredns/coredns/plugin/bufsize"
 	_ "github.com/coredns/coredns/plugin/cache"
+	_ "github.com/coredns/coredns/plugin/dns64"
 	_ "github.com/coredns/coredns/plugin/errors"
+	_ "github.com/coredns/coredns/plugin/file"
 	_ "github.com/coredns/coredns/plugin/forward"
 	_ "github.com/coredns/coredns/plugin/health"
 	_ "github.com/coredns/coredns/plugin/hosts"
 	_ "github.com/coredns/coredns/plugin/kubernetes"
 	_ "github.com/coredns/coredns/plugin/loadbalance"
+	_ "github.com/coredns/coredns/plugin/local"
 	_ "github.com/coredns/coredns/plugin/log"
 	_ "github.com/coredns/coredns/plugin/loop"
 	_ "github.com/coredns/coredns/plugin/metrics"
@@ -167,7 +172,7 @@ func record(path, server, upstream string) {
 	address := free.Addr().String()
 	free.Close()
 	_, port, _ := net.SplitHostPort(address)
-	instance := start(strings.NewReplacer("UPSTREAM", upstream, ":53 ", ":"+port+" ").Replace(corefile), server)
+	instance := start(strings.NewReplacer("UPSTREAM", upstream, "/etc/coredns/", filepath.Dir(path)+"/", ":53 ", ":"+port+" ").Replace(corefile), server)
 	defer instance.Stop()
 	out := []string{corefile, "---"}
 	for _, line := range strings.Split(strings.TrimRight(questions, "\n"), "\n") {
@@ -201,6 +206,9 @@ func show(m *dns.Msg) string {
 		lines := []string{}
 		for _, rr := range section {
 			h := rr.Header()
+			if h.Rrtype == dns.TypeOPT {
+				continue
+			}
 			data := strings.ReplaceAll(strings.TrimPrefix(rr.String(), h.String()), `"`, "")
 			if soa, ok := rr.(*dns.SOA); ok {
 				data = fmt.Sprintf("%s %s %d", soa.Ns, soa.Mbox, soa.Minttl)

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
-	v1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
@@ -37,19 +35,12 @@ func object(text string) any {
 	if err := json.Unmarshal([]byte(text), &asked); err != nil {
 		panic(err)
 	}
-	var external v1.JSONSchemaProps
-	if err := json.Unmarshal(asked.Schema, &external); err != nil {
-		panic(err)
-	}
-	var internal apiextensions.JSONSchemaProps
-	if err := v1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&external, &internal, nil); err != nil {
-		panic(err)
-	}
-	structural, err := schema.NewStructural(&internal)
+	internal := properties(asked.Schema)
+	structural, err := schema.NewStructural(internal)
 	if err != nil {
 		return answer{Refused: err.Error()}
 	}
-	validator, _, err := validation.NewSchemaValidator(&internal)
+	validator, _, err := validation.NewSchemaValidator(internal)
 	if err != nil {
 		panic(err)
 	}

@@ -16,20 +16,21 @@ func publish(text string) any {
 		panic(err)
 	}
 	v1.SetDefaults_CustomResourceDefinition(&made)
-	three, err := builder.BuildOpenAPIV3(&made, "v1", builder.Options{})
+	three, err := builder.BuildOpenAPIV3(&made, "v1", builder.Options{IncludeSelectableFields: true})
 	if err != nil {
 		panic(err)
 	}
-	two, err := builder.BuildOpenAPIV2(&made, "v1", builder.Options{V2: true})
+	two, err := builder.BuildOpenAPIV2(&made, "v1", builder.Options{V2: true, IncludeSelectableFields: true})
 	if err != nil {
 		panic(err)
 	}
 	two.Definitions = handler.PruneDefaults(two.Definitions)
 	out := map[string]any{}
-	for _, kind := range []string{"Thing", "ThingList"} {
+	names := made.Spec.Names
+	for part, kind := range map[string]string{"kind": names.Kind, "list": names.ListKind} {
 		name := "com.example.v1." + kind
-		out["v3 "+kind] = normal(three.Components.Schemas[name])
-		out["v2 "+kind] = normal(two.Definitions[name])
+		out["v3 "+part] = normal(three.Components.Schemas[name])
+		out["v2 "+part] = normal(two.Definitions[name])
 	}
 	return out
 }

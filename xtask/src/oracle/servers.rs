@@ -42,7 +42,7 @@ const OURS: &str = "127.0.0.1:6444";
 
 /// Admission plug-ins that are on by default in upstream's server, and that we have not yet.
 const ABSENT_PLUGINS: &str = "LimitRanger,DefaultStorageClass,StorageObjectInUseProtection,PersistentVolumeClaimResize,\
-    CertificateApproval,CertificateSigning,ClusterTrustBundleAttest,CertificateSubjectRestriction,DefaultIngressClass,\
+    ClusterTrustBundleAttest,DefaultIngressClass,\
     PodTopologyLabels,MutatingAdmissionPolicy,MutatingAdmissionWebhook,ValidatingAdmissionPolicy,\
     ValidatingAdmissionWebhook,ResourceQuota";
 
@@ -85,6 +85,7 @@ pub async fn start(programs: &Programs, directory: &Path) -> Result<Servers> {
             answers(side, path).await.with_context(|| format!("see {}", directory.display()))?;
         }
     }
+    super::webhook::start(&mut servers.lane, &pki).await?;
     Ok(servers)
 }
 

@@ -1,6 +1,7 @@
 //! The plug-ins, one file or folder each, in the order in which they run (upstream:
 //! `kubeapiserver/options/plugins.go`).
 
+mod certificates;
 mod default_toleration_seconds;
 mod namespace_lifecycle;
 mod node_restriction;
@@ -40,6 +41,9 @@ pub const ALL: &[Make] = &[
     priority::make,
     default_toleration_seconds::make,
     runtime_class::make,
+    certificates::approval::make,
+    certificates::signing::make,
+    certificates::subject::make,
     rbac_escalation::make,
 ];
 

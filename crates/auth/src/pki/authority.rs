@@ -44,19 +44,35 @@ pub struct Issued {
     pub certificate: CertificateDer<'static>,
     /// When it ends.
     pub not_after: Timestamp,
-    renew_at: Timestamp,
+    term: Term,
     key: Vec<u8>,
 }
 
+/// When a certificate is to be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Term {
+    /// From then on it is valid.
+    pub from: Timestamp,
+    /// From then on it is time to replace it: a third of its life is left.
+    pub until: Timestamp,
+}
+
+impl Term {
+    /// Whether it is time to replace it. It is also when it is not valid yet: the clock was set back since it was issued.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until || now < self.from
+    }
+}
+
 impl Issued {
-    /// Whether it is time to replace it: a third of its life is left.
+    /// Whether it is time to replace it.
     pub fn due(&self, now: Timestamp) -> bool {
-        now >= self.renew_at
+        self.term.is_over(now)
     }
 
-    /// When it is time to replace it.
-    pub fn renew_at(&self) -> Timestamp {
-        self.renew_at
+    /// When it is to be used.
+    pub fn term(&self) -> Term {
+        self.term
     }
 
     /// The private key, DER.
@@ -123,7 +139,7 @@ impl Authority {
             key_pem: sec1(&key.serialize_der()).map_err(make)?,
             certificate: certificate.der().clone(),
             not_after,
-            renew_at: now + not_after.duration_since(now) * 2 / 3,
+            term: Term { from: now - BACKDATED, until: now + not_after.duration_since(now) * 2 / 3 },
             key: key.serialize_der(),
         })
     }

@@ -10,6 +10,7 @@
 //! client has to support (OpenID Connect Discovery 1.0, section 3), and kubeadm's choice.
 
 mod authority;
+pub mod bundle;
 mod files;
 mod kubeconfig;
 pub mod leaf;
@@ -21,7 +22,7 @@ use std::sync::LazyLock;
 
 use jiff::{Span, Timestamp};
 
-pub use authority::{Authority, Issued};
+pub use authority::{Authority, Issued, Term};
 pub use files::write as write_private;
 pub use kubeconfig::kubeconfig;
 pub use leaf::{Leaf, Signer};
@@ -135,10 +136,10 @@ impl Pki {
         self.signing_key.as_deref()
     }
 
-    /// A kubeconfig for an identity, with a fresh certificate in it; and when it should be made anew.
-    pub fn kubeconfig(&self, server: &str, leaf: &Leaf, now: Timestamp) -> Result<(String, Timestamp), Error> {
+    /// A kubeconfig for an identity, with a fresh certificate in it; and when that is to be used.
+    pub fn kubeconfig(&self, server: &str, leaf: &Leaf, now: Timestamp) -> Result<(String, Term), Error> {
         let issued = self.issue(leaf, now)?;
-        Ok((kubeconfig(server, self.cluster.certificate_pem(), &leaf.common_name, &issued), issued.renew_at()))
+        Ok((kubeconfig(server, self.cluster.certificate_pem(), &leaf.common_name, &issued), issued.term()))
     }
 }
 

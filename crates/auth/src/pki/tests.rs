@@ -129,6 +129,7 @@ fn leaves_fall_due_in_time_and_never_outlive_the_authority() {
     let issued = pki.issue(&Leaf::admin(), now).expect("issued");
     assert!(!issued.due(now));
     assert!(issued.due(now + SECONDS_OF_TWO_YEARS / 2 * 7 / 10));
+    assert!(issued.due(now - jiff::SignedDuration::from_hours(48)), "the clock was set back: it is not valid yet");
     let late = pki.cluster().not_after() - jiff::SignedDuration::from_hours(24);
     assert_eq!(pki.issue(&Leaf::admin(), late).expect("issued").not_after, pki.cluster().not_after());
 }

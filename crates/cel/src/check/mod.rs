@@ -59,6 +59,11 @@ impl Checked {
         crate::cost::estimate(self, sizes)
     }
 
+    /// Nodes after macros have been written out.
+    pub fn nodes(&self) -> usize {
+        self.ast.nodes.len()
+    }
+
     /// Whether it names a variable.
     pub fn uses(&self, variable: &str) -> bool {
         let named = |reference: &Reference| match reference {

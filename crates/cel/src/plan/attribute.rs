@@ -142,7 +142,7 @@ fn look<'a>(value: &Value<'a>, key: &Value<'_>) -> Result<Option<Value<'a>>, Err
         Value::Map(map) => map.get(key).transpose(),
         Value::List(list) => {
             let position = List::position(key)?;
-            Ok(usize::try_from(position).ok().and_then(|position| list.get(position)))
+            usize::try_from(position).ok().and_then(|position| list.at(position)).transpose()
         }
         _ => Ok(None),
     }

@@ -16,9 +16,9 @@ impl<'a> Frame<'a, '_> {
         };
         match &range {
             Value::List(list) => {
-                for (index, item) in list.iter().enumerate() {
+                for (index, item) in (0..list.len()).map_while(|index| Some((index, list.at(index)?))) {
                     let index = i64::try_from(index).unwrap_or(i64::MAX);
-                    let (first, second) = if fold.two { (Value::Int(index), Some(item)) } else { (item, None) };
+                    let (first, second) = if fold.two { (Ok(Value::Int(index)), Some(item)) } else { (item, None) };
                     if !self.round(fold, first, second)? {
                         break;
                     }
@@ -27,10 +27,10 @@ impl<'a> Frame<'a, '_> {
             Value::Map(map) => {
                 for key in map.keys() {
                     let second = match fold.two {
-                        true => Some(map.get(&key).unwrap_or(Ok(Value::Null))?),
+                        true => Some(map.get(&key).unwrap_or(Ok(Value::Null))),
                         false => None,
                     };
-                    if !self.round(fold, key, second)? {
+                    if !self.round(fold, Ok(key), second)? {
                         break;
                     }
                 }
@@ -46,10 +46,10 @@ impl<'a> Frame<'a, '_> {
     }
 
     /// One round; whether there is to be another.
-    fn round(&mut self, fold: &'a Fold, first: Value<'a>, second: Option<Value<'a>>) -> Result<bool, Error> {
-        self.locals[fold.place + 1] = Slot::Ready(Ok(first));
+    fn round(&mut self, fold: &'a Fold, first: Outcome<'a>, second: Option<Outcome<'a>>) -> Result<bool, Error> {
+        self.locals[fold.place + 1] = Slot::Ready(first);
         if let Some(second) = second {
-            self.locals[fold.place + 2] = Slot::Ready(Ok(second));
+            self.locals[fold.place + 2] = Slot::Ready(second);
         }
         match self.eval(&fold.condition) {
             Ok(Value::Bool(false)) => return Ok(false),

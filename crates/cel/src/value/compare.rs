@@ -24,6 +24,8 @@ impl<'a> Value<'a> {
             },
             (Value::Opaque(a), Value::Opaque(b)) => return a.equals(&**b).ok_or(Error::NO_OVERLOAD),
             (Value::Opaque(_), _) => return Err(Error::NO_OVERLOAD),
+            (Value::List(List::Tree(items)), other) if let Some(same) = items.equals(other) => return same,
+            (Value::Map(Map::Tree(entries)), other) if let Some(same) = entries.equals(other) => return same,
             (Value::List(a), Value::List(b)) => return lists(a, b),
             (Value::Map(a), Value::Map(b)) => return maps(a, b),
             (a, b) => match (Number::of(a), Number::of(b)) {
@@ -97,13 +99,6 @@ fn mixed(whole: i128, double: f64) -> Option<Ordering> {
 }
 
 fn lists<'a>(one: &List<'a>, other: &List<'a>) -> Result<bool, Error> {
-    for (this, that) in [(one, other), (other, one)] {
-        if let List::Tree(items) = this
-            && let Some(same) = items.equals(that)
-        {
-            return Ok(same);
-        }
-    }
     if one.len() != other.len() {
         return Ok(false);
     }

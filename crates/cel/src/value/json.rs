@@ -14,8 +14,11 @@ impl<'a> Items<'a> for Array<'a> {
     fn len(&self) -> usize {
         self.0.len()
     }
-    fn get(&self, index: usize) -> Option<Value<'a>> {
-        self.0.get(index).map(view)
+    fn get(&self, index: usize) -> Option<Outcome<'a>> {
+        self.0.get(index).map(|item| Ok(view(item)))
+    }
+    fn tree(&self) -> Option<&'a [Json]> {
+        Some(self.0)
     }
 }
 
@@ -32,6 +35,9 @@ impl<'a> Entries<'a> for Object<'a> {
     }
     fn keys(&self) -> Vec<Str<'a>> {
         self.0.keys().map(|key| Str::Lent(key)).collect()
+    }
+    fn tree(&self) -> Option<&'a serde_json::Map<String, Json>> {
+        Some(self.0)
     }
 }
 

@@ -10,16 +10,22 @@ pub trait Items<'a>: fmt::Debug + Send + Sync {
     /// How many items there are.
     fn len(&self) -> usize;
 
-    /// An item; none behind the last.
-    fn get(&self, index: usize) -> Option<Value<'a>>;
+    /// An item; none behind the last. Errors are why it is no value of its type.
+    fn get(&self, index: usize) -> Option<Outcome<'a>>;
 
     /// Whether there are none.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether it is the same as another list, where that is not a matter of order (`x-kubernetes-list-type`); none where it is.
-    fn equals(&self, _other: &List<'a>) -> Option<bool> {
+    /// Whether it is the same as what it is compared with, where that is another question than whether both are lists of the
+    /// same items in the same order; none where it is that question.
+    fn equals(&self, _other: &Value<'a>) -> Option<Result<bool, Error>> {
+        None
+    }
+
+    /// The tree behind it.
+    fn tree(&self) -> Option<&'a [serde_json::Value]> {
         None
     }
 
@@ -58,17 +64,22 @@ impl<'a> List<'a> {
         self.len() == 0
     }
 
-    /// An item; none behind the last.
-    pub fn get(&self, index: usize) -> Option<Value<'a>> {
+    /// An item, or why it is no value; none behind the last.
+    pub fn at(&self, index: usize) -> Option<Outcome<'a>> {
         match self {
-            List::Lent(items) => items.get(index).map(Value::lend),
-            List::Own(items) => items.get(index).cloned(),
+            List::Lent(items) => items.get(index).map(|item| Ok(item.lend())),
+            List::Own(items) => items.get(index).cloned().map(Ok),
             List::Both(both, _) => match index.checked_sub(both.0.len()) {
-                Some(behind) => both.1.get(behind),
-                None => both.0.get(index),
+                Some(behind) => both.1.at(behind),
+                None => both.0.at(index),
             },
             List::Tree(items) => items.get(index),
         }
+    }
+
+    /// An item; none behind the last. What is no value is null.
+    pub fn get(&self, index: usize) -> Option<Value<'a>> {
+        self.at(index).map(|item| item.unwrap_or(Value::Null))
     }
 
     /// The items.

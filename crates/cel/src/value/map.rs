@@ -28,6 +28,17 @@ pub trait Entries<'a>: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether it is the same as what it is compared with, where that is another question than whether both are maps of the
+    /// same entries; none where it is that question.
+    fn equals(&self, _other: &Value<'a>) -> Option<Result<bool, super::Error>> {
+        None
+    }
+
+    /// The tree behind it, with entries that expressions cannot see.
+    fn tree(&self) -> Option<&'a serde_json::Map<String, serde_json::Value>> {
+        None
+    }
+
     /// Whether it is a fault to look for a key that is no text: upstream's views of what has a schema say so.
     fn strict(&self) -> bool {
         false

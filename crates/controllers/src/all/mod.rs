@@ -10,6 +10,7 @@ pub mod pod_gc;
 pub mod replicaset;
 pub mod root_ca;
 pub mod service_account;
+pub mod service_cidrs;
 pub mod taint_eviction;
 
 use crate::frame::Controller;
@@ -22,6 +23,7 @@ pub static ALL: &[&dyn Controller] = &[
     &endpoints::EndpointsObjects,
     &endpointslice_mirroring::Mirror,
     &service_account::ServiceAccounts,
+    &service_cidrs::ServiceCidrs,
     &root_ca::RootCa,
     &node_lifecycle::NodeLifecycle,
     &taint_eviction::TaintEviction,

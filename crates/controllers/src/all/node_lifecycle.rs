@@ -70,7 +70,7 @@ impl Controller for NodeLifecycle {
     fn reconcile(&self, key: &Key, world: &World, now: Timestamp) -> Plan {
         let mut plan = Plan::default();
         let Some(node) = world.of::<Node>().get(key) else { return plan };
-        let deadline = deadline(node, world);
+        let deadline = deadline(node, world, now);
         if now >= deadline {
             if let Some(new) = silenced(node, now) {
                 let text = format!("Node {} status is now: NodeNotReady", key.name);
@@ -94,19 +94,26 @@ fn condition<'a>(node: &'a Node, type_: &str) -> Option<&'a NodeCondition> {
     node.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == type_)
 }
 
-/// Until when a node may be silent. Its silence counts from when this process began to listen, at the
-/// earliest: after a restart every node has its time to be heard of.
-fn deadline(node: &Node, world: &World) -> Timestamp {
+/// Until when a node may be silent. Its silence counts from when this process began to listen, or the machine's clock was
+/// set, at the earliest: after a restart every node has its time to be heard of.
+fn deadline(node: &Node, world: &World, now: Timestamp) -> Timestamp {
     let name = node.metadata.name.as_deref().unwrap_or("");
     let renewed = world.of::<Lease>().get(&Key::new(LEASES, name)).and_then(|lease| lease.spec.clone());
     let renewed = renewed.and_then(|spec| spec.renew_time).map(|at| at.0);
     let ready = condition(node, "Ready");
     let reported = ready.and_then(|c| c.last_heartbeat_time.as_ref()).map(|at| at.0);
     let created = node.metadata.creation_timestamp.as_ref().map(|at| at.0);
-    let heard = [renewed, reported, created].into_iter().flatten().max().unwrap_or(world.since());
+    let heard = heard([renewed, reported], created, now).unwrap_or(world.since());
     let grace: SignedDuration = if ready.is_some() { GRACE } else { STARTUP_GRACE };
     // A node says any time.
     meta::time::after(heard.max(world.since()), grace.as_secs())
+}
+
+/// When a node was heard of last. What it said before the clock was set back is in the future, and counts no more as soon as it
+/// has said something since; where all that it says is in the future, its own clock is ahead.
+fn heard(said: [Option<Timestamp>; 2], created: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let said = || said.into_iter().flatten();
+    said().filter(|at| *at <= now).max().or_else(|| said().max()).or_else(|| created.map(|at| at.min(now)))
 }
 
 /// The node with unknown conditions, if they are not yet.
@@ -190,6 +197,16 @@ fn taints(node: &Node, now: Timestamp) -> Option<Vec<Taint>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_said_before_the_clock_was_set_back_does_not_count() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("valid");
+        let (now, past, future) = (at("2026-01-03T00:00:00Z"), at("2026-01-02T23:59:50Z"), at("2026-01-05T00:00:00Z"));
+        assert_eq!(heard([Some(past), Some(future)], Some(future), now), Some(past));
+        assert_eq!(heard([Some(future), None], Some(past), now), Some(future), "its own clock is ahead");
+        assert_eq!(heard([None, None], Some(future), now), Some(now), "made before the clock was set back");
+        assert_eq!(heard([None, None], None, now), None);
+    }
 
     #[test]
     fn a_lost_node_is_tainted_and_a_found_one_is_not() {

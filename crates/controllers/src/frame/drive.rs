@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use meta::Key;
 
 use super::Controller;
+use super::clock::Clock;
 use super::execute::execute;
 use super::inbox::Inbox;
 use super::live::Live;
@@ -45,7 +46,7 @@ type Work = BoxFuture<'static, (Key, Outcome)>;
 
 impl Driver {
     /// Runs until dropped.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let inbox = Arc::new(Inbox::default());
         self.streams.iter().for_each(|stream| stream.feed(inbox.clone()));
         for stream in self.streams.iter() {
@@ -53,8 +54,12 @@ impl Driver {
         }
         let mut queue = Queue::default();
         let mut working: FuturesUnordered<Work> = FuturesUnordered::new();
+        let mut clock = Clock::new();
         loop {
             self.take_in(&inbox, &mut queue);
+            if clock.was_set() {
+                self.begin_anew(&mut queue);
+            }
             while working.len() < CONCURRENCY
                 && let Some((key, failure)) = queue.next(Timestamp::now())
             {
@@ -76,6 +81,14 @@ impl Driver {
                 () = timer, if working.len() < CONCURRENCY => {}
             }
         }
+    }
+
+    /// The machine's clock was set: nobody is late for what it says now, and everything is looked at again.
+    fn begin_anew(&mut self, queue: &mut Queue) {
+        tracing::info!(controller = self.name, "the machine's clock was set");
+        self.streams.since(Timestamp::now());
+        queue.wake_all();
+        self.controller.keys(&self.streams.world()).iter().for_each(|key| queue.add(key));
     }
 
     fn take_in(&self, inbox: &Inbox, queue: &mut Queue) {

@@ -5,6 +5,7 @@
 //! panics, and keeps a key still until the streams show what its last plan wrote.
 
 pub mod api;
+pub mod clock;
 pub mod drive;
 pub mod execute;
 pub mod inbox;

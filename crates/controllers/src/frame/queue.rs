@@ -150,6 +150,16 @@ impl Queue {
         }
     }
 
+    /// Has all that waits for its time looked at now.
+    pub fn wake_all(&mut self) {
+        for (_, key) in std::mem::take(&mut self.timers) {
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.wake = None;
+            }
+            self.add(&key);
+        }
+    }
+
     /// When the next timer is due.
     pub fn due(&self) -> Option<Timestamp> {
         self.timers.first().map(|(at, _)| *at)
@@ -185,6 +195,20 @@ mod tests {
 
     fn at(ms: i64) -> Timestamp {
         Timestamp::from_millisecond(ms).expect("in range")
+    }
+
+    #[test]
+    fn what_waits_for_a_time_that_does_not_come_can_be_woken() {
+        let (mut queue, streams) = (Queue::default(), Streams::empty(at(0)));
+        let key = Key::new("n", "a");
+        queue.add(&key);
+        assert!(queue.next(at(1_000_000)).is_some());
+        let revisit = Some(at(2_000_000));
+        queue.done(&key, Outcome { revisit, ..Outcome::default() }, &streams, at(1_000_000));
+        // The clock was set back.
+        assert!(queue.next(at(0)).is_none());
+        queue.wake_all();
+        assert_eq!((queue.due(), queue.next(at(0)).map(|(k, _)| k)), (None, Some(key)));
     }
 
     #[test]

@@ -152,6 +152,11 @@ impl Streams {
         Streams { streams: HashMap::new(), since }
     }
 
+    /// What [`World::since`] tells from now on.
+    pub fn since(&mut self, since: Timestamp) {
+        self.since = since;
+    }
+
     /// Adds a stream.
     pub fn add(&mut self, stream: Arc<dyn Stream>) {
         self.streams.insert(stream.id(), stream);
@@ -196,7 +201,7 @@ impl World {
         self.revisions.get(&TypeId::of::<K>()).copied().unwrap_or(0)
     }
 
-    /// Since when this process has been watching.
+    /// Since when this process has been watching, or since when the machine's clock has been what it is.
     pub fn since(&self) -> Timestamp {
         self.since
     }

@@ -30,6 +30,8 @@ pub struct Server {
     pub address: Option<IpAddr>,
     /// Its secure port.
     pub port: u16,
+    /// The service range, as `10.96.0.0/12`.
+    pub service_network: String,
 }
 
 /// The list entry. It is the API server's own business, so it acts as the API server.

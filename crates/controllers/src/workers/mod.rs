@@ -5,6 +5,7 @@ pub mod apiserver_endpoints;
 pub mod garbage;
 pub mod namespace;
 pub mod rest;
+pub mod service_addresses;
 pub mod system_namespaces;
 
 use client::Hub;
@@ -47,4 +48,4 @@ impl Worker {
 
 /// The list.
 pub static WORKERS: &[&Worker] =
-    &[&namespace::WORKER, &garbage::WORKER, &apiserver_endpoints::WORKER, &system_namespaces::WORKER];
+    &[&namespace::WORKER, &garbage::WORKER, &apiserver_endpoints::WORKER, &service_addresses::WORKER, &system_namespaces::WORKER];

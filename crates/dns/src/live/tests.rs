@@ -39,7 +39,7 @@ fn hosts(name: &str) -> String {
 
 /// What the server says at its own port.
 async fn says(live: &Live, name: &str) -> String {
-    let slot = live.listening[&live.environment.port].slot.clone();
+    let slot = live.listening[&live.own()].slot.clone();
     kit::Cluster { slot, permits: live.forwarded.clone() }.ask(name, "A").await
 }
 
@@ -70,7 +70,7 @@ async fn the_last_good_corefile_stays_and_an_event_says_what_is_wrong() {
 
     for (broken, why) in [
         (". {\n    errors\n    erors\n}", "Corefile:3 - Error during parsing: Unknown directive 'erors'"),
-        (". {\n    dns64\n}", "Corefile:2 - Error during parsing: directive 'dns64' is not supported"),
+        (". {\n    etcd\n}", "Corefile:2 - Error during parsing: directive 'etcd' is not supported"),
         (". {\n    cache 30\n", "Corefile:2 - Error during parsing: Unexpected EOF"),
         ("", "Corefile:1 - Error during parsing: there is no server block"),
     ] {
@@ -123,13 +123,38 @@ async fn ports_come_and_go_and_one_that_is_taken_refuses_the_whole() {
     assert_eq!(kit::lines(&said), "NOERROR aa | x.a.test. 3600 A 192.0.2.2");
 
     live.apply(Some(&map(&hosts("two.test"))), None).await;
-    assert_eq!(live.listening.keys().copied().collect::<Vec<_>>(), [0]);
+    assert_eq!(live.listening.keys().copied().collect::<Vec<_>>(), [live.own()]);
     // The port is free as soon as its task has ended.
     while live.servers.len() > 1 {
         let ended = live.servers.join_next().await.expect("a task");
         assert!(ended.is_err_and(|end| end.is_cancelled()));
     }
     UdpSocket::bind((ADDRESS, port)).await.expect("nobody has it");
+}
+
+#[tokio::test]
+async fn a_server_block_is_listened_at_where_it_says() {
+    let (mut live, mut events) = started().await;
+    let elsewhere = std::net::Ipv4Addr::new(127, 53, 1, 2);
+    let port = {
+        let free = UdpSocket::bind((elsewhere, 0)).await.expect("a port");
+        free.local_addr().expect("its address").port()
+    };
+    let block = format!("b.test:{port} {{\n    bind {elsewhere}\n    hosts {{\n        192.0.2.3 x.b.test\n    }}\n}}\n");
+    live.apply(Some(&map(&(hosts("one.test") + &block))), None).await;
+    let event = events.recv().await.expect("an event");
+    assert_eq!(event["reason"], "CorefileLoaded", "{event}");
+    assert!(says(&live, "x.b.test.").await.starts_with("SERVFAIL"), "it is not served at the server's own address");
+    let client = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    client.send_to(&kit::question("x.b.test.", "A").to_vec().expect("a message"), (elsewhere, port)).await.expect("send");
+    let mut bytes = [0; 512];
+    let length = client.recv(&mut bytes).await.expect("an answer");
+    assert_eq!(kit::lines(&Message::from_vec(&bytes[..length]).expect("a message")), "NOERROR aa | x.b.test. 3600 A 192.0.2.3");
+
+    // An address that the machine does not have refuses the whole.
+    live.apply(Some(&map(". {\n    bind 192.0.2.1\n}\n")), None).await;
+    let message = events.recv().await.expect("an event")["message"].as_str().expect("text").to_owned();
+    assert!(message.contains("listen at 192.0.2.1:") && message.ends_with("the last good Corefile stays in force"), "{message}");
 }
 
 /// What kubeadm 1.36 installs.

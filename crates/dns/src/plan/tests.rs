@@ -66,9 +66,10 @@ async fn compare(name: &str) -> usize {
     let upstream = Upstream::new().await;
     let corefile = case.corefile.replace("UPSTREAM", &upstream.address.to_string());
     let server = tokio::spawn(outside(upstream));
-    let files = Files::from([("none".to_owned(), String::new())]);
+    let zone = include_str!("../../tests/coredns/example.db").to_owned();
+    let files = Files::from([("none".to_owned(), String::new()), ("example.db".to_owned(), zone)]);
     let mut compiled = compile(&corefile, &files, &kit::environment()).unwrap_or_else(|fault| panic!("{name}: {fault}"));
-    let slot = crate::respond::Slot::new(compiled.ports.remove(&kit::PORT).expect("a plan"));
+    let slot = crate::respond::Slot::new(compiled.sockets.remove(&kit::own()).expect("a plan"));
     let cluster = Cluster { slot, permits: crate::limits::Permits::new(64, 64) };
     let mut wrong = Vec::new();
     for (question, said, wanted) in &case.questions {
@@ -114,6 +115,21 @@ async fn server_blocks_and_the_cache_are_those_of_coredns() {
     compare("blocks.txt").await;
 }
 
+#[tokio::test]
+async fn zone_files_are_answered_as_coredns_answers_them() {
+    compare("file.txt").await;
+}
+
+#[tokio::test]
+async fn search_paths_are_walked_as_coredns_walks_them() {
+    compare("autopath.txt").await;
+}
+
+#[tokio::test]
+async fn local_names_and_translated_addresses_are_those_of_coredns() {
+    compare("local.txt").await;
+}
+
 #[test]
 fn what_is_too_much_is_refused_with_its_line() {
     let refused = |text: &str| compile(text, &Files::new(), &kit::environment()).err().expect("refused").to_string();
@@ -134,9 +150,20 @@ fn what_is_too_much_is_refused_with_its_line() {
 #[test]
 fn what_coredns_knows_and_we_do_not_is_refused() {
     for (line, why) in [
-        ("forward . tls://9.9.9.9", "'tls' is not supported as a destination protocol in forward"),
+        ("forward . quic://9.9.9.9", "'quic' is not supported as a destination protocol in forward"),
+        ("forward . tls://9.9.9.9%a {\n tls_servername b\n }", "both forward ('b') and proxy level ('a') TLS servernames are set for upstream proxy 'tls://9.9.9.9:853'"),
+        ("forward . tls://9.9.9.9%a_/", "invalid TLS servername 'a_/'"),
+        ("forward . tls://9.9.9.9 {\n tls /etc/ssl/ca.crt\n }", "error reading /etc/ssl/ca.crt: it is no key of the ConfigMap"),
+        ("forward . tls://9.9.9.9 {\n tls a b c d\n }", "Wrong argument count or unexpected line ending after 'd'"),
+        ("forward . 192.0.2.1 {\n max_age 5s\n }", "max_age (5s) must not be less than expire (10s)"),
+        ("forward . 192.0.2.1 {\n source_address a\n }", "invalid IP address: a"),
+        ("autopath", "no resolv-conf specified"),
+        ("autopath @hosts", "hosts does not implement the AutoPather interface"),
+        ("autopath @etcd", "directive 'etcd' is not supported"),
+        ("autopath /etc/other", "failed to parse \"/etc/other\": it is no key of the ConfigMap"),
+        ("bind nosuch0", "not a valid IP address or interface name: \"nosuch0\""),
         ("forward . dns.example", "not an IP address, or /etc/resolv.conf"),
-        ("forward . 192.0.2.1 {\n tls_servername a\n }", "property 'tls_servername' is not supported"),
+        ("forward . 192.0.2.1 {\n resolver 192.0.2.2\n }", "property 'resolver' is not supported"),
         ("forward .", "Wrong argument count or unexpected line ending after '.'"),
         ("cache 30 {\n serve_stale_policy prefer_positive\n }", "property 'serve_stale_policy' is not supported"),
         ("cache 30 {\n serve_stale 1h verify 5s\n }", "property '5s' is not supported"),
@@ -151,9 +178,10 @@ fn what_coredns_knows_and_we_do_not_is_refused() {
         ("kubernetes cluster.local {\n ttl 4000\n }", "'4000' is no number between 0 and 3600"),
         ("loadbalance weighted a", "property 'weighted' is not supported"),
         ("log . \"{remote}\"", "formats are not supported"),
-        ("errors {\n consolidate 5m a\n }", "property 'consolidate' is not supported"),
+        ("errors {\n consolidate 5m\n }", "Wrong argument count or unexpected line ending after '5m'"),
+        ("errors {\n consolidate 5m a show_first warning\n }", "log level must come before show_first in consolidate"),
+        ("errors {\n consolidate 5m a loud\n }", "unknown option in consolidate: loud"),
         ("errors\n errors", "this plugin can only be used once per Server Block"),
-        ("bind 127.0.0.1", "directive 'bind' is not supported"),
     ] {
         let fault = compile(&format!(". {{\n{line}\n}}\n"), &Files::new(), &kit::environment()).err();
         let fault = fault.unwrap_or_else(|| panic!("{line} is taken"));

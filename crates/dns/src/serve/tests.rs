@@ -47,7 +47,7 @@ fn environment(resolv_conf: &std::path::Path, port: u16) -> crate::steps::Enviro
 
 fn slot(environment: &crate::steps::Environment) -> Slot {
     let mut compiled = compile(&default("cluster.local"), &Files::new(), environment).expect("the built-in Corefile");
-    Slot::new(compiled.ports.remove(&kit::PORT).expect("a plan"))
+    Slot::new(compiled.sockets.remove(&kit::own()).expect("a plan"))
 }
 
 async fn cluster(limits: Limits) -> Cluster {

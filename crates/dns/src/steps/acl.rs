@@ -20,6 +20,8 @@ enum Action {
     Block,
     /// Its answer is empty.
     Filter,
+    /// It has no answer.
+    Drop,
 }
 
 /// What becomes of some questions of some clients; empty lists mean all.
@@ -70,7 +72,7 @@ fn policy(line: &[Word]) -> Result<Policy, Fault> {
         "allow" => Action::Allow,
         "block" => Action::Block,
         "filter" => Action::Filter,
-        "drop" => return Err(Fault::at(word.line, "action 'drop' is not supported")),
+        "drop" => Action::Drop,
         _ => {
             let why = format!("unexpected token {:?}; expect 'allow', 'block', 'filter' or 'drop'", word.text);
             return Err(Fault::at(word.line, why));
@@ -130,6 +132,10 @@ impl Step for Acl {
             Action::Allow => rest.answer(asker, question),
             Action::Block => Box::pin(async { Ok(Said::code(ResponseCode::Refused)) }),
             Action::Filter => Box::pin(async { Ok(Said::code(ResponseCode::NoError)) }),
+            Action::Drop => {
+                asker.drops();
+                Box::pin(async { Ok(Said::code(ResponseCode::NoError)) })
+            }
         }
     }
 }
@@ -154,6 +160,9 @@ mod tests {
         assert!(says("allow net 10.245.0.0/16\nblock", "one.test.", "A").await.starts_with("REFUSED"));
         assert_eq!(says("block type AAAA MX net *", "one.test.", "A").await, one);
         assert!(says("block type A", "one.test.", "A").await.starts_with("REFUSED"));
+        let asked = kit::question("one.test.", "A").to_vec().expect("bytes");
+        assert!(Cluster::new(&corefile("drop type A")).send(&asked, false).await.is_none(), "there is no answer");
+        assert_eq!(says("drop type MX", "one.test.", "A").await, one);
         let zone = corefile("block").replace("acl {", "acl two.test {");
         let cluster = Cluster::new(&zone);
         assert_eq!(cluster.ask("one.test.", "A").await, one);

@@ -69,8 +69,8 @@ mod tests {
         let upstream = Upstream::new().await;
         let corefile = format!(". {{\n cache 30\n loop\n forward . {}\n}}\n", upstream.address);
         let mut compiled = compile(&corefile, &Files::new(), &kit::environment()).expect("a Corefile");
-        let (port, probe) = compiled.probes.pop().expect("a probe");
-        let slot = Slot::new(compiled.ports.remove(&port).expect("a plan"));
+        let (address, probe) = compiled.probes.pop().expect("a probe");
+        let slot = Slot::new(compiled.sockets.remove(&address).expect("a plan"));
         let cluster = Cluster { slot, permits: Permits::new(9, 9) };
         let asked = async |name: &str, kind: &str| {
             let serve = async {

@@ -1,6 +1,6 @@
 //! The directives of a Corefile, one file each, in the order in which CoreDNS' plug-ins see a question (`plugin.cfg`).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,17 +14,23 @@ use crate::world::World;
 
 mod acl;
 mod any;
+mod autopath;
+pub(crate) mod bind;
 mod bufsize;
 mod cache;
+mod dns64;
 mod errors;
+mod file;
 mod forward;
 mod health;
 mod hosts;
 mod kubernetes;
 mod loadbalance;
+mod local;
 mod log;
 mod loop_;
 mod minimal;
+mod nsid;
 mod prometheus;
 mod reload;
 mod rewrite;
@@ -40,21 +46,27 @@ pub(crate) struct Member {
 /// All of them.
 pub(crate) const ALL: &[Member] = &[
     Member { name: "reload", build: reload::build },
+    Member { name: "nsid", build: nsid::build },
     Member { name: "bufsize", build: bufsize::build },
+    Member { name: "bind", build: bind::build },
     Member { name: "ready", build: health::build_ready },
     Member { name: "health", build: health::build },
     Member { name: "prometheus", build: prometheus::build },
     Member { name: "errors", build: errors::build },
     Member { name: "log", build: log::build },
-    Member { name: "acl", build: acl::build },
+    Member { name: "local", build: local::build },
+    Member { name: "dns64", build: dns64::build },
     Member { name: "any", build: any::build },
     Member { name: "loadbalance", build: loadbalance::build },
     Member { name: "rewrite", build: rewrite::build },
+    Member { name: "autopath", build: autopath::build },
+    Member { name: "acl", build: acl::build },
     Member { name: "cache", build: cache::build },
     Member { name: "minimal", build: minimal::build },
     Member { name: "template", build: template::build },
     Member { name: "hosts", build: hosts::build },
     Member { name: "kubernetes", build: kubernetes::build },
+    Member { name: "file", build: file::build },
     Member { name: "loop", build: loop_::build },
     Member { name: "forward", build: forward::build },
 ];
@@ -62,9 +74,8 @@ pub(crate) const ALL: &[Member] = &[
 /// What CoreDNS has besides.
 const OTHERS: &[&str] = &[
     "root", "metadata", "geoip", "cancel", "proxyproto", "quic", "grpc_server", "https", "https3", "timeouts",
-    "multisocket", "nsid", "bind", "debug", "trace", "pprof", "shed", "dnstap", "local",
-    "dns64", "siit", "chaos", "tsig", "autopath", "header", "dnssec", "tls", "transfer", "dynupdate", "route53",
-    "azure", "clouddns", "k8s_external", "file", "auto", "secondary", "etcd", "grpc", "erratic", "whoami", "on", "sign",
+    "multisocket", "debug", "trace", "pprof", "shed", "dnstap", "siit", "chaos", "tsig", "header", "dnssec", "tls", "transfer", "dynupdate", "route53",
+    "azure", "clouddns", "k8s_external", "auto", "secondary", "etcd", "grpc", "erratic", "whoami", "on", "sign",
     "view", "nomad",
 ];
 
@@ -91,23 +102,20 @@ pub(crate) struct Building<'a> {
     pub(crate) files: &'a Files,
     /// The zones of the server block.
     pub(crate) zones: &'a [String],
+    /// Where it is listened at, and where any server block is.
+    pub(crate) addresses: &'a [SocketAddr],
+    pub(crate) ourselves: &'a [SocketAddr],
+    /// All that it says.
+    pub(crate) directives: &'a [Directive],
     pub(crate) site: Site,
     /// Regular expressions that may still come.
-    patterns: &'a mut usize,
+    pub(crate) patterns: &'a mut usize,
 }
 
-impl<'a> Building<'a> {
-    pub(crate) fn new(
-        environment: &'a Environment,
-        files: &'a Files,
-        zones: &'a [String],
-        patterns: &'a mut usize,
-    ) -> Self {
-        Building { environment, files, zones, site: Site::default(), patterns }
-    }
-
+impl Building<'_> {
     /// Makes the steps of a server block.
-    pub(crate) fn build(mut self, directives: &[Directive]) -> Result<Site, Fault> {
+    pub(crate) fn build(mut self) -> Result<Site, Fault> {
+        let directives = self.directives;
         if let Some(unknown) = directives.iter().find(|d| ALL.iter().all(|member| member.name != d.name.text)) {
             let name = &unknown.name.text;
             return Err(Fault::at(unknown.name.line, match OTHERS.contains(&name.as_str()) {

@@ -203,13 +203,15 @@ fn tokens(options: &Options, pki: &Arc<Pki>) -> Result<Tokens> {
     })
 }
 
-/// Keeps what is the API server's own as it should be: the Service `kubernetes`, the system's namespaces.
+/// Keeps what is the API server's own as it should be: the Service `kubernetes`, the system's namespaces, the objects of
+/// Services' addresses.
 fn publish(options: &Options, api: &Api, actors: &Tasks) {
     let address = options.reachable();
     let server = Server {
         cluster_ip: options.kubernetes().into(),
         address: (!address.is_loopback()).then_some(address),
         port: options.port,
+        service_network: options.service_network.trunc().to_string(),
     };
     let client = api.client(identity::api_server());
     let work = Work { client: client.clone(), hub: Hub::new(client, actors.clone()), server: Some(server) };

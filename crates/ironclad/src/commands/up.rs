@@ -88,6 +88,11 @@ fn definition() -> clap::Command {
                 .value_parser(pids),
         )
         .arg(
+            flag("runtime-handlers", "NAMES", "What RuntimeClasses may call the runtime beside `ironclad`: for example runc")
+                .value_delimiter(',')
+                .value_parser(handler),
+        )
+        .arg(
             flag("static-pod-path", "PATH", "A directory of files with a Pod each, or one such file: they run, API server or not")
                 .value_parser(value_parser!(PathBuf)),
         )
@@ -120,6 +125,12 @@ pub(super) fn node_ports(text: &str) -> Result<RangeInclusive<u16>, String> {
 fn pids(text: &str) -> Result<i64, String> {
     let most = text.parse::<i64>().ok().filter(|most| *most == -1 || *most > 0);
     most.ok_or_else(|| "a number of processes, or -1".to_owned())
+}
+
+/// The name of a handler, as a RuntimeClass may have it (upstream: `ValidateRuntimeClass`).
+fn handler(text: &str) -> Result<String, String> {
+    let wrong = meta::text::dns1123_label(text, false);
+    if wrong.is_empty() { Ok(text.to_owned()) } else { Err(wrong.join(", ")) }
 }
 
 /// Rights in octal.
@@ -155,6 +166,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         },
         pressure: super::eviction::policy(matches)?,
         pod_pids: matches.get_one::<i64>("pod-max-pids").copied().filter(|most| *most > 0),
+        handlers: matches.get_many("runtime-handlers").into_iter().flatten().cloned().collect(),
         static_pods: absolute(matches, "static-pod-path")?,
         pod_logs: super::logs::directory(matches)?,
         log_rotation: super::logs::rotation(matches)?,

@@ -54,6 +54,7 @@ pub async fn start(
         cluster_ip: IpAddr::V4(options.kubernetes()),
         address: Some(machine.address),
         port: options.port,
+        service_network: options.service_network.trunc().to_string(),
     };
     let config = controllers::Config { root_ca: api.pki.cluster().certificate_pem().to_owned(), server: Some(server) };
     controllers::run(|name| api.client(user_named(name)), &config, tasks);
@@ -168,6 +169,7 @@ async fn start_kubelet(
         pod_pids: options.pod_pids,
         version: KUBERNETES.to_owned(),
         labels: BTreeMap::new(),
+        handlers: options.handlers.clone(),
         taints: Vec::new(),
         pod_cidr: options.node_pods().to_string(),
         resolv_conf: "/etc/resolv.conf".into(),

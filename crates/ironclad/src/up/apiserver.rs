@@ -47,9 +47,9 @@ pub async fn start(options: &Options, machine: &Machine, actors: &Tasks, progres
         mode: options.kubeconfig_mode,
         renewed: Arc::new(move || drop(super::merge(&also, |text| tracing::warn!("{text}")))),
     };
-    let renew_at = kubeconfig.write(Timestamp::now())?;
+    let term = kubeconfig.write(Timestamp::now())?;
     api.tasks().keep("the renewal of admin.conf", move |scope| {
-        kubeconfig.clone().keep_fresh(renew_at, scope.stop().clone())
+        kubeconfig.clone().keep_fresh(term, scope.stop().clone())
     });
     progress.done(&format!("API server on port {}", options.port));
     Ok(api)

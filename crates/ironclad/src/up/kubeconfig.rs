@@ -1,5 +1,5 @@
 //! `admin.conf`: how kubectl and every other client gets in. It is written anew before its certificate ends,
-//! also when the program runs for years.
+//! also when the program runs for years, and when the clock was set back before its certificate begins.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use auth::pki::{Leaf, Pki};
+use auth::pki::{Leaf, Pki, Term};
 use jiff::Timestamp;
+use kubelet::clock::Jumps;
 use tokio_util::sync::CancellationToken;
 
 /// The longest sleep: a machine's clock may jump, and timers stand still while it is suspended.
@@ -32,9 +33,9 @@ pub struct Kubeconfig {
 }
 
 impl Kubeconfig {
-    /// Writes it with a fresh certificate; returns when it should be written again.
-    pub fn write(&self, now: Timestamp) -> Result<Timestamp> {
-        let (text, renew_at) = self.pki.kubeconfig(&self.server, &Leaf::admin(), now)?;
+    /// Writes it with a fresh certificate; returns when that is to be used.
+    pub fn write(&self, now: Timestamp) -> Result<Term> {
+        let (text, term) = self.pki.kubeconfig(&self.server, &Leaf::admin(), now)?;
         let temporary = self.path.with_extension("conf.new");
         // One that an interrupted start has left.
         let _ = std::fs::remove_file(&temporary);
@@ -43,28 +44,40 @@ impl Kubeconfig {
         file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.set_permissions(rights)))
             .and_then(|()| std::fs::rename(&temporary, &self.path))
             .with_context(|| format!("write {}", self.path.display()))?;
-        Ok(renew_at)
+        Ok(term)
     }
 
     /// Writes it again whenever it is due, until `stop`.
-    pub async fn keep_fresh(self, mut renew_at: Timestamp, stop: CancellationToken) {
+    pub async fn keep_fresh(self, mut term: Term, stop: CancellationToken) {
+        let jumps = Jumps::watch().inspect_err(|error| tracing::warn!(%error, "nobody tells when the clock is set")).ok();
         loop {
-            let left = Duration::try_from(renew_at.duration_since(Timestamp::now())).unwrap_or_default();
-            if stop.run_until_cancelled(tokio::time::sleep(left.min(DAY))).await.is_none() {
-                return;
+            let left = Duration::try_from(term.until.duration_since(Timestamp::now())).unwrap_or_default();
+            // One that is not valid yet is written anew at once.
+            let left = if term.is_over(Timestamp::now()) { Duration::ZERO } else { left.min(DAY) };
+            let set = async {
+                match &jumps {
+                    Some(jumps) => drop(jumps.next().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(left) => {}
+                () = set => {}
             }
-            if Timestamp::now() < renew_at {
+            let now = Timestamp::now();
+            if !term.is_over(now) {
                 continue;
             }
-            match self.write(Timestamp::now()) {
+            match self.write(now) {
                 Ok(next) => {
                     tracing::info!(path = %self.path.display(), "kubeconfig renewed");
                     (self.renewed)();
-                    renew_at = next;
+                    term = next;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the kubeconfig could not be renewed, trying again tomorrow");
-                    renew_at = Timestamp::now() + DAY;
+                    term = Term { from: now, until: now + DAY };
                 }
             }
         }
@@ -86,16 +99,18 @@ mod tests {
         let renewed = Arc::new(move || told.send(()).expect("heard"));
         let server = "https://127.0.0.1:6443".to_owned();
         let file = Kubeconfig { path: path.clone(), server, pki, mode: 0o640, renewed };
-        let renew_at = file.write(now).expect("written");
-        assert!(renew_at > now + Span::new().hours(200 * 24) && renew_at < now + Span::new().hours(300 * 24));
+        let term = file.write(now).expect("written");
+        assert!(term.until > now + Span::new().hours(200 * 24) && term.until < now + Span::new().hours(300 * 24));
+        assert!(!term.is_over(now) && term.is_over(now - Span::new().hours(48)));
 
         let mode = std::fs::metadata(&path).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
         assert!(heard.try_recv().is_err(), "it is no renewal");
         let before = std::fs::read_to_string(&path).expect("there");
         let stop = CancellationToken::new();
-        // It is due: the task writes at once, and then sleeps until it is stopped.
-        let task = tokio::spawn(file.keep_fresh(now, stop.clone()));
+        // The clock was set back: the task writes at once, and then sleeps until it is stopped.
+        let early = Term { from: now + Span::new().hours(48), ..term };
+        let task = tokio::spawn(file.keep_fresh(early, stop.clone()));
         while std::fs::read_to_string(&path).expect("there") == before {
             tokio::task::yield_now().await;
         }

@@ -69,6 +69,8 @@ pub struct Options {
     pub pressure: kubelet::pressure::Policy,
     /// Processes of one pod at most, if that is said.
     pub pod_pids: Option<i64>,
+    /// What RuntimeClasses may call the runtime beside its own name.
+    pub handlers: Vec<String>,
     /// Where files describe pods, if any do.
     pub static_pods: Option<PathBuf>,
     /// Where the logs of pods lie, if that is said.

@@ -57,6 +57,7 @@ impl Kubelet {
             pod_pids: None,
             version: "v1.36.3".to_owned(),
             labels: BTreeMap::new(),
+            handlers: Vec::new(),
             taints: Vec::new(),
             pod_cidr: String::new(),
             resolv_conf: dir.join("resolv.conf"),

@@ -2,6 +2,8 @@
 //! kind (upstream: `apiextensions-apiserver/pkg/registry/customresource`).
 
 mod columns;
+pub mod conversion;
+mod expressions;
 mod rules;
 mod scale;
 
@@ -17,6 +19,9 @@ use crate::descriptor::{CHANGE, Descriptor, Replicas, Selector, Subresource, Ver
 use crate::rules::Word;
 use crate::view::View;
 use columns::Columns;
+use conversion::Conversion;
+use expressions::Expressions;
+pub(crate) use expressions::{Compiled, Declared, Defaults, Work, compile};
 use rules::Custom;
 
 /// The kinds that a definition serves, the stored version first. The error says why it cannot be served, in upstream's
@@ -25,35 +30,49 @@ pub fn descriptors(definition: &Object) -> Result<Vec<Descriptor>, String> {
     let versions = definition.list_at("spec.versions");
     let flag = |version: &Value, name: &str| version.get(name).and_then(Value::as_bool).unwrap_or(false);
     let stored = versions.iter().find(|version| flag(version, "storage")).ok_or("no version of it is stored")?;
-    let served = versions.iter().filter(|version| flag(version, "served") && !flag(version, "storage"));
-    let mut all = vec![descriptor(definition, stored, stored)?];
+    let conversion = Conversion::of(definition).map(Arc::new);
+    // What was stored in a version that is served no more has to be read to be converted.
+    let is_needed = |version: &&Value| (flag(version, "served") || conversion.is_some()) && !flag(version, "storage");
+    let mut all = vec![descriptor(definition, stored, stored, &conversion)?];
     // While it is deleted its objects must be reached, also where no version is served any more.
     let is_last = definition.deletion_timestamp().is_some() && !versions.iter().any(|version| flag(version, "served"));
     all[0].served = flag(stored, "served") || is_last;
-    for version in served {
-        all.push(descriptor(definition, version, stored)?);
+    for version in versions.iter().filter(is_needed) {
+        let mut made = descriptor(definition, version, stored, &conversion)?;
+        made.served = flag(version, "served");
+        all.push(made);
     }
     Ok(all)
 }
 
-fn descriptor(definition: &Object, version: &Value, stored: &Value) -> Result<Descriptor, String> {
+fn descriptor(
+    definition: &Object,
+    version: &Value,
+    stored: &Value,
+    conversion: &Option<Arc<Conversion>>,
+) -> Result<Descriptor, String> {
     let (group, names) = (definition.str_at("spec.group"), definition.at("status.acceptedNames"));
     let (names, version) = (view(names), view(Some(version)));
     let gvk = Gvk::new(group, version.text("name"), names.text("kind"));
     let empty = Map::new();
     let schema = version.at("schema").at("openAPIV3Schema").value().and_then(Value::as_object).unwrap_or(&empty);
+    let selectable: Vec<Word> =
+        version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect();
     let schema = Schema::structural(gvk.clone(), schema)?;
+    let schema = schema.publishing(definition.str_at("spec.names.listKind"), selectable.iter().map(|field| field.to_string()));
     let hub = join_api_version(group, view(Some(stored)).text("name"));
     let plural: Arc<str> = names.text("plural").into();
     let list = |field: &str| names.at(field).list().iter().filter_map(Value::as_str).map(Into::into).collect();
     let subresources = version.at("subresources");
     let scale = subresources.at("scale");
     let rules = Custom {
+        expressions: schema.node().cloned().map(Expressions::new).ok_or("it has no schema")?,
         schema: schema.clone(),
         hub,
+        conversion: conversion.clone(),
         has_status: subresources.at("status").exists(),
         columns: Columns::read(version.at("additionalPrinterColumns").list())?,
-        selectable: version.at("selectableFields").list().iter().filter_map(|field| path(view(Some(field)).text("jsonPath"))).collect(),
+        selectable,
         deprecated: deprecation(&gvk, &version, definition.list_at("spec.versions")),
         scale: scale.exists().then(|| replicas(&scale)),
         ending: definition.list_at("status.conditions").iter().any(|c| c["type"] == "Terminating" && c["status"] == "True"),

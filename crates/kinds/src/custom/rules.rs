@@ -1,23 +1,31 @@
 //! How a custom resource behaves (upstream: `pkg/registry/customresource/strategy.go`, `status_strategy.go`).
 
+use std::sync::Arc;
+
 use meta::field::Errors;
 use meta::{Object, Status};
 use schema::Schema;
 use serde_json::Value;
 
 use super::columns::Columns;
+use super::conversion::Conversion;
+use super::expressions::Expressions;
 use super::scale;
 use crate::Now;
 use crate::descriptor::Replicas;
 use crate::kinds::customresourcedefinition::embedded;
-use crate::rules::{Column, Rules, Word};
+use crate::rules::{Column, Context, Rules, Word};
 use crate::validate::metadata::metadata_update;
 
 /// The rules of one version of a custom resource.
 pub(super) struct Custom {
     pub schema: Schema,
+    /// The rules in CEL.
+    pub expressions: Expressions,
     /// The `apiVersion` of the stored form.
     pub hub: String,
+    /// Who converts, if versions differ in more than their names.
+    pub conversion: Option<Arc<Conversion>>,
     pub has_status: bool,
     pub columns: Columns,
     /// Paths that field selectors may name.
@@ -36,25 +44,32 @@ impl Custom {
         object
     }
 
+    /// What is wrong with a new object, or with a change of one.
+    fn verdict(&self, new: &Object, old: Option<&Object>, mut errors: Errors) -> (Errors, Vec<String>) {
+        let verdict = self.expressions.validate(new, old, &errors);
+        errors.extend(verdict.errors);
+        (errors, verdict.warnings)
+    }
+
     fn of_scale(&self, object: &Object) -> Errors {
         self.scale.as_ref().map(|replicas| scale::validate(replicas, object)).unwrap_or_default()
     }
 }
 
 impl Rules for Custom {
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         if self.has_status {
             object.fields_mut().remove("status");
         }
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         if self.has_status {
             keep(new, old, "status");
         }
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             // Upstream takes the old object, and of the new one the status alone.
             let (fields, version) = (new.at("metadata.managedFields").cloned(), new.resource_version().to_owned());
@@ -68,24 +83,28 @@ impl Rules for Custom {
     }
 
     fn validate(&self, object: &Object) -> Errors {
-        self.schema.validate(object, None, self.of_scale(object), &embedded)
+        self.verdict(object, None, self.schema.validate(object, None, self.of_scale(object), &embedded)).0
     }
 
     fn validate_update(&self, new: &Object, old: &Object) -> Errors {
-        let mut errors = metadata_update(new, old);
-        errors.extend(self.schema.validate(new, Some(old), self.of_scale(new), &embedded));
-        errors
+        self.judge("", new, old).0
     }
 
     fn validate_subresource(&self, subresource: &str, new: &Object, old: &Object) -> Errors {
-        match subresource {
-            "status" => {
-                let mut errors = metadata_update(new, old);
-                errors.extend(self.schema.validate_status(new, old, self.of_scale(new), &embedded));
-                errors
-            }
-            _ => self.validate_update(new, old),
-        }
+        self.judge(subresource, new, old).0
+    }
+
+    fn judge(&self, subresource: &str, new: &Object, old: &Object) -> (Errors, Vec<String>) {
+        let mut errors = metadata_update(new, old);
+        errors.extend(match subresource {
+            "status" => self.schema.validate_status(new, old, self.of_scale(new)),
+            _ => self.schema.validate(new, Some(old), self.of_scale(new), &embedded),
+        });
+        self.verdict(new, Some(old), errors)
+    }
+
+    fn effort(&self, _subresource: &str) -> usize {
+        usize::try_from(self.expressions.cost()).unwrap_or(usize::MAX)
     }
 
     fn kept_by_status(&self) -> &'static [&'static [&'static str]] {
@@ -148,6 +167,10 @@ impl Rules for Custom {
         let mut object = decoded.map_err(|error| Status::internal(error.to_string()))?.object;
         self.schema.default(&mut object);
         Ok(object)
+    }
+
+    fn conversion(&self) -> Option<&Arc<Conversion>> {
+        self.conversion.as_ref()
     }
 
     fn to_storage(&self, object: Object) -> Result<Object, Status> {

@@ -8,7 +8,7 @@ use super::role::{name_and_created, no_empty_rules, policy_rule};
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
-use crate::rules::{Column, Rules};
+use crate::rules::{Column, Context, Rules};
 use crate::validate::selector::label_selector;
 use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
@@ -21,11 +21,11 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for ClusterRole {
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         no_empty_rules(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, _old: &Object) {
+    fn prepare_update(&self, new: &mut Object, _old: &Object, _context: &Context) {
         no_empty_rules(new);
     }
 

@@ -10,7 +10,7 @@ use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
 use crate::podspec::gated;
 use crate::print::{AGE, NAME, text, wide};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Context, Rules, age};
 use crate::tree::{Fields, child_or_new, default_absent, default_zero, only_status, restore, same_at};
 use crate::validate::{immutable, own_metadata_update};
 use crate::view::View;
@@ -48,17 +48,17 @@ impl Rules for Deployment {
         object.set_default("status", json!({}));
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({}));
         gated::drop_disabled(object, None, "spec.template.spec");
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
         gated::drop_disabled(new, Some(old), "spec.template.spec");
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             only_status(new, old);
             restore(new, old, "metadata.labels");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME, or, three_of};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Context, Rules, age};
 use crate::tree::{default_absent, each_mut, same_pointers};
 use crate::validate::metadata::labels;
 use crate::validate::{IMMUTABLE, dns_label, dns_subdomain, ip, own_metadata, qualified_name};
@@ -44,13 +44,13 @@ impl Rules for EndpointSlice {
         }
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         drop_topology(object);
         drop_empty(object);
     }
 
     /// What a client sends counts as a change, even if it is not taken.
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         let changed = |path: &&str| !same_pointers(new.at(path), old.at(path));
         let endpoints = changed(&"endpoints");
         if endpoints || ["addressType", "ports", "metadata.labels"].iter().any(changed) {
@@ -255,14 +255,14 @@ mod tests {
         let old = slice(json!({"metadata": {"generation": 1}, "endpoints": [{"addresses": ["10.1.1.1"]}]}));
         let mut new = slice(json!({"metadata": {"generation": 1}, "endpoints": [{"addresses": ["10.1.1.1"],
             "deprecatedTopology": {"a": "b"}}]}));
-        EndpointSlice.prepare_update(&mut new, &old);
+        EndpointSlice.prepare_update(&mut new, &old, &Context::default());
         assert_eq!((new.at("endpoints"), new.generation()), (old.at("endpoints"), 2));
         let mut other = slice(json!({"metadata": {"generation": 1}, "endpoints": [{"addresses": ["10.1.1.1"],
             "conditions": {"ready": false}}], "ports": []}));
-        EndpointSlice.prepare_update(&mut other, &old);
+        EndpointSlice.prepare_update(&mut other, &old, &Context::default());
         assert_eq!((other.generation(), other.at("ports")), (2, None));
         let mut same = old.clone();
-        EndpointSlice.prepare_update(&mut same, &old);
+        EndpointSlice.prepare_update(&mut same, &old, &Context::default());
         assert_eq!(same, old);
     }
 
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn empty_lists_are_none() {
         let mut new = slice(json!({"endpoints": [], "ports": []}));
-        EndpointSlice.prepare_create(&mut new);
+        EndpointSlice.prepare_create(&mut new, &Context::default());
         assert_eq!(new, slice(json!({})));
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Context, Rules, age};
 use crate::validate::metadata_update;
 use crate::view::View;
 
@@ -26,12 +26,12 @@ impl Rules for Lease {
     }
 
     /// Coordinated leader election is off, as upstream has it by default.
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.remove("spec.strategy");
         object.remove("spec.preferredHolder");
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         for field in ["spec.strategy", "spec.preferredHolder"] {
             if old.at(field).is_none() {
                 new.remove(field);

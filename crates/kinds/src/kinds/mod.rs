@@ -1,6 +1,7 @@
 //! One file per kind.
 
 pub mod binding;
+pub mod certificatesigningrequest;
 pub mod clusterrole;
 pub mod clusterrolebinding;
 pub mod configmap;
@@ -10,6 +11,7 @@ pub mod endpoints;
 pub mod endpointslice;
 pub mod event;
 pub mod flowcontrol;
+pub mod ipaddress;
 pub mod lease;
 pub mod localsubjectaccessreview;
 pub mod namespace;
@@ -26,6 +28,7 @@ pub mod selfsubjectreview;
 pub mod selfsubjectrulesreview;
 pub mod service;
 pub mod serviceaccount;
+pub mod servicecidr;
 pub mod subjectaccessreview;
 pub mod tokenreview;
 mod workload;
@@ -52,11 +55,14 @@ pub const ALL: &[fn() -> Descriptor] = &[
     selfsubjectaccessreview::descriptor,
     selfsubjectrulesreview::descriptor,
     subjectaccessreview::descriptor,
+    certificatesigningrequest::descriptor,
     lease::descriptor,
     endpointslice::descriptor,
     event::events_v1,
     flowcontrol::flowschema::descriptor,
     flowcontrol::prioritylevelconfiguration::descriptor,
+    ipaddress::descriptor,
+    servicecidr::descriptor,
     runtimeclass::descriptor,
     clusterrole::descriptor,
     clusterrolebinding::descriptor,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, Verbs};
 use crate::print::{AGE, NAME};
-use crate::rules::{Column, Rules, Word, age};
+use crate::rules::{Column, Context, Rules, Word, age};
 use crate::tree::{only_status, restore};
 use crate::validate::{finalizer, own_metadata, own_metadata_update};
 use crate::view::View;
@@ -43,7 +43,7 @@ impl Rules for Namespace {
         object.set_default("spec", json!({}));
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({"phase": "Active"}));
         let mut finalizers = object.list_at("spec.finalizers").to_vec();
         if !finalizers.iter().any(|f| f == "kubernetes") {
@@ -54,12 +54,12 @@ impl Rules for Namespace {
         self.default(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "spec.finalizers");
         restore(new, old, "status");
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         match subresource {
             "status" => only_status(new, old),
             _ => restore(new, old, "status"),
@@ -123,7 +123,7 @@ mod tests {
     fn a_new_namespace_is_active_and_final() {
         let mut ns =
             Object::from_value(json!({"metadata": {"name": "a"}, "status": {"phase": "Terminating"}})).unwrap_or_default();
-        Namespace.prepare_create(&mut ns);
+        Namespace.prepare_create(&mut ns, &Context::default());
         let want = json!({
             "metadata": {"name": "a", "labels": {"kubernetes.io/metadata.name": "a"}},
             "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},

@@ -11,7 +11,7 @@ use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::podspec::resources::canonical;
 use crate::print::{AGE, NAME, or, wide};
-use crate::rules::{Column, Rules, Word, age};
+use crate::rules::{Column, Context, Rules, Word, age};
 use crate::tree::{child_mut, child_or_new, default_absent, only_status, restore};
 use crate::validate::ip;
 use crate::validate::resources::amount;
@@ -76,19 +76,19 @@ impl Rules for Node {
         }
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.remove("spec.configSource");
         object.remove("status.config");
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
         if old.at("spec.configSource").is_none() {
             new.remove("spec.configSource");
         }
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             only_status(new, old);
         }

@@ -10,7 +10,7 @@ use crate::descriptor::{CHANGE, Descriptor};
 use crate::podspec::defaults::template_in;
 use crate::podspec::gated;
 use crate::print::{AGE, NAME, integer, or, wide};
-use crate::rules::{Column, Rules, Word, age};
+use crate::rules::{Column, Context, Rules, Word, age};
 use crate::tree::{child_or_new, default_absent, only_status, restore, same_at};
 use crate::validate::{immutable, own_metadata_update};
 use crate::view::View;
@@ -45,17 +45,17 @@ impl Rules for ReplicaSet {
         object.set_default("status", json!({"replicas": 0}));
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({"replicas": 0}));
         gated::drop_disabled(object, None, "spec.template.spec");
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
         gated::drop_disabled(new, Some(old), "spec.template.spec");
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             only_status(new, old);
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::NAME_AND_CREATED;
-use crate::rules::{Column, Rules};
+use crate::rules::{Column, Context, Rules};
 use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
@@ -19,11 +19,11 @@ pub fn descriptor() -> Descriptor {
 }
 
 impl Rules for Role {
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         no_empty_rules(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, _old: &Object) {
+    fn prepare_update(&self, new: &mut Object, _old: &Object, _context: &Context) {
         no_empty_rules(new);
     }
 

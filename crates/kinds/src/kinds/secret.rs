@@ -10,7 +10,7 @@ use super::configmap::{SIZE_LIMIT, decoded_length, frozen};
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::{AGE, NAME};
-use crate::rules::{Column, Rules, Word, age};
+use crate::rules::{Column, Context, Rules, Word, age};
 use crate::tree::default_zero;
 use crate::validate::{immutable_fields, own_metadata, own_metadata_update};
 use crate::view::View;
@@ -36,7 +36,7 @@ impl Rules for Secret {
         }
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         if new.str_at("type").is_empty() {
             crate::tree::restore(new, old, "type");
         }

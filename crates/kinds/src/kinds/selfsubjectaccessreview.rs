@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::subjectaccessreview::{empty_metadata, one_of_both};
 use crate::descriptor::{Descriptor, Verbs};
-use crate::rules::Rules;
+use crate::rules::{Context, Rules};
 use crate::view::View;
 
 struct SelfSubjectAccessReview;
@@ -20,7 +20,7 @@ pub fn descriptor() -> Descriptor {
 
 impl Rules for SelfSubjectAccessReview {
     /// The answer is the server's to give.
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({"allowed": false}));
     }
 

@@ -4,7 +4,7 @@ use meta::Object;
 use serde_json::json;
 
 use crate::descriptor::{Descriptor, Verbs};
-use crate::rules::Rules;
+use crate::rules::{Context, Rules};
 
 struct SelfSubjectReview;
 
@@ -17,7 +17,7 @@ pub fn descriptor() -> Descriptor {
 
 impl Rules for SelfSubjectReview {
     /// The answer is the server's to give.
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({"userInfo": {}}));
     }
 }

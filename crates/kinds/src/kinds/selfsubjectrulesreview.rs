@@ -4,7 +4,7 @@ use meta::Object;
 use serde_json::json;
 
 use crate::descriptor::{Descriptor, Verbs};
-use crate::rules::Rules;
+use crate::rules::{Context, Rules};
 
 struct SelfSubjectRulesReview;
 
@@ -17,7 +17,7 @@ pub fn descriptor() -> Descriptor {
 
 impl Rules for SelfSubjectRulesReview {
     /// The answer is the server's to give.
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({"resourceRules": [], "nonResourceRules": [], "incomplete": false}));
     }
 }

@@ -5,7 +5,7 @@ use meta::field::Errors;
 use serde_json::{Value, json};
 
 use crate::descriptor::{CREATE, Descriptor};
-use crate::rules::Rules;
+use crate::rules::{Context, Rules};
 use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
 
@@ -30,11 +30,11 @@ impl Rules for ServiceAccount {
         true
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         only_names(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, _old: &Object) {
+    fn prepare_update(&self, new: &mut Object, _old: &Object, _context: &Context) {
         only_names(new);
     }
 

@@ -5,7 +5,7 @@ use meta::field::{Error, Errors};
 use serde_json::{Value, json};
 
 use crate::descriptor::{Descriptor, Verbs};
-use crate::rules::Rules;
+use crate::rules::{Context, Rules};
 use crate::tree::is_zero;
 use crate::validate::selector::{field_requirement, requirement};
 use crate::view::View;
@@ -21,7 +21,7 @@ pub fn descriptor() -> Descriptor {
 
 impl Rules for SubjectAccessReview {
     /// The answer is the server's to give.
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({"allowed": false}));
     }
 

@@ -1,7 +1,9 @@
 //! Checks that several kinds share, with upstream's messages and order.
 
+pub mod bundle;
 pub mod ip;
 pub mod metadata;
+pub mod pem;
 pub mod resources;
 pub mod selector;
 pub mod taint;

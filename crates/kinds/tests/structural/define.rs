@@ -6,7 +6,7 @@ use crate::judge::Dice;
 use crate::make::root;
 
 /// Metadata in defaults is written as it is read: upstream shows schemas with what it has read of them.
-fn written(value: &mut Value) {
+pub fn written(value: &mut Value) {
     match value {
         Value::Object(map) => {
             if let Some(own) = map.get_mut("metadata").and_then(Value::as_object_mut).filter(|own| own.contains_key("name")) {
@@ -30,6 +30,9 @@ pub fn plain(schema: Value) -> Value {
         },
     })
 }
+
+/// A certificate in PEM and base64.
+const GOOD: &str = "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJMakNCNGFBREFnRUNBaFFSY3ZxaW40U3Eyck5SNnZUcHdmajhrQ3haa0RBRkJnTXJaWEF3RERFS01BZ0cKQTFVRUF3d0JZVEFnRncweU5qRXlNREV4TWpJek5UQmFHQTh5TVRJMk1URXdOekV5TWpNMU1Gb3dEREVLTUFnRwpBMVVFQXd3QllUQXFNQVVHQXl0bGNBTWhBR2RKZzZYbUwvVzVkdE5WZmcyNFdXZFozUnZ5aVo4Zk51cm9KYXRZCkF5eitvMU13VVRBZEJnTlZIUTRFRmdRVUlJclByam5yaEtxTmsxMUpSdkJZUVdzbGRzUXdId1lEVlIwakJCZ3cKRm9BVUlJclByam5yaEtxTmsxMUpSdkJZUVdzbGRzUXdEd1lEVlIwVEFRSC9CQVV3QXdFQi96QUZCZ01yWlhBRApRUUQ2VmFodkM2SE92K084WmlXQyt4WCtTZlhHZDJJeDZBclNvKzZhM1FPeURld0NDUXlseTZHQTIwVC9kVHc1CnNjUjh5UnZVa3ZwTjY1R3FkYldFbHVZUAotLS0tLUVORCBDRVJUSUZJQ0FURS0tLS0tCg==";
 
 /// The schema of the first version.
 const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema";
@@ -131,7 +134,7 @@ fn twist(dice: &mut Dice, made: &mut Value) {
             let service = json!({"name": dice.pick(&["", "a"]), "namespace": dice.pick(&["", "b"]), "path": dice.pick(&["/x/y", "//", "x", "/A/"]), "port": ([0, 443, 70000][dice.roll(3)])});
             let mut client = json!({"service": service});
             if dice.roll(2) == 0 {
-                client = json!({"url": dice.pick(&["https://a/b", "http://a", "https://u:p@a/?q#f", "https://", "a%zz"]), "caBundle": "YWJj"});
+                client = json!({"url": dice.pick(&["https://a/b", "http://a", "https://u:p@a/?q#f", "https://", "a%zz"]), "caBundle": (["YWJj", "LS0tLS1CRUdJTiBYLS0tLS0KWVdKagotLS0tLUVORCBYLS0tLS0K", "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCllXSmoKLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo=", GOOD][dice.roll(4)])});
             }
             let reviews = json!([dice.pick(&["v1", "v2", "V"]), dice.pick(&["v1beta1", "v2"])]);
             spec["conversion"] = json!({"strategy": dice.pick(&["Webhook", "Webhook", "None"]), "webhook": {"clientConfig": client, "conversionReviewVersions": reviews}});
@@ -167,7 +170,13 @@ pub fn definition(dice: &mut Dice) -> Value {
 
 /// An old definition and a new one.
 pub fn change(dice: &mut Dice) -> Value {
-    let mut old = plain(root(dice));
+    let schema = root(dice);
+    change_of(dice, schema)
+}
+
+/// The same of a schema.
+pub fn change_of(dice: &mut Dice, schema: Value) -> Value {
+    let mut old = plain(schema);
     written(&mut old);
     for _ in 0..dice.roll(2) {
         twist(dice, &mut old);

@@ -256,6 +256,56 @@ pub fn question(dice: &mut Dice, schema: &Value) -> String {
     json!({"Schema": schema, "Object": new, "Old": old}).to_string()
 }
 
+/// An object with right metadata; what is in it is changed now and then.
+pub fn stored(dice: &mut Dice, schema: &Value) -> Value {
+    let mut made = fitting_map(dice, schema, 0);
+    plain_metadata(&mut made);
+    named(&mut made);
+    made
+}
+
+fn named(made: &mut Value) {
+    made["apiVersion"] = json!("example.com/v1");
+    made["kind"] = json!("Thing");
+    made["metadata"] = json!({"name": "a", "namespace": "b", "uid": "c", "resourceVersion": "1"});
+}
+
+/// The object with other values in some places.
+pub fn changed(dice: &mut Dice, old: &Value, schema: &Value) -> Value {
+    let mut new = old.clone();
+    for name in ["spec", "status", "data"] {
+        if dice.roll(2) == 0
+            && let Some(value) = new.get_mut(name)
+        {
+            mutate(dice, value, &schema["properties"][name], 1);
+            plain_metadata(value);
+        }
+    }
+    new
+}
+
+fn mutate(dice: &mut Dice, value: &mut Value, schema: &Value, depth: usize) {
+    if dice.roll(4) == 0 {
+        *value = fitting(dice, schema, depth);
+        return;
+    }
+    match value {
+        Value::Object(map) if !map.is_empty() => {
+            let name = map.keys().nth(dice.roll(map.len())).cloned().expect("one");
+            let below = schema["properties"].get(&name).unwrap_or(&schema["additionalProperties"]);
+            mutate(dice, &mut map[&name], below, depth + 1);
+        }
+        Value::Array(list) if !list.is_empty() => {
+            let at = dice.roll(list.len());
+            match dice.roll(3) {
+                0 => list.reverse(),
+                _ => mutate(dice, &mut list[at], &schema["items"], depth + 1),
+            }
+        }
+        value => *value = fitting(dice, schema, depth),
+    }
+}
+
 /// The same object but for one part, and right metadata.
 fn old_of(dice: &mut Dice, new: &str, schema: &Value) -> String {
     let mut old: Value = serde_json::from_str(new).expect("JSON");

@@ -3,6 +3,7 @@
 mod api_resources;
 mod apply;
 mod attach;
+mod certificate;
 mod create;
 mod debug;
 mod delete;
@@ -38,6 +39,7 @@ pub const ALL: &[Member] = &[
     delete::MEMBER,
     rollout::MEMBER,
     scale::MEMBER,
+    certificate::MEMBER,
     describe::MEMBER,
     logs::MEMBER,
     attach::MEMBER,

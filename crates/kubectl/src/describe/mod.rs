@@ -1,5 +1,6 @@
 //! `kubectl describe`: one file for each kind with a page of its own; all others get the generic page.
 
+mod certificatesigningrequest;
 mod configmap;
 mod containers;
 mod deployment;
@@ -67,6 +68,7 @@ static ALL: &[Member] = &[
     deployment::MEMBER,
     replicaset::MEMBER,
     configmap::MEMBER,
+    certificatesigningrequest::MEMBER,
     secret::MEMBER,
     serviceaccount::MEMBER,
     endpoints::MEMBER,

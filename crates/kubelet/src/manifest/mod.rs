@@ -20,6 +20,7 @@ use k8s_openapi::api::core::v1::Pod;
 use nix::sys::inotify::{AddWatchFlags, InotifyEvent};
 use serde_json::Value;
 use tokio::sync::{Notify, SetOnce};
+use tokio::time::Instant;
 
 use crate::agent::Agent;
 use crate::changes::Changes;
@@ -30,6 +31,9 @@ use own::Static;
 
 /// Before a directory is looked at again that cannot be read or watched.
 const AGAIN: Duration = Duration::from_secs(10);
+/// How long the pod of a file that has turned bad runs on: so often upstream takes the files of a directory that are good,
+/// and no other (`FileCheckFrequency`).
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Reads what a file says, as the API server would: the rules of a kind are none of the agent's own.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +66,8 @@ pub struct Statics {
     pub mirrors: mirror::Mirrors,
     current: Mutex<BTreeMap<PathBuf, Static>>,
     errors: Mutex<BTreeMap<PathBuf, String>>,
+    /// Until when the pods of files run on that have turned bad.
+    doubtful: Mutex<BTreeMap<PathBuf, Instant>>,
 }
 
 impl Statics {
@@ -73,6 +79,10 @@ impl Statics {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Static>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn doubtful(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Instant>> {
+        self.doubtful.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Keeps the pods as their files say, for as long as the agent runs.
@@ -81,13 +91,21 @@ pub async fn run(agent: Arc<Agent>) {
     loop {
         // Watched before it is looked at: nothing is missed.
         let changes = watch(&source.path);
-        if let Err(error) = look(&agent, &source).and(changes.as_ref().map(drop).map_err(|e| io::Error::new(e.kind(), e.to_string()))) {
-            tracing::error!(path = %source.path.display(), %error, "static pods not read");
-            tokio::time::sleep(AGAIN).await;
-            continue;
+        let (changes, again) = match changes.and_then(|changes| Ok((changes, look(&agent, &source, Instant::now())?))) {
+            Ok(both) => both,
+            Err(error) => {
+                tracing::error!(path = %source.path.display(), %error, "static pods not read");
+                tokio::time::sleep(AGAIN).await;
+                continue;
+            }
+        };
+        let change = async {
+            while changes.next().await.is_ok_and(|events| !events.iter().any(|event| counts(&source.path, event))) {}
+        };
+        tokio::select! {
+            () = change => {}
+            () = tokio::time::sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
         }
-        let Ok(changes) = changes else { unreachable!("its error was told above") };
-        while changes.next().await.is_ok_and(|events| !events.iter().any(|event| counts(&source.path, event))) {}
     }
 }
 
@@ -108,12 +126,15 @@ fn counts(path: &Path, event: &InotifyEvent) -> bool {
     made.is_some_and(|made| made.is_symlink() || std::os::unix::fs::MetadataExt::nlink(&made) > 1)
 }
 
-/// Reads all files, and tells the workers what differs. A file that is wrong is told of, and its pod stays as it was:
-/// the others are as good as ever. The error is that nothing could be read.
-pub fn look(agent: &Arc<Agent>, source: &Source) -> io::Result<()> {
+/// Reads all files, and tells the workers what differs. A file that is wrong is told of; the others are as good as ever. Its
+/// own pod stays as it was for [`PATIENCE`], and then ends; that of a path that is a file itself stays as long as that is
+/// wrong. Returns when to look again though nothing changes. The error is that nothing could be read.
+pub fn look(agent: &Arc<Agent>, source: &Source, now: Instant) -> io::Result<Option<Instant>> {
     let statics = &agent.statics;
     let mut found = BTreeMap::new();
     let mut wrong = BTreeMap::new();
+    let mut doubtful = BTreeMap::new();
+    let alone = source.path.is_file();
     for (path, text) in files::read(&source.path)? {
         match text.and_then(|text| own::read(&text, &path, &source.reader, &agent.config.node_name)) {
             Ok((fresh, unknown)) => {
@@ -124,10 +145,24 @@ pub fn look(agent: &Arc<Agent>, source: &Source) -> io::Result<()> {
             }
             Err(error) => {
                 wrong.insert(path.clone(), error);
-                found.extend(statics.lock().get(&path).cloned().map(|old| (path, old)));
+                let Some(old) = statics.lock().get(&path).cloned() else { continue };
+                let until = statics.doubtful().get(&path).copied().unwrap_or(now + PATIENCE);
+                if alone || now < until {
+                    found.insert(path.clone(), old);
+                }
+                if !alone && now < until {
+                    doubtful.insert(path, until);
+                }
             }
         }
     }
+    if alone && found.is_empty() && !statics.read.initialized() {
+        // Nobody knows what was in it: what runs is left alone.
+        tell(agent, &wrong);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is not good"));
+    }
+    let again = doubtful.values().min().copied();
+    *statics.doubtful() = doubtful;
     for (path, name) in own::remove_doubles(&mut found) {
         wrong.insert(path, format!("duplicate pod name {name:?}, ignoring"));
     }
@@ -140,7 +175,7 @@ pub fn look(agent: &Arc<Agent>, source: &Source) -> io::Result<()> {
         statics.changed.notify_one();
     }
     let _ = statics.read.set(());
-    Ok(())
+    Ok(again)
 }
 
 /// Says what is wrong with files, once for each mistake.

@@ -136,6 +136,41 @@ async fn a_bad_file_spoils_neither_the_others_nor_its_own_pod() {
     assert_eq!(of("b.json"), "invalid pod: [it is bad]");
     assert_eq!(of("c.json"), "duplicate pod name \"web-n1\", ignoring");
     assert_eq!(of("d.json"), "static pods may not reference serviceaccounts");
+
+    // A file that is bad still when all are read anew has no pod any more, and its name is free; the others run on. A good
+    // one has its own again.
+    let source = world.agent.config.static_pods.clone().expect("told");
+    let again = look(&world.agent, &source, Instant::now()).expect("looked").expect("it is looked again");
+    assert!(again <= Instant::now() + PATIENCE);
+    assert_eq!(look(&world.agent, &source, again).expect("looked"), None, "nothing is doubtful any more");
+    let left = running(&world, &["other", "more"]).await;
+    assert_eq!((left.iter().filter(|id| all.contains(id)).count(), left.iter().any(|id| ids.contains(id))), (1, false));
+    put(&world, "b.json", &text("web", "serve"));
+    running(&world, &["serve", "more"]).await;
+}
+
+#[tokio::test]
+async fn a_file_by_itself_that_turns_bad_keeps_its_pod_also_over_a_restart() {
+    let at = |config: &mut crate::Config, text: &str| {
+        let path = config.data_dir.with_file_name("web.json");
+        std::fs::write(&path, text).expect("written");
+        config.static_pods = Some(Source { path, reader: reader() });
+    };
+    let world = World::with_config(Api::new(), |config| at(config, &text("web", "serve")));
+    let ids = running(&world, &["serve"]).await;
+    let source = world.agent.config.static_pods.clone().expect("told");
+    std::fs::write(&source.path, "{").expect("written");
+    assert_eq!(look(&world.agent, &source, Instant::now()).expect("looked"), None, "it is in no doubt");
+    look(&world.agent, &source, Instant::now() + PATIENCE).expect("looked");
+    assert_eq!(running(&world, &["serve"]).await, ids);
+
+    // Who starts now does not know what was in it, and ends nobody's pod.
+    let next = World::with_config(Api::new(), |config| at(config, "{"));
+    assert!(look(&next.agent, &source, Instant::now()).is_err());
+    assert!(!next.agent.statics.read.initialized());
+    std::fs::write(&source.path, text("web", "serve")).expect("written");
+    look(&next.agent, &source, Instant::now()).expect("looked");
+    assert!(next.agent.statics.read.initialized());
 }
 
 #[tokio::test]
@@ -147,9 +182,9 @@ async fn a_file_that_comes_back_before_its_pod_has_ended_runs_again() {
     let source = world.agent.config.static_pods.clone().expect("told");
     // The runtime answers at once: only what is told in one breath comes before the end.
     std::fs::remove_file(&path).expect("removed");
-    look(&world.agent, &source).expect("looked");
+    look(&world.agent, &source, Instant::now()).expect("looked");
     std::fs::write(&path, text("web", "serve")).expect("written");
-    look(&world.agent, &source).expect("looked");
+    look(&world.agent, &source, Instant::now()).expect("looked");
     let starts = |world: &World| world.runtime.configs.lock().expect("lock").len();
     let mut events = world.runtime.events();
     while starts(&world) < 2 {

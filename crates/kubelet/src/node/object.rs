@@ -111,7 +111,7 @@ pub fn status(
             ..NodeSystemInfo::default()
         }),
         features: Some(NodeFeatures { supplemental_groups_policy: Some(true) }),
-        runtime_handlers: Some(runtime::HANDLERS.iter().map(|name| handler(name, seen.features)).collect()),
+        runtime_handlers: Some(config.all_handlers().into_iter().map(|name| handler(name, seen.features)).collect()),
         ..NodeStatus::default()
     }
 }

@@ -20,7 +20,7 @@ pub async fn of(agent: &Agent, pod: &Pod) -> Result<String, String> {
     }
     let found = agent.classes.get(&Key::new("", class));
     let handler = found.ok_or_else(|| format!("runtimeclass.node.k8s.io {class:?} not found"))?.handler.clone();
-    match runtime::HANDLERS.contains(&handler.as_str()) {
+    match agent.config.all_handlers().contains(&handler.as_str()) {
         true => Ok(handler),
         false => Err(format!("failed to get sandbox runtime: no runtime for {handler:?} is configured")),
     }

@@ -33,6 +33,7 @@ pub(crate) fn config(dir: &Path) -> Config {
         pod_pids: None,
         version: "v1.36.3".to_owned(),
         labels: Default::default(),
+        handlers: Vec::new(),
         taints: Vec::new(),
         pod_cidr: String::new(),
         resolv_conf: dir.join("resolv.conf"),

@@ -4,6 +4,7 @@
 //! Every write has a manager, and is kept account of. An object that has no account (a client asked to forget it)
 //! gets one at the next apply; what it had before belongs to `before-first-apply`.
 
+mod across;
 mod compare;
 mod last_applied;
 mod managers;
@@ -19,7 +20,9 @@ use schema::Schema;
 use serde_json::Value;
 
 use crate::api::Call;
+use crate::codec::Converter;
 
+use across::Across;
 use compare::{Changes, compare};
 use managers::Manager;
 use set::Set;
@@ -37,6 +40,8 @@ pub(crate) struct Writer<'a> {
     pub subresource: &'a str,
     /// What a write to this part cannot change, and so does not manage (upstream: `GetResetFields`).
     pub reset: &'static [&'static [&'static str]],
+    /// Who converts the object into the versions that other managers speak, where they are not alike but for their names.
+    pub converter: Option<&'a Converter>,
 }
 
 impl Writer<'_> {
@@ -70,30 +75,46 @@ impl Writer<'_> {
 
     /// Keeps account of a create.
     pub fn created(&self, new: &mut Object, now: Timestamp) {
-        self.track(&Object::default(), new, now);
+        self.track_alike(&Object::default(), new, now);
     }
 
     /// Keeps account of a write that is no apply, or none if the object has items that cannot be told apart.
-    pub fn track(&self, old: &Object, new: &mut Object, now: Timestamp) {
-        let mut all = if self.subresource.is_empty() && is_reset(new) { Vec::new() } else { self.known(old, new) };
+    pub async fn track(&self, old: &Object, new: &mut Object, now: Timestamp) {
+        let Some((all, own)) = self.begin(old, new) else { return };
+        match self.across(own, old, new, &all).await {
+            Ok(across) => self.account(all, &across, new, now),
+            // As upstream: who manages what is no longer known then.
+            Err(error) => tracing::warn!(object = %new.key(), %error, "its managers could not be kept account of"),
+        }
+    }
+
+    /// The same where all versions are alike.
+    pub fn track_alike(&self, old: &Object, new: &mut Object, now: Timestamp) {
+        let Some((all, own)) = self.begin(old, new) else { return };
+        self.account(all, &Across::alike(own), new, now);
+    }
+
+    /// The managers so far, and what changes; `None`: no account is kept.
+    fn begin(&self, old: &Object, new: &mut Object) -> Option<(Vec<Manager>, Changes)> {
+        let all = if self.subresource.is_empty() && is_reset(new) { Vec::new() } else { self.known(old, new) };
         new.remove("metadata.managedFields");
         if all.is_empty() && !old.uid().is_empty() {
-            return;
+            return None;
         }
         let changes = self.compare(old, new);
-        if changes.nameless {
-            // No path leads to such an item: upstream gives up its account (`FieldManager.UpdateNoErrors`).
-            return;
-        }
-        for manager in &mut all {
-            manager.set = manager.set.difference(&changes.changed).difference(&changes.removed);
-        }
+        // No path leads to an item without a name: upstream gives up its account (`FieldManager.UpdateNoErrors`).
+        (!changes.nameless).then_some((all, changes))
+    }
+
+    fn account(&self, all: Vec<Manager>, across: &Across, new: &mut Object, now: Timestamp) {
+        let mut all = left_with(all, across);
+        let changes = across.own();
         if !changes.changed.is_empty() {
             let mut me = self.me(false, now);
             let mine = all.iter().position(|m| m.is(&me)).map(|at| all.remove(at));
             me.set = match mine {
                 Some(mine) => mine.set.union(&changes.changed),
-                None => changes.changed,
+                None => changes.changed.clone(),
             };
             all.push(me);
         }
@@ -124,13 +145,13 @@ impl Writer<'_> {
 
     /// The object after an apply of a configuration, as it came. `finish` makes a tidy object of what was merged:
     /// decoded, with defaults.
-    pub fn apply(
+    pub async fn apply(
         &self,
         live: &Object,
         config: &Object,
         force: bool,
         now: Timestamp,
-        finish: impl Fn(Value) -> Result<Object, Status>,
+        finish: impl Fn(Value) -> Result<Object, Status> + Send,
     ) -> Result<Object, Status> {
         let mut all = managers::read(live);
         let mut was = live.clone();
@@ -149,7 +170,10 @@ impl Writer<'_> {
         let wanted = config.fields().clone().into();
         me.set = self.filter(walk::paths(self.form(), &wanted).below);
         let mut merged = walk::merge(self.form(), was.fields().clone().into(), &wanted);
-        if let Some(mine) = &mine {
+        if let Some(mine) = mine.as_ref().filter(|mine| self.spans(mine, &all)) {
+            let whole = Object::from_value(merged).unwrap_or_default();
+            merged = self.pruned(whole, mine, &all, &me.set).await?.into_value();
+        } else if let Some(mine) = &mine {
             let owned = all.iter().fold(me.set.clone(), |sum, m| sum.union(&m.set)).with_parents();
             let left = walk::paths(self.form(), &merged).below.with_parents();
             let gone = left.intersection(&mine.set.with_parents()).difference(&owned);
@@ -157,12 +181,11 @@ impl Writer<'_> {
         }
         let merged = Object::from_value(merged).unwrap_or_default();
         let changes = self.compare(&was, &merged);
+        let across = self.across(changes, &was, &merged, &all).await?;
         if !force {
-            self.check_conflicts(&all, changes.changed.clone(), &was)?;
+            self.check_conflicts(&all, &across, &was)?;
         }
-        for other in &mut all {
-            other.set = other.set.difference(&changes.changed).difference(&changes.removed);
-        }
+        all = left_with(all, &across);
         let same = merged == was;
         me.set = managed(&me.set);
         if same {
@@ -176,19 +199,21 @@ impl Writer<'_> {
     }
 
     /// 409 if the apply changes what others manage, and what client-side apply has not made so.
-    fn check_conflicts(&self, others: &[Manager], mut changed: Set, live: &Object) -> Result<(), Status> {
-        let conflict = |changed: &Set| others.iter().any(|other| !other.set.intersection(changed).is_empty());
-        if conflict(&changed) && let Some(own) = last_applied::owned(self, live) {
-            changed = changed.difference(&own);
+    fn check_conflicts(&self, others: &[Manager], across: &Across, live: &Object) -> Result<(), Status> {
+        let of = |other: &Manager| across.of(&other.api_version).map(|changes| other.set.intersection(&changes.changed));
+        let mut found: Vec<(&Manager, Set)> = others.iter().filter_map(|other| Some((other, of(other)?))).collect();
+        found.retain(|(_, set)| !set.is_empty());
+        if !found.is_empty() && let Some(own) = last_applied::owned(self, live) {
+            found.iter_mut().for_each(|(_, set)| *set = set.difference(&own));
         }
-        refuse_conflicts(others, &changed)
+        refuse_conflicts(&found)
     }
 }
 
 /// Keeps account of an object that is answered and not stored.
 pub fn keep_account(schema: &Schema, call: &Call, object: &mut Object) {
     let (manager, subresource) = (&*call.field_manager, &*call.attributes.subresource);
-    Writer { schema, manager, subresource, reset: &[] }.created(object, Timestamp::now());
+    Writer { schema, manager, subresource, reset: &[], converter: None }.created(object, Timestamp::now());
 }
 
 /// Takes back what only a new time would write.
@@ -218,11 +243,28 @@ fn is_reset(object: &Object) -> bool {
     }
 }
 
+/// The managers with what is left to them.
+fn left_with(mut all: Vec<Manager>, across: &Across) -> Vec<Manager> {
+    all.retain_mut(|manager| {
+        let Some(changes) = across.of(&manager.api_version) else { return false };
+        manager.set = manager.set.difference(&changes.changed).difference(&changes.removed);
+        true
+    });
+    all
+}
+
+/// An object without who manages it.
+fn unmanaged(object: &Object) -> Object {
+    let mut object = object.clone();
+    object.remove("metadata.managedFields");
+    object
+}
+
 /// 409 if others manage what changes.
-fn refuse_conflicts(others: &[Manager], changed: &Set) -> Result<(), Status> {
+fn refuse_conflicts(others: &[(&Manager, Set)]) -> Result<(), Status> {
     let mut found: Vec<(String, Vec<String>)> = Vec::new();
-    for other in others {
-        let paths = other.set.intersection(changed).paths();
+    for (other, changed) in others {
+        let paths = changed.paths();
         if !paths.is_empty() {
             found.push((other.shown(), paths));
         }

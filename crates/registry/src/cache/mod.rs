@@ -26,7 +26,7 @@ pub(crate) use index::Keys;
 use index::Index;
 use ring::Ring;
 
-use crate::codec::{Note, Stored};
+use crate::codec::{Converter, Note, Stored};
 use crate::read::select::Selection;
 
 /// Objects in key order. Cloning takes a snapshot.
@@ -38,6 +38,8 @@ pub(crate) struct Cache {
     namespaced: bool,
     /// Reads and writes its objects.
     pub codec: Arc<Stored>,
+    /// Who converts its objects, if somebody has to be asked.
+    pub converter: Option<Arc<Converter>>,
     /// Whether pods' nodes (or the like) are an audience.
     by_node: bool,
     state: Mutex<State>,
@@ -79,12 +81,13 @@ pub(crate) struct Start {
 
 impl Cache {
     /// An empty cache that waits to be loaded. `descriptor` is the stored kind, `codec` its codec.
-    pub fn new(descriptor: &Descriptor, codec: Arc<Stored>) -> Arc<Self> {
+    pub fn new(descriptor: &Descriptor, codec: Arc<Stored>, converter: Option<Arc<Converter>>) -> Arc<Self> {
         let fields = descriptor.rules.selectable(&meta::Object::default());
         Arc::new(Cache {
             prefix: descriptor.storage.clone(),
             namespaced: descriptor.namespaced,
             codec,
+            converter,
             by_node: fields.iter().any(|(field, _)| *field == NODE_FIELD),
             state: Mutex::new(State {
                 objects: OrdMap::new(),
@@ -185,8 +188,14 @@ impl Cache {
     pub fn selected(&self, selection: &Selection) -> (Objects, u64, Option<Keys>) {
         let mut state = self.lock();
         let State { objects, index, last, .. } = &mut *state;
-        let keys = index.candidates(&self.codec, objects, selection.node(), selection.labels());
+        let keys = self.candidates(index, objects, selection);
         (objects.clone(), *last, keys)
+    }
+
+    fn candidates(&self, index: &mut Index, objects: &Objects, selection: &Selection) -> Option<Keys> {
+        // A conversion may change what it selects by.
+        let is_known = self.converter.is_none();
+        is_known.then(|| index.candidates(&self.codec, objects, selection.node(), selection.labels()))?
     }
 
     /// How many objects there are, and how many bytes they have together.
@@ -217,7 +226,7 @@ impl Cache {
         };
         let objects = after.is_none().then(|| state.objects.clone());
         let wanted = objects.as_ref().filter(|_| selection.object(self.namespaced).is_none());
-        let keys = wanted.and_then(|all| state.index.candidates(&self.codec, all, selection.node(), selection.labels()));
+        let keys = wanted.and_then(|all| self.candidates(&mut state.index, all, selection));
         let (sender, changes) = mpsc::channel(room);
         let id = state.audiences.join(audience.clone(), sender);
         let seat = Seat::new(Arc::downgrade(self), audience, id);

@@ -4,6 +4,7 @@
 //! in the envelope of its storage version, a kind without a protobuf form as JSON, both without a revision, which is the
 //! store's. The cells of a table are a [`kinds::Marked`]. Of a read-only answer nothing is decoded that it does not show: the revision is put into the bytes.
 
+mod converter;
 mod metadata;
 mod renew;
 mod shown;
@@ -20,6 +21,7 @@ use store::Entry;
 
 use crate::cache::NODE_FIELD;
 
+pub(crate) use converter::{Calls, Converter};
 pub use renew::renew;
 pub use shown::shown;
 pub(crate) use warm::Warm;
@@ -34,6 +36,8 @@ pub(crate) struct Stored {
     warm: Arc<Warm>,
     /// Where the protobuf form names an object's node.
     node: Option<Vec<u32>>,
+    /// Whether what it reads is filled in with defaults.
+    fills: bool,
 }
 
 /// What is written for an object.
@@ -77,7 +81,23 @@ impl Stored {
     /// The codec of a descriptor's kind. `warm` hears of objects that have forms.
     pub fn new(descriptor: &Descriptor, warm: Arc<Warm>) -> Arc<Self> {
         let node = descriptor.schema.proto_path(NODE_FIELD);
-        Arc::new(Stored { schema: descriptor.schema.clone(), rules: descriptor.rules.clone(), warm, node })
+        Arc::new(Stored { schema: descriptor.schema.clone(), rules: descriptor.rules.clone(), warm, node, fills: true })
+    }
+
+    /// The same for what a webhook has made: its defaults are those of the version that it comes from.
+    pub fn unfilled(&self) -> Self {
+        let (schema, rules) = (self.schema.clone(), self.rules.clone());
+        Stored { schema, rules, warm: self.warm.clone(), node: self.node.clone(), fills: false }
+    }
+
+    /// The fields of its objects.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What its objects are.
+    pub fn gvk(&self) -> &meta::Gvk {
+        self.schema.gvk()
     }
 
     /// Whether its objects behave by these rules.
@@ -108,7 +128,9 @@ impl Stored {
         }
         let decoded = self.schema.decode_value(&object.into_value());
         let mut object = decoded.map_err(|error| Status::internal(error.to_string()))?.object;
-        self.schema.default(&mut object);
+        if self.fills {
+            self.schema.default(&mut object);
+        }
         Ok(object)
     }
 
@@ -150,7 +172,9 @@ impl Stored {
     fn custom(&self, stored: &[u8]) -> Result<Object, String> {
         let mut object = self.schema.decode_json(stored).map_err(|error| error.to_string())?.object;
         object.set("apiVersion", self.schema.gvk().api_version());
-        self.schema.default(&mut object);
+        if self.fills {
+            self.schema.default(&mut object);
+        }
         Ok(object)
     }
 
@@ -164,6 +188,21 @@ impl Stored {
             Some(node) => node.into(),
             None => object.field(NODE_FIELD).into(),
         }
+    }
+}
+
+/// The `apiVersion` of stored JSON; empty if it says none.
+fn version_of(stored: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        #[serde(default, rename = "apiVersion")]
+        api_version: String,
+    }
+    // Custom resources are stored with their fields in order, of which it is the first.
+    let first = stored.strip_prefix(br#"{"apiVersion":""#).and_then(|rest| rest.split(|byte| *byte == b'"').next());
+    match first.and_then(|first| std::str::from_utf8(first).ok()) {
+        Some(plain) if !plain.contains('\\') => plain.to_owned(),
+        _ => serde_json::from_slice::<Head>(stored).map(|head| head.api_version).unwrap_or_default(),
     }
 }
 

@@ -118,13 +118,13 @@ impl Reader<'_> {
                     return self.store_page(plan.after, options.limit, Some(revision), paging).await;
                 }
                 // Nothing has changed since.
-                return self.snapshot_page(&objects, keys.as_ref(), plan.after, options.limit, revision);
+                return self.snapshot_page(objects, keys, plan.after, options.limit, revision).await;
             }
         }
         // Asked before the snapshot is taken, so that the snapshot has at least that much.
         let reached = self.feed.revision();
         let (objects, last, keys) = self.kind.cache.selected(self.selection);
-        self.snapshot_page(&objects, keys.as_ref(), plan.after, options.limit, reached.max(last))
+        self.snapshot_page(objects, keys, plan.after, options.limit, reached.max(last)).await
     }
 
     /// The part of a key after the list's prefix, and back.
@@ -142,41 +142,65 @@ impl Reader<'_> {
     }
 
     /// A page out of the objects; `keys`: those among which are all that are selected.
-    fn snapshot_page(
+    async fn snapshot_page(
         &self,
-        objects: &Objects,
-        keys: Option<&Keys>,
+        objects: Objects,
+        keys: Option<Keys>,
         after: Option<String>,
         limit: usize,
         revision: u64,
     ) -> Result<List, Status> {
-        let mut list = List { items: Vec::new(), revision, continue_token: String::new(), remaining: None };
+        let list = List { items: Vec::new(), revision, continue_token: String::new(), remaining: None };
+        let limit = if limit == 0 { usize::MAX } else { limit };
         if let Some(key) = self.selection.object(self.kind.descriptor.namespaced) {
-            let found = objects.get(&key).filter(|o| self.selection.matches(o));
-            list.items = found.map(|o| self.kind.present(o)).transpose()?.into_iter().collect();
-            return Ok(list);
+            let found = objects.get(&key).cloned().into_iter().collect();
+            return self.converted_page(list, found, limit).await;
         }
+        if self.kind.converter().is_some() {
+            let rest = self.rest(&objects, keys.as_ref(), after).cloned().collect();
+            return self.converted_page(list, rest, limit).await;
+        }
+        self.plain_page(list, &objects, keys.as_ref(), after, limit)
+    }
+
+    /// The objects that may be on the page, in key order.
+    fn rest<'o>(
+        &self,
+        objects: &'o Objects,
+        keys: Option<&'o Keys>,
+        after: Option<String>,
+    ) -> Box<dyn Iterator<Item = &'o Arc<Encoded>> + 'o> {
         let namespace = self.selection.namespace.clone();
         let from = match (&after, &namespace) {
             (Some(after), _) => Bound::Excluded(self.absolute(after)),
             (None, Some(namespace)) => Bound::Included(Key { namespace: namespace.clone(), name: "".into() }),
             (None, None) => Bound::Unbounded,
         };
-        let in_scope = |key: &Key| namespace.as_ref().is_none_or(|n| *n == key.namespace);
-        let mut rest: Box<dyn Iterator<Item = &Arc<Encoded>>> = match keys {
+        let in_scope = move |key: &Key| namespace.as_ref().is_none_or(|n| *n == key.namespace);
+        match keys {
             Some(keys) => {
-                let keys = keys.range((from, Bound::Unbounded)).take_while(|key| in_scope(key));
+                let keys = keys.range((from, Bound::Unbounded)).take_while(move |key| in_scope(key));
                 Box::new(keys.filter_map(|key| objects.get(key)))
             }
-            None => Box::new(objects.range((from, Bound::Unbounded)).take_while(|(key, _)| in_scope(key)).map(|(_, o)| o)),
-        };
-        let limit = if limit == 0 { usize::MAX } else { limit };
-        if self.selection.is_plain() && limit == usize::MAX && namespace.is_none() {
+            None => Box::new(objects.range((from, Bound::Unbounded)).take_while(move |(key, _)| in_scope(key)).map(|(_, o)| o)),
+        }
+    }
+
+    fn plain_page(
+        &self,
+        mut list: List,
+        objects: &Objects,
+        keys: Option<&Keys>,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<List, Status> {
+        let mut rest = self.rest(objects, keys, after);
+        if self.selection.is_plain() && limit == usize::MAX && self.selection.namespace.is_none() {
             list.items.reserve(objects.len());
         }
         // A page is full when one more matches: only then a token is due.
         for object in rest.by_ref() {
-            let shown = self.kind.present(object)?;
+            let shown = self.kind.present_now(object)?;
             if !self.selection.matches(&shown) {
                 continue;
             }
@@ -185,6 +209,31 @@ impl Reader<'_> {
                 break;
             }
             list.items.push(shown);
+        }
+        Ok(list)
+    }
+
+    /// The same where somebody may have to be asked: no more than it takes is converted.
+    async fn converted_page(&self, mut list: List, rest: Vec<Arc<Encoded>>, limit: usize) -> Result<List, Status> {
+        let chunk = if self.selection.is_plain() { limit } else { CHUNK };
+        let mut done = 0;
+        while done < rest.len() {
+            if list.items.len() == limit && self.selection.is_plain() {
+                self.continued(&mut list, (rest.len() - done) as u64);
+                break;
+            }
+            let next = &rest[done..done.saturating_add(chunk).min(rest.len())];
+            for (at, shown) in self.kind.present_all(next).await?.into_iter().enumerate() {
+                if !self.selection.matches(&shown) {
+                    continue;
+                }
+                if list.items.len() == limit {
+                    self.continued(&mut list, (rest.len() - done - at) as u64);
+                    return Ok(list);
+                }
+                list.items.push(shown);
+            }
+            done += next.len();
         }
         Ok(list)
     }
@@ -223,14 +272,13 @@ impl Reader<'_> {
             at = Some(page.revision);
             list.revision = page.revision;
             from = page.entries.last().map(|e| e.key.to_string());
-            let mut entries = page.entries.into_iter();
-            while let Some(entry) = entries.next() {
-                let shown: Arc<Encoded> = self.kind.encoded(&entry)?;
-                if self.selection.matches(&shown) {
-                    list.items.push(shown);
+            let mut shown = self.kind.encoded_all(&page.entries).await?.into_iter();
+            while let Some(next) = shown.next() {
+                if self.selection.matches(&next) {
+                    list.items.push(next);
                 }
                 if list.items.len() == limit {
-                    let remaining = entries.len() as u64 + page.remaining;
+                    let remaining = shown.len() as u64 + page.remaining;
                     if remaining > 0 {
                         self.continued(&mut list, remaining);
                     }

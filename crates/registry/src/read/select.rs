@@ -54,6 +54,12 @@ impl Selection {
         self.name.is_none() && self.labels.is_empty() && self.terms.is_empty()
     }
 
+    /// Whether it takes more than an object's name and namespace to see if it is selected.
+    pub fn looks_inside(&self) -> bool {
+        let is_key = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
+        !self.labels.is_empty() || self.terms.iter().any(|(field, ..)| !is_key(field))
+    }
+
     /// The one object that can match, if it is known.
     pub fn object(&self, namespaced: bool) -> Option<Key> {
         let name = self.name.clone()?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 use meta::{Encoded, Reason, Status};
 use rand::Rng;
 use tokio::sync::{mpsc, watch};
@@ -60,10 +61,18 @@ pub(crate) async fn start(
     let now = Instant::now();
     let keys = start.keys;
     let initial_objects = start.objects.map(|objects| select(&objects, keys, &selection, kind.descriptor.namespaced));
+    let mut initial_objects = initial_objects.unwrap_or_default();
+    if kind.converter().is_some() {
+        initial_objects = kind.present_all(&initial_objects).await?;
+        let missed: Vec<_> = start.backlog.iter().filter_map(|change| change.new.clone()).collect();
+        // Those who cannot be told hear of it when their turn comes.
+        drop(kind.present_all(&missed).await);
+    }
     let watcher = Watcher {
         kind,
-        selection,
-        initial: initial_objects.unwrap_or_default().into_iter(),
+        selection: Arc::new(selection),
+        converting: None,
+        initial: initial_objects.into_iter(),
         initial_end: (options.send_initial_events && options.bookmarks).then_some(revision),
         backlog: start.backlog.into_iter(),
         changes: start.changes,
@@ -106,7 +115,10 @@ fn spread(period: Duration) -> Duration {
 
 struct Watcher {
     kind: Arc<Kind>,
-    selection: Selection,
+    selection: Arc<Selection>,
+    /// A change for which somebody else is asked.
+    converting: Option<BoxFuture<'static, Result<Option<WatchEvent>, Status>>>,
+    /// As readers get them, where somebody had to be asked.
     initial: std::vec::IntoIter<Arc<Encoded>>,
     /// The revision of the bookmark that ends the initial events.
     initial_end: Option<u64>,
@@ -134,8 +146,20 @@ impl Stream for Watcher {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
         let watcher = self.get_mut();
         loop {
+            if let Some(converting) = &mut watcher.converting {
+                let judged = ready!(converting.as_mut().poll(context));
+                watcher.converting = None;
+                match judged {
+                    Ok(None) => {}
+                    Ok(Some(event)) => return Poll::Ready(Some(event)),
+                    Err(status) => return Poll::Ready(Some(watcher.fail(status))),
+                }
+            }
             if let Some(event) = watcher.ready() {
                 return Poll::Ready(Some(event));
+            }
+            if watcher.converting.is_some() {
+                continue;
             }
             if watcher.ended {
                 return Poll::Ready(None);
@@ -161,7 +185,8 @@ impl Watcher {
     /// What can be sent without waiting.
     fn ready(&mut self) -> Option<WatchEvent> {
         while let Some(object) = self.initial.next() {
-            match self.kind.present(&object) {
+            let shown = if self.kind.converter().is_some() { Ok(object) } else { self.kind.present_now(&object) };
+            match shown {
                 Ok(shown) if self.selection.matches(&shown) => return Some(WatchEvent::Added(shown)),
                 Ok(_) => {}
                 Err(status) => return Some(self.fail(status)),
@@ -173,6 +198,9 @@ impl Watcher {
         while let Some(change) = self.backlog.next() {
             if let Some(event) = self.frame(&change) {
                 return Some(event);
+            }
+            if self.converting.is_some() {
+                return None;
             }
         }
         let revision = self.bookmark.take()?;
@@ -224,11 +252,15 @@ impl Watcher {
     }
 
     /// What a change means for this selection; `None` if nothing.
-    fn frame(&mut self, change: &Change) -> Option<WatchEvent> {
+    fn frame(&mut self, change: &Arc<Change>) -> Option<WatchEvent> {
         if change.revision <= self.sent {
             return None;
         }
         self.sent = change.revision;
+        if self.kind.converter().is_some() {
+            self.converting = Some(judge_converted(self.kind.clone(), self.selection.clone(), change.clone()).boxed());
+            return None;
+        }
         match self.judge(change) {
             Ok(event) => event,
             Err(status) => Some(self.fail(status)),
@@ -237,14 +269,39 @@ impl Watcher {
 
     fn judge(&self, change: &Change) -> Result<Option<WatchEvent>, Status> {
         let selected = |side: &Option<Arc<Encoded>>| -> Result<Option<Arc<Encoded>>, Status> {
-            let shown = side.as_ref().map(|o| self.kind.present(o)).transpose()?;
+            let shown = side.as_ref().map(|o| self.kind.present_now(o)).transpose()?;
             Ok(shown.filter(|o| self.selection.matches(o)))
         };
         Ok(match (selected(&change.old)?, selected(&change.new)?) {
             (None, None) => None,
             (None, Some(new)) => Some(WatchEvent::Added(new)),
             (Some(_), Some(new)) => Some(WatchEvent::Modified(new)),
-            (Some(_), None) => change.gone().map(|gone| self.kind.present(gone)).transpose()?.map(WatchEvent::Deleted),
+            (Some(_), None) => change.gone().map(|gone| self.kind.present_now(gone)).transpose()?.map(WatchEvent::Deleted),
         })
+    }
+}
+
+/// What a change means where somebody is asked for the objects: no more of them than it takes.
+async fn judge_converted(
+    kind: Arc<Kind>,
+    selection: Arc<Selection>,
+    change: Arc<Change>,
+) -> Result<Option<WatchEvent>, Status> {
+    let was = is_selected(&kind, &selection, change.old.as_ref()).await?;
+    let is = is_selected(&kind, &selection, change.new.as_ref()).await?;
+    let Some(object) = (if is { change.new.as_ref() } else { change.gone().filter(|_| was) }) else { return Ok(None) };
+    let shown = kind.present(object).await?;
+    Ok(Some(match (was, is) {
+        (false, _) => WatchEvent::Added(shown),
+        (true, true) => WatchEvent::Modified(shown),
+        (true, false) => WatchEvent::Deleted(shown),
+    }))
+}
+
+async fn is_selected(kind: &Kind, selection: &Selection, side: Option<&Arc<Encoded>>) -> Result<bool, Status> {
+    let Some(object) = side else { return Ok(false) };
+    match selection.looks_inside() {
+        true => Ok(selection.matches(&*kind.present(object).await?)),
+        false => Ok(selection.matches(object)),
     }
 }

@@ -1,89 +1,52 @@
 //! Cluster IPs of Services.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use ipnet::IpNet;
 use kinds::Descriptor;
 use kinds::kinds::service::settle;
 use meta::Object;
 use meta::field::{Error, Path};
 use serde_json::{Value, json};
 
-use super::pool::Pool;
+use super::addresses::{Addresses, Refused};
 use super::{Refusal, Reservation, Taken};
 
-/// Addresses of the service range. The first and (in IPv4) the last one are nobody's.
-pub(super) struct ClusterIps {
-    range: IpNet,
-    pool: Pool,
-}
+/// Services get them out of the cluster's ranges.
+pub(super) struct ClusterIps(pub(super) Arc<Addresses>);
 
 impl ClusterIps {
-    pub fn new(range: IpNet) -> Self {
-        let bits = u32::from(range.max_prefix_len() - range.prefix_len()).min(16 + 47);
-        let unusable = if range.addr().is_ipv4() { 2 } else { 1 };
-        let size = (1u64 << bits).saturating_sub(unusable);
-        // Upstream's static band: between 16 and 256 addresses, a 16th of the range.
-        let band = (size / 16).clamp(16, 256).min(size);
-        ClusterIps { range, pool: Pool::new(size, if size > 16 { band } else { 0 }) }
-    }
-
-    fn number(ip: IpAddr) -> u128 {
-        match ip {
-            IpAddr::V4(ip) => u32::from(ip).into(),
-            IpAddr::V6(ip) => ip.into(),
-        }
-    }
-
-    /// Offset 0 is the first usable address.
-    fn offset(&self, ip: IpAddr) -> Option<u64> {
-        if !self.range.contains(&ip) || ip == self.range.network() {
-            return None;
-        }
-        let last = self.range.addr().is_ipv4() && ip == self.range.broadcast();
-        let offset = Self::number(ip) - Self::number(self.range.network()) - 1;
-        u64::try_from(offset).ok().filter(|_| !last)
-    }
-
-    fn address(&self, offset: u64) -> IpAddr {
-        let number = Self::number(self.range.network()) + 1 + u128::from(offset);
-        match self.range {
-            IpNet::V4(_) => IpAddr::V4(u32::try_from(number).unwrap_or_default().into()),
-            IpNet::V6(_) => IpAddr::V6(number.into()),
-        }
-    }
-
     fn family(&self) -> &'static str {
-        if self.range.addr().is_ipv4() { "IPv4" } else { "IPv6" }
+        if self.0.own().addr().is_ipv4() { "IPv4" } else { "IPv6" }
     }
 
-    /// Takes the address that a service names. A dry run only looks whether it is in the range.
+    /// Takes the address that a service names. A dry run only looks whether it is in a range.
     fn take_asked(&self, text: &str, dry_run: bool) -> Result<Taken, String> {
         let ip: IpAddr = text.parse().map_err(|_| format!("invalid IP: {text}"))?;
-        match self.offset(ip) {
-            Some(_) if dry_run => Ok(Taken::nothing()),
-            Some(offset) if self.pool.take(offset) => Ok(self.taken(offset)),
-            Some(_) => Err("provided IP is already allocated".to_owned()),
-            None if dry_run => {
-                let range = self.range.trunc();
-                Err(format!("the provided IP ({ip}) is not in the valid range. The range of valid IPs is {range}"))
-            }
-            None => Err("the provided network does not match the current range".to_owned()),
+        if dry_run {
+            let range = self.0.own().trunc();
+            let outside = || format!("the provided IP ({ip}) is not in the valid range. The range of valid IPs is {range}");
+            return if self.0.has(ip) { Ok(Taken::nothing()) } else { Err(outside()) };
+        }
+        match self.0.take(ip) {
+            Ok(()) => Ok(self.taken(ip)),
+            Err(Refused::Taken) => Err("provided IP is already allocated".to_owned()),
+            Err(Refused::Outside) => Err("the provided network does not match the current range".to_owned()),
         }
     }
 
     /// Takes any address. In a dry run it is that of the network, which no service gets.
     fn take_any(&self, dry_run: bool) -> Option<(IpAddr, Taken)> {
         if dry_run {
-            return Some((self.range.network(), Taken::nothing()));
+            return Some((self.0.own().network(), Taken::nothing()));
         }
-        let offset = self.pool.any()?;
-        Some((self.address(offset), self.taken(offset)))
+        let ip = self.0.any()?;
+        Some((ip, self.taken(ip)))
     }
 
-    fn taken(&self, offset: u64) -> Taken {
-        let pool = self.pool.clone();
-        Taken::new(move || pool.release(offset))
+    fn taken(&self, ip: IpAddr) -> Taken {
+        let addresses = self.0.clone();
+        Taken::new(move || addresses.release(ip))
     }
 }
 
@@ -119,9 +82,7 @@ impl Reservation for ClusterIps {
     }
 
     fn adopt(&self, object: &Object) {
-        held(object).into_iter().filter_map(|ip| self.offset(ip)).for_each(|offset| {
-            self.pool.take(offset);
-        });
+        held(object).into_iter().for_each(|ip| self.0.adopt(ip));
     }
 
     /// A service gets its address when it is made, or ceases to be a mere name.
@@ -159,7 +120,7 @@ impl Reservation for ClusterIps {
     fn release(&self, old: &Object, new: Option<&Object>) {
         let kept = new.map(held).unwrap_or_default();
         let gone = held(old).into_iter().filter(|ip| !kept.contains(ip));
-        gone.filter_map(|ip| self.offset(ip)).for_each(|offset| self.pool.release(offset));
+        gone.for_each(|ip| self.0.release(ip));
     }
 }
 
@@ -167,13 +128,17 @@ impl Reservation for ClusterIps {
 mod tests {
     use super::*;
 
+    fn ips() -> ClusterIps {
+        ClusterIps(Arc::new(Addresses::new("10.96.0.0/29".parse().expect("a range"))))
+    }
+
     fn service(spec: Value) -> Object {
         Object::from_value(json!({"metadata": {"name": "a"}, "spec": spec})).expect("an object")
     }
 
     #[test]
     fn addresses_are_given_once_and_given_back() {
-        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let ips = ips();
         let mut got = Vec::new();
         for _ in 0..6 {
             let mut s = service(json!({"type": "ClusterIP"}));
@@ -202,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_service_without_a_name_gets_none() {
-        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let ips = ips();
         let mut nameless = Object::from_value(json!({"spec": {"clusterIP": "10.96.0.3"}})).expect("an object");
         assert_eq!(
             ips.take(&mut nameless, None, false).err().expect("refused").to_string(),
@@ -214,7 +179,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_range() {
-        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let ips = ips();
         let refused = |dry_run| {
             let refused = ips.take(&mut service(json!({"clusterIP": "10.1.0.3"})), None, dry_run);
             refused.err().expect("outside").to_string()
@@ -225,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_dry_run_and_an_update_take_nothing() {
-        let ips = ClusterIps::new("10.96.0.0/29".parse().expect("a range"));
+        let ips = ips();
         let asked = || service(json!({"clusterIP": "10.96.0.3"}));
         ips.take(&mut asked(), None, false).expect("free").keep();
         ips.take(&mut asked(), None, true).expect("not looked at").keep();

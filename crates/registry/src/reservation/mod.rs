@@ -3,9 +3,11 @@
 //! A reservation is taken before the object is checked, as upstream does it, and given back when the commit does
 //! not happen, when the object gives it up, and when the object is gone.
 
+mod addresses;
 mod cluster_ip;
 mod node_port;
 mod pool;
+mod service_cidr;
 
 use std::sync::Arc;
 
@@ -29,6 +31,9 @@ pub trait Reservation: Send + Sync + 'static {
 
     /// What `old` held and `new` (if there is one) does not any more: given back after the commit.
     fn release(&self, old: &Object, new: Option<&Object>);
+
+    /// A commit has made this state of an object.
+    fn kept(&self, _new: &Object) {}
 }
 
 /// Why an object does not get what it asks for.
@@ -90,8 +95,10 @@ impl Drop for Taken {
 
 /// Every sort.
 pub fn all(config: &Config) -> Vec<Arc<dyn Reservation>> {
+    let addresses = Arc::new(addresses::Addresses::new(config.service_cidr));
     vec![
-        Arc::new(cluster_ip::ClusterIps::new(config.service_cidr)),
+        Arc::new(cluster_ip::ClusterIps(addresses.clone())),
+        Arc::new(service_cidr::ServiceCidrs(addresses)),
         Arc::new(node_port::NodePorts::new(config.node_ports.clone())),
     ]
 }
@@ -143,6 +150,9 @@ impl Settlement {
         }
         if let Some(old) = old {
             all.iter().for_each(|one| one.release(&old, new.as_ref()));
+        }
+        if let Some(new) = new {
+            all.iter().for_each(|one| one.kept(&new));
         }
     }
 }

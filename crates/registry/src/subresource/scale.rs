@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use jiff::Timestamp;
 use kinds::{Replicas, Selector};
 use meta::field::{Error, Path};
@@ -37,7 +38,7 @@ impl Subresource for Scale {
         let schema = schema()?;
         let change = |old: &Object| {
             let mut new = object.clone();
-            writer(&schema, call).track(old, &mut new, Timestamp::now());
+            writer(&schema, call).track_alike(old, &mut new, Timestamp::now());
             Ok((new, Vec::new()))
         };
         let (replicas, is_custom) = (&kind.descriptor.replicas, kind.descriptor.is_custom());
@@ -49,9 +50,11 @@ impl Subresource for Scale {
         let schema = schema()?;
         let mut patching = Patching::new(writer(&schema, call), &patch, call.field_validation, &|_| {})?;
         let change = |old: &Object| {
-            let mut new = patching.patched(old.clone())?;
+            // A Scale has one version: nobody is waited for.
+            let patched = patching.patched(old.clone()).now_or_never();
+            let mut new = patched.unwrap_or_else(|| Err(Status::internal("a Scale is not converted")))?;
             if !matches!(patch.patch, Patch::Apply { .. }) {
-                writer(&schema, call).track(old, &mut new, Timestamp::now());
+                writer(&schema, call).track_alike(old, &mut new, Timestamp::now());
             }
             Ok((new, patching.take_warnings()))
         };
@@ -67,7 +70,7 @@ fn schema() -> Result<Schema, Status> {
 
 /// Who writes a Scale.
 fn writer<'a>(schema: &'a Schema, call: &'a Call) -> Writer<'a> {
-    Writer { schema, manager: &call.field_manager, subresource: "scale", reset: &[&["status"]] }
+    Writer { schema, manager: &call.field_manager, subresource: "scale", reset: &[&["status"]], converter: None }
 }
 
 fn answer(kind: &Kind, written: Written) -> Result<Written, Status> {
@@ -139,7 +142,7 @@ struct Rescale<'a, F> {
 }
 
 impl<F: FnMut(&Object) -> Result<(Object, Vec<String>), Status> + Send> Edit for Rescale<'_, F> {
-    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
+    async fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
         let Some(old) = old else { return Err(Status::no_such_resource()) };
         let mut present = scale_of(old, self.replicas);
         account::lend(old, &self.replicas.wanted, &mut present);

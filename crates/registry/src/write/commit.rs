@@ -110,11 +110,15 @@ fn outcome(done: Result<(u64, Entry), store::Error>) -> Result<Outcome, Status> 
     }
 }
 
+/// Whether something larger than objects may be would be stored.
+pub(crate) fn is_large(prepared: &Prepared) -> bool {
+    prepared.note.len() > limits::OBJECT
+}
+
 /// 413 for what would be stored and could not be sent back. An object that is too large already may still go: `present` is
-/// the length of its JSON, which is not made for any other.
-pub(crate) fn check_size(prepared: &Prepared, present: impl FnOnce() -> usize) -> Result<(), Status> {
-    let length = prepared.note.len();
-    if length <= limits::OBJECT || length <= present() + limits::OBJECT_END {
+/// the length of its JSON, which need not be known for one that is not ([`is_large`]).
+pub(crate) fn check_size(prepared: &Prepared, present: usize) -> Result<(), Status> {
+    if !is_large(prepared) || prepared.note.len() <= present + limits::OBJECT_END {
         return Ok(());
     }
     Err(Status::too_large(&format!("limit is {}", limits::OBJECT)))

@@ -6,7 +6,7 @@ use admission::Operation;
 use jiff::Timestamp;
 use kinds::validate::metadata::{metadata, standard_finalizers};
 use meta::{Encoded, Object, Reason, Status};
-use store::Expect;
+use store::{Entry, Expect};
 
 use super::commit::{Change, Outcome, check_size, default, request};
 use super::update::writer;
@@ -95,8 +95,8 @@ impl Registry {
         default(kind, &mut object);
         lifecycle::fill_system_fields(&mut object, Timestamp::now());
         let taken = reservation::take(self.reservations(), &kind.descriptor, &mut object, None, call.dry_run)?;
-        prepare(kind, &mut object);
-        check(kind, &object)?;
+        prepare(call, kind, &mut object);
+        crate::long::steps(kind.descriptor.rules.effort(""), || check(kind, &object))?;
         rules.canonicalize(&mut object);
         warnings.extend(rules.warnings(&object, None));
         let asked = &mut request(call, kind, Operation::Create, Some(&mut object), None);
@@ -119,19 +119,16 @@ impl Registry {
         let key = kind.store_key(object.namespace(), object.name());
         if call.dry_run {
             return match self.read(&key).await? {
-                Some(entry) => Err(exists(kind, &object, kind.object(&entry).ok().as_ref())),
+                Some(entry) => Err(exists(kind, &object, Some(&entry))),
                 None => Ok(kind.encode(object.key(), 0, &object)),
             };
         }
-        let prepared = kind.prepare(&object)?;
-        check_size(&prepared, || 0)?;
+        let prepared = kind.prepare(&object).await?;
+        check_size(&prepared, 0)?;
         let settlement = Settlement::new(self.reservations(), &kind.descriptor, taken, None, Some(&object));
         match self.commit_settled(kind, key, Expect::Absent, Change::Put(&prepared), settlement).await? {
-            Outcome::Done(entry, _) => kind.written(&entry, &prepared.note),
-            Outcome::Changed(now) => {
-                let there = now.and_then(|entry| kind.object(&entry).ok());
-                Err(exists(kind, &object, there.as_ref()))
-            }
+            Outcome::Done(entry, _) => self.written(kind, &entry, &prepared.note).await,
+            Outcome::Changed(now) => Err(exists(kind, &object, now.as_ref())),
         }
     }
 }
@@ -154,19 +151,19 @@ fn check(kind: &Kind, object: &Object) -> Result<(), Status> {
 }
 
 /// What the kind itself does between admission and validation.
-fn prepare(kind: &Kind, object: &mut Object) {
+fn prepare(call: &Call, kind: &Kind, object: &mut Object) {
     if kind.descriptor.rules.has_generation() {
         object.set("metadata.generation", 1);
     }
     if namespace::is_namespace(kind) {
         namespace::prepare_create(object);
     }
-    kind.descriptor.rules.prepare_create(object);
+    kind.descriptor.rules.prepare_create(object, &call.context());
 }
 
-fn exists(kind: &Kind, object: &Object, there: Option<&Object>) -> Status {
+fn exists(kind: &Kind, object: &Object, there: Option<&Entry>) -> Status {
     let mut status = Status::already_exists(kind.group(), kind.resource(), object.name());
-    if there.is_some_and(|o| o.deletion_timestamp().is_some()) {
+    if there.is_some_and(|entry| kind.is_ending(entry)) {
         status.message = format!("object is being deleted: {}", status.message);
     }
     status

@@ -49,7 +49,7 @@ impl Registry {
             let Some(entry) = current else {
                 // Another request has removed what this one had marked: it is deleted as was asked.
                 let marked = ours.ok_or_else(|| kind.not_found(name))?;
-                return Ok(Deleted { object: kind.encoded(&marked)?, gone: true });
+                return Ok(Deleted { object: kind.encoded(&marked).await?, gone: true });
             };
             match self.try_delete(call, kind, &options, &key, entry).await? {
                 Ok(deleted) => return Ok(deleted),
@@ -75,7 +75,7 @@ impl Registry {
         key: &Arc<str>,
         entry: Entry,
     ) -> Result<Result<Deleted, (Option<Entry>, Option<u64>)>, Status> {
-        let old = kind.object(&entry)?;
+        let old = kind.object(&entry).await?;
         let is_namespace = namespace::is_namespace(kind);
         if is_namespace {
             namespace::check_preconditions(&old, options)?;
@@ -97,28 +97,29 @@ impl Registry {
         let done = |object: Arc<Encoded>, gone| Ok(Ok(Deleted { object, gone }));
         if call.dry_run {
             return match verdict {
-                Verdict::Pending | Verdict::Remove => done(kind.encoded(&entry)?, verdict == Verdict::Remove),
+                Verdict::Pending | Verdict::Remove => done(kind.encoded(&entry).await?, verdict == Verdict::Remove),
                 Verdict::Mark(new) => done(kind.encode(new.key(), entry.modified, &new), false),
                 Verdict::MarkAndRemove(new) => done(kind.encode(new.key(), entry.modified, &new), true),
             };
         }
         let (expect, key) = (Expect::Revision(entry.modified), key.clone());
         match verdict {
-            Verdict::Pending => done(kind.encoded(&entry)?, false),
-            Verdict::Mark(new) if new == old => done(kind.encoded(&entry)?, false),
+            Verdict::Pending => done(kind.encoded(&entry).await?, false),
+            Verdict::Mark(new) if new == old => done(kind.encoded(&entry).await?, false),
             Verdict::Mark(new) => {
-                let prepared = kind.prepare(&new)?;
-                match self.commit(kind, key, expect, Change::Put(&prepared)).await? {
-                    Outcome::Done(after, _) => done(kind.written(&after, &prepared.note)?, false),
+                let prepared = kind.prepare(&new).await?;
+                let settlement = Settlement::new(self.reservations(), &kind.descriptor, Vec::new(), Some(&old), Some(&new));
+                match self.commit_settled(kind, key, expect, Change::Put(&prepared), settlement).await? {
+                    Outcome::Done(after, _) => done(self.written(kind, &after, &prepared.note).await?, false),
                     Outcome::Changed(now) => Ok(Err((now, None))),
                 }
             }
-            Verdict::MarkAndRemove(new) => match self.commit(kind, key, expect, Change::Put(&kind.prepare(&new)?)).await? {
+            Verdict::MarkAndRemove(new) => match self.commit(kind, key, expect, Change::Put(&kind.prepare(&new).await?)).await? {
                 Outcome::Done(after, revision) => Ok(Err((Some(after), Some(revision)))),
                 Outcome::Changed(now) => Ok(Err((now, None))),
             },
             Verdict::Remove => match self.remove(kind, key, expect, &old).await? {
-                Outcome::Done(before, revision) => done(kind.encoded(&Entry { modified: revision, ..before })?, true),
+                Outcome::Done(before, revision) => done(kind.encoded(&Entry { modified: revision, ..before }).await?, true),
                 Outcome::Changed(now) => Ok(Err((now, None))),
             },
         }

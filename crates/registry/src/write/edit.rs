@@ -5,7 +5,7 @@ use meta::{Object, Status};
 /// What is to become of an object. Called anew when the object changed meanwhile.
 pub(crate) trait Edit: Send {
     /// The new state, given the present one; `None`: the object does not exist.
-    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status>;
+    fn apply(&mut self, old: Option<&Object>) -> impl Future<Output = Result<Object, Status>> + Send;
 
     /// The uid that the present object must have.
     fn uid(&self) -> Option<&str> {
@@ -46,7 +46,7 @@ pub(crate) struct Replace {
 }
 
 impl Edit for Replace {
-    fn apply(&mut self, _old: Option<&Object>) -> Result<Object, Status> {
+    async fn apply(&mut self, _old: Option<&Object>) -> Result<Object, Status> {
         Ok(self.object.clone())
     }
 
@@ -63,7 +63,7 @@ impl Edit for Replace {
 pub(crate) struct Internal<F>(pub F);
 
 impl<F: FnMut(&Object) -> Result<Object, Status> + Send> Edit for Internal<F> {
-    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
+    async fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
         old.map_or_else(|| Err(Status::no_such_resource()), &mut self.0)
     }
 

@@ -55,10 +55,15 @@ impl<'a> Patching<'a> {
     }
 
     /// The patched object, without the fields that the schema does not know.
-    pub fn patched(&mut self, old: Object) -> Result<Object, Status> {
-        if let Patch::Apply { configuration, force } = &self.sent.patch {
-            return self.applied(&old, configuration, *force);
+    pub async fn patched(&mut self, old: Object) -> Result<Object, Status> {
+        let sent = self.sent;
+        if let Patch::Apply { configuration, force } = &sent.patch {
+            return self.applied(&old, configuration, *force).await;
         }
+        self.changed(old)
+    }
+
+    fn changed(&mut self, old: Object) -> Result<Object, Status> {
         let gvk = (old.api_version().to_owned(), old.kind().to_owned());
         let schema = self.writer.schema;
         let before = old.clone();
@@ -137,7 +142,7 @@ impl<'a> Patching<'a> {
         Status::invalid("", "", "", &[Error::invalid(&Path::new("patch"), text, why)])
     }
 
-    fn applied(&mut self, live: &Object, configuration: &Object, force: bool) -> Result<Object, Status> {
+    async fn applied(&mut self, live: &Object, configuration: &Object, force: bool) -> Result<Object, Status> {
         let schema = self.writer.schema;
         let gvk = schema.gvk();
         let kind = format!("{}/{}, Kind={}", gvk.group, gvk.version, gvk.kind);
@@ -158,7 +163,7 @@ impl<'a> Patching<'a> {
             (self.default)(&mut object);
             Ok(object)
         };
-        let applied = self.writer.apply(&live, configuration, force, Timestamp::now(), finish)?;
+        let applied = self.writer.apply(&live, configuration, force, Timestamp::now(), finish).await?;
         match (self.validation, self.sent.duplicates.first()) {
             (FieldValidation::Strict, Some(why)) => {
                 Err(Status::bad_request(format!("error strict decoding YAML: error converting YAML to JSON: {why}")))
@@ -178,8 +183,8 @@ impl<'a> Patching<'a> {
 }
 
 impl Edit for Patching<'_> {
-    fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
-        self.patched(old.cloned().unwrap_or_default())
+    async fn apply(&mut self, old: Option<&Object>) -> Result<Object, Status> {
+        self.patched(old.cloned().unwrap_or_default()).await
     }
 
     fn is_patch(&self) -> bool {

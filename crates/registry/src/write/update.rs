@@ -9,7 +9,7 @@ use meta::field::{Error, Path};
 use meta::{Encoded, Object, Reason, Status};
 use store::{Entry, Expect};
 
-use super::commit::{Change, Outcome, check_size, default, request};
+use super::commit::{Change, Outcome, check_size, default, is_large, request};
 use super::edit::Edit;
 use super::{lifecycle, namespace};
 use crate::api::{Call, Written};
@@ -59,7 +59,7 @@ impl Registry {
                     return Err(kind.not_found(name));
                 }
                 check_uid(call, kind, &key, edit.uid(), "")?;
-                let mut object = edit.apply(None)?;
+                let mut object = edit.apply(None).await?;
                 lifecycle::ensure_namespace(&mut object, kind.descriptor.namespaced, namespace)?;
                 lifecycle::check_name(&object, name)?;
                 // Upstream ignores the version of an object that turns out to be new.
@@ -90,9 +90,9 @@ impl Registry {
     /// One attempt on one state. The inner error is the state that the object has got meanwhile.
     async fn try_change(&self, on: &On<'_>, edit: &mut impl Edit) -> Result<Result<Written, Option<Entry>>, Status> {
         let On { call, kind, key, entry, .. } = *on;
-        let old = kind.object(entry)?;
+        let old = kind.object(entry).await?;
         check_uid(call, kind, key, edit.uid(), old.uid())?;
-        let mut new = edit.apply(Some(&old))?;
+        let mut new = edit.apply(Some(&old)).await?;
         let mut warnings = edit.warnings();
         warnings.extend(lifecycle::dedup_owners(&mut new, !edit.is_patch()));
         let carried = self.carry_out(on, edit, &old, new, &mut warnings).await;
@@ -122,7 +122,7 @@ impl Registry {
         if edit.admitted() {
             default(kind, &mut new);
             if !edit.owns_fields() {
-                writer(call, kind, subresource).track(old, &mut new, Timestamp::now());
+                writer(call, kind, subresource).track(old, &mut new, Timestamp::now()).await;
             }
             let asked = &mut request(call, kind, Operation::Update, Some(&mut new), Some(old));
             warnings.extend(self.mutate(asked).await?);
@@ -134,7 +134,7 @@ impl Registry {
             taken = reservation::take(self.reservations(), &kind.descriptor, &mut new, Some(old), call.dry_run)?;
         }
         prepare(call, kind, subresource, &mut new, old)?;
-        validate(kind, subresource, &new, old)?;
+        long::steps(kind.descriptor.rules.effort(subresource), || validate(kind, subresource, &new, old, warnings))?;
         let rules = &kind.descriptor.rules;
         rules.canonicalize(&mut new);
         warnings.extend(if subresource == "status" { rules.status_warnings(&new, old) } else { rules.warnings(&new, Some(old)) });
@@ -144,9 +144,9 @@ impl Registry {
         }
         let written = |object| Ok(Written { object, created: false, warnings: Vec::new() });
         apply::keep_times(old, &mut new);
-        let step = next_step(kind, &new, old, entry)?;
+        let step = next_step(kind, &new, old, entry).await?;
         if matches!(step, Step::Same) {
-            return written(kind.encoded(entry)?).map(Ok);
+            return written(kind.encoded(entry).await?).map(Ok);
         }
         if call.dry_run {
             return written(kind.encode(new.key(), entry.modified, &new)).map(Ok);
@@ -161,7 +161,7 @@ impl Registry {
             Outcome::Changed(now) => Ok(Err(now)),
             Outcome::Done(after, _) => {
                 let object: Arc<Encoded> = match change {
-                    Change::Put(prepared) => kind.written(&after, &prepared.note)?,
+                    Change::Put(prepared) => self.written(kind, &after, &prepared.note).await?,
                     Change::Delete => kind.encode(new.key(), entry.modified, &new),
                 };
                 written(object).map(Ok)
@@ -173,12 +173,14 @@ impl Registry {
 /// Who manages the fields that this call writes.
 pub(crate) fn writer<'a>(call: &'a Call, kind: &'a Kind, subresource: &'a str) -> Writer<'a> {
     let (schema, manager) = (&kind.descriptor.schema, &*call.field_manager);
-    let reset: &[&[&str]] = match subresource {
-        "status" => kind.descriptor.rules.kept_by_status(),
+    let rules = &kind.descriptor.rules;
+    let reset: &[&[&str]] = match (rules.kept_by(subresource), subresource) {
+        (Some(kept), _) => kept,
+        (None, "status") => rules.kept_by_status(),
         _ if kind.descriptor.subresource("status").is_some() => &[&["status"]],
         _ => &[],
     };
-    Writer { schema, manager, subresource, reset }
+    Writer { schema, manager, subresource, reset, converter: kind.converter().map(|converter| &**converter) }
 }
 
 /// 409 if the client means another object of the same name.
@@ -221,19 +223,19 @@ fn check_version(kind: &Kind, name: &str, new: &mut Object, current: u64) -> Res
 }
 
 fn prepare(call: &Call, kind: &Kind, subresource: &str, new: &mut Object, old: &Object) -> Result<(), Status> {
-    let rules = &*kind.descriptor.rules;
+    let (rules, context) = (&*kind.descriptor.rules, &call.context());
     lifecycle::ensure_namespace(new, kind.descriptor.namespaced, &call.attributes.namespace)?;
     lifecycle::keep_system_fields(new, old);
     if namespace::is_namespace(kind) {
         namespace::prepare_update(subresource, new, old);
     }
     match subresource {
-        "" => rules.prepare_update(new, old),
+        "" => rules.prepare_update(new, old, context),
         "status" => {
             keep_all_but_status(new, old);
-            rules.prepare_subresource(subresource, new, old);
+            rules.prepare_subresource(subresource, new, old, context);
         }
-        other => rules.prepare_subresource(other, new, old),
+        other => rules.prepare_subresource(other, new, old, context),
     }
     let is_wish = matches!(subresource, "" | "scale" | "resize" | "ephemeralcontainers");
     if is_wish && rules.has_generation() && rules.generation_changes(new, old) {
@@ -251,28 +253,29 @@ fn keep_all_but_status(new: &mut Object, old: &Object) {
     }
 }
 
-fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object) -> Result<(), Status> {
+fn validate(kind: &Kind, subresource: &str, new: &Object, old: &Object, warnings: &mut Vec<String>) -> Result<(), Status> {
     let rules = &*kind.descriptor.rules;
     // Names were checked at creation; upstream only checks here that they fit into a path.
     let mut errors = metadata(new, kind.descriptor.namespaced, &|name, _| meta::text::path_segment(name, false));
     errors.extend(metadata_update(new, old));
-    errors.extend(match subresource {
-        "" => rules.validate_update(new, old),
-        other => rules.validate_subresource(other, new, old),
-    });
+    let (wrong, said) = rules.judge(subresource, new, old);
+    errors.extend(wrong);
+    warnings.extend(said);
     if errors.is_empty() {
         return Ok(());
     }
     Err(kind.invalid(new.name(), &errors))
 }
 
-fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<Step, Status> {
+async fn next_step(kind: &Kind, new: &Object, old: &Object, entry: &Entry) -> Result<Step, Status> {
     let held = namespace::is_namespace(kind) && namespace::is_held(new);
     if lifecycle::deleted_by_update(new, old) && !held {
         return Ok(Step::Remove);
     }
-    let prepared = kind.prepare(new)?;
-    let json = || kind.encoded(entry).and_then(|present| present.json());
-    check_size(&prepared, || json().map_or(0, |json| json.len()))?;
+    let prepared = kind.prepare(new).await?;
+    if is_large(&prepared) {
+        let present = kind.encoded(entry).await.and_then(|present| present.json());
+        check_size(&prepared, present.map_or(0, |json| json.len()))?;
+    }
     Ok(if prepared.bytes == entry.value { Step::Same } else { Step::Put(prepared) })
 }

@@ -1,6 +1,7 @@
 //! The life cycle and the watch cache, seen from outside: a registry over a memory store, driven through its verbs.
 
 mod applies;
+mod conversions;
 mod deletes;
 mod deletes_raced;
 mod hangs_up;

@@ -92,6 +92,40 @@ async fn services_hold_addresses_and_ports() {
 }
 
 #[tokio::test]
+async fn ranges_that_are_ready_have_addresses_for_services() {
+    let w = world().await;
+    let service = |name: &str, ip: &str| {
+        object(json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"clusterIP": ip, "ports": [{"port": 80}]}}))
+    };
+    let (services, cidrs) = (call("services", "default", ""), "servicecidrs.networking.k8s.io");
+    let outside = "the provided network does not match the current range";
+    let refused = async |name: &str, ip: &str| w.create(&services, service(name, ip)).await.expect_err("refused").message;
+    let cidr = json!({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", "metadata": {"name": "more", "finalizers": ["x/y"]},
+        "spec": {"cidrs": ["203.0.113.0/24"]}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    w.create(&call(cidrs, "", ""), object(cidr)).await.expect("created");
+    assert!(refused("a", "203.0.113.10").await.ends_with(outside), "nobody may say by himself that it is ready");
+    let status = |ready: &str| {
+        let condition = json!({"type": "Ready", "status": ready, "reason": "", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        Patch::Merge(json!({"status": {"conditions": [condition]}}))
+    };
+    let of_status = call(&format!("{cidrs}/status"), "", "more");
+    w.patch(&of_status, status("True")).await.expect("ready");
+    w.create(&services, service("a", "203.0.113.10")).await.expect("created");
+    // An address that somebody else has taken by its object.
+    let parent = json!({"group": "g.io", "resource": "things", "name": "x"});
+    let address = json!({"apiVersion": "networking.k8s.io/v1", "kind": "IPAddress", "metadata": {"name": "203.0.113.11"}, "spec": {"parentRef": parent}});
+    w.create(&call("ipaddresses.networking.k8s.io", "", ""), object(address)).await.expect("created");
+    assert!(refused("b", "203.0.113.11").await.ends_with("provided IP is already allocated"));
+    w.delete(&call("ipaddresses.networking.k8s.io", "", "203.0.113.11"), DeleteOptions::default()).await.expect("deleted");
+    w.create(&services, service("b", "203.0.113.11")).await.expect("free again");
+    // One that ends gives no more, and keeps what it has given.
+    w.delete(&call(cidrs, "", "more"), DeleteOptions::default()).await.expect("it ends");
+    assert!(refused("c", "203.0.113.12").await.ends_with(outside));
+    let kept = w.update(&call("services", "default", "a"), service("a", "203.0.113.10")).await.expect("updated");
+    assert_eq!(kept.str_at("spec.clusterIP"), "203.0.113.10");
+}
+
+#[tokio::test]
 async fn a_kind_may_come_and_go() {
     let w = world().await;
     let mut kind = (*w.registry.kind("", "v1", "configmaps").expect("served")).clone();

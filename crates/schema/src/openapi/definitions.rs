@@ -61,11 +61,13 @@ impl<'d> Definitions<'d> {
 
     /// A reference to a kind, which may be a custom resource.
     pub fn kind(&mut self, schema: &Schema) -> Value {
-        let Some(written) = &schema.written else { return self.refer(&schema.root) };
+        let Some(published) = &schema.published else { return self.refer(&schema.root) };
         let name = custom::name(schema.gvk());
         if !self.done.contains_key(&name) {
             let common = self.common();
-            self.done.insert(name.clone(), custom::definition(self.form, schema.gvk(), written, &common));
+            let mut made = custom::definition(self.form, schema.gvk(), &published.written, &common);
+            select(&mut made, &published.selectable);
+            self.done.insert(name.clone(), made);
         }
         json!({"$ref": self.form.reference(&name)})
     }
@@ -73,7 +75,8 @@ impl<'d> Definitions<'d> {
     /// A reference to the list of a custom resource, which is called so in paths.
     pub fn list_of_custom(&mut self, schema: &Schema, resource: &str) -> Value {
         let (gvk, item) = (schema.gvk(), self.kind(schema));
-        let list = Gvk::new(&gvk.group, &gvk.version, &format!("{}List", gvk.kind));
+        let Some(published) = &schema.published else { return item };
+        let list = Gvk::new(&gvk.group, &gvk.version, &published.list_kind);
         let name = custom::name(&list);
         if !self.done.contains_key(&name) {
             let mut fields = self.common().own;
@@ -85,8 +88,9 @@ impl<'d> Definitions<'d> {
             let items = json!({"type": "array", "items": item, "description": format!("List of {resource}. More info: {CONVENTIONS}")});
             fields.extend([("items".to_owned(), items), ("metadata".to_owned(), metadata)]);
             let about = format!("{} is a list of {}", list.kind, gvk.kind);
-            let made = json!({"type": "object", "description": about, "required": ["items"], "properties": fields,
+            let mut made = json!({"type": "object", "description": about, "required": ["items"], "properties": fields,
                 "x-kubernetes-group-version-kind": [gvk_value(&list)]});
+            select(&mut made, &published.selectable);
             self.done.insert(name.clone(), made);
         }
         json!({"$ref": self.form.reference(&name)})
@@ -269,6 +273,13 @@ impl<'d> Definitions<'d> {
             Kind::List { item, .. } => json!({"type": "array", "items": self.element(item)}),
             Kind::Map { value, .. } => json!({"type": "object", "additionalProperties": self.element(value)}),
         }
+    }
+}
+
+/// By which fields objects are selected.
+fn select(definition: &mut Value, fields: &[String]) {
+    if !fields.is_empty() {
+        definition["x-kubernetes-selectable-fields"] = fields.iter().map(|field| json!({"fieldPath": field})).collect();
     }
 }
 

@@ -9,13 +9,19 @@ use serde_json::{Map, Value, json};
 use super::props::Props;
 use super::{Formats, Judge, Node, embedded, shown};
 use crate::decode;
-use crate::model::Shape;
+
+/// Whoever has the language of expressions.
+pub trait Expressions {
+    /// What the rules in CEL of a node, and of all below it, have against a default of it; `resource`: whether it is an object
+    /// with kind and metadata. An error that ends everything comes last, as `Err`.
+    fn judge(&mut self, node: &Arc<Node>, resource: bool, path: &Path, default: &Value) -> Result<Errors, Errors>;
+}
 
 /// What is wrong with the defaults of the schema of a kind. `pruned`: whether what is unknown in them is wrong. The error is
 /// why the schema cannot be read.
-pub fn validate(path: &Path, schema: &Props, pruned: bool, judge: Judge) -> Result<Errors, String> {
+pub fn validate(path: &Path, schema: &Props, pruned: bool, judge: Judge, rules: &mut dyn Expressions) -> Result<Errors, String> {
     let root = super::root(schema, Formats::OfDefaults)?;
-    let mut walk = Walk { pruned, judge, errors: Errors::new() };
+    let mut walk = Walk { pruned, judge, rules, ended: false, errors: Errors::new() };
     walk.below(&root, path, Place { object: &root, steps: &Steps::Object, metadata: false }, true);
     Ok(walk.errors)
 }
@@ -30,13 +36,10 @@ pub fn has_unpruned(schema: &Props) -> bool {
 
 fn any(node: &Arc<Node>, holds: &mut dyn FnMut(&Node) -> bool) -> bool {
     holds(node)
-        || element(node).is_some_and(|below| any(below, holds))
-        || node.fields.fields.iter().filter_map(|field| field.shape.node.as_ref()).any(|below| any(below, holds))
+        || node.element().is_some_and(|below| any(below, holds))
+        || node.properties().any(|(_, below)| any(below, holds))
 }
 
-fn element(node: &Node) -> Option<&Arc<Node>> {
-    node.element().and(node.items().node.as_ref())
-}
 
 /// From an object to a value in it.
 enum Steps<'s> {
@@ -68,11 +71,17 @@ struct Place<'p> {
 struct Walk<'j> {
     pruned: bool,
     judge: Judge<'j>,
+    rules: &'j mut dyn Expressions,
+    /// Whether the rules have cost all that they may.
+    ended: bool,
     errors: Errors,
 }
 
 impl Walk<'_> {
-    fn below(&mut self, node: &Node, path: &Path, place: Place, root: bool) {
+    fn below(&mut self, node: &Arc<Node>, path: &Path, place: Place, root: bool) {
+        if self.ended {
+            return;
+        }
         let place = if node.embedded && !root { Place { object: node, steps: &Steps::Object, metadata: false } } else { place };
         if let Some(default) = &node.default {
             let path = path.child("default");
@@ -83,15 +92,14 @@ impl Walk<'_> {
             self.below(below, &path.child("items"), Place { steps: &steps, ..place }, false);
         }
         let properties = path.child("properties");
-        for field in &node.fields.fields {
-            let Some(below) = of_schema(&field.shape) else { continue };
-            let steps = Steps::Key(place.steps, &field.name);
-            let metadata = place.metadata || (node.embedded || root) && matches!(&*field.name, "metadata" | "kind" | "apiVersion");
-            self.below(below, &properties.key(&field.name), Place { steps: &steps, metadata, ..place }, false);
+        for (name, below) in node.properties() {
+            let steps = Steps::Key(place.steps, name);
+            let metadata = place.metadata || (node.embedded || root) && matches!(name, "metadata" | "kind" | "apiVersion");
+            self.below(below, &properties.key(name), Place { steps: &steps, metadata, ..place }, false);
         }
     }
 
-    fn value(&mut self, node: &Node, default: &Value, path: &Path, root: bool) {
+    fn value(&mut self, node: &Arc<Node>, default: &Value, path: &Path, root: bool) {
         let opened = decode::open(node, default, path, false);
         // Upstream reads the metadata of objects where they lie.
         let default = coerced(node, default, &opened.value);
@@ -103,11 +111,23 @@ impl Walk<'_> {
         }
         let wrong = self.of_object(node, &default, path, root);
         let wrong = if wrong.is_empty() { node.check.validate(path, &default, None) } else { wrong };
+        if wrong.is_empty() {
+            return self.expressions(node, path, &default, root || node.embedded);
+        }
         self.errors.extend(wrong);
     }
 
+    fn expressions(&mut self, node: &Arc<Node>, path: &Path, default: &Value, resource: bool) {
+        if !node.has_rules() {
+            return;
+        }
+        let judged = self.rules.judge(node, resource, path, default);
+        self.ended |= judged.is_err();
+        self.errors.extend(judged.unwrap_or_else(|last| last));
+    }
+
     /// The metadata of an object is looked at as a whole.
-    fn in_metadata(&mut self, node: &Node, default: &Value, path: &Path, place: Place) {
+    fn in_metadata(&mut self, node: &Arc<Node>, default: &Value, path: &Path, place: Place) {
         let mut object = place.steps.around(default.clone());
         if let Value::Object(map) = &mut object {
             map.entry("kind").or_insert_with(|| "Validation".into());
@@ -119,7 +139,11 @@ impl Walk<'_> {
             None => self.of_object(place.object, &opened.value, &Path::default(), true),
         };
         if wrong.is_empty() {
-            return self.errors.extend(node.check.validate(path, default, None));
+            let wrong = node.check.validate(path, default, None);
+            if wrong.is_empty() {
+                return self.expressions(node, path, default, node.embedded);
+            }
+            return self.errors.extend(wrong);
         }
         let mut texts: Vec<String> = Vec::new();
         for text in wrong.iter().map(ToString::to_string) {
@@ -144,11 +168,6 @@ impl Walk<'_> {
         errors.extend(embedded::validate(node, path, value, self.judge));
         errors
     }
-}
-
-/// The node of a field as the schema has it.
-fn of_schema(shape: &Shape) -> Option<&Node> {
-    shape.node.as_deref()
 }
 
 /// The default with the metadata of the objects in it as it was read.

@@ -38,7 +38,7 @@ fn below(node: Option<&Node>, path: &Path, value: &Value, judge: Judge, errors: 
         }
         Value::Array(list) => {
             for (index, value) in list.iter().enumerate() {
-                below(node.element(), &path.index(index), value, judge, errors);
+                below(node.element().map(|node| &**node), &path.index(index), value, judge, errors);
             }
         }
         _ => {}

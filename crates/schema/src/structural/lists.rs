@@ -39,7 +39,7 @@ fn below(node: Option<&Node>, path: &Path, value: &Value, errors: &mut Errors) {
                 _ => {}
             }
             for (index, value) in list.iter().enumerate() {
-                below(node.element(), &path.index(index), value, errors);
+                below(node.element().map(|node| &**node), &path.index(index), value, errors);
             }
         }
         _ => {}

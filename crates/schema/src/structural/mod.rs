@@ -11,6 +11,7 @@ mod embedded;
 mod form;
 mod lists;
 mod node;
+mod path;
 mod props;
 mod shown;
 #[cfg(test)]
@@ -21,11 +22,12 @@ use std::sync::Arc;
 use meta::field::{Errors, Path};
 use serde_json::{Map, Value};
 
-pub use check::{Check, Formats, is_known_format};
-pub use defaults::{has_unpruned, validate as validate_defaults};
+pub use check::{Check, Formats, Old, duration, is_known_format};
+pub use defaults::{Expressions, has_unpruned, validate as validate_defaults};
 pub use embedded::Judge;
 pub use form::validate as validate_form;
 pub use node::{Node, Rule};
+pub use path::field_path;
 pub use props::{any as any_schema, supported};
 pub use shown::shown;
 
@@ -44,25 +46,25 @@ pub(crate) fn validate(node: &Node, new: &Fields, old: Option<&Fields>, between:
     let (new, old) = (Value::Object(new.clone()), old.map(|old| Value::Object(old.clone())));
     let mut errors = node.check.validate(&Path::default(), &new, old.as_ref());
     errors.extend(between);
-    beside(node, &new, old.as_ref(), judge, &mut errors);
+    errors.extend(embedded::validate(node, &Path::default(), &new, judge));
+    twice(node, &new, old.as_ref(), &mut errors);
     errors
 }
 
-/// What is wrong with a change of the status.
-pub(crate) fn validate_status(node: &Node, new: &Fields, old: &Fields, between: Errors, judge: Judge) -> Errors {
+/// What is wrong with a change of the status. Upstream does not look at objects within.
+pub(crate) fn validate_status(node: &Node, new: &Fields, old: &Fields, between: Errors) -> Errors {
     let mut errors = Errors::new();
     if let (Some(status), Some(check)) = (new.get("status"), node.check.properties.get("status")) {
         let before = old.get("status").unwrap_or(&Value::Null);
         errors = check.validate(&Path::new("status"), status, Some(before));
     }
     errors.extend(between);
-    beside(node, &Value::Object(new.clone()), Some(&Value::Object(old.clone())), judge, &mut errors);
+    twice(node, &Value::Object(new.clone()), Some(&Value::Object(old.clone())), &mut errors);
     errors
 }
 
-/// Objects within, and what is in a list twice, if it was not before.
-fn beside(node: &Node, new: &Value, old: Option<&Value>, judge: Judge, errors: &mut Errors) {
-    errors.extend(embedded::validate(node, &Path::default(), new, judge));
+/// What is in a list twice, if it was not before.
+fn twice(node: &Node, new: &Value, old: Option<&Value>, errors: &mut Errors) {
     if old.is_none_or(|old| lists::validate(&node.fields, &Path::default(), old).is_empty()) {
         errors.extend(lists::validate(&node.fields, &Path::default(), new));
     }

@@ -29,8 +29,10 @@ pub struct Node {
     pub kept: bool,
     /// Whether an object of its own is here, with kind and metadata.
     pub embedded: bool,
-    /// `type`; may be empty.
+    /// What a value is: `type`, or `int-or-string`; may be empty.
     pub word: Name,
+    /// `type` as it is written.
+    pub written: Name,
     /// `x-kubernetes-list-type`.
     pub list_type: Option<ListType>,
     /// `x-kubernetes-list-map-keys`.
@@ -54,7 +56,7 @@ pub struct Rule {
     pub message_expression: String,
     /// The sort of the error; may be empty.
     pub reason: String,
-    /// The field that is named; may be empty.
+    /// The field that is named, as errors show it; empty if none is, or none that there is.
     pub field_path: String,
     /// Whether the rule is asked also where there is no old value.
     pub optional_old_self: Option<bool>,
@@ -77,6 +79,7 @@ impl Node {
             kept: false,
             embedded: false,
             word: Cow::Borrowed(""),
+            written: Cow::Borrowed(""),
             list_type: None,
             map_keys: Vec::new(),
             map_type: Cow::Borrowed(""),
@@ -95,14 +98,38 @@ impl Node {
         self.nullable || self.default.is_some()
     }
 
+    /// What the schema says of a property; `None` also where it does not know it.
+    pub fn property(&self, name: &str) -> Option<&Arc<Node>> {
+        self.fields.field(name)?.1.shape.node.as_ref()
+    }
+
+    /// The properties of which the schema says something.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &Arc<Node>)> {
+        self.fields.fields.iter().filter_map(|field| Some((&*field.name, field.shape.node.as_ref()?)))
+    }
+
+    /// The schema of all other values of a map (`additionalProperties`), if there is one.
+    pub fn values(&self) -> Option<&Arc<Node>> {
+        match &self.fields.others {
+            Others::Each(shape) => shape.node.as_ref().filter(|node| !node.is_nothing()),
+            _ => None,
+        }
+    }
+
     /// What an element of a list is here.
     pub fn items(&self) -> &Shape {
         if self.is_nothing() { &NO_ITEMS } else { &self.items }
     }
 
     /// The schema of elements, if there is one.
-    pub fn element(&self) -> Option<&Node> {
-        self.items.node.as_deref().filter(|node| !node.is_nothing())
+    pub fn element(&self) -> Option<&Arc<Node>> {
+        self.items.node.as_ref().filter(|node| !node.is_nothing())
+    }
+
+    /// Whether there is a rule in CEL here, or anywhere below.
+    pub fn has_rules(&self) -> bool {
+        let below = self.element().into_iter().chain(self.values());
+        !self.rules.is_empty() || below.chain(self.properties().map(|(_, node)| node)).any(|node| node.has_rules())
     }
 }
 
@@ -154,10 +181,11 @@ fn read(schema: &Props, check: &Arc<Check>, place: Place) -> Result<Arc<Node>, S
         kept,
         embedded,
         word: Cow::Owned(word(schema).to_owned()),
+        written: Cow::Owned(props::text(schema, "type").to_owned()),
         list_type: list_type(props::text(schema, "x-kubernetes-list-type")),
         map_keys: props::texts(schema, "x-kubernetes-list-map-keys").map(|key| Cow::Owned(key.to_owned())).collect(),
         map_type: Cow::Owned(map_type.to_owned()),
-        rules: props::list(schema, "x-kubernetes-validations").map(rule).collect(),
+        rules: props::list(schema, "x-kubernetes-validations").map(|of| rule(of, schema)).collect(),
         check: check.clone(),
     };
     // What is unknown in a default is not set.
@@ -215,14 +243,17 @@ fn list_type(word: &str) -> Option<ListType> {
     [ListType::Atomic, ListType::Set, ListType::Map].into_iter().find(|of| of.word() == word)
 }
 
-fn rule(schema: &Props) -> Rule {
-    let text = |name: &str| props::text(schema, name).to_owned();
+/// A rule, and the schema that has it.
+fn rule(rule: &Props, schema: &Props) -> Rule {
+    let text = |name: &str| props::text(rule, name).to_owned();
+    let path = Some(text("fieldPath")).filter(|path| !path.is_empty());
+    let path = path.and_then(|path| Some(super::field_path(&path, schema, true).ok()?.0));
     Rule {
         rule: text("rule"),
         message: text("message"),
         message_expression: text("messageExpression"),
         reason: text("reason"),
-        field_path: text("fieldPath"),
-        optional_old_self: schema.get("optionalOldSelf").and_then(Value::as_bool),
+        field_path: path.unwrap_or_default(),
+        optional_old_self: rule.get("optionalOldSelf").and_then(Value::as_bool),
     }
 }

@@ -96,3 +96,12 @@ fn schemas_are_bounded_in_number_and_depth() {
     }
     assert!(of(deep.as_object().expect("a map")).expect_err("too deep").starts_with("is nested more than "));
 }
+
+#[test]
+fn what_is_published_otherwise_has_another_fingerprint() {
+    let plain = || custom(json!({"type": "object"}));
+    let all = [plain(), plain().publishing("Things", []), plain().publishing("ThingList", []), plain().publishing("ThingList", ["spec.a".to_owned()])];
+    let different: std::collections::HashSet<u64> = all.iter().map(Schema::fingerprint).collect();
+    assert_eq!(different.len(), all.len());
+    assert_eq!(plain().publishing("Things", []).fingerprint(), all[1].fingerprint());
+}

@@ -1,14 +1,13 @@
 //! `services/proxy`: HTTP to one of a Service's endpoints (upstream: `registry/core/service/storage`).
 
 use http::Response;
-use meta::selector::Labels;
-use meta::{Attributes, Object, Status};
+use meta::{Object, Status};
 use rand::Rng;
-use registry::api::{ListOptions, Scope};
 use serde_json::Value;
 use transport::Body;
 
 use super::{proxy, target};
+use crate::endpoints;
 use crate::kubelet::Address;
 use crate::verbs::Work;
 
@@ -23,7 +22,7 @@ pub async fn run(work: Work<'_>) -> Result<Response<Body>, Status> {
         let why = format!("no service port {number} found for service {name:?}");
         Status::new(meta::Reason::ServiceUnavailable, why)
     })?;
-    let ready = endpoints(&work, &a.namespace, name, &port_name).await?;
+    let ready = endpoints::ready(&work.ask.state.registry, &a.namespace, name, &port_name).await?;
     let none = || Status::new(meta::Reason::ServiceUnavailable, format!("no endpoints available for service {name:?}"));
     let (ip, port) = match ready.len() {
         0 => return Err(none()),
@@ -43,35 +42,4 @@ fn port_name(service: &Object, wanted: &str) -> Option<String> {
     }
     let is_it = |p: &&Value| name(p) == wanted || number.is_some() && p.get("port").and_then(Value::as_u64) == number;
     ports.iter().find(is_it).map(name)
-}
-
-/// Address and port of every ready endpoint.
-async fn endpoints(work: &Work<'_>, namespace: &str, service: &str, port: &str) -> Result<Vec<(String, u16)>, Status> {
-    let attributes = Attributes {
-        verb: "list".to_owned(),
-        group: "discovery.k8s.io".to_owned(),
-        version: "v1".to_owned(),
-        resource: "endpointslices".to_owned(),
-        namespace: namespace.to_owned(),
-        ..Attributes::default()
-    };
-    let labels = Labels::from_map([("kubernetes.io/service-name", service)]);
-    let scope = Scope { namespace: Some(namespace.to_owned()), labels, ..Scope::default() };
-    let slices = work.ask.state.registry.list(&attributes, &scope, &ListOptions::default()).await?;
-    let mut ready = Vec::new();
-    for slice in &slices.items {
-        ready.extend(ready_in(&slice.object()?.into_value(), port));
-    }
-    Ok(ready)
-}
-
-fn ready_in(slice: &Value, port: &str) -> Vec<(String, u16)> {
-    let list = |value: &Value, field: &str| value.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
-    let named = |p: &&Value| p.get("name").and_then(Value::as_str).unwrap_or_default() == port;
-    let ports = list(slice, "ports");
-    let number = ports.iter().find(named).and_then(|p| p.get("port")?.as_u64()).and_then(|p| u16::try_from(p).ok());
-    let Some(number) = number else { return Vec::new() };
-    let is_ready = |e: &Value| e.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
-    let address = |e: &Value| Some((e.pointer("/addresses/0")?.as_str()?.to_owned(), number));
-    list(slice, "endpoints").iter().filter(|e| is_ready(e)).filter_map(address).collect()
 }

@@ -100,11 +100,14 @@ async fn list(server: &Server, objects: &Attributes, limit: usize) -> Result<Lis
     server.0.registry.list(objects, &Scope::default(), &ListOptions { limit, ..ListOptions::default() }).await
 }
 
-/// All objects of the definition, in a version that is served, or else in the one that is stored.
+/// All objects of the definition: in the version that is stored, for which nobody has to be asked, or else in another one
+/// that is served.
 fn instances(definition: &Object) -> Attributes {
     let versions = definition.list_at("spec.versions");
     let find = |what: &str| versions.iter().find(|version| version[what].as_bool().unwrap_or(false));
-    let version = find("served").or_else(|| find("storage")).and_then(|version| version["name"].as_str());
+    let stored = find("storage");
+    let version = stored.filter(|stored| stored["served"] == true).or_else(|| find("served")).or(stored);
+    let version = version.and_then(|version| version["name"].as_str());
     Attributes {
         verb: "list".to_owned(),
         group: definition.str_at("spec.group").to_owned(),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use auth::{Authorization, identity};
+use kinds::kinds::certificatesigningrequest::subject;
 use meta::{Object, Status};
 use serde_json::Value;
 
@@ -57,6 +58,7 @@ impl Plugin for NodeRestriction {
             ("storage.k8s.io", "csinodes", _) => {
                 own_name(node, request, "can only access CSINode with the same name as the requesting node")
             }
+            ("certificates.k8s.io", "certificatesigningrequests", "") => certificate(node, request),
             ("resource.k8s.io", "resourceslices", _) => resource_slice(node, request),
             _ => Ok(()),
         }
@@ -68,6 +70,16 @@ fn lease(node: &str, request: &Request<'_>) -> Result<(), Status> {
         return Err(forbidden(request, "can only access leases in the \"kube-node-lease\" system namespace"));
     }
     own_name(node, request, "can only access node lease with the same name as the requesting node")
+}
+
+/// A node asks for certificates of its own alone.
+fn certificate(node: &str, request: &Request<'_>) -> Result<(), Status> {
+    const SIGNERS: [&str; 2] = ["kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet"];
+    let created = request.object.as_deref().filter(|_| request.operation == Operation::Create);
+    let Some(asked) = created.filter(|asked| SIGNERS.contains(&asked.str_at("spec.signerName"))) else { return Ok(()) };
+    let subject = subject(asked).map_err(|why| forbidden(request, format!("unable to parse csr: {why}")))?;
+    let own = format!("system:node:{node}");
+    if subject.common_name == own { Ok(()) } else { Err(forbidden(request, format!("can only create a node CSR with CN={own}"))) }
 }
 
 /// The object must be called as the node. A new one's name is in the object.

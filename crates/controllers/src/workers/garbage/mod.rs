@@ -24,6 +24,7 @@ use meta::Key;
 
 use super::rest::{Resource, Rest};
 use super::{Context, Worker};
+use crate::frame::clock::Clock;
 use crate::frame::plan::Failure;
 use crate::frame::queue::Outcome;
 use crate::frame::Permission;
@@ -64,7 +65,7 @@ async fn run(context: Context) {
     // Nothing watches the queue's keys: they have no gate.
     let streams = Streams::empty(Timestamp::now());
     let mut working: FuturesUnordered<BoxFuture<'static, (Key, Outcome)>> = FuturesUnordered::new();
-    let mut refresh = Some(HEAD_START);
+    let (mut refresh, mut clock) = (Some(HEAD_START), Clock::new());
     loop {
         if let Some(pause) = refresh.take() {
             tokio::time::sleep(pause).await;
@@ -91,6 +92,9 @@ async fn run(context: Context) {
             let mut state = shared.lock();
             if std::mem::take(&mut state.stale) {
                 refresh = Some(SETTLE);
+            }
+            if clock.was_set() {
+                state.queue.wake_all();
             }
             while working.len() < CONCURRENCY
                 && let Some((key, _)) = state.queue.next(Timestamp::now())

@@ -1,8 +1,6 @@
 //! `forward FROM TO...`: other name servers are asked.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +13,9 @@ use tokio::time::Instant;
 
 use super::Building;
 use crate::corefile::{Directive, Fault, zones};
-use crate::limits::{FORWARDING, RESOLVER, SERVERS};
+use crate::limits::{FORWARDING, SERVERS};
 use crate::message::{Question, Said};
+use crate::resolver;
 use crate::step::{Asker, Failure, Outcome, Rest, Step};
 use crate::world::World;
 use read::{Options, Policy};
@@ -24,6 +23,7 @@ use server::{Manner, Server};
 
 mod read;
 mod server;
+mod tls;
 
 /// How often name servers are asked anew where the Corefile has no bound.
 const ATTEMPTS: usize = 100;
@@ -40,7 +40,7 @@ struct Machine {
     resolv_conf: PathBuf,
     port: u16,
     /// A question must not go in a circle.
-    ourselves: SocketAddr,
+    ourselves: Vec<SocketAddr>,
     world: World,
     known: Mutex<HashMap<SocketAddr, Arc<Server>>>,
 }
@@ -62,15 +62,14 @@ pub(super) fn build(building: &mut Building<'_>, directives: &[Directive]) -> Re
     let machine = Arc::new(Machine {
         resolv_conf: environment.resolv_conf.clone(),
         port: environment.upstream_port,
-        ourselves: SocketAddr::new(environment.address, environment.port),
+        ourselves: building.ourselves.to_vec(),
         world: environment.world.clone(),
         known: Mutex::default(),
     });
     let mut all = Vec::new();
     for directive in directives {
-        let (options, to) = read::forward(directive)?;
-        let to = to.into_iter().map(|to| to.map_or(To::Machine, |address| To::Server(Server::new(address))));
-        let (to, turn, concurrent) = (to.collect(), AtomicUsize::new(0), AtomicUsize::new(0));
+        let (options, to) = read::forward(building.files, directive)?;
+        let (turn, concurrent) = (AtomicUsize::new(0), AtomicUsize::new(0));
         all.push(Forward { options, to, machine: machine.clone(), turn, concurrent });
     }
     building.push(Forwards(all));
@@ -158,7 +157,7 @@ impl Forward {
                 break;
             }
             let tcp = options.force_tcp || (asker.asked.tcp && !options.prefer_udp);
-            let mut manner = Manner { tcp, patience: options.patience.min(left), expire: options.expire };
+            let mut manner = Manner { tcp, patience: options.patience.min(left), keeping: options.keeping };
             let mut said = server.ask(&asker.asked, question, manner).await;
             if !tcp && options.prefer_udp && said.as_ref().is_ok_and(|said| said.truncated) {
                 manner.tcp = true;
@@ -192,32 +191,22 @@ impl Options {
 
 impl Machine {
     fn servers(&self) -> Vec<Arc<Server>> {
-        // A few lines of a local file: handing that to another thread takes longer than doing it.
-        let mut text = String::new();
-        let file = File::open(&self.resolv_conf);
-        let _ = file.and_then(|file| file.take(RESOLVER).read_to_string(&mut text));
-        let addresses = named(&text).filter(|address| !self.is_ourselves(*address)).take(SERVERS);
+        let text = resolver::read(&self.resolv_conf);
+        let addresses = resolver::servers(&text).filter(|address| !self.is_ourselves(*address)).take(SERVERS);
         let addresses: Vec<SocketAddr> = addresses.map(|address| SocketAddr::new(address, self.port)).collect();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|address, _| addresses.contains(address));
-        addresses.iter().map(|a| known.entry(*a).or_insert_with(|| Server::new(*a)).clone()).collect()
+        addresses.iter().map(|a| known.entry(*a).or_insert_with(|| Server::new(*a, None)).clone()).collect()
     }
 
-    /// Our address, or that of a service that stands for us.
+    /// An address of ours, or that of a service that stands for one.
     fn is_ourselves(&self, address: IpAddr) -> bool {
-        if self.ourselves.port() != self.port {
-            return false;
-        }
         let state = self.world.lock();
         let service = state.by_address(address);
-        let ours = service.is_some_and(|key| state.by_endpoint(self.ourselves.ip()).contains(key));
-        ours || address == self.ourselves.ip()
+        self.ourselves.iter().filter(|ours| ours.port() == self.port).any(|ours| {
+            ours.ip() == address || service.is_some_and(|key| state.by_endpoint(ours.ip()).contains(key))
+        })
     }
-}
-
-/// Name servers in a resolver configuration.
-fn named(text: &str) -> impl Iterator<Item = IpAddr> + '_ {
-    text.lines().filter_map(|line| line.trim().strip_prefix("nameserver")?.trim().parse().ok())
 }
 
 #[cfg(test)]

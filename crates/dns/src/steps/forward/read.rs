@@ -1,12 +1,17 @@
 //! What `forward` can be told.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::ResponseCode;
 
-use super::server::Health;
-use crate::corefile::{Directive, Fault, Word, values, zones};
+use rustls::ClientConfig;
+
+use super::To;
+use super::server::{Health, KEPT, Keeping, Server};
+use super::tls::{self, Tls};
+use crate::corefile::{Directive, Fault, Files, Word, values, zones};
 use crate::limits::{FORWARDED, PATIENCE, SERVERS};
 
 /// In which order name servers are asked.
@@ -25,7 +30,7 @@ pub(super) struct Options {
     pub(super) health: Health,
     pub(super) force_tcp: bool,
     pub(super) prefer_udp: bool,
-    pub(super) expire: Duration,
+    pub(super) keeping: Keeping,
     pub(super) patience: Duration,
     pub(super) concurrent: usize,
     /// How often it is asked; 0 is as long as there is time.
@@ -36,13 +41,19 @@ pub(super) struct Options {
     /// The next directive is asked.
     pub(super) next: Vec<ResponseCode>,
     pub(super) next_on_nodata: bool,
+    /// The name that all servers prove over TLS.
+    server_name: Option<String>,
+    secret: Option<Arc<ClientConfig>>,
 }
 
-/// Known to CoreDNS, and about other transports or names of servers.
-const OTHERS: &[&str] = &["tls", "tls_servername", "doh_method", "resolver", "source_address", "max_age", "max_idle_conns"];
+/// Known to CoreDNS, and about other transports or names of hosts.
+const OTHERS: &[&str] = &["doh_method", "resolver"];
+/// The ports of name servers, in plain text and over TLS.
+const PORT: u16 = 53;
+const TLS_PORT: u16 = 853;
 
-/// Reads `forward FROM TO...` and its block. `None` is the machine's resolver configuration.
-pub(super) fn forward(directive: &Directive) -> Result<(Options, Vec<Option<SocketAddr>>), Fault> {
+/// Reads `forward FROM TO...` and its block.
+pub(super) fn forward(files: &Files, directive: &Directive) -> Result<(Options, Vec<To>), Fault> {
     let [from, to @ ..] = &directive.args[..] else { return Err(Fault::arguments(&directive.name)) };
     if to.is_empty() {
         return Err(Fault::arguments(from));
@@ -56,10 +67,10 @@ pub(super) fn forward(directive: &Directive) -> Result<(Options, Vec<Option<Sock
         except: Vec::new(),
         policy: Policy::Random,
         max_fails: 2,
-        health: Health { every: Duration::from_millis(500), recursion_desired: true, name: ".".to_owned() },
+        health: Health { every: Duration::from_millis(500), recursion_desired: true, name: ".".to_owned(), source: None },
         force_tcp: false,
         prefer_udp: false,
-        expire: Duration::from_secs(10),
+        keeping: Keeping { expire: Duration::from_secs(10), age: Duration::ZERO, idle: KEPT, source: None },
         patience: PATIENCE,
         concurrent: FORWARDED,
         attempts: None,
@@ -67,31 +78,69 @@ pub(super) fn forward(directive: &Directive) -> Result<(Options, Vec<Option<Sock
         failover: Vec::new(),
         next: Vec::new(),
         next_on_nodata: false,
+        server_name: None,
+        secret: None,
     };
     for line in &directive.lines {
-        if let Some((name, args)) = line.split_first() {
-            option(&mut options, name, args)?;
+        match line.split_first() {
+            Some((name, args)) if name.text == "tls" => options.secret = Some(tls::config(files, name, args)?),
+            Some((name, args)) => option(&mut options, name, args)?,
+            None => {}
         }
     }
-    Ok((options, to.iter().map(address).collect::<Result<_, _>>()?))
+    let Keeping { expire, age, .. } = options.keeping;
+    if !age.is_zero() && age < expire {
+        let why = format!("max_age ({age:?}) must not be less than expire ({expire:?})");
+        return Err(Fault::at(directive.name.line, why));
+    }
+    let to = to.iter().map(|word| server(&mut options, files, word)).collect::<Result<_, _>>()?;
+    Ok((options, to))
 }
 
-fn address(word: &Word) -> Result<Option<SocketAddr>, Fault> {
+/// Whom one word names: `[dns://]ADDRESS`, `tls://ADDRESS[%NAME]`, `/etc/resolv.conf`.
+fn server(options: &mut Options, files: &Files, word: &Word) -> Result<To, Fault> {
+    let fault = |why: String| Fault::at(word.line, why);
     if word.text == "/etc/resolv.conf" {
-        return Ok(None);
+        return Ok(To::Machine);
     }
-    let text = match word.text.split_once("://") {
-        Some(("dns", rest)) => rest,
+    let (text, secret) = match word.text.split_once("://") {
+        None => (word.text.as_str(), false),
+        Some(("dns", rest)) => (rest, false),
+        Some(("tls", rest)) => (rest, true),
         Some((scheme, _)) => {
-            let why = format!("'{scheme}' is not supported as a destination protocol in forward: {}", word.text);
-            return Err(Fault::at(word.line, why));
+            return Err(fault(format!("'{scheme}' is not supported as a destination protocol in forward: {}", word.text)));
         }
-        None => &word.text,
     };
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let found = text.parse().ok().or_else(|| Some(SocketAddr::new(bare.parse::<IpAddr>().ok()?, 53)));
-    let why = || format!("not an IP address, or /etc/resolv.conf: \"{}\"", word.text);
-    found.map(Some).ok_or_else(|| Fault::at(word.line, why()))
+    let (text, name) = if secret { split_name(text) } else { (text.to_owned(), None) };
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(&text);
+    let port = if secret { TLS_PORT } else { PORT };
+    let address = text.parse().ok().or_else(|| Some(SocketAddr::new(bare.parse::<IpAddr>().ok()?, port)));
+    let address = address.ok_or_else(|| fault(format!("not an IP address, or /etc/resolv.conf: \"{}\"", word.text)))?;
+    if !secret {
+        return Ok(To::Server(Server::new(address, None)));
+    }
+    if let (Some(all), Some(one)) = (&options.server_name, &name) {
+        let which = format!("both forward ('{all}') and proxy level ('{one}') TLS servernames are set");
+        return Err(fault(format!("{which} for upstream proxy 'tls://{address}'")));
+    }
+    let config = match &options.secret {
+        Some(config) => config.clone(),
+        None => tls::config(files, word, &[])?,
+    };
+    let tls = Tls::new(&config, name.as_deref().or(options.server_name.as_deref()), address.ip()).map_err(fault)?;
+    options.secret = Some(config);
+    Ok(To::Server(Server::new(address, Some(tls))))
+}
+
+/// `ADDRESS%NAME`, and a port behind either: the address, with the port, and the name.
+fn split_name(text: &str) -> (String, Option<String>) {
+    let Some((address, name)) = text.rsplit_once('%') else { return (text.to_owned(), None) };
+    let (name, port) = name.rsplit_once(':').map_or((name, None), |(name, port)| (name, Some(port)));
+    // The name may stand inside of the brackets.
+    let open = address.starts_with('[') && !address.ends_with(']');
+    let address = format!("{address}{}", if open { "]" } else { "" });
+    let address = port.map_or_else(|| address.clone(), |port| format!("{address}:{port}"));
+    (address, Some(name.trim_end_matches(']').to_owned()).filter(|name| !name.is_empty()))
 }
 
 fn option(options: &mut Options, name: &Word, args: &[Word]) -> Result<(), Fault> {
@@ -107,7 +156,19 @@ fn option(options: &mut Options, name: &Word, args: &[Word]) -> Result<(), Fault
         "prefer_udp" => options.prefer_udp = values::none(name, args).map(|()| true)?,
         "next_on_nodata" => options.next_on_nodata = values::none(name, args).map(|()| true)?,
         "failfast_all_unhealthy_upstreams" => options.failfast = values::none(name, args).map(|()| true)?,
-        "expire" => options.expire = duration()?,
+        "expire" => options.keeping.expire = duration()?,
+        "max_age" => options.keeping.age = duration()?,
+        // 0 is as many as there is place for.
+        "max_idle_conns" => match number(0, u64::from(u32::MAX))? {
+            0 => options.keeping.idle = KEPT,
+            most => options.keeping.idle = usize::try_from(most).map_or(KEPT, |most| most.min(KEPT)),
+        },
+        "source_address" => {
+            let word = values::one(name, args)?;
+            let address = word.text.parse().map_err(|_| Fault::at(word.line, format!("invalid IP address: {}", word.text)))?;
+            (options.keeping.source, options.health.source) = (Some(address), Some(address));
+        }
+        "tls_servername" => options.server_name = Some(values::one(name, args)?.text.clone()),
         "read_timeout" => {
             options.patience = duration()?;
             if options.patience.is_zero() {

@@ -34,6 +34,12 @@ struct Kubernetes {
     memo: Memo,
 }
 
+/// What the directive of the server block says, if it has one.
+pub(super) fn options_of(building: &Building<'_>) -> Result<Option<Options>, Fault> {
+    let directive = building.directives.iter().find(|directive| directive.name.text == "kubernetes");
+    directive.map(|directive| Ok(options::read(building, directive)?.0)).transpose()
+}
+
 pub(super) fn build(building: &mut Building<'_>, directives: &[Directive]) -> Result<(), Fault> {
     let (options, through) = options::read(building, super::once(directives)?)?;
     let environment = building.environment;

@@ -1,5 +1,7 @@
 //! What `kubernetes` can be told.
 
+use std::net::SocketAddr;
+
 use meta::selector::Labels;
 
 use crate::corefile::values::{self, Through};
@@ -18,7 +20,7 @@ pub(super) fn read(building: &Building<'_>, directive: &Directive) -> Result<(Op
     let bare = |zone: String| zone.strip_suffix('.').map_or_else(|| zone.clone(), str::to_owned);
     options.zones = zones::origins(&directive.args, building.zones)?.into_iter().map(bare).collect();
     options.pods = Pods::Disabled;
-    options.addresses = vec![building.environment.address];
+    options.addresses = building.addresses.iter().map(SocketAddr::ip).collect();
     // The root is no domain of a cluster, and has no reverse zone's name.
     if options.domain().is_empty() {
         return Err(Fault::at(directive.name.line, "non-reverse zone name must be used"));

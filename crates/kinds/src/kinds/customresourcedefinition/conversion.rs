@@ -8,10 +8,11 @@ use meta::{text, url};
 use serde_json::Value;
 
 use super::old::Demands;
+use crate::validate::bundle;
 use crate::view::View;
 
-/// Versions of the review that upstream speaks.
-const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
+/// Versions of the review that are spoken here, and upstream.
+pub const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
 
 /// What is wrong with it.
 pub fn validate(conversion: &View<'_>, demands: &Demands, errors: &mut Errors) {
@@ -52,21 +53,15 @@ fn webhook_client(client: &View<'_>, demands: &Demands, errors: &mut Errors) {
         (None, Some(service)) => self::service(&service, errors),
         _ => errors.push(client.required("exactly one of url or service is required")),
     }
-    let bundle = client.at("caBundle");
-    if !bundle.str().is_empty() && !demands.any_bundle && !is_bundle(bundle.str()) {
-        errors.push(bundle.invalid("unable to load root certificates: unable to parse bytes as PEM block"));
+    let given = client.at("caBundle");
+    if !given.str().is_empty() && !demands.any_bundle {
+        errors.extend(bundle(given.str()).err().map(|why| given.invalid(why)));
     }
 }
 
-/// Whether there is a certificate in base64.
-pub fn is_bundle(encoded: &str) -> bool {
-    let text = base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let body = text.split_once("-----BEGIN CERTIFICATE-----").and_then(|(_, rest)| rest.split_once("-----END CERTIFICATE-----"));
-    let body: Option<String> = body.map(|(body, _)| body.split_ascii_whitespace().collect());
-    let read = body.and_then(|body| base64::engine::general_purpose::STANDARD.decode(body).ok());
-    // A certificate is a sequence of DER.
-    read.is_some_and(|der| der.first() == Some(&0x30))
+/// Why a text in base64 is no bundle of certificates.
+pub fn bundle(encoded: &str) -> Result<(), String> {
+    bundle::certificates(&base64::engine::general_purpose::STANDARD.decode(encoded).unwrap_or_default())
 }
 
 /// Upstream: `apiserver/pkg/util/webhook`.

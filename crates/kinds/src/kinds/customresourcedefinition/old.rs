@@ -6,7 +6,7 @@ use meta::Object;
 use schema::structural;
 use serde_json::Value;
 
-use super::conversion::{has_review_version, is_bundle};
+use super::conversion::{self, has_review_version};
 use super::definition::{Definition, Props, open_api};
 use super::versions::SELECTABLE;
 use super::walk::{is_loose_keys, is_loose_set};
@@ -37,6 +37,8 @@ pub struct Demands {
     pub any_bundle: bool,
     /// Versions that may keep more selectable fields than there may be.
     pub many_selectable: HashSet<String>,
+    /// Versions whose schemas have not changed: what each of their rules costs was let in before.
+    pub same_schemas: HashSet<String>,
 }
 
 impl Demands {
@@ -53,6 +55,7 @@ impl Demands {
             map_keys: true,
             any_bundle: true,
             many_selectable: HashSet::new(),
+            same_schemas: HashSet::new(),
         }
     }
 
@@ -72,10 +75,21 @@ impl Demands {
             pruned_defaults: !definition.schemas().any(|schema| is_structural(schema) && structural::has_unpruned(schema)),
             atomic_sets: !definition.any(is_loose_set),
             map_keys: !definition.any(is_loose_keys),
-            any_bundle: !established || !bundle.is_empty() && !is_bundle(bundle),
+            any_bundle: !established || !bundle.is_empty() && conversion::bundle(bundle).is_err(),
             many_selectable: many_selectable(&Definition::of(new), &definition),
+            same_schemas: same_schemas(&Definition::of(new), &definition),
         }
     }
+}
+
+/// What all versions have alike counts for any name, also for one that is new.
+fn same_schemas(new: &Definition, old: &Definition) -> HashSet<String> {
+    let schema = |of: &Definition<'_>, name: &str| {
+        let own = || of.versions.iter().find(|version| version.name == name).map(|version| version.parts.schema.cloned());
+        of.parts.schema.map(|all| Some(all.clone())).or_else(own)
+    };
+    let is_same = |name: &&str| schema(new, name).is_some_and(|schema_now| schema(old, name) == Some(schema_now));
+    new.versions.iter().map(|version| version.name).filter(is_same).map(str::to_owned).collect()
 }
 
 fn text<'s>(schema: &'s Props, name: &str) -> &'s str {

@@ -121,7 +121,8 @@ fn dependency(value: &Value) -> String {
     }
 }
 
-fn rule(rule: &Value) -> String {
+/// A rule in CEL.
+pub fn rule(rule: &Value) -> String {
     let text = |name: &str| json(rule.get(name).unwrap_or(&"".into()));
     let pointer = |name: &str| json(rule.get(name).unwrap_or(&Value::Null));
     object(

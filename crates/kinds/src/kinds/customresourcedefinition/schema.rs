@@ -1,7 +1,9 @@
 //! The schema of one version, or of all.
 
+use std::sync::Arc;
+
 use meta::field::{Error, Errors, Path};
-use schema::structural;
+use schema::structural::{self, Node};
 use serde_json::Value;
 
 use super::definition::{Props, open_api};
@@ -9,6 +11,7 @@ use super::embedded::embedded;
 use super::old::Demands;
 use super::printed::{self, FIELDS};
 use super::walk;
+use crate::custom::Defaults;
 
 /// Fields that the root may have where the status is a subresource, in upstream's names and order.
 const AT_ROOT: [&str; 22] = [
@@ -17,8 +20,8 @@ const AT_ROOT: [&str; 22] = [
     "XPreserveUnknownFields", "XValidations",
 ];
 
-/// What is wrong with it. Rules in CEL are looked at as far as their form goes.
-pub fn validate(validation: Option<&Value>, path: &Path, status: bool, demands: &Demands, errors: &mut Errors) {
+/// What is wrong with it. `version` is whose schema it is.
+pub fn validate(validation: Option<&Value>, path: &Path, status: bool, version: &str, demands: &Demands, errors: &mut Errors) {
     let Some(schema) = open_api(validation) else { return };
     let path = path.child("openAPIV3Schema");
     let mut found = Errors::new();
@@ -28,29 +31,27 @@ pub fn validate(validation: Option<&Value>, path: &Path, status: bool, demands: 
     if schema.get("nullable").is_some_and(|nullable| *nullable == true) {
         found.push(Error::forbidden(&path.child("nullable"), "nullable cannot be true at the root"));
     }
-    let unread = if demands.structural { form(schema, &path, demands, &mut found) } else { None };
-    walk::validate(schema, &path, demands, &mut found);
+    let form = if demands.structural { form(schema, &path, demands, &mut found) } else { Ok(None) };
+    let node = form.as_ref().ok().and_then(Option::as_ref);
+    walk::validate(schema, &path, node, demands.same_schemas.contains(version), demands, &mut found);
     if found.is_empty() {
-        found.extend(unread.map(|why| Error::invalid(&path, "", why)));
+        found.extend(form.err().map(|why| Error::invalid(&path, "", why)));
     }
     errors.extend(found);
 }
 
-/// Whether a schema is structural and has right defaults. What is given back is why it cannot be read at all.
-fn form(schema: &Props, path: &Path, demands: &Demands, errors: &mut Errors) -> Option<String> {
-    if let Err(why) = structural::root(schema, structural::Formats::OfObjects) {
-        return Some(why);
+/// The schema if it is structural and has right defaults. The error is why it cannot be read at all.
+fn form(schema: &Props, path: &Path, demands: &Demands, errors: &mut Errors) -> Result<Option<Arc<Node>>, String> {
+    let node = structural::root(schema, structural::Formats::OfObjects)?;
+    let mut wrong = structural::validate_form(path, schema);
+    if wrong.is_empty() {
+        let mut rules = Defaults::default();
+        wrong = structural::validate_defaults(path, schema, demands.pruned_defaults, &embedded, &mut rules)
+            .unwrap_or_else(|why| vec![Error::invalid(path, "", why)]);
     }
-    let wrong = structural::validate_form(path, schema);
-    if !wrong.is_empty() {
-        errors.extend(wrong);
-        return None;
-    }
-    match structural::validate_defaults(path, schema, demands.pruned_defaults, &embedded) {
-        Ok(wrong) => errors.extend(wrong),
-        Err(why) => errors.push(Error::invalid(path, "", why)),
-    }
-    None
+    let is_right = wrong.is_empty();
+    errors.extend(wrong);
+    Ok(is_right.then_some(node))
 }
 
 fn root(schema: &Props, path: &Path, errors: &mut Errors) {

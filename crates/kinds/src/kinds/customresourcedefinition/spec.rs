@@ -138,7 +138,8 @@ fn all_versions(definition: &Definition, demands: &Demands, errors: &mut Errors)
 fn beside(definition: &Definition, status: bool, demands: &Demands, errors: &mut Errors) {
     let spec = &definition.spec;
     let Parts { schema, subresources, columns, selectable } = definition.parts;
-    super::schema::validate(schema, &spec.at("validation").path, status, demands, errors);
+    let first = definition.versions.first().map_or("", |version| version.name);
+    super::schema::validate(schema, &spec.at("validation").path, status, first, demands, errors);
     versions::subresources(&View::new(subresources, spec.at("subresources").path), errors);
     versions::columns(&View::new(columns, spec.at("additionalPrinterColumns").path), errors);
     let fields = View::new(selectable, spec.at("selectableFields").path);

@@ -4,6 +4,7 @@ use meta::Object;
 use serde_json::{Value, json};
 
 use super::descriptor;
+use crate::Context;
 
 fn definition(change: impl FnOnce(&mut Value)) -> Object {
     let mut tree = json!({
@@ -19,7 +20,7 @@ fn definition(change: impl FnOnce(&mut Value)) -> Object {
 
 fn created(change: impl FnOnce(&mut Value)) -> Object {
     let mut object = definition(change);
-    descriptor().rules.prepare_create(&mut object);
+    descriptor().rules.prepare_create(&mut object, &Context::default());
     object
 }
 
@@ -47,7 +48,7 @@ fn a_new_version_of_storage_is_remembered_beside_the_old_one() {
         tree["spec"]["versions"].as_array_mut().expect("a list").push(other);
         tree["status"] = json!({});
     });
-    rules.prepare_update(&mut new, &old);
+    rules.prepare_update(&mut new, &old, &Context::default());
     assert_eq!(new.at("status.storedVersions"), Some(&json!(["v1", "v2"])));
     assert_eq!(texts(rules.validate_update(&new, &old)), [""; 0]);
     assert!(rules.generation_changes(&new, &old));
@@ -73,7 +74,7 @@ fn a_change_of_the_status_changes_nothing_else() {
     let (rules, old) = (descriptor().rules, created(|_| {}));
     let mut new = created(|tree| tree["spec"]["group"] = json!("else.com"));
     new.set("status.acceptedNames", json!({"plural": "Things"}));
-    rules.prepare_subresource("status", &mut new, &old);
+    rules.prepare_subresource("status", &mut new, &old, &Context::default());
     assert_eq!(new.str_at("spec.group"), "example.com");
     let said = texts(rules.validate_subresource("status", &new, &old));
     assert!(said.len() == 1 && said[0].starts_with(r#"status.acceptedNames.plural: Invalid value: "Things": a DNS-1035 label"#), "{said:?}");

@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use meta::Object;
 use meta::field::{Error, Errors, Path};
+use schema::structural::field_path;
 use serde_json::Value;
 
 use super::definition::{Props, Version, open_api};
 use super::old::Demands;
-use super::path::field_path;
 use crate::view::View;
 
 /// Fields by which objects of a kind can be selected.
@@ -22,7 +22,7 @@ pub fn validate(version: &Version, at: &View<'_>, status: bool, demands: &Demand
     if warning.exists() {
         warning.all_invalid(deprecation(at.flag("deprecated"), warning.str()), errors);
     }
-    super::schema::validate(version.parts.schema, &at.path.child("schema"), status, demands, errors);
+    super::schema::validate(version.parts.schema, &at.path.child("schema"), status, version.name, demands, errors);
     subresources(&View::new(version.parts.subresources, at.path.child("subresources")), errors);
     columns(&View::new(version.parts.columns, at.path.child("additionalPrinterColumns")), errors);
     let fields = View::new(version.parts.selectable, at.path.child("selectableFields"));

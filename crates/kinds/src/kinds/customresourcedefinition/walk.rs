@@ -1,16 +1,19 @@
 //! What is wrong with a schema and with those in it, place by place (upstream: `ValidateCustomResourceDefinitionOpenAPISchema`).
 
+mod expressions;
 mod lists;
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 use meta::field::{Error, Errors, Path};
-use schema::structural::{Check, Formats};
+use schema::structural::{Check, Formats, Node, field_path};
 use serde_json::Value;
 
 use super::definition::Props;
 use super::old::{Demands, TYPES};
-use super::path::field_path;
+use crate::custom::Work;
+use expressions::{Context, Total};
 pub use lists::{is_loose_keys, is_loose_set};
 
 const LIST_TYPE: &str = "x-kubernetes-list-type";
@@ -18,9 +21,15 @@ const MAP_TYPE: &str = "x-kubernetes-map-type";
 const MAP_KEYS: &str = "x-kubernetes-list-map-keys";
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 
-/// What is wrong with a schema.
-pub fn validate(schema: &Props, path: &Path, demands: &Demands, errors: &mut Errors) {
-    Walk { demands, errors }.schema(schema, path, Place { root: true, ..Place::default() });
+/// What is wrong with a schema. `node`: the same, if it is structural: without it no expression is looked at. `known`: whether
+/// its rules were let in before.
+pub fn validate(schema: &Props, path: &Path, node: Option<&Arc<Node>>, known: bool, demands: &Demands, errors: &mut Errors) {
+    let mut walk = Walk { demands, errors, found: Errors::new(), total: Total::default(), work: Work::default(), known };
+    let root = node.map(Context::root);
+    walk.schema(schema, path, Place { root: true, context: root.as_ref(), ..Place::default() });
+    let (found, total) = (walk.found, walk.total);
+    errors.extend(found);
+    errors.extend(total.errors(path));
 }
 
 /// What holds where a schema stands.
@@ -31,11 +40,23 @@ struct Place<'p> {
     metadata: bool,
     /// Why there may be no defaults; empty where there may be.
     no_defaults: &'p str,
+    /// The outermost place around of which nobody can tell which old value is whose.
+    uncorrelated: Option<&'p Path>,
+    /// What expressions know of the place; `None` where none is looked at.
+    context: Option<&'p Context<'p>>,
 }
 
 struct Walk<'w> {
     demands: &'w Demands,
     errors: &'w mut Errors,
+    /// What is wrong with rules, which is said after what is wrong with the schema.
+    found: Errors,
+    /// What all rules may cost.
+    total: Total,
+    /// What compiling them may take.
+    work: Work,
+    /// Whether the rules were let in before.
+    known: bool,
 }
 
 fn text<'s>(schema: &'s Props, name: &str) -> &'s str {
@@ -71,9 +92,10 @@ impl Walk<'_> {
     }
 
     fn schema(&mut self, schema: &Props, path: &Path, place: Place) {
+        let before = self.errors.len();
         self.plain(schema, path, place);
-        let inner = Place { root: false, ..place };
-        self.maps(schema, path, inner, place.root);
+        let inner = Place { root: false, context: None, ..place };
+        self.maps(schema, path, Place { root: false, ..place }, place.root);
         self.below(schema.get("not"), &path.child("not"), inner);
         for name in ["allOf", "oneOf", "anyOf"] {
             for (index, value) in each(schema, name).iter().enumerate() {
@@ -85,10 +107,7 @@ impl Walk<'_> {
                 self.schema(below, &path.child(name).key(key), inner);
             }
         }
-        self.below(schema.get("items"), &path.child("items"), inner);
-        for (index, value) in each(schema, "items").iter().enumerate() {
-            self.below(Some(value), &path.child("items").index(index), inner);
-        }
+        self.items(schema, path, Place { root: false, ..place });
         self.kept(schema, path);
         self.lists(schema, path);
         self.keys(schema, path);
@@ -98,6 +117,21 @@ impl Walk<'_> {
             if let Some(rule) = rule.as_object() {
                 self.rule(schema, rule, &path.child("x-kubernetes-validations").index(index), &readable);
             }
+        }
+        // A schema that is wrong here or below says little to expressions.
+        if self.errors.len() == before {
+            self.expressions(schema, path, place);
+        }
+    }
+
+    fn items(&mut self, schema: &Props, path: &Path, place: Place) {
+        let context = place.context.and_then(|context| context.items());
+        let is_map = text(schema, LIST_TYPE) == "map";
+        let uncorrelated = place.uncorrelated.or((!is_map).then_some(path));
+        let place = Place { context: context.as_ref(), uncorrelated, ..place };
+        self.below(schema.get("items"), &path.child("items"), place);
+        for (index, value) in each(schema, "items").iter().enumerate() {
+            self.below(Some(value), &path.child("items").index(index), place);
         }
     }
 
@@ -145,15 +179,20 @@ impl Walk<'_> {
                 self.push(Error::forbidden(&at, "additionalProperties and properties are mutual exclusive"));
             }
             let why = "inside additionalProperties applying to object metadata";
+            let context = place.context.and_then(|context| context.values());
+            let place = Place { context: context.as_ref(), ..place };
             let place = if place.metadata { Place { no_defaults: why, ..place } } else { place };
             self.below(Some(additional), &at, place);
         }
+        let is_granular = ["", "atomic", "granular"].contains(&text(schema, MAP_TYPE));
         for (name, below) in entries(schema, "properties") {
             let at = path.child("properties").key(name);
             let own = matches!(&**name, "metadata" | "kind" | "apiVersion");
             let metadata = place.metadata || own && (root || flag(schema, "x-kubernetes-embedded-resource"));
             let why = format!("in top-level {name}");
-            let place = Place { metadata, ..place };
+            let context = place.context.and_then(|context| context.property(name));
+            let uncorrelated = place.uncorrelated.or((!is_granular).then_some(path));
+            let place = Place { metadata, uncorrelated, context: context.as_ref(), ..place };
             let place = if own && root { Place { no_defaults: &why, ..place } } else { place };
             self.schema(below, &at, place);
         }

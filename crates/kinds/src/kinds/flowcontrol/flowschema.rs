@@ -8,7 +8,7 @@ use super::{API_VERSION, EXEMPT, bootstrap, conditions, only_status};
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::{AGE, NAME, or, text as column};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Context, Rules, age};
 use crate::tree::{child_or_new, default_zero, restore, same, same_at};
 use crate::validate::own_metadata;
 use crate::view::View;
@@ -40,15 +40,15 @@ impl Rules for FlowSchema {
         object.set_default("status", json!({}));
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({}));
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
     }
 
-    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         only_status(new, old);
     }
 

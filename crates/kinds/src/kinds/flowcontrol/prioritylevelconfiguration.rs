@@ -8,7 +8,7 @@ use super::{API_VERSION, EXEMPT, bootstrap, conditions, only_status, or_none};
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor};
 use crate::print::{AGE, NAME, text};
-use crate::rules::{Column, Rules, age};
+use crate::rules::{Column, Context, Rules, age};
 use crate::tree::{child_mut, child_or_new, default_absent, default_zero, restore, same, same_at};
 use crate::validate::own_metadata;
 use crate::view::View;
@@ -57,15 +57,15 @@ impl Rules for PriorityLevelConfiguration {
         object.set_default("status", json!({}));
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         object.set("status", json!({}));
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         restore(new, old, "status");
     }
 
-    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, _subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         only_status(new, old);
     }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::{CHANGE, CONNECT, CREATE, Descriptor, PROXY};
 use crate::podspec::{defaults, gated, validate, warnings};
-use crate::rules::{Column, Rules, Word};
+use crate::rules::{Column, Context, Rules, Word};
 use crate::tree::{child_or_new, same_at};
 use crate::validate::{own_metadata, own_metadata_update};
 use crate::view::View;
@@ -46,17 +46,17 @@ impl Rules for Pod {
         prepare::pod_ips(object);
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         gated::drop_disabled(object, None, "spec");
         prepare::create(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         crate::tree::restore(new, old, "status");
         gated::drop_disabled(new, Some(old), "spec");
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         match subresource {
             "status" => prepare::status(new, old),
             "ephemeralcontainers" => {

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::Now;
 use crate::descriptor::{CHANGE, Descriptor, PROXY};
 use crate::print::{AGE, NAME, or, wide};
-use crate::rules::{Column, Rules, Word, age};
+use crate::rules::{Column, Context, Rules, Word, age};
 use crate::tree::only_status;
 use crate::validate::own_metadata_update;
 use crate::view::View;
@@ -50,15 +50,15 @@ impl Rules for Service {
         prepare::defaults(object);
     }
 
-    fn prepare_create(&self, object: &mut Object) {
+    fn prepare_create(&self, object: &mut Object, _context: &Context) {
         prepare::create(object);
     }
 
-    fn prepare_update(&self, new: &mut Object, old: &Object) {
+    fn prepare_update(&self, new: &mut Object, old: &Object, _context: &Context) {
         prepare::update(new, old);
     }
 
-    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object) {
+    fn prepare_subresource(&self, subresource: &str, new: &mut Object, old: &Object, _context: &Context) {
         if subresource == "status" {
             only_status(new, old);
         }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use meta::{duration, text, url};
+use meta::{text, url};
 
 use super::outcome::{Failure, Outcome};
 
@@ -35,7 +35,7 @@ const ALL: &[Format] = &[
     Format("byte", text::is_base64),
     Format("password", |_| true),
     Format("date", text::is_date),
-    Format("duration", is_duration),
+    Format("duration", |s| duration(s).is_some()),
     Format("datetime", text::is_date_time),
     Format("k8sshortname", |s| text::dns1123_label(s, false).is_empty()),
     Format("k8slongname", |s| text::dns1123_subdomain(s, false).is_empty()),
@@ -163,12 +163,12 @@ fn is_rgb_color(text: &str) -> bool {
     parts.len() == 3 && parts.iter().all(part)
 }
 
-/// As Go's `time.ParseDuration`, or with a number and a word anywhere in it: `3 days`.
-fn is_duration(text: &str) -> bool {
-    if duration::parse(text).is_ok() {
-        return true;
+/// A duration in nanoseconds: as Go's `time.ParseDuration`, or with a number and a word anywhere in it: `3 days`.
+pub fn duration(text: &str) -> Option<i64> {
+    if let Ok(nanos) = meta::duration::parse(text) {
+        return Some(nanos);
     }
-    let (mut found, mut rest) = (false, text);
+    let (mut found, mut rest) = (None, text);
     while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
         rest = &rest[at..];
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -177,21 +177,30 @@ fn is_duration(text: &str) -> bool {
         let end = behind.find(|c: char| !c.is_ascii_alphabetic() && c != 'µ').unwrap_or(behind.len());
         let (word, next) = behind.split_at(end);
         if !word.is_empty() {
-            if digits.parse::<i64>().is_err() {
-                return false;
+            let count = digits.parse::<i64>().ok()?;
+            if let Some(unit) = unit(&word.to_lowercase()) {
+                found = Some(found.unwrap_or(0i64).wrapping_add(count.wrapping_mul(unit)));
             }
-            found |= is_unit(&word.to_lowercase());
         }
         rest = if word.is_empty() { behind } else { next };
     }
     found
 }
 
-/// The last word of a unit may go on: `secs`, `seconds`.
-fn is_unit(word: &str) -> bool {
-    const EXACT: [&str; 13] = ["ns", "us", "µs", "ms", "s", "m", "h", "hr", "d", "w", "wk", "nano", "micro"];
-    const BEGINNINGS: [&str; 8] = ["nano", "micro", "milli", "sec", "min", "hour", "day", "week"];
-    EXACT.contains(&word) || BEGINNINGS.iter().any(|from| word.starts_with(from))
+/// What a unit is in nanoseconds. Its last word may go on: `secs`, `seconds`.
+fn unit(word: &str) -> Option<i64> {
+    const SECOND: i64 = 1_000_000_000;
+    const UNITS: [(&[&str], &str, i64); 8] = [
+        (&["ns"], "nano", 1),
+        (&["us", "µs"], "micro", 1_000),
+        (&["ms"], "milli", 1_000_000),
+        (&["s"], "sec", SECOND),
+        (&["m"], "min", 60 * SECOND),
+        (&["h", "hr"], "hour", 3600 * SECOND),
+        (&["d"], "day", 86_400 * SECOND),
+        (&["w", "wk"], "week", 604_800 * SECOND),
+    ];
+    UNITS.iter().find(|(exact, beginning, _)| exact.contains(&word) || word.starts_with(beginning)).map(|(_, _, nanos)| *nanos)
 }
 
 /// Labels of letters, digits and symbols of any script, of which the last has letters alone (upstream's `HostnamePattern`).

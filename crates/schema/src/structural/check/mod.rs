@@ -21,7 +21,8 @@ use serde_json::Value;
 use super::props::{self, Props};
 use super::DEPTH;
 
-pub use formats::is_known as is_known_format;
+pub use formats::{duration, is_known as is_known_format};
+pub use old::Old;
 use text::Pattern;
 
 /// The demands of one schema.
@@ -29,21 +30,26 @@ use text::Pattern;
 pub struct Check {
     types: Vec<String>,
     nullable: bool,
-    /// Empty: none that anybody looks at.
-    format: String,
+    /// `format`; empty: none that anybody looks at.
+    pub format: String,
     maximum: Option<Bound>,
     minimum: Option<Bound>,
     multiple_of: Option<f64>,
-    max_length: Option<i64>,
+    /// `maxLength`, in characters.
+    pub max_length: Option<i64>,
     min_length: Option<i64>,
     pattern: Option<Pattern>,
-    max_items: Option<i64>,
+    /// `maxItems`.
+    pub max_items: Option<i64>,
     min_items: Option<i64>,
     unique_items: bool,
-    max_properties: Option<i64>,
+    /// `maxProperties`.
+    pub max_properties: Option<i64>,
     min_properties: Option<i64>,
-    required: Vec<String>,
-    values: Vec<Value>,
+    /// `required`.
+    pub required: Vec<String>,
+    /// `enum`; empty: any value.
+    pub values: Vec<Value>,
     all_of: Vec<Check>,
     any_of: Vec<Check>,
     one_of: Vec<Check>,

@@ -19,8 +19,14 @@ pub struct Old<'v> {
 }
 
 impl<'v> Old<'v> {
+    /// A new value and the old one in its place: both are held to the same demands.
     pub fn new(check: &'v Check, new: &'v Value, old: &'v Value) -> Old<'v> {
         Old { check, new, old, equal: OnceCell::new(), keyed: OnceCell::new() }
+    }
+
+    /// The old value.
+    pub fn value(&self) -> &'v Value {
+        self.old
     }
 
     /// Those of a field, if both have it and the schema knows it.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use meta::field::Path;
 use serde_json::Value;
 
-use super::definition::Props;
+use super::props::Props;
 
 /// The schema of what nothing is known of.
 static NOTHING: LazyLock<Props> = LazyLock::new(Props::new);
@@ -23,7 +23,7 @@ pub fn field_path<'s>(text: &str, schema: &'s Props, keys: bool) -> Result<(Stri
             "[" => {
                 let quoted = tokens.next().ok_or(END)?;
                 let inner = quoted.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
-                inner.ok_or_else(|| format!("expected single quoted string but got {quoted}"))?.replace("\\'", "'").replace("\\\\", "\\")
+                unescaped(inner.ok_or_else(|| format!("expected single quoted string but got {quoted}"))?)?
             }
             other => return Err(format!("expected [ or . but got: {other}")),
         };
@@ -49,6 +49,33 @@ pub fn field_path<'s>(text: &str, schema: &'s Props, keys: bool) -> Result<(Stri
         }
     }
     Ok((path.to_string(), root.unwrap_or_default(), here))
+}
+
+/// A text that stood in quotes.
+fn unescaped(text: &str) -> Result<String, String> {
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        // A line does not end in an escape.
+        let next = letters.as_str().chars().next().filter(|next| letter == '\\' && *next != '\n');
+        let Some(next) = next else {
+            out.push(letter);
+            continue;
+        };
+        letters.next();
+        out.push(match next {
+            'a' => '\u{7}',
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'v' => '\u{b}',
+            '\'' | '\\' => next,
+            other => return Err(format!("invalid string literal: invalid escape char \\{other}")),
+        });
+    }
+    Ok(out)
 }
 
 /// Dots and brackets, and what is between them; a text in quotes is one.

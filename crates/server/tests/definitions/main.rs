@@ -1,6 +1,8 @@
 //! Custom resources, from their definition to their end.
 
+#[path = "../kit/mod.rs"]
 mod kit;
+mod rules;
 
 use http::Method;
 use kit::Kit;
@@ -273,4 +275,13 @@ async fn a_changed_schema_is_another_document() {
     let changed = kit.ask(Method::PATCH, &format!("{DEFINITIONS}/widgets.example.com"), &merge, patch).await;
     assert_eq!(changed.code, 200, "{}", changed.text());
     until("it is published anew", || async { url().await != before }).await;
+    let before = url().await;
+    let path = |version| format!("/spec/versions/{version}/selectableFields/-");
+    let select = json!([0, 1].map(|version| json!({"op": "add", "path": path(version), "value": {"jsonPath": ".spec.size"}}))).to_string();
+    let changed = kit.ask(Method::PATCH, &format!("{DEFINITIONS}/widgets.example.com"), &merge, select).await;
+    assert_eq!(changed.code, 200, "{}", changed.text());
+    until("its fields are published anew", || async { url().await != before }).await;
+    let document = kit.get(url().await.as_str().expect("a document")).await.json();
+    let fields = json!([{"fieldPath": "spec.color"}, {"fieldPath": "spec.size"}]);
+    assert_eq!(document["components"]["schemas"]["com.example.v1.WidgetList"]["x-kubernetes-selectable-fields"], fields);
 }
