@@ -160,6 +160,15 @@ fn is_typed(schema: &Schema, given: &Value) -> bool {
     is_even(given) && !errors.iter().any(|error| error.sort == meta::field::Sort::TypeInvalid)
 }
 
+/// What the server makes of a change of the status.
+fn with_status_of(old: &Value, new: &Value) -> Value {
+    let mut made = old.clone();
+    if let (Some(made), Some(status)) = (made.as_object_mut(), new.get("status")) {
+        made.insert("status".to_owned(), status.clone());
+    }
+    made
+}
+
 /// Whether whole numbers are written as such: of integers that are not, schemas say nothing, and expressions do.
 fn is_even(value: &Value) -> bool {
     match value {
@@ -189,8 +198,10 @@ fn rules_are_held_against_objects_as_upstream_does_it() {
         let typed = std::iter::repeat_with(|| make::stored(dice, &schema)).take(20).find(|old| is_typed(&read, old));
         let old = typed.clone().unwrap_or_else(|| make::stored(dice, &schema));
         let new = std::iter::repeat_with(|| make::changed(dice, &old, &schema)).take(20).find(|new| is_even(new)).unwrap_or_else(|| old.clone());
+        let status = dice.roll(4) == 0;
+        let new = if status { with_status_of(&old, &new) } else { new };
         let old = if typed.is_none() || dice.roll(3) == 0 { String::new() } else { old.to_string() };
-        json!({"Schema": schema, "Object": new.to_string(), "Old": old, "Status": dice.roll(4) == 0}).to_string()
+        json!({"Schema": schema, "Object": new.to_string(), "Old": old, "Status": status}).to_string()
     };
     compare_with(MODULE, "rules", 2000, make, of_rules);
 }

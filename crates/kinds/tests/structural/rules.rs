@@ -38,7 +38,7 @@ fn rule(dice: &mut Dice, schema: &Value, correlated: bool) -> Value {
         let old = if optional { "oldSelf.value()" } else { "oldSelf" };
         let before = holds(dice, schema, old, 0);
         // Upstream compares objects that may be there field by field, in the order of Go's maps.
-        let least = if optional && schema["type"] == "object" { 3 } else { 0 };
+        let least = if optional && (schema["type"] == "object" || schema["type"] == "array") { 3 } else { 0 };
         expression = match least + dice.roll(5 - least) {
             0 => format!("self == {old}"),
             1 => format!("{old} == self || {expression}"),
