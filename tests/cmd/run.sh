@@ -48,7 +48,7 @@ openssl genrsa -out "$IRONCLAD_CMD/key" 2048 2>/dev/null
 "$ironclad" apiserver --bind-address 127.0.0.1 --secure-port "$SECURE_API_PORT" --authorization-mode RBAC,AlwaysAllow \
     --disable-admission-plugins ServiceAccount,DefaultStorageClass,DefaultTolerationSeconds,MutatingAdmissionWebhook,ValidatingAdmissionWebhook,StorageObjectInUseProtection \
     --runtime-config api/v1 --service-account-key-file "$IRONCLAD_CMD/key" --service-account-signing-key-file "$IRONCLAD_CMD/key" \
-    --service-account-issuer https://kubernetes.default.svc --service-cluster-ip-range 10.0.0.0/24 \
+    --service-account-issuer https://kubernetes.default.svc --service-cluster-ip-range 10.0.0.0/24 --cert-dir "$IRONCLAD_CMD" \
     --client-ca-file hack/testdata/ca/ca.crt --token-auth-file hack/testdata/auth-tokens.csv >"$output/$name.apiserver.log" 2>&1 &
 kube::util::wait_for_url_with_bearer_token "https://127.0.0.1:$SECURE_API_PORT/healthz" admin-token apiserver
 
@@ -70,5 +70,7 @@ case $name in
     *) WHAT=$name; eval "run_${name}_tests() { run_$name; }" ;;
 esac
 export SUPPORTED_RESOURCES=('*') WHAT
+# Where upstream's run is by then, too: in no function's own namespace, and not in the default one.
+create_and_use_new_namespace
 runTests
 echo "TESTS PASSED"

@@ -53,8 +53,12 @@ struct Work {
 
 impl Work {
     fn look_at(&self, addresses: impl Iterator<Item = IpAddr>) {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).extend(addresses);
-        self.notify.notify_one();
+        let mut waiting = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.extend(addresses);
+        // Whoever has looked at all of them must not be woken by that.
+        if !waiting.is_empty() {
+            self.notify.notify_one();
+        }
     }
 
     fn look_at_cidr(&self) {
@@ -224,6 +228,8 @@ async fn settle(client: &kube::Client, services: &Informer<Service>, addresses: 
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     fn service(name: &str, spec: serde_json::Value) -> Service {
@@ -236,6 +242,16 @@ mod tests {
         assert_eq!(of(json!({"clusterIP": "10.96.0.7", "clusterIPs": ["10.96.0.7", "fd00::7"]})), ["10.96.0.7", "fd00::7"]);
         assert!(of(json!({"clusterIP": "None", "clusterIPs": ["None"]})).is_empty());
         assert!(of(json!({"type": "ExternalName", "externalName": "a.b", "clusterIP": "10.96.0.7"})).is_empty());
+    }
+
+    #[test]
+    fn nothing_to_look_at_wakes_nobody() {
+        let work = Work::default();
+        work.look_at(std::iter::empty());
+        assert!(work.notify.notified().now_or_never().is_none());
+        work.look_at(["10.96.0.7".parse().expect("an address")].into_iter());
+        assert!(work.notify.notified().now_or_never().is_some());
+        assert!(work.next().is_some() && work.next().is_none());
     }
 
     #[test]
