@@ -139,7 +139,9 @@ does "with content" k create configmap c -n n --from-literal=a=b
 does "is deleted with it" k delete namespace n --timeout=60s
 
 source "$here/beside.sh"
-says "down lists what it removed" '^removed link ' "$ironclad" down -v --purge --data-dir "$data"
+ends() { "$ironclad" down -v --purge --data-dir "$data" 2>"$IRONCLAD_IMAGES/errors"; }
+says "down lists what it removed" '^removed link ' ends
+[ ! -s "$IRONCLAD_IMAGES/errors" ] || fail "it did not end by itself: $(cat "$IRONCLAD_IMAGES/errors")"
 beside_alone
 says "a second down is no error" 'Nothing to do' "$ironclad" down --purge --data-dir "$data"
 [ "$(ip -o link | wc -l)" = 1 ] || fail "links are left: $(ip -o link)"

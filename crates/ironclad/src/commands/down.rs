@@ -137,15 +137,20 @@ fn network(dirs: &Dirs) -> Result<Vec<String>> {
 /// Ends the process that runs the cluster, and before it the one that would start it again, and waits for both.
 fn stop(dirs: &Dirs) -> Result<Vec<String>> {
     let (supervisor, program) = (supervise::running(dirs), running(dirs)?);
-    let end = Instant::now() + PATIENCE;
+    let (end, mut killed) = (Instant::now() + PATIENCE, Vec::new());
     // The supervisor passes it on.
     if let Some(pid) = supervisor.or(program) {
         signal(pid, Signal::SIGTERM)?;
     }
     while supervise::running(dirs).is_some() || running(dirs)?.is_some() {
         if Instant::now() > end {
-            let left = supervise::running(dirs).into_iter().chain(running(dirs)?);
-            left.into_iter().try_for_each(|pid| signal(pid, Signal::SIGKILL))?;
+            for pid in supervise::running(dirs).into_iter().chain(running(dirs)?) {
+                if !killed.contains(&pid) {
+                    out::error(format_args!("process {pid} has not ended within {} s, and is killed", PATIENCE.as_secs()));
+                    killed.push(pid);
+                }
+                signal(pid, Signal::SIGKILL)?;
+            }
         }
         std::thread::sleep(Duration::from_millis(20));
     }
