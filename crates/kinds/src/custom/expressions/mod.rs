@@ -1,8 +1,8 @@
 //! Rules in CEL (`x-kubernetes-validations`): what they may see of an object, what they cost, and what they have against it
 //! (upstream: `apiextensions-apiserver/pkg/apiserver/schema/cel`).
 //!
-//! Rules are compiled once for a schema, when an object is first held against them. An expression looks at the object's own
-//! tree; nothing is copied for it. All rules of one object share a budget.
+//! Rules are compiled once for a schema, when an object is first held against them. All of them look at one copy of the
+//! object's tree; none has values of its own. All rules of one object share a budget.
 
 mod compile;
 mod declared;
