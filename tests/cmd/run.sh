@@ -23,9 +23,10 @@ for part in hack test/cmd test/fixtures test/e2e/testing-manifests third_party/f
     mkdir -p "$root/$(dirname "$part")"
     [ ! -e "$source/$part" ] || cp -r --no-preserve=mode "$source/$part" "$root/$part"
 done
-find "$root" -name '*.sh' -exec chmod +x {} +
+# What a module is kept as has no rights of execution.
+find "$root" \( -name '*.sh' -o -path '*/plugins/*' -type f \) -exec chmod +x {} +
 # Its temporary files have the same names wherever it runs.
-sed -i "s#/var/tmp\|/tmp#$IRONCLAD_CMD#g" "$root"/test/cmd/*.sh "$root/third_party/forked/shell2junit/sh2ju.sh"
+sed -i "s#/\(var/\)\?tmp/#$IRONCLAD_CMD/#g" "$root"/test/cmd/*.sh "$root/third_party/forked/shell2junit/sh2ju.sh"
 cp "$kubectl" "$root/_output/bin/kubectl"
 cd "$root"
 
