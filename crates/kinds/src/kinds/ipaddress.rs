@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::Now;
 use crate::descriptor::Descriptor;
 use crate::print::NAME;
-use crate::rules::{Column, Rules};
+use crate::rules::{Column, Rules, age};
 use crate::validate::metadata::{metadata, metadata_update};
 use crate::validate::{immutable, ip};
 use crate::view::View;
@@ -76,17 +76,19 @@ impl Rules for IpAddress {
         &COLUMNS
     }
 
-    fn row(&self, object: &Object, _: &Now) -> Vec<Value> {
+    /// Upstream has a cell for the age, and no column.
+    fn row(&self, object: &Object, now: &Now) -> Vec<Value> {
         let spec = View::of(object, "spec");
         let parent = spec.at("parentRef");
         if !parent.exists() {
-            return vec![object.name().into(), "<none>".into()];
+            return vec![object.name().into(), "<none>".into(), age(object, now).into()];
         }
         let group = parent.text("group");
         let resource = if group.is_empty() { parent.text("resource").to_owned() } else { format!("{}.{group}", parent.text("resource")) };
         let namespace = parent.text("namespace");
         let place = if namespace.is_empty() { String::new() } else { format!("/{namespace}") };
-        vec![object.name().into(), format!("{}{place}/{}", resource.to_lowercase(), parent.text("name")).into()]
+        let parent = format!("{}{place}/{}", resource.to_lowercase(), parent.text("name"));
+        vec![object.name().into(), parent.into(), age(object, now).into()]
     }
 }
 
