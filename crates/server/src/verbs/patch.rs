@@ -44,12 +44,13 @@ fn parse(language: &str, text: Bytes, force: bool) -> Result<Sent, Status> {
     if language == APPLY {
         let yaml = std::str::from_utf8(&text).map_err(|e| bad(&e))?;
         // Of a field that is there twice the last one counts.
-        let (tree, duplicates) = schema::yaml_to_json(yaml).map_err(|e| {
+        let (mut tree, duplicates) = schema::yaml_to_json(yaml).map_err(|e| {
             Status::bad_request(format!("error decoding YAML: error converting YAML to JSON: {e}"))
         })?;
         if !limits::fits(&tree, limits::NESTING) {
             return Err(Status::bad_request("error decoding YAML: exceeded max depth"));
         }
+        as_tree(&mut tree);
         let configuration =
             Object::from_value(tree).map_err(|_| Status::bad_request("error decoding YAML: not an object"))?;
         return Ok(Sent { patch: Patch::Apply { configuration, force }, text, duplicates });
@@ -71,6 +72,20 @@ fn json(language: &str, tree: Value) -> Patch {
     }
 }
 
+/// Upstream reads a configuration as a tree, whose integers have 64 bits and a sign; a larger one is a float.
+fn as_tree(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.as_i64().is_none() => {
+            if let Some(float) = number.as_f64().and_then(serde_json::Number::from_f64) {
+                *number = float;
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(as_tree),
+        Value::Object(map) => map.values_mut().for_each(as_tree),
+        _ => {}
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +98,7 @@ mod tests {
         assert!(matches!(parsed(STRATEGIC, "{}"), Ok(Patch::Strategic(_))));
         assert!(matches!(parsed(APPLY, "a: 1"), Ok(Patch::Apply { force: true, .. })));
         assert_eq!(parsed(MERGE, "{").expect_err("refused").code, 400);
+        let Ok(Patch::Apply { configuration, .. }) = parsed(APPLY, "a: [18446744073709551615, 9223372036854775807]") else { panic!("not read") };
+        assert_eq!(configuration.fields()["a"], serde_json::json!([1.8446744073709552e19, 9223372036854775807u64]));
     }
 }
