@@ -70,7 +70,7 @@ async fn talk<S: Service>(
         line.has_streams();
         rest_of_path = Some(heads::field()?);
     }
-    let heads = rest_of_path.clone().map(Heads::new);
+    let heads = rest_of_path.clone().map(|name| Heads::new(name, first::room()));
     let (peer, wire) = (Arc::new(peer), TokioIo::new(Wire::new(stream, line.clone(), slot, heads)));
     let service = service_fn(move |request: Request<Incoming>| {
         let (service, peer, line) = (service.clone(), peer.clone(), line.clone());

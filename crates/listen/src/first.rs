@@ -12,6 +12,11 @@ use crate::limits::{LINE, LONG_LINES};
 
 static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(LONG_LINES)));
 
+/// Places of lines that are too long, and of heads over HTTP/2.
+pub fn room() -> Arc<Semaphore> {
+    ROOM.clone()
+}
+
 /// What has become of a line that was too long: the rest of its query, or why there is no answer but this.
 pub type Cut = Result<Rest, StatusCode>;
 
@@ -20,7 +25,7 @@ pub fn rest(text: &str) -> Cut {
     if text.is_empty() {
         return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
     }
-    let permit = ROOM.clone().try_acquire_owned().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let permit = room().try_acquire_owned().map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(Rest::new(text, Some(permit)))
 }
 
@@ -84,7 +89,7 @@ impl FirstLine {
 
     fn keep(&mut self, bytes: &[u8]) {
         if self.permit.is_none() && !bytes.is_empty() && self.refused.is_none() {
-            self.permit = ROOM.clone().try_acquire_owned().ok();
+            self.permit = room().try_acquire_owned().ok();
             self.refuse(self.permit.is_none(), StatusCode::SERVICE_UNAVAILABLE);
         }
         self.refuse(!bytes.iter().all(u8::is_ascii_graphic), StatusCode::BAD_REQUEST);

@@ -48,7 +48,8 @@ pub const GATHERED: usize = 1280 << 10;
 pub const FIELD: usize = 32;
 /// Bytes of a first line, on a connection's first request, and of a path over HTTP/2 (Go: `DefaultMaxHeaderBytes`).
 pub const LINE: usize = 1 << 20;
-/// Lines at once that are longer than what the library below takes.
+/// Lines at once that are longer than what the library below takes, and heads over HTTP/2 that are longer than [`HEAD_BYTES`].
+/// Beyond that, who sends such a line is told so, and the connection of such a head ends.
 pub const LONG_LINES: usize = 16;
 /// How often an idle HTTP/2 connection is asked for a sign of life, so that the watches of dead clients end.
 pub const PING: Duration = Duration::from_secs(30);

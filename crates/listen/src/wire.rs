@@ -58,7 +58,7 @@ impl Wire {
             if heads.passes(&buffer.filled()[before..]) {
                 return Poll::Ready(Ok(()));
             }
-            heads.pass(&buffer.filled()[before..], &mut self.waiting);
+            heads.pass(&buffer.filled()[before..], &mut self.waiting)?;
             buffer.set_filled(before);
         }
     }

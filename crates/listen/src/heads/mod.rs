@@ -4,10 +4,14 @@
 mod fields;
 mod huffman;
 
+use std::io;
+use std::sync::Arc;
+
 use http::HeaderName;
 use http::header::InvalidHeaderName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::limits::GATHERED;
+use crate::limits::{GATHERED, HEAD_BYTES};
 
 /// Bytes before the first frame (RFC 9113, 3.4), and before each frame's content.
 const PREFACE: usize = 24;
@@ -37,6 +41,10 @@ pub struct Heads {
     /// The beginning of a frame.
     begun: Vec<u8>,
     head: Option<Head>,
+    /// Who has heads that are longer than they should be: so many at once, of all connections.
+    room: Arc<Semaphore>,
+    /// The place of the one that comes here, until it is over.
+    long: Option<OwnedSemaphorePermit>,
 }
 
 /// A head that comes in several frames.
@@ -53,8 +61,8 @@ struct Head {
 
 impl Heads {
     /// Before the first byte.
-    pub fn new(name: HeaderName) -> Self {
-        Heads { name, passing: PREFACE, begun: Vec::new(), head: None }
+    pub fn new(name: HeaderName, room: Arc<Semaphore>) -> Self {
+        Heads { name, passing: PREFACE, begun: Vec::new(), head: None, room, long: None }
     }
 
     /// Whether all of these bytes go by as they are: they are within one frame.
@@ -66,8 +74,9 @@ impl Heads {
         within
     }
 
-    /// Takes bytes, and puts out what the library below is to get.
-    pub fn pass(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+    /// Takes bytes, and puts out what the library below is to get. The error is that others have too many long heads on
+    /// their way: the connection can go no further.
+    pub fn pass(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         while !bytes.is_empty() {
             if let Some(head) = self.head.as_mut().filter(|head| head.left > 0) {
                 let (mine, others) = bytes.split_at(head.left.min(bytes.len()));
@@ -87,16 +96,23 @@ impl Heads {
             self.begun.extend_from_slice(mine);
             bytes = others;
             if self.begun.len() == FRAME {
-                self.frame(out);
+                self.frame(out)?;
             }
         }
+        Ok(())
     }
 
     /// A frame begins.
-    fn frame(&mut self, out: &mut Vec<u8>) {
+    fn frame(&mut self, out: &mut Vec<u8>) -> io::Result<()> {
         let begun = std::mem::take(&mut self.begun);
-        let [a, b, c, kind, flags, s, t, u, v] = begun[..] else { return };
+        let [a, b, c, kind, flags, s, t, u, v] = begun[..] else { return Ok(()) };
         let (length, stream) = (u32::from_be_bytes([0, a, b, c]) as usize, [s, t, u, v]);
+        self.long = self.long.take().filter(|_| kind == CONTINUATION);
+        let is_long = |head: &Head| kind == CONTINUATION && head.frames.len() + length > HEAD_BYTES;
+        if self.long.is_none() && self.head.as_ref().is_some_and(is_long) {
+            let place = self.room.clone().try_acquire_owned();
+            self.long = Some(place.map_err(|_| io::Error::other("too many long heads at once"))?);
+        }
         match &mut self.head {
             Some(head) if kind == CONTINUATION && head.frames.len() + length <= GATHERED => {
                 head.frames.extend_from_slice(&begun);
@@ -115,6 +131,7 @@ impl Heads {
                 self.passing = length;
             }
         }
+        Ok(())
     }
 
     /// A part of a head has come.
@@ -127,6 +144,7 @@ impl Heads {
             return;
         }
         if let Some(head) = self.head.take() {
+            self.long = None;
             match fields::cut(&head.fields, self.name.as_str()) {
                 Some(fields) => head.write(&fields, out),
                 None => out.extend_from_slice(&head.frames),

@@ -22,11 +22,15 @@ fn frames(fields: &[u8], size: usize, dressed: bool) -> Vec<u8> {
     all
 }
 
+fn heads(room: &Arc<Semaphore>) -> Heads {
+    Heads::new(HeaderName::from_static("x-rest"), room.clone())
+}
+
 /// What goes by of bytes that come in parts of that size.
 fn passed(bytes: &[u8], part: usize) -> Vec<u8> {
-    let (mut heads, mut out) = (Heads::new(HeaderName::from_static("x-rest")), Vec::new());
+    let (mut heads, mut out) = (heads(&Arc::new(Semaphore::new(1))), Vec::new());
     for part in bytes.chunks(part) {
-        if heads.passes(part) { out.extend_from_slice(part) } else { heads.pass(part, &mut out) }
+        if heads.passes(part) { out.extend_from_slice(part) } else { heads.pass(part, &mut out).expect("there is room") }
     }
     out
 }
@@ -64,4 +68,30 @@ fn a_long_path_is_cut_in_whatever_frames_it_comes() {
             assert!(passed(&all, part) == [&before[..], &wanted, &after].concat(), "{size} {dressed} {part}");
         }
     }
+}
+
+#[test]
+fn only_so_many_long_heads_are_on_their_way_at_once() {
+    let room = Arc::new(Semaphore::new(1));
+    let begun = [vec![b'P'; PREFACE], frame(HEADERS, 0, 1, &[0; 16_000])].concat();
+    let more = |size| frame(CONTINUATION, 0, 1, &vec![0; size]);
+    let pass = |heads: &mut Heads, bytes: &[u8]| heads.pass(bytes, &mut Vec::new()).is_ok();
+    let (mut first, mut second, mut short) = (heads(&room), heads(&room), heads(&room));
+    for heads in [&mut first, &mut second, &mut short] {
+        assert!(pass(heads, &begun));
+    }
+    assert!(pass(&mut first, &more(60_000)), "it has the place");
+    assert!(pass(&mut short, &more(30_000)), "it takes none");
+    assert!(!pass(&mut second, &more(60_000)));
+    // It is longer than can be: the library below gathers what still comes, and the place is kept.
+    assert!((0..22).all(|_| pass(&mut first, &more(60_000))) && first.head.is_none());
+    assert_eq!(room.available_permits(), 0);
+    assert!(pass(&mut first, &frame(6, 0, 0, &[0; 8])));
+    assert_eq!(room.available_permits(), 1, "it is over");
+    let last = frame(CONTINUATION, END_HEADERS, 1, &[0; 60_000]);
+    assert!(pass(&mut short, &last));
+    assert_eq!(room.available_permits(), 1, "so is this");
+    assert!(pass(&mut short, &[frame(HEADERS, 0, 3, &[0; 16_000]), more(60_000)].concat()));
+    drop(short);
+    assert_eq!(room.available_permits(), 1, "a connection gives it back as it ends");
 }
