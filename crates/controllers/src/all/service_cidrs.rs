@@ -10,11 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use meta::Key;
 
 use crate::frame::{Controller, Permission, Plan, Profile, Seen, Step, Watch, World};
+use crate::workers::service_addresses::{ALLOCATOR, MANAGED_BY};
 
 const FINALIZER: &str = "networking.k8s.io/service-cidr-finalizer";
-/// Whose addresses count: those of Services.
-const MANAGED_BY: &str = "ipaddress.kubernetes.io/managed-by";
-const ALLOCATOR: &str = "ipallocator.k8s.io";
 /// Seconds until one that ends is nowhere taken for one that has addresses to give.
 const GRACE: i64 = 10;
 const READY: &str = "Kubernetes Service CIDR is ready";

@@ -23,8 +23,10 @@ use super::{API_SERVER, Context, Worker};
 use crate::frame::Permission;
 
 const CIDR: &str = "kubernetes";
-const MANAGED_BY: &str = "ipaddress.kubernetes.io/managed-by";
-const ALLOCATOR: &str = "ipallocator.k8s.io";
+/// The label that says who looks after an IPAddress …
+pub const MANAGED_BY: &str = "ipaddress.kubernetes.io/managed-by";
+/// … and who that is for those of Services.
+pub const ALLOCATOR: &str = "ipallocator.k8s.io";
 const FAMILY: &str = "ipaddress.kubernetes.io/ip-family";
 /// Index over services by their addresses.
 const BY_ADDRESS: &str = "address";

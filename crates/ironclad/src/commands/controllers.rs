@@ -32,6 +32,8 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let log = up::log_to(None, "warn")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let result = runtime.block_on(serve(kubeconfig, root_ca));
+    // What still blocks a thread must not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     log.flush();
     result
 }
@@ -39,8 +41,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
 /// Certificates in PEM, which are published as they are.
 fn certificates(path: &Path) -> Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-    let found = auth::pki::tls::certificates(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
-    anyhow::ensure!(!found.is_empty(), "{} has no certificate", path.display());
+    auth::pki::tls::certificates(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
     Ok(text)
 }
 
@@ -59,4 +60,34 @@ async fn serve(path: &Path, root_ca: Option<String>) -> Result<()> {
     tasks.stop().cancel();
     tasks.ended().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_certificates_are_published() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("ca.crt");
+        std::fs::write(&path, "none").expect("written");
+        let why = certificates(&path).expect_err("refused").to_string();
+        assert!(why.ends_with("data does not contain any valid RSA or ECDSA certificates"), "{why}");
+        let pki = auth::pki::Pki::in_memory(jiff::Timestamp::now()).expect("keys");
+        std::fs::write(&path, pki.cluster().certificate_pem()).expect("written");
+        assert_eq!(certificates(&path).expect("taken"), pki.cluster().certificate_pem());
+    }
+
+    /// Who the server is known by comes out of the kubeconfig as it went in.
+    #[tokio::test]
+    async fn the_authority_is_that_of_the_kubeconfig() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let pki = auth::pki::Pki::in_memory(jiff::Timestamp::now()).expect("keys");
+        let (text, _) = pki.kubeconfig("https://192.0.2.1:6443", &auth::pki::Leaf::admin(), jiff::Timestamp::now()).expect("made");
+        let path = directory.path().join("admin.conf");
+        std::fs::write(&path, text).expect("written");
+        let (_, authority) = client::connect::with_authority(&path).await.expect("a client");
+        let read = |pem: &str| auth::pki::tls::certificates(pem).expect("certificates");
+        assert_eq!(read(&authority), read(pki.cluster().certificate_pem()));
+    }
 }
